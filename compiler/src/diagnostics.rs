@@ -1,0 +1,141 @@
+//! One catalogue of everything that can be wrong with an input.
+//!
+//! A [`Diagnostic`] says what is wrong, where, and what to do; [`Diagnostics`] collects all of a file's, so that one run
+//! shows them all. Codes are stable: tests and users may refer to them.
+
+use std::fmt;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The model compiles; the user should know.
+    Warning,
+    /// The model cannot be compiled.
+    Error,
+}
+
+/// One thing that is wrong (or noteworthy), and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad.
+    pub severity: Severity,
+    /// Stable code from [`Code`].
+    pub code: Code,
+    /// Where: the ONNX node, value or file, with operator and opset where there is one.
+    pub place: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $doc:literal;)*) => {
+        /// The catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $doc] $name,)* }
+
+        impl Code {
+            /// As printed: `X` and three digits.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $code,)* }
+            }
+
+            /// All of them, with what they mean.
+            pub const ALL: &'static [(Code, &'static str)] = &[$((Code::$name, $doc),)*];
+        }
+    };
+}
+
+codes! {
+    NotOnnx = "X001", "The file is not an ONNX model.";
+    Io = "X002", "A file cannot be read or written.";
+    ExternalData = "X003", "An external data file is missing, too short, or lies outside the model's folder.";
+    BadInitializer = "X004", "A constant's data do not fit its type and shape, or hold NaN or infinity where numbers are needed.";
+    Cycle = "X005", "The graph is cyclic, or uses a value that nothing produces.";
+    UnknownDomain = "X006", "An operator is of a domain that xnorc does not know.";
+    UnknownOperator = "X007", "An operator, or this version of it, is not supported.";
+    BadAttribute = "X008", "An attribute or parameter of an operator is missing, wrong or not supported.";
+    ShapeMismatch = "X009", "Shapes disagree.";
+    DynamicDimension = "X010", "A dimension is not known at compile time.";
+    TrainingMode = "X011", "The file was exported in training mode.";
+    PythonOp = "X012", "The exporter left a Python function in the file.";
+    NotConstant = "X013", "A parameter must be known at compile time, but is computed from the input.";
+    Unsupported = "X014", "No compiled form exists for this operator on these operands.";
+    Unbound = "X015", "A dimension given by the user does not exist in the model.";
+    TooLarge = "X016", "A size in the file is beyond what the file can hold.";
+    RealInput = "X101", "A layer with binary weights has an input that is not binary: exporters are known to lose the sign.";
+    ZeroWeights = "X102", "Some latent weights are exactly zero and were taken as +1.";
+    Opset = "X103", "The model's opset is newer than those xnorc was tested with.";
+}
+
+impl Diagnostic {
+    /// An error.
+    pub fn error(code: Code, place: impl Into<Option<String>>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code, place: place.into(), message: message.into(), help: None }
+    }
+
+    /// A warning.
+    pub fn warning(code: Code, place: impl Into<Option<String>>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, place, message) }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// `X007 at node "conv1" (FooBar, opset 17): ...; help: ...` on one line, so that it survives cargo's wrapping.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code.as_str())?;
+        if let Some(place) = &self.place {
+            write!(f, " at {place}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, "; help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All problems of one input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    /// True when at least one is an error.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|d| d.severity == Severity::Error)
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(vec![diagnostic])
+    }
+}
+
+/// One per line.
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, diagnostic) in self.0.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}

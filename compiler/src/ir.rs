@@ -1,0 +1,518 @@
+//! The graph: what the file says, in few operators, every shape known.
+//!
+//! One [`Graph`] type serves two of the three levels of the compiler: the graph as imported (ONNX terms,
+//! NCHW) and the graph normalised (one spelling per idea, channels last). The third level, the blocks that
+//! are emitted, is [`crate::block::Network`]. [`std::fmt::Display`] prints one line per node.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::block::BinaryWeights;
+use crate::exact::Affine;
+
+/// The extents of a tensor, outermost axis first. Every extent is known: symbolic ones were bound at import.
+pub type Shape = Vec<usize>;
+
+/// Element type of a value. Float16 and float64 become [`DType::F32`] at import, every integer [`DType::I64`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// 32-bit float.
+    F32,
+    /// 64-bit integer.
+    I64,
+    /// Boolean.
+    Bool,
+}
+
+/// The elements of a [`Tensor`], in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// Floats.
+    F32(Vec<f32>),
+    /// Integers.
+    I64(Vec<i64>),
+    /// Booleans.
+    Bool(Vec<bool>),
+}
+
+/// A dense, row-major tensor: a constant of the graph, or a value of the interpreter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Extents, outermost first; empty for a scalar.
+    pub shape: Shape,
+    /// As many elements as the product of `shape`.
+    pub data: Data,
+}
+
+impl Tensor {
+    /// A float tensor. Panics when `data` does not fill `shape` (an error of the compiler, not of its input).
+    pub fn f32(shape: impl Into<Shape>, data: Vec<f32>) -> Self {
+        let shape = shape.into();
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
+        Self { shape, data: Data::F32(data) }
+    }
+
+    /// An integer tensor.
+    pub fn i64(shape: impl Into<Shape>, data: Vec<i64>) -> Self {
+        let shape = shape.into();
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
+        Self { shape, data: Data::I64(data) }
+    }
+
+    /// A boolean tensor.
+    pub fn bool(shape: impl Into<Shape>, data: Vec<bool>) -> Self {
+        let shape = shape.into();
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
+        Self { shape, data: Data::Bool(data) }
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        match self.data {
+            Data::F32(_) => DType::F32,
+            Data::I64(_) => DType::I64,
+            Data::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// True when there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The floats, if it holds floats.
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match &self.data {
+            Data::F32(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// The integers, if it holds integers.
+    pub fn as_i64(&self) -> Option<&[i64]> {
+        match &self.data {
+            Data::I64(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// Every element as a float: integers converted, booleans as 0 and 1.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match &self.data {
+            Data::F32(v) => v.clone(),
+            Data::I64(v) => v.iter().map(|&x| x as f32).collect(),
+            Data::Bool(v) => v.iter().map(|&x| f32::from(u8::from(x))).collect(),
+        }
+    }
+}
+
+/// A handle on a value of one graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(pub u32);
+
+/// Where a value stands in the file, so that `verify` can ask another engine for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The ONNX value.
+    pub name: String,
+    /// Shape of the ONNX value.
+    pub shape: Shape,
+    /// `None`: same elements in the same order (the shapes may differ). `Some(p)`: this value is the ONNX
+    /// value transposed by `p` (axis `i` of this value is axis `p[i]` of the ONNX one).
+    pub permutation: Option<Vec<usize>>,
+}
+
+/// A value: an edge of the graph.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Unique in the graph; the ONNX name where there is one.
+    pub name: String,
+    /// Extents.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+    /// The elements, when they are known at compile time.
+    pub constant: Option<Arc<Tensor>>,
+    /// The ONNX value with the same elements, if there is one.
+    pub origin: Option<Origin>,
+}
+
+/// What an activation of exactly zero becomes under a [`Op::Sign`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Zero {
+    /// +1: Larq, Brevitas, bitorch.
+    Plus,
+    /// -1: ReActNet's definition, `Where(x > 0, 1, -1)`.
+    Minus,
+    /// 0: ONNX's and PyTorch's own `Sign`. One bit cannot hold it: compiled as +1, and reported.
+    Zero,
+}
+
+/// Element-wise functions of one argument.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unary {
+    /// max(x, 0)
+    Relu,
+    /// x < 0 ? alpha * x : x
+    LeakyRelu(f32),
+    /// min(max(x, lo), hi)
+    Clip(f32, f32),
+    /// 1 / (1 + exp(-x))
+    Sigmoid,
+    /// clamp(alpha * x + beta, 0, 1)
+    HardSigmoid(f32, f32),
+    /// x * clamp(x / 6 + 1/2, 0, 1)
+    HardSwish,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// x < 0 ? alpha * (exp(x) - 1) : x
+    Elu(f32),
+    /// ln(1 + exp(x))
+    Softplus,
+    /// Gauss error function.
+    Erf,
+    /// -x
+    Neg,
+    /// |x|
+    Abs,
+    /// e^x
+    Exp,
+    /// ln x
+    Log,
+    /// Square root.
+    Sqrt,
+    /// 1 / x
+    Reciprocal,
+    /// To the nearest integer, ties to even.
+    Round,
+    /// Largest integer not above.
+    Floor,
+    /// Smallest integer not below.
+    Ceil,
+    /// Boolean negation.
+    Not,
+}
+
+/// Element-wise functions of two arguments, with NumPy's broadcasting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the names are ONNX's
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+    Min,
+    Max,
+    Mod,
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+    Xor,
+}
+
+/// Which axis of a spatial operator's tensors holds the channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// N, C, spatial...: ONNX's own.
+    ChannelsFirst,
+    /// N, spatial..., C: the only one after [`crate::passes::channels_last`].
+    ChannelsLast,
+}
+
+/// A window sliding over the two spatial axes (a one-dimensional operator has height 1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// Height, width.
+    pub kernel: [usize; 2],
+    /// Vertical, horizontal.
+    pub strides: [usize; 2],
+    /// Vertical, horizontal.
+    pub dilations: [usize; 2],
+    /// Top, left, bottom, right, as numbers (`auto_pad` and `ceil_mode` are resolved at import: `ceil_mode`
+    /// can only lengthen the bottom and right).
+    pub pads: [usize; 4],
+    /// Value of the padded taps: 0 as in the file, or +1 / -1 once an explicit `Pad` was merged in.
+    pub pad_value: f32,
+}
+
+/// Reductions over axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Reduction {
+    Mean,
+    Sum,
+    Max,
+    Min,
+    Prod,
+    L1,
+    L2,
+    SumSquare,
+}
+
+/// The operators. Parameters that ONNX passes as constant inputs (shapes, axes, pads...) are fields here, and
+/// spellings without a meaning of their own (Flatten, Squeeze, Identity, Split, GlobalAveragePool...) are gone
+/// at import.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// x -> -1, +1, and [`Zero`] at zero. NaN has no sign.
+    Sign(Zero),
+    /// x
+    Unary(Unary),
+    /// a, b
+    Binary(Binary),
+    /// x, slope (broadcast to x): x < 0 ? slope * x : x
+    PRelu,
+    /// condition, a, b
+    Where,
+    /// x, to another element type
+    Cast(DType),
+    /// x, weights `[O, I / groups, kh, kw]`, bias `[O]`?
+    Conv {
+        /// Geometry.
+        window: Window,
+        /// Groups of channels.
+        groups: usize,
+        /// Layout of x and of the result; the weights are always OIHW.
+        layout: Layout,
+    },
+    /// x, whose every element is -1 or +1: an exact integer dot product per output. Appears in
+    /// [`crate::passes::binarize_weights`]; the scale and bias of the file's convolution follow as an Affine.
+    BinaryConv {
+        /// Geometry; `pad_value` 0, +1 or -1.
+        window: Window,
+        /// Groups of channels.
+        groups: usize,
+        /// A bit per `[O][kh][kw][I / groups]`.
+        weights: Arc<BinaryWeights>,
+    },
+    /// x `[..., K]`, whose every element is -1 or +1: the fully connected layer of the same kind.
+    BinaryMatMul {
+        /// A bit per `[M][K]`.
+        weights: Arc<BinaryWeights>,
+    },
+    /// x `[..., K]`, weights `[K, M]`: NumPy's matmul. Gemm becomes MatMul, and Add for its bias.
+    MatMul,
+    /// x: one exact affine map per channel; as many as the extent of `axis`.
+    /// BatchNormalization, learned scales and shifts.
+    Affine {
+        /// Axis of the channels.
+        axis: usize,
+        /// One per channel.
+        maps: Arc<Vec<Affine>>,
+    },
+    /// x
+    MaxPool {
+        /// Geometry; padded taps do not take part.
+        window: Window,
+        /// Layout of x and of the result.
+        layout: Layout,
+    },
+    /// x
+    AveragePool {
+        /// Geometry.
+        window: Window,
+        /// Whether padded taps count in the divisor (those of `ceil_mode` never do).
+        count_include_pad: bool,
+        /// How far the window may reach beyond the image at the bottom and right because of `ceil_mode`.
+        ceil_extra: [usize; 2],
+        /// Layout of x and of the result.
+        layout: Layout,
+    },
+    /// x
+    Reduce {
+        /// What is computed.
+        kind: Reduction,
+        /// Sorted, each once.
+        axes: Vec<usize>,
+        /// Whether the axes stay, with extent 1.
+        keepdims: bool,
+    },
+    /// x, same elements in the same order under the shape of the result
+    Reshape,
+    /// x; axis `i` of the result is axis `perm[i]` of x
+    Transpose(Vec<usize>),
+    /// any number of tensors
+    Concat {
+        /// The axis they are joined along.
+        axis: usize,
+    },
+    /// x: along each axis, `len` (the result's extent) elements from `start` by `step` (may be negative)
+    Slice {
+        /// First index per axis.
+        starts: Vec<usize>,
+        /// Step per axis.
+        steps: Vec<isize>,
+    },
+    /// x
+    Pad {
+        /// Elements added before, per axis.
+        before: Vec<usize>,
+        /// Elements added after, per axis.
+        after: Vec<usize>,
+        /// Their value.
+        value: f32,
+    },
+    /// x, broadcast to the shape of the result
+    Expand,
+    /// data, indices
+    Gather {
+        /// Axis of the data.
+        axis: usize,
+    },
+    /// data, indices, updates
+    ScatterNd,
+    /// x
+    Softmax {
+        /// Axis that sums to 1.
+        axis: usize,
+        /// Natural logarithm of it.
+        log: bool,
+    },
+    /// x -> I64
+    ArgMax {
+        /// Axis searched.
+        axis: usize,
+        /// Whether the axis stays, with extent 1.
+        keepdims: bool,
+        /// The last of equal maxima instead of the first.
+        last: bool,
+    },
+}
+
+/// A node: one operator applied to values, with one result.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The ONNX node's name, or its first output's where it has none.
+    pub name: String,
+    /// The operator.
+    pub op: Op,
+    /// Operands; an absent optional one ends the list.
+    pub inputs: Vec<ValueId>,
+    /// The result.
+    pub output: ValueId,
+    /// ONNX operators this node stands for, in order, as `Type` (so that a report can say what was fused).
+    pub parts: Vec<String>,
+    /// Why it is not binary, or was not merged with a neighbour.
+    pub reason: Option<String>,
+}
+
+/// A graph in static single assignment: each value has one producer, nodes stand in topological order.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// The model's own name.
+    pub name: String,
+    /// All values, by [`ValueId`].
+    pub values: Vec<Value>,
+    /// In topological order.
+    pub nodes: Vec<Node>,
+    /// What the caller gives.
+    pub inputs: Vec<ValueId>,
+    /// What the caller gets.
+    pub outputs: Vec<ValueId>,
+    /// Remarks for the report, collected by import and passes.
+    pub notes: Vec<String>,
+}
+
+impl Graph {
+    /// The value behind a handle.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0 as usize]
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, id: ValueId) -> &[usize] {
+        &self.value(id).shape
+    }
+
+    /// The elements of a value, when known at compile time.
+    pub fn constant(&self, id: ValueId) -> Option<&Arc<Tensor>> {
+        self.value(id).constant.as_ref()
+    }
+
+    /// Adds a value without a counterpart in the file. The name is made unique by a suffix if need be.
+    pub fn add_value(&mut self, name: impl Into<String>, shape: impl Into<Shape>, dtype: DType) -> ValueId {
+        let id = ValueId(u32::try_from(self.values.len()).expect("fewer than 2^32 values"));
+        self.values.push(Value { name: name.into(), shape: shape.into(), dtype, constant: None, origin: None });
+        id
+    }
+
+    /// Adds a constant.
+    pub fn add_constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
+        let id = self.add_value(name, tensor.shape.clone(), tensor.dtype());
+        self.values[id.0 as usize].constant = Some(Arc::new(tensor));
+        id
+    }
+
+    /// Index of the node that produces each value.
+    pub fn producers(&self) -> HashMap<ValueId, usize> {
+        self.nodes.iter().enumerate().map(|(i, n)| (n.output, i)).collect()
+    }
+
+    /// Indices of the nodes that use each value, in order; a node that uses it twice stands twice.
+    pub fn users(&self) -> HashMap<ValueId, Vec<usize>> {
+        let mut users: HashMap<ValueId, Vec<usize>> = HashMap::new();
+        for (i, node) in self.nodes.iter().enumerate() {
+            for &input in &node.inputs {
+                users.entry(input).or_default().push(i);
+            }
+        }
+        users
+    }
+
+    /// Makes every use of `old`, graph outputs included, a use of `new`.
+    /// A graph output keeps its public name: `new` takes over the name and the origin.
+    pub fn replace_uses(&mut self, old: ValueId, new: ValueId) {
+        for node in &mut self.nodes {
+            for input in &mut node.inputs {
+                if *input == old {
+                    *input = new;
+                }
+            }
+        }
+        for output in &mut self.outputs {
+            if *output == old {
+                *output = new;
+            }
+        }
+    }
+
+    /// Drops nodes whose results nobody uses, and restores topological order after rewrites.
+    pub fn sweep(&mut self) {
+        let producers = self.producers();
+        let mut order = Vec::with_capacity(self.nodes.len());
+        let mut seen = HashSet::new();
+        // An explicit stack: graphs are deep chains, and recursion would overflow on long ones.
+        let mut stack: Vec<(usize, bool)> = Vec::new();
+        for output in self.outputs.iter().rev() {
+            if let Some(&i) = producers.get(output) {
+                stack.push((i, false));
+            }
+        }
+        while let Some((i, expanded)) = stack.pop() {
+            if expanded {
+                order.push(i);
+            } else if seen.insert(i) {
+                stack.push((i, true));
+                for input in self.nodes[i].inputs.iter().rev() {
+                    if let Some(&p) = producers.get(input) {
+                        if !seen.contains(&p) {
+                            stack.push((p, false));
+                        }
+                    }
+                }
+            }
+        }
+        let mut nodes: BTreeMap<usize, Node> = std::mem::take(&mut self.nodes).into_iter().enumerate().collect();
+        self.nodes = order.into_iter().filter_map(|i| nodes.remove(&i)).collect();
+    }
+}

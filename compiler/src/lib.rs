@@ -1,0 +1,9 @@
+//! (being written)
+
+pub mod block;
+pub mod diagnostics;
+pub mod exact;
+pub mod import;
+pub mod interpret;
+pub mod ir;
+pub mod passes;

@@ -1,0 +1,69 @@
+//! The compiler, on one page: what happens to a model between the file and the emitted code, in order.
+//!
+//! | level | type | in terms of | made by |
+//! |---|---|---|---|
+//! | 1 | [`Graph`] | ONNX operators, NCHW, every shape known | [`crate::import`] |
+//! | 2 | [`Graph`], normalised | one spelling per idea, channels last | the passes below |
+//! | 3 | [`Network`] | fused blocks | [`lower`] |
+//!
+//! Each pass takes a graph and leaves a better one; [`crate::interpret`] can run any of them, and the tests compare
+//! what it computes before and after each pass. [`run`] is the list; read it from top to bottom.
+
+use crate::block::Network;
+use crate::ir::Graph;
+
+pub mod binarize_weights;
+pub mod channels_last;
+pub mod cleanup;
+pub mod lower;
+pub mod merge_affine;
+pub mod merge_padding;
+pub mod recognise_activations;
+pub mod recognise_sign;
+
+/// A pass: its name, as tests and `--emit` know it, and what it does to a graph.
+pub type Pass = (&'static str, fn(&mut Graph));
+
+/// The passes over the graph, in order.
+pub const PASSES: &[Pass] = &[
+    // Straight-through estimators `(a - b) + b`, `Sign(Sign(x) + c)`, `Where(x >= 0, 1, -1)`, `2 * Cast(x >= 0) - 1`...
+    // become one Sign with its rule for zero; what only fed the estimator is dead and dropped.
+    // AFTER THIS POINT: every binarisation of an activation is an Op::Sign.
+    ("recognise_sign", recognise_sign::run),
+    // PReLU spelled with Relu, Neg, Mul and Add; HardSwish, HardSigmoid; clips that a Sign behind them makes void.
+    // AFTER THIS POINT: an activation function is one node, and a PReLU's slope is a constant per channel (or alone).
+    ("recognise_activations", recognise_activations::run),
+    // BatchNormalization, and Mul, Add, Sub, Div by constants per channel, become Affine; neighbours merge, exactly.
+    // AFTER THIS POINT: no two Affines follow one another unless both hold a square root; biases are Affines.
+    ("merge_affine", merge_affine::run),
+    // A Pad in front of a convolution becomes its padding, with the value it pads with.
+    // AFTER THIS POINT: Pad stands only where it really moves data (option-A shortcuts).
+    ("merge_padding", merge_padding::run),
+    // Channels move to the last axis; transposes meet, cancel, and sink through element-wise operators.
+    // AFTER THIS POINT: every spatial operator is ChannelsLast, every Affine and PReLU works on the last axis of
+    // an image, and a Transpose stands only where data really must move.
+    ("channels_last", channels_last::run),
+    // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits.
+    // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, and its node says why.
+    ("binarize_weights", binarize_weights::run),
+    // The Affines that appeared meet their neighbours.
+    ("merge_affine_again", merge_affine::run),
+    // AFTER THIS POINT: no Identity-like node, no duplicate of another node, nothing dead.
+    ("cleanup", cleanup::run),
+];
+
+/// Runs every pass, calling `observe` after each with the pass's name; then lowers the graph to blocks.
+///
+/// # Errors
+/// Every operator that is left with no compiled form, one diagnostic each.
+pub fn run(
+    graph: &mut Graph,
+    mut observe: impl FnMut(&'static str, &Graph),
+) -> Result<Network, crate::diagnostics::Diagnostics> {
+    for (name, pass) in PASSES {
+        pass(graph);
+        observe(name, graph);
+    }
+    // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
+    lower::run(graph)
+}
