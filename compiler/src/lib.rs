@@ -1,9 +1,72 @@
-//! (being written)
+//! xnorc: an ahead-of-time compiler for binary neural networks.
 
 pub mod block;
 pub mod diagnostics;
+pub mod emit;
 pub mod exact;
 pub mod import;
 pub mod interpret;
 pub mod ir;
 pub mod passes;
+pub mod plan;
+
+use std::path::PathBuf;
+
+use block::Network;
+use diagnostics::Diagnostics;
+
+/// How to compile a model.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Symbolic dimensions by name.
+    pub dims: Vec<(String, usize)>,
+    /// Name of the module or crate; from the file's name when `None`.
+    pub name: Option<String>,
+    /// The runtime's source goes inside the crate: it then depends on nothing at all.
+    pub standalone: bool,
+    /// Adds the `probe` module, by which `verify` runs block by block.
+    pub probe: bool,
+}
+
+/// A compiled model.
+#[derive(Debug)]
+pub struct Output {
+    /// The fused blocks.
+    pub network: Network,
+    /// The memory plan.
+    pub plan: plan::Plan,
+    /// Source and weights.
+    pub emitted: emit::Emitted,
+    /// Files read beside the model.
+    pub files: Vec<PathBuf>,
+    /// Warnings.
+    pub warnings: Diagnostics,
+}
+
+/// The pure core: bytes in, source out; touches no file but the model's external data.
+///
+/// # Errors
+/// All problems of the model at once.
+pub fn generate(
+    model: &[u8],
+    folder: Option<&std::path::Path>,
+    name: &str,
+    config: &Config,
+) -> Result<Output, Diagnostics> {
+    let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
+    let imported = import::load(model, &options)?;
+    let mut graph = imported.graph;
+    let network = passes::run(&mut graph, |_, _| {})?;
+    let plan = plan::run(&network);
+    let emitted = emit::run(
+        &network,
+        &plan,
+        &emit::Options {
+            name: name.to_owned(),
+            model_hash: String::new(),
+            probe: config.probe,
+            runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
+        },
+    );
+    Ok(Output { network, plan, emitted, files: imported.files, warnings: imported.warnings })
+}
