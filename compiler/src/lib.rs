@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use block::Network;
 use diagnostics::Diagnostics;
+use sha2::{Digest as _, Sha256};
 
 /// How to compile a model.
 #[derive(Clone, Debug, Default)]
@@ -58,12 +59,13 @@ pub fn generate(
     let mut graph = imported.graph;
     let network = passes::run(&mut graph, |_, _| {})?;
     let plan = plan::run(&network);
+    let hash = Sha256::digest(model).iter().map(|b| format!("{b:02x}")).collect();
     let emitted = emit::run(
         &network,
         &plan,
         &emit::Options {
             name: name.to_owned(),
-            model_hash: String::new(),
+            model_hash: hash,
             probe: config.probe,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
         },
