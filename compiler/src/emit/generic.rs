@@ -94,7 +94,7 @@ fn gate(
     let images = n(network.tensor(sums).shape[0]);
     let x = memory.read(sums, "sums");
     let output = block.writes()[0];
-    let y = memory.write(output, "gate");
+    let y = memory.write(output, "factors");
     let mut layer = |d: &Dense| {
         let (w, b) = (blob.floats(&blob::dense_weights(d)), blob.per_channel(&d.bias));
         let [w_at, w_len, b_at, b_len] = [w.offset, w.len, b.offset, b.len].map(n);

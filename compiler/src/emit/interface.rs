@@ -7,7 +7,7 @@ use super::names::{Names, upper_case};
 use super::text::{array, doc, n};
 use crate::block::{NetTensor, Network, Storage, TensorId};
 use crate::ir::DType;
-use crate::plan::{Place, Plan};
+use crate::plan::Plan;
 
 /// One of the caller's tensors.
 pub(super) struct Port {
@@ -227,9 +227,4 @@ fn side(network: &Network, ids: &[TensorId], ports: &[Port], name: &str, word: &
         }
     });
     items
-}
-
-/// True when a place is the caller's.
-pub(super) fn is_callers(place: Place) -> bool {
-    matches!(place, Place::Input(_) | Place::Output(_))
 }

@@ -22,8 +22,6 @@ pub(super) struct Kernel {
     run: TokenStream,
     /// Further impls, in terms of `K`, the type's name.
     taps: Option<(TokenStream, TokenStream)>,
-    /// Channels of the values.
-    pub(super) channels: usize,
 }
 
 /// `[n, h, w, c]` of a dense tensor; one of another rank is one row of pixels.
@@ -95,7 +93,6 @@ pub(super) fn of(
                 ],
                 run,
                 taps: Some((Shapes::binary(g, layout.frame, *padding), dot(g, layout.frame))),
-                channels: g.output[2],
             }
         }
         Core::RealConv { geometry: g, weights: w, .. } => {
@@ -124,7 +121,6 @@ pub(super) fn of(
                 fields: vec![x(input), weights],
                 run,
                 taps: None,
-                channels: g.output[2],
             }
         }
         Core::MaxPool { geometry: g, .. } => {
@@ -149,7 +145,6 @@ pub(super) fn of(
                 fields,
                 run,
                 taps: None,
-                channels: c,
             }
         }
         _ => unreachable!("no tiles"),
@@ -167,7 +162,6 @@ fn pool(base: &str, title: &str, g: &Geometry, x: Field, run: TokenStream) -> Ke
         fields: vec![x],
         run,
         taps: None,
-        channels: c,
     }
 }
 

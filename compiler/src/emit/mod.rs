@@ -15,6 +15,9 @@ pub(crate) mod text;
 mod tile;
 mod tiles;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use proc_macro2::{Ident, TokenStream};
