@@ -1,5 +1,7 @@
 //! Blocks to Rust source, and parameters to bytes.
 
+pub mod krate;
+
 use crate::block::Network;
 use crate::plan::Plan;
 
