@@ -1,6 +1,8 @@
 //! xnorc: an ahead-of-time compiler for binary neural networks.
 
 pub mod block;
+pub mod cargo;
+mod config;
 pub mod diagnostics;
 pub mod emit;
 pub mod exact;
@@ -9,8 +11,14 @@ pub mod interpret;
 pub mod ir;
 pub mod passes;
 pub mod plan;
+pub mod report;
+pub mod toolchain;
+pub mod verify;
 
 use std::path::PathBuf;
+
+pub use cargo::compile;
+pub use config::{is_name, load};
 
 use block::Network;
 use diagnostics::Diagnostics;
@@ -27,6 +35,8 @@ pub struct Config {
     pub standalone: bool,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
+    /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
+    pub out_dir: Option<PathBuf>,
 }
 
 /// A compiled model.

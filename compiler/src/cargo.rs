@@ -1,0 +1,170 @@
+//! The thin face for `build.rs`: rerun lines, files written only when they change, problems in cargo's own words.
+//!
+//! A problem of the model is no panic of the build script. `cargo::error=` lines followed by a normal return are what
+//! cargo shows best: one line each, without a wrapper, a location or a backtrace.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
+use crate::{Config, config, emit, report};
+
+/// Compiles a model from a build script: writes `NAME.rs` and `NAME.weights` into `OUT_DIR`, named after the file.
+///
+/// ```no_run
+/// // build.rs
+/// fn main() {
+///     xnorc::compile("models/digits.onnx");
+/// }
+/// // src/main.rs: include!(concat!(env!("OUT_DIR"), "/digits.rs")); gives the module `digits`.
+/// ```
+///
+/// Call it once per model. Tells cargo to run the script again when the model or its external data change. Problems
+/// become `cargo::error=` lines, which fail the build when the script returns; warnings become `cargo::warning=` lines.
+/// `NAME.report.txt`, beside the source, is what `xnorc inspect` prints.
+pub fn compile(model: impl AsRef<Path>) {
+    Config::new().compile(model);
+}
+
+impl Config {
+    /// As [`compile`], with this configuration.
+    pub fn compile(&self, model: impl AsRef<Path>) {
+        // Cargo reads the standard output; if that is gone there is nobody left to tell.
+        let _ = script(self, model.as_ref(), std::env::var_os("OUT_DIR").map(PathBuf::from), &mut io::stdout());
+    }
+}
+
+/// What [`Config::compile`] does, with cargo's two ends as arguments.
+fn script(config: &Config, model: &Path, out_dir: Option<PathBuf>, cargo: &mut dyn Write) -> io::Result<()> {
+    writeln!(cargo, "cargo::rerun-if-changed={}", model.display())?;
+    let problems = match build(config, model, out_dir, cargo) {
+        Ok(warnings) => warnings,
+        Err(problems) => problems,
+    };
+    for diagnostic in &problems.0 {
+        let level = match diagnostic.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        writeln!(cargo, "cargo::{level}={}: {}", model.display(), one_line(&diagnostic.to_string()))?;
+    }
+    Ok(())
+}
+
+fn build(
+    config: &Config,
+    model: &Path,
+    out_dir: Option<PathBuf>,
+    cargo: &mut dyn Write,
+) -> Result<Diagnostics, Diagnostics> {
+    let Some(out_dir) = config.out_dir.clone().or(out_dir) else {
+        return Err(Diagnostic::error(Code::Io, None, "OUT_DIR is not set: there is no place to write to")
+            .help("call this from a build script, or set `out_dir`")
+            .into());
+    };
+    let output = config::load(model, config)?;
+    for file in &output.files {
+        writeln!(cargo, "cargo::rerun-if-changed={}", file.display()).map_err(|e| cannot_write(Path::new("-"), &e))?;
+    }
+    let name = config.name_for(model);
+    let inspection = report::Report::new(&output).to_string();
+    let source = emit::krate::module(&output, &name);
+    // The source comes last: while it is the old one, the build still has a matching pair or fails.
+    let files = [
+        (format!("{name}.report.txt"), inspection.as_bytes()),
+        (format!("{name}.weights"), output.emitted.weights.as_slice()),
+        (format!("{name}.rs"), source.as_bytes()),
+    ];
+    for (file, bytes) in files {
+        let path = out_dir.join(file);
+        write_if_changed(&path, bytes).map_err(|e| cannot_write(&path, &e))?;
+    }
+    Ok(output.warnings)
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Diagnostics {
+    Diagnostic::error(Code::Io, format!("file \"{}\"", path.display()), format!("cannot be written: {error}")).into()
+}
+
+/// Writes a file as a whole or not at all, and leaves it (and its time stamp) alone when it holds these bytes already.
+///
+/// # Errors
+/// Whatever the file system reports.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|m| m.len() == bytes.len() as u64)
+        && std::fs::read(path).is_ok_and(|old| old == bytes)
+    {
+        return Ok(());
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Cargo's instructions end at the line's end.
+fn one_line(text: &str) -> String {
+    text.split(['\n', '\r']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("xnorc-cargo-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn problems_are_lines_for_cargo_and_nothing_is_written() {
+        let folder = folder("problems");
+        let model = folder.join("bad.onnx");
+        std::fs::write(&model, b"this is not a model").unwrap();
+        let out = folder.join("out");
+        std::fs::create_dir_all(&out).unwrap();
+        for (model, code) in [(model.as_path(), "X001"), (Path::new("no/such.onnx"), "X002")] {
+            let mut text = Vec::new();
+            script(&Config::new(), model, Some(out.clone()), &mut text).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines[0], format!("cargo::rerun-if-changed={}", model.display()));
+            assert!(lines[1].starts_with(&format!("cargo::error={}: {code}", model.display())), "{text}");
+            assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn without_a_place_to_write_there_is_an_error_line() {
+        let mut text = Vec::new();
+        script(&Config::new(), Path::new("a.onnx"), None, &mut text).unwrap();
+        assert!(String::from_utf8(text).unwrap().contains("cargo::error=a.onnx: X002: OUT_DIR is not set"));
+    }
+
+    #[test]
+    fn an_unchanged_file_is_left_alone() {
+        let folder = folder("unchanged");
+        let path = folder.join("a.rs");
+        write_if_changed(&path, b"one").unwrap();
+        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        write_if_changed(&path, b"one").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), old);
+        write_if_changed(&path, b"two").unwrap();
+        assert_ne!(std::fs::metadata(&path).unwrap().modified().unwrap(), old);
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn messages_are_one_line() {
+        assert_eq!(one_line("a\n  b\r\n\nc"), "a b c");
+    }
+}

@@ -1,0 +1,132 @@
+//! The builder face of [`Config`], and the step from a path to the pure core.
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::{Config, Output, generate};
+
+/// Setters take and give `&mut`, so that they chain in one expression and also stand in an `if`:
+///
+/// ```no_run
+/// xnorc::Config::new().dim("batch", 1).name("net").compile("model.onnx");
+/// ```
+impl Config {
+    /// The defaults: dimensions bound as the file says, named after the file, with `xnorc-runtime` as a dependency.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Binds a symbolic dimension of the model's inputs.
+    pub fn dim(&mut self, name: impl Into<String>, extent: usize) -> &mut Self {
+        self.dims.push((name.into(), extent));
+        self
+    }
+
+    /// Names the module or crate: a Rust identifier in snake_case.
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether the runtime's source goes inside what is emitted.
+    pub fn standalone(&mut self, standalone: bool) -> &mut Self {
+        self.standalone = standalone;
+        self
+    }
+
+    /// Whether the `probe` module is emitted.
+    pub fn probe(&mut self, probe: bool) -> &mut Self {
+        self.probe = probe;
+        self
+    }
+
+    /// Writes there instead of into cargo's `OUT_DIR`.
+    pub fn out_dir(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
+        self.out_dir = Some(folder.into());
+        self
+    }
+
+    /// The name to emit under: the one set, or one made of the file's.
+    pub fn name_for(&self, model: &Path) -> String {
+        self.name.clone().unwrap_or_else(|| name_of(model))
+    }
+}
+
+/// Reads and compiles a model file: the pure core with the file around it.
+///
+/// # Errors
+/// All problems of the model at once; [`Code::Io`] when the file itself cannot be read.
+pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
+    let bytes = read(model)?;
+    let name = config.name_for(model);
+    if !is_name(&name) {
+        return Err(Diagnostic::error(Code::BadAttribute, None, format!("{name:?} cannot be the name of a Rust module"))
+            .help("give another with `name`: letters, digits and underscores, not a keyword")
+            .into());
+    }
+    generate(&bytes, Some(folder_of(model)), &name, config)
+}
+
+/// The bytes of a model file.
+///
+/// # Errors
+/// [`Code::Io`], with the path and the operating system's words.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Diagnostics> {
+    std::fs::read(path).map_err(|e| {
+        let place = format!("file \"{}\"", path.display());
+        Diagnostic::error(Code::Io, place, format!("cannot be read: {e}")).into()
+    })
+}
+
+/// The folder a model's external data may lie in.
+pub(crate) fn folder_of(model: &Path) -> &Path {
+    match model.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether a text can name a module and a crate.
+pub fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && syn::parse_str::<syn::Ident>(name).is_ok()
+}
+
+/// `my-net.v2.onnx` to `my_net_v2`.
+fn name_of(model: &Path) -> String {
+    let stem = model.file_stem().map(|s| s.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name = name.trim_matches('_');
+    if is_name(name) { name.to_owned() } else { format!("model_{name}").trim_end_matches('_').to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_name_gives_a_module_name() {
+        let names = ["a/my-net.v2.onnx", "18.onnx", "match.onnx", "élan.onnx", "_.onnx", "Net.onnx"];
+        let named: Vec<String> = names.iter().map(|n| name_of(Path::new(n))).collect();
+        assert_eq!(named, ["my_net_v2", "model_18", "model_match", "lan", "model", "net"]);
+        assert!(named.iter().all(|n| is_name(n)));
+    }
+
+    #[test]
+    fn a_missing_file_is_one_line() {
+        let error = load(Path::new("no/such/file.onnx"), &Config::new()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("X002 at file \"no/such/file.onnx\": cannot be read"), "{text}");
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_bad_name_is_refused_before_the_model_is_looked_at() {
+        let file = std::env::temp_dir().join(format!("xnorc-name-{}.onnx", std::process::id()));
+        std::fs::write(&file, b"x").unwrap();
+        let error = load(&file, Config::new().name("fn")).unwrap_err();
+        std::fs::remove_file(&file).unwrap();
+        assert!(error.to_string().contains("\"fn\" cannot be the name"), "{error}");
+    }
+}

@@ -1,0 +1,119 @@
+//! What a block costs, counted as in Table 1 of Martinez et al., "Training Binary Neural Networks with Real-to-Binary
+//! Convolutions" (ICLR 2020), so that figures can be set beside those of papers.
+//!
+//! - **Binary MACs** (BOPs): one per tap of a binary convolution's outputs, padded taps included; a xnor and its
+//!   accumulation count one together.
+//! - **Real MACs**: the same of real-valued convolutions, fully connected layers and gates.
+//! - **FLOPs**: real MACs, one each, and the element-wise work of the compiled code: one per element for a scale, a
+//!   shift, a gate, an activation, a skip or a sum; two for a threshold (the affine map it stands for takes a
+//!   multiplication and an addition); one per tap of a pool. What moves data or works on bits counts nothing.
+//! - **Weight bytes**: one bit per binary weight, with each tap's channels rounded up to 64-bit words; four bytes per
+//!   real parameter; eight per threshold.
+
+use crate::block::{Activation, Block, Core, Dense, Geometry, Network, Step, TensorId};
+
+/// What a block costs for one inference of the whole batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Multiply-accumulates on sign bits.
+    pub binary_macs: u64,
+    /// Multiply-accumulates on real values.
+    pub real_macs: u64,
+    /// Real operations.
+    pub flops: u64,
+    /// Bytes of parameters.
+    pub weight_bytes: u64,
+}
+
+impl Cost {
+    /// Counts a block.
+    pub fn of(network: &Network, block: &Block) -> Self {
+        let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
+        let mut cost = Self::default();
+        match &block.core {
+            Core::BinaryConv { geometry, .. } => {
+                cost.binary_macs = geometry.macs();
+                let words = (geometry.input[2] / geometry.groups).div_ceil(64);
+                cost.weight_bytes = 8 * (geometry.output[2] * geometry.kernel[0] * geometry.kernel[1] * words) as u64;
+            }
+            Core::RealConv { geometry, weights, .. } => {
+                cost.real_macs = geometry.macs();
+                cost.weight_bytes = 4 * weights.len() as u64;
+            }
+            Core::MaxPool { geometry, .. } | Core::AveragePool { geometry, .. } => cost.flops = taps(geometry),
+            Core::Gate { sums, first, second, .. } => {
+                let images = network.tensor(*sums).shape.first().copied().unwrap_or(1) as u64;
+                for layer in [first, second] {
+                    cost.real_macs += images * (layer.inputs * layer.outputs) as u64;
+                    // The activation behind it.
+                    cost.flops += images * layer.outputs as u64;
+                    cost.weight_bytes += dense_bytes(layer);
+                }
+            }
+            Core::MatMul { extents: [batch, m, k, n], .. } => cost.real_macs = (batch * m * k * n) as u64,
+            Core::Broadcast { output, .. } => cost.flops = len(*output),
+            Core::Reduce { input, .. } | Core::ArgMax { input, .. } => cost.flops = len(*input),
+            // Maximum, difference, exponential, sum, quotient.
+            Core::Softmax { input, .. } => cost.flops = 5 * len(*input),
+            Core::Map { .. } | Core::BitMaxPool { .. } | Core::Copy { .. } | Core::Reshape { .. } => {}
+        }
+        let elements = tile_elements(network, block);
+        for step in &block.steps {
+            cost.flops += elements
+                * match step {
+                    Step::Scale(_) | Step::Shift(_) | Step::Gate(_) | Step::Activation(_) => 1,
+                    Step::Add(_) | Step::Mul(_) | Step::Sum(_) => 1,
+                    Step::Sign { .. } => 2,
+                    Step::Store(_) => 0,
+                };
+            cost.weight_bytes += match step {
+                Step::Scale(p) | Step::Shift(p) | Step::Activation(Activation::PRelu(p)) => 4 * p.len() as u64,
+                Step::Sign { intervals, .. } => 8 * intervals.len() as u64,
+                _ => 0,
+            };
+        }
+        cost.flops += cost.real_macs;
+        cost
+    }
+
+    /// Adds another block's.
+    pub fn add(&mut self, other: &Self) {
+        self.binary_macs += other.binary_macs;
+        self.real_macs += other.real_macs;
+        self.flops += other.flops;
+        self.weight_bytes += other.weight_bytes;
+    }
+}
+
+/// The geometry a block slides over its input, if it does.
+pub fn geometry(core: &Core) -> Option<&Geometry> {
+    match core {
+        Core::BinaryConv { geometry, .. }
+        | Core::RealConv { geometry, .. }
+        | Core::MaxPool { geometry, .. }
+        | Core::AveragePool { geometry, .. }
+        | Core::BitMaxPool { geometry, .. } => Some(geometry),
+        _ => None,
+    }
+}
+
+/// Taps read by a pool: each output looks at its own channel only.
+fn taps(g: &Geometry) -> u64 {
+    (g.n * g.output.iter().product::<usize>() * g.kernel[0] * g.kernel[1]) as u64
+}
+
+fn dense_bytes(layer: &Dense) -> u64 {
+    4 * (layer.weights.len() + layer.bias.len()) as u64
+}
+
+/// How many values go through the block's steps.
+fn tile_elements(network: &Network, block: &Block) -> u64 {
+    let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
+    match &block.core {
+        Core::Map { input } => len(*input),
+        Core::Gate { sums, second, .. } => {
+            (network.tensor(*sums).shape.first().copied().unwrap_or(1) * second.outputs) as u64
+        }
+        core => geometry(core).map_or(0, |g| (g.n * g.output.iter().product::<usize>()) as u64),
+    }
+}

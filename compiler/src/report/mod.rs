@@ -1,0 +1,154 @@
+//! What `xnorc inspect` says: a row per block, totals, and for everything that is not binary or not fused the reason.
+//!
+//! The field names of [`Report`] are the keys of `inspect --json`, which is a contract.
+
+pub mod cost;
+pub mod explain;
+mod table;
+
+use serde::Serialize;
+
+use crate::Output;
+use crate::block::{NetTensor, Storage, TensorId};
+use crate::ir::DType;
+use cost::Cost;
+
+pub(crate) use table::columns;
+pub use table::thousands;
+
+/// Everything that is to be said about a compiled model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The model's name.
+    pub model: String,
+    /// What the caller gives.
+    pub inputs: Vec<Port>,
+    /// What the caller gets.
+    pub outputs: Vec<Port>,
+    /// In order of execution.
+    pub blocks: Vec<Row>,
+    /// Sums.
+    pub totals: Totals,
+    /// Sign of zero, zero weights, inexact scales, bound dimensions...
+    pub notes: Vec<String>,
+    /// Warnings of the compiler.
+    pub warnings: Vec<String>,
+}
+
+/// An input or output.
+#[derive(Clone, Debug, Serialize)]
+pub struct Port {
+    /// Name in the file.
+    pub name: String,
+    /// Extents in the file's layout.
+    pub shape: Vec<usize>,
+    /// `f32` or `i64`.
+    #[serde(rename = "type")]
+    pub element: &'static str,
+}
+
+/// A block.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// From the ONNX node of its core.
+    pub name: String,
+    /// `binary conv`, `real conv`, `gate`, `max pool`, `map`, `copy`...
+    pub kind: &'static str,
+    /// Kernel, stride and extents, for what slides; empty for the rest.
+    pub geometry: String,
+    /// Whether its core works on sign bits.
+    pub binary: bool,
+    /// Names of the parts that became this one piece of code.
+    pub fused: Vec<String>,
+    /// Why it is not binary, or not fused.
+    pub reason: Option<String>,
+    /// Multiply-accumulates, binary or real.
+    pub macs: u64,
+    /// Multiply-accumulates on sign bits.
+    pub binary_macs: u64,
+    /// Multiply-accumulates on real values.
+    pub real_macs: u64,
+    /// Real operations.
+    pub flops: u64,
+    /// Bytes of parameters.
+    pub weight_bytes: u64,
+}
+
+/// Sums over all blocks; [`cost`] says how they are counted.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Totals {
+    /// Multiply-accumulates on sign bits.
+    pub binary_macs: u64,
+    /// Multiply-accumulates on real values.
+    pub real_macs: u64,
+    /// Real operations.
+    pub flops: u64,
+    /// Binary convolutions and fully connected layers.
+    pub binary_operators: usize,
+    /// Those of them that carry their scale, gate, activation, skip or threshold with them.
+    pub fused_blocks: usize,
+    /// Bytes of the weights file.
+    pub weight_bytes: u64,
+    /// Bytes of scratch memory.
+    pub scratch_bytes: u64,
+}
+
+impl Report {
+    /// Looks at a compiled model.
+    pub fn new(output: &Output) -> Self {
+        let network = &output.network;
+        let mut sum = Cost::default();
+        let blocks: Vec<Row> = network
+            .blocks
+            .iter()
+            .map(|block| {
+                let cost = Cost::of(network, block);
+                sum.add(&cost);
+                Row {
+                    name: block.name.clone(),
+                    kind: explain::kind(&block.core),
+                    geometry: cost::geometry(&block.core).map(explain::geometry).unwrap_or_default(),
+                    binary: block.is_binary(),
+                    fused: explain::parts(block),
+                    reason: explain::reason(block),
+                    macs: cost.binary_macs + cost.real_macs,
+                    binary_macs: cost.binary_macs,
+                    real_macs: cost.real_macs,
+                    flops: cost.flops,
+                    weight_bytes: cost.weight_bytes,
+                }
+            })
+            .collect();
+        let ports = |ids: &[TensorId]| ids.iter().map(|&id| port(network.tensor(id))).collect();
+        let binary = || network.blocks.iter().filter(|b| b.is_binary());
+        Self {
+            model: network.name.clone(),
+            inputs: ports(&network.inputs),
+            outputs: ports(&network.outputs),
+            totals: Totals {
+                binary_macs: sum.binary_macs,
+                real_macs: sum.real_macs,
+                flops: sum.flops,
+                binary_operators: binary().count(),
+                fused_blocks: binary().filter(|b| explain::is_fused(b)).count(),
+                // The file itself, with the padding between its parts and without what two layers share.
+                weight_bytes: output.emitted.weights.len() as u64,
+                scratch_bytes: output.plan.scratch_bytes() as u64,
+            },
+            blocks,
+            notes: network.notes.clone(),
+            warnings: output.warnings.0.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn port(tensor: &NetTensor) -> Port {
+    let element = match tensor.storage {
+        Storage::Dense(DType::I64) => "i64",
+        _ => "f32",
+    };
+    Port { name: tensor.name.clone(), shape: tensor.shape.clone(), element }
+}
+
+#[cfg(test)]
+mod tests;

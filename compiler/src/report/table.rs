@@ -1,0 +1,108 @@
+//! The report as text, aligned in columns.
+
+use std::fmt;
+
+use super::{Port, Report};
+
+/// `16 257 024`: digits in groups of three.
+pub fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Rows in columns as wide as their widest cell; the columns named in `right` are aligned to the right.
+pub(crate) fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (c, cell) in row.iter().enumerate() {
+            let space = " ".repeat(widths[c] - cell.chars().count());
+            let (before, after) = if right.contains(&c) { (space, String::new()) } else { (String::new(), space) };
+            line += &before;
+            line += cell;
+            line += &after;
+            line += "  ";
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn port(f: &mut fmt::Formatter<'_>, word: &str, port: &Port) -> fmt::Result {
+    let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
+    writeln!(f, "{word:<7} {} : {} [{}]", port.name, port.element, shape.join(", "))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "model   {}", self.model)?;
+        for input in &self.inputs {
+            port(f, "input", input)?;
+        }
+        for output in &self.outputs {
+            port(f, "output", output)?;
+        }
+        writeln!(f)?;
+
+        let head = ["block", "kind", "geometry", "BOPs", "FLOPs", "weight bytes", "fused"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let dash = |value: u64| if value == 0 { "-".to_owned() } else { thousands(value) };
+        for row in &self.blocks {
+            rows.push(vec![
+                row.name.clone(),
+                row.kind.to_owned(),
+                row.geometry.clone(),
+                dash(row.binary_macs),
+                dash(row.flops),
+                dash(row.weight_bytes),
+                row.fused.join(" + "),
+            ]);
+        }
+        f.write_str(&columns(&rows, &[3, 4, 5]))?;
+
+        let reasons: Vec<Vec<String>> = self
+            .blocks
+            .iter()
+            .filter_map(|row| Some(vec![format!("  {}", row.name), row.kind.to_owned(), row.reason.clone()?]))
+            .collect();
+        if !reasons.is_empty() {
+            writeln!(f, "\nNot binary, or not fused, because:")?;
+            f.write_str(&columns(&reasons, &[]))?;
+        }
+
+        let t = &self.totals;
+        writeln!(f, "\nTotals")?;
+        let line = |name: &str, value: u64| vec![format!("  {name}"), thousands(value)];
+        let totals = [
+            line("binary MACs (BOPs)", t.binary_macs),
+            line("real MACs", t.real_macs),
+            line("FLOPs", t.flops),
+            line("binary operators", t.binary_operators as u64),
+            line("of them fused", t.fused_blocks as u64),
+            line("weight bytes", t.weight_bytes),
+            line("scratch bytes", t.scratch_bytes),
+        ];
+        f.write_str(&columns(&totals, &[1]))?;
+
+        for (title, lines) in [("Notes", &self.notes), ("Warnings", &self.warnings)] {
+            if !lines.is_empty() {
+                writeln!(f, "\n{title}")?;
+                for line in lines {
+                    writeln!(f, "  {line}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+// The harness of `xnorc run` and `xnorc verify`: a loop over commands from the standard input.
+// Every command is one byte and little-endian numbers; `toolchain/program.rs` is the other end.
+// INPUT and OUTPUT are replaced by the values of the network's own types.
+
+use std::io::{self, Read, Write};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use network::{probe, runtime};
+
+struct State {
+    input: network::Input,
+    output: network::Output,
+    scratch: network::Scratch,
+}
+
+// In static memory: these arrays are larger than a stack.
+static STATE: Mutex<State> = Mutex::new(State { input: INPUT, output: OUTPUT, scratch: network::Scratch::new() });
+
+fn main() -> io::Result<()> {
+    let mut from = io::BufReader::with_capacity(1 << 16, io::stdin().lock());
+    let mut to = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut state = STATE.lock().unwrap();
+    let State { input, output, scratch } = &mut *state;
+    loop {
+        let mut command = [0];
+        if from.read(&mut command)? == 0 {
+            return Ok(());
+        }
+        match command[0] {
+            b'L' => {
+                let mut name = vec![0; number(&mut from)?];
+                from.read_exact(&mut name)?;
+                let wanted = String::from_utf8_lossy(&name).into_owned();
+                if !wanted.is_empty() {
+                    runtime::force_level(runtime::Level::from_name(&wanted));
+                }
+                let level = runtime::level().name();
+                put(&mut to, level.len())?;
+                to.write_all(level.as_bytes())?;
+            }
+            b'W' => {
+                let [space, index, offset, count] = header(&mut from)?;
+                let range = offset..offset + count;
+                match space {
+                    0 => read_f32(&mut from, &mut probe::input(input, index)[range])?,
+                    1 => read_f32(&mut from, &mut probe::output_f32_mut(output, index)[range])?,
+                    2 => read_f32(&mut from, &mut scratch.real[range])?,
+                    _ => {
+                        for word in &mut scratch.bits[range] {
+                            let mut bytes = [0; 8];
+                            from.read_exact(&mut bytes)?;
+                            *word = u64::from_le_bytes(bytes);
+                        }
+                    }
+                }
+            }
+            b'R' => {
+                let [space, index, offset, count] = header(&mut from)?;
+                let range = offset..offset + count;
+                match space {
+                    0 => write_f32(&mut to, &probe::input_ref(input, index)[range])?,
+                    1 => write_f32(&mut to, &probe::output_f32(output, index)[range])?,
+                    2 => write_f32(&mut to, &scratch.real[range])?,
+                    3 => {
+                        for word in &scratch.bits[range] {
+                            to.write_all(&word.to_le_bytes())?;
+                        }
+                    }
+                    _ => {
+                        for value in &probe::output_i64(output, index)[range] {
+                            to.write_all(&value.to_le_bytes())?;
+                        }
+                    }
+                }
+            }
+            b'I' => {
+                network::infer(input, output, scratch);
+                to.write_all(b"+")?;
+            }
+            b'B' => {
+                probe::BLOCKS[number(&mut from)?](input, output, scratch);
+                to.write_all(b"+")?;
+            }
+            b'T' => {
+                let (warm, count) = (number(&mut from)?, number(&mut from)?);
+                for _ in 0..warm {
+                    network::infer(std::hint::black_box(input), output, scratch);
+                }
+                let mut times = vec![0; count];
+                for time in &mut times {
+                    let start = Instant::now();
+                    network::infer(std::hint::black_box(input), output, scratch);
+                    std::hint::black_box(&mut *output);
+                    *time = start.elapsed().as_nanos() as u64;
+                }
+                for time in times {
+                    to.write_all(&time.to_le_bytes())?;
+                }
+            }
+            _ => return Ok(()),
+        }
+        to.flush()?;
+    }
+}
+
+fn number(from: &mut impl Read) -> io::Result<usize> {
+    let mut bytes = [0; 8];
+    from.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes) as usize)
+}
+
+fn put(to: &mut impl Write, value: usize) -> io::Result<()> {
+    to.write_all(&(value as u64).to_le_bytes())
+}
+
+fn header(from: &mut impl Read) -> io::Result<[usize; 4]> {
+    Ok([number(from)?, number(from)?, number(from)?, number(from)?])
+}
+
+fn read_f32(from: &mut impl Read, values: &mut [f32]) -> io::Result<()> {
+    for value in values {
+        let mut bytes = [0; 4];
+        from.read_exact(&mut bytes)?;
+        *value = f32::from_le_bytes(bytes);
+    }
+    Ok(())
+}
+
+fn write_f32(to: &mut impl Write, values: &[f32]) -> io::Result<()> {
+    for value in values {
+        to.write_all(&value.to_le_bytes())?;
+    }
+    Ok(())
+}

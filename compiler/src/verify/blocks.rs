@@ -1,0 +1,331 @@
+//! Runs the blocks of a built program and compares what each writes.
+
+use std::collections::HashMap;
+
+use super::compare::{Deviation, Signs};
+use super::oracle::Reference;
+use super::packing::Packing;
+use super::presign::Finder;
+use super::samples::Sample;
+use super::{REACH, TOLERANCE};
+use crate::block::{Block, NetTensor, Network, Step, Storage, TensorId};
+use crate::diagnostics::Diagnostics;
+use crate::ir::{DType, Origin, Tensor};
+use crate::plan::{Place, Plan};
+use crate::toolchain::{Program, Space};
+
+/// What was seen of one block.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// Real values, by tensor.
+    pub(super) real: Vec<Deviation>,
+    /// Signs.
+    pub(super) signs: Option<Signs>,
+    /// Largest magnitude of the real values it read, sums aside.
+    pub(super) read_scale: f64,
+    /// Whether a sign it read is zero in the reference.
+    pub(super) read_zeros: bool,
+    /// Words with bits set behind the last channel.
+    pub(super) stray: usize,
+    /// Names of tensors it wrote that the oracle has no values for.
+    pub(super) unknown: Vec<String>,
+    /// Whether one of those holds sign bits.
+    pub(super) unknown_signs: bool,
+}
+
+/// Reference values of a tensor of the network, in its logical order.
+struct Known {
+    values: Vec<f32>,
+    /// Of sign bits: the values before the sign.
+    before: Option<Vec<f32>>,
+}
+
+/// One sample on one program.
+pub(super) struct Run<'a> {
+    network: &'a Network,
+    plan: &'a Plan,
+    program: &'a mut Program,
+    sample: &'a Sample,
+    known: HashMap<TensorId, Known>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        network: &'a Network,
+        plan: &'a Plan,
+        program: &'a mut Program,
+        finder: &Finder<'_>,
+        reference: &Reference,
+        sample: &'a Sample,
+    ) -> Self {
+        let mut known = HashMap::new();
+        for (i, tensor) in network.tensors.iter().enumerate() {
+            if let Some(values) = reference_of(tensor, finder, reference) {
+                known.insert(TensorId(i as u32), values);
+            }
+        }
+        for (&id, value) in network.inputs.iter().zip(&sample.inputs) {
+            known.insert(id, Known { values: value.to_f32(), before: None });
+        }
+        for (&id, value) in network.outputs.iter().zip(&reference.outputs) {
+            if value.len() == network.tensor(id).shape.iter().product::<usize>() {
+                known.entry(id).or_insert_with(|| Known { values: value.to_f32(), before: None });
+            }
+        }
+        for block in &network.blocks {
+            for (sums, of) in sums(block) {
+                if let Some(values) = known.get(&of).map(|k| pixel_sums(network.tensor(of), &k.values)) {
+                    known.entry(sums).or_insert(Known { values, before: None });
+                }
+            }
+        }
+        Self { network, plan, program, sample, known }
+    }
+
+    /// Every block on the oracle's values.
+    pub(super) fn alone(&mut self) -> Result<Vec<Seen>, Diagnostics> {
+        self.give_inputs()?;
+        let network = self.network;
+        let mut all = Vec::new();
+        for (index, block) in network.blocks.iter().enumerate() {
+            let mut seen = Seen::default();
+            for id in block.reads() {
+                let tensor = network.tensor(id);
+                let Some(known) = self.known.get(&id) else { continue };
+                match Packing::of(tensor) {
+                    Some(packing) => {
+                        seen.read_zeros |= known.values.contains(&0.0);
+                        let plus: Vec<bool> = known.values.iter().map(|&v| v >= 0.0).collect();
+                        if let Place::Bits(offset, _) = self.plan.place(id) {
+                            self.program.write_bits(offset, &packing.pack(&plus))?;
+                        }
+                    }
+                    None => {
+                        if !is_sum(network, id) {
+                            let scale = Deviation::of(&known.values, &known.values).scale;
+                            seen.read_scale = seen.read_scale.max(scale);
+                        }
+                        if let Some((space, offset)) = dense(self.plan.place(id)) {
+                            self.program.write_f32(space, offset, &known.values)?;
+                        }
+                    }
+                }
+            }
+            self.program.block(index)?;
+            self.look(block, &mut seen)?;
+            all.push(seen);
+        }
+        Ok(all)
+    }
+
+    /// Every block on what the blocks before it computed. Also gives the outputs.
+    pub(super) fn sequence(&mut self) -> Result<(Vec<Seen>, Vec<Tensor>), Diagnostics> {
+        self.give_inputs()?;
+        let network = self.network;
+        let mut all = Vec::new();
+        for (index, block) in network.blocks.iter().enumerate() {
+            self.program.block(index)?;
+            let mut seen = Seen::default();
+            self.look(block, &mut seen)?;
+            all.push(seen);
+        }
+        Ok((all, self.outputs()?))
+    }
+
+    /// The whole network at once.
+    pub(super) fn infer(&mut self) -> Result<Vec<Tensor>, Diagnostics> {
+        self.give_inputs()?;
+        self.program.infer()?;
+        self.outputs()
+    }
+
+    fn give_inputs(&mut self) -> Result<(), Diagnostics> {
+        for (i, tensor) in self.sample.inputs.iter().enumerate() {
+            self.program.write_f32(Space::Input(i), 0, &tensor.to_f32())?;
+        }
+        Ok(())
+    }
+
+    fn outputs(&mut self) -> Result<Vec<Tensor>, Diagnostics> {
+        outputs(self.network, self.program)
+    }
+
+    /// Reads and compares what a block has written.
+    fn look(&mut self, block: &Block, seen: &mut Seen) -> Result<(), Diagnostics> {
+        for id in block.writes() {
+            let tensor = self.network.tensor(id);
+            let Some(known) = self.known.get(&id) else {
+                seen.unknown.push(tensor.name.clone());
+                seen.unknown_signs |= matches!(tensor.storage, Storage::Bits(_));
+                continue;
+            };
+            match (Packing::of(tensor), self.plan.place(id)) {
+                (Some(packing), Place::Bits(offset, _)) => {
+                    let words = self.program.read_bits(offset, tensor.storage_len())?;
+                    let (plus, stray) = packing.unpack(&words);
+                    let signs = Signs::of(&plus, &known.values, known.before.as_deref(), TOLERANCE, REACH);
+                    seen.signs = Some(seen.signs.map_or(signs, |s| s.and(signs)));
+                    seen.stray += stray;
+                }
+                (_, place) => {
+                    let values = read_dense(self.program, tensor, place)?;
+                    seen.real.push(Deviation::of(&values, &known.values));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The outputs of a program that has just run, in the file's shapes.
+pub(super) fn outputs(network: &Network, program: &mut Program) -> Result<Vec<Tensor>, Diagnostics> {
+    let mut outputs = Vec::new();
+    for (i, &id) in network.outputs.iter().enumerate() {
+        let tensor = network.tensor(id);
+        let len = tensor.shape.iter().product();
+        outputs.push(match tensor.storage {
+            Storage::Dense(DType::I64) => Tensor::i64(tensor.shape.clone(), program.read_i64(i, len)?),
+            _ => Tensor::f32(tensor.shape.clone(), program.read_f32(Space::Output(i), 0, len)?),
+        });
+    }
+    Ok(outputs)
+}
+
+fn read_dense(program: &mut Program, tensor: &NetTensor, place: Place) -> Result<Vec<f32>, Diagnostics> {
+    let len = tensor.storage_len();
+    match (place, &tensor.storage) {
+        (Place::Output(i), Storage::Dense(DType::I64)) => {
+            Ok(program.read_i64(i, len)?.into_iter().map(|v| v as f32).collect())
+        }
+        (place, _) => match dense(place) {
+            Some((space, offset)) => program.read_f32(space, offset, len),
+            None => Ok(Vec::new()),
+        },
+    }
+}
+
+fn dense(place: Place) -> Option<(Space, usize)> {
+    match place {
+        Place::Input(i) => Some((Space::Input(i), 0)),
+        Place::Output(i) => Some((Space::Output(i), 0)),
+        Place::Real(offset, _) => Some((Space::Real, offset)),
+        Place::Bits(..) => None,
+    }
+}
+
+/// Reference values of a tensor, if the oracle has them.
+fn reference_of(tensor: &NetTensor, finder: &Finder<'_>, reference: &Reference) -> Option<Known> {
+    let origin = tensor.origin.as_ref()?;
+    let len: usize = tensor.shape.iter().product();
+    let values = permuted(reference.values.get(&origin.name)?, origin).filter(|v| v.len() == len)?;
+    if matches!(tensor.storage, Storage::Dense(_)) {
+        return Some(Known { values, before: None });
+    }
+    let before = finder.find(&origin.name).and_then(|before| {
+        let tensor = reference.values.get(&before.value)?;
+        // Only what has the sign's own shape lies in the same order.
+        let values = permuted(tensor, origin).filter(|v| v.len() == len)?;
+        Some(values.iter().map(|v| v - before.threshold).collect())
+    });
+    // Where the ONNX value is not a sign but what the sign is taken of, it is its own "before".
+    let is_sign = values.iter().all(|v| v.abs() == 1.0 || *v == 0.0);
+    let before = before.or_else(|| (!is_sign).then(|| values.clone()));
+    Some(Known { values, before })
+}
+
+/// The elements in the order of a tensor with that origin.
+fn permuted(tensor: &Tensor, origin: &Origin) -> Option<Vec<f32>> {
+    let values = tensor.to_f32();
+    let Some(permutation) = &origin.permutation else { return Some(values) };
+    if tensor.len() != origin.shape.iter().product::<usize>() || permutation.len() != origin.shape.len() {
+        return None;
+    }
+    let mut strides = vec![1; origin.shape.len()];
+    for axis in (1..strides.len()).rev() {
+        strides[axis - 1] = strides[axis] * origin.shape[axis];
+    }
+    let mut order = vec![0];
+    for &axis in permutation {
+        let (extent, stride) = (*origin.shape.get(axis)?, strides[axis]);
+        order = order.iter().flat_map(|base| (0..extent).map(move |i| base + i * stride)).collect();
+    }
+    order.into_iter().map(|i| values.get(i).copied()).collect()
+}
+
+/// The tensors a block sums into, each with the tensor that stores the very values it sums.
+fn sums(block: &Block) -> Vec<(TensorId, TensorId)> {
+    let mut pairs = Vec::new();
+    let (mut stored, mut summed) = (None, Vec::new());
+    for step in &block.steps {
+        match step {
+            Step::Store(id) => stored = Some(*id),
+            Step::Sum(id) => summed.push(*id),
+            Step::Sign { .. } => {}
+            // The value changes here.
+            _ => {
+                pairs.extend(stored.into_iter().flat_map(|of| summed.drain(..).map(move |s| (s, of)).collect::<Vec<_>>()));
+                summed.clear();
+                stored = None;
+            }
+        }
+    }
+    pairs.extend(stored.into_iter().flat_map(|of| summed.drain(..).map(move |s| (s, of)).collect::<Vec<_>>()));
+    pairs
+}
+
+fn is_sum(network: &Network, id: TensorId) -> bool {
+    network.blocks.iter().any(|b| b.steps.iter().any(|s| matches!(s, Step::Sum(t) if *t == id)))
+}
+
+/// Sums over the pixels of each image: `[n, ..., c]` to `[n, c]`.
+fn pixel_sums(tensor: &NetTensor, values: &[f32]) -> Vec<f32> {
+    let images = tensor.shape.first().copied().unwrap_or(1);
+    let channels = tensor.shape.last().copied().unwrap_or(1);
+    let mut sums = vec![0.0_f64; images * channels];
+    if sums.is_empty() {
+        return Vec::new();
+    }
+    let per_image = values.len() / images;
+    for (i, &value) in values.iter().enumerate() {
+        sums[i / per_image * channels + i % channels] += f64::from(value);
+    }
+    sums.into_iter().map(|s| s as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn permuted_is_a_transpose() {
+        let tensor = Tensor::f32([1, 2, 2, 3], (0..12).map(|i| i as f32).collect());
+        let origin = |permutation| Origin { name: "x".into(), shape: vec![1, 2, 2, 3], permutation };
+        let nhwc = permuted(&tensor, &origin(Some(vec![0, 2, 3, 1]))).unwrap();
+        assert_eq!(nhwc, [0.0, 6.0, 1.0, 7.0, 2.0, 8.0, 3.0, 9.0, 4.0, 10.0, 5.0, 11.0]);
+        assert_eq!(permuted(&tensor, &origin(None)).unwrap(), tensor.to_f32());
+        assert_eq!(permuted(&tensor, &origin(Some(vec![0, 1]))), None);
+    }
+
+    #[test]
+    fn sums_are_paired_with_the_tensor_of_the_same_values() {
+        let p = || Arc::new(vec![1.0]);
+        let t = TensorId;
+        let steps = vec![
+            Step::Sum(t(1)),
+            Step::Scale(p()),
+            Step::Sum(t(2)),
+            Step::Store(t(3)),
+            Step::Shift(p()),
+            Step::Store(t(4)),
+            Step::Sum(t(5)),
+        ];
+        let core = crate::block::Core::Map { input: t(0) };
+        let block = Block { name: String::new(), core, steps, parts: Vec::new(), reason: None };
+        assert_eq!(sums(&block), [(t(2), t(3)), (t(5), t(4))]);
+        let tensor =
+            NetTensor { name: "x".into(), shape: vec![2, 1, 2, 2], storage: Storage::Dense(DType::F32), origin: None };
+        assert_eq!(pixel_sums(&tensor, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), [4.0, 6.0, 12.0, 14.0]);
+    }
+}
