@@ -128,6 +128,10 @@ pub(super) fn emit(
                 let slope = b.parameter("slope", p);
                 quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
             }
+            Step::Activation(Activation::Sign(intervals)) => {
+                let mask = sign_mask(&mut b, intervals);
+                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
+            }
             Step::Activation(Activation::Unary(f)) => unary(f),
             Step::Add(t) => {
                 let skip = b.read(*t, "skip");

@@ -95,6 +95,7 @@ pub fn parts(block: &Block) -> Vec<String> {
 fn activation(activation: &Activation) -> &'static str {
     match activation {
         Activation::PRelu(_) => "PRelu",
+        Activation::Sign(_) => "Sign",
         Activation::Unary(unary) => match unary {
             Unary::Relu => "Relu",
             Unary::LeakyRelu(_) => "LeakyRelu",
