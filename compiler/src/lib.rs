@@ -9,6 +9,7 @@ pub mod exact;
 pub mod import;
 pub mod interpret;
 pub mod ir;
+pub mod npy;
 pub mod passes;
 pub mod plan;
 pub mod report;
@@ -17,11 +18,12 @@ pub mod verify;
 
 use std::path::PathBuf;
 
-pub use cargo::compile;
-pub use config::{is_name, load};
+pub use cargo::{compile, write_if_changed};
+pub use config::{is_name, load, load_graph};
 
 use block::Network;
 use diagnostics::Diagnostics;
+use sha2::{Digest as _, Sha256};
 
 /// How to compile a model.
 #[derive(Clone, Debug, Default)]
@@ -68,12 +70,13 @@ pub fn generate(
     let mut graph = imported.graph;
     let network = passes::run(&mut graph, |_, _| {})?;
     let plan = plan::run(&network);
+    let hash = Sha256::digest(model).iter().map(|b| format!("{b:02x}")).collect();
     let emitted = emit::run(
         &network,
         &plan,
         &emit::Options {
             name: name.to_owned(),
-            model_hash: String::new(),
+            model_hash: hash,
             probe: config.probe,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
         },

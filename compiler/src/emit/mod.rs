@@ -1,18 +1,47 @@
 //! Blocks to Rust source, and parameters to bytes.
+//!
+//! The emitted file reads like the network: the caller's types, `infer` with one call per block, one short function per
+//! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
+//! a network of a hundred equal blocks holds its loops once.
 
+mod generic;
+mod interface;
+mod kernel;
 pub mod krate;
+mod memory;
+pub(crate) mod names;
+mod shapes;
+pub(crate) mod text;
+mod tile;
+mod tiles;
 
-use crate::block::Network;
-use crate::plan::Plan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::block::{Block, Core, Network};
+use crate::plan::{Blob, Plan};
+use interface::Interface;
+use memory::Memory;
+use names::Names;
+use shapes::Shapes;
+use text::{doc, n};
 
 /// What is emitted for a network.
 #[derive(Clone, Debug, Default)]
 pub struct Emitted {
-    /// The module: one Rust source file, without inner attributes, so that it can be `include!`d or be a `lib.rs` behind
-    /// a header.
+    /// The module's items: Rust source without inner attributes, so that it can stand in a module or behind a header.
     pub source: String,
-    /// `weights.bin`, which the source includes from its own folder under the name `NAME.weights`.
+    /// What the network is, in a few lines: the head of the file's documentation.
+    pub summary: String,
+    /// The weights file, which the source includes from its own folder as `NAME.weights`.
     pub weights: Vec<u8>,
+    /// Bytes of it that are parameters (the rest aligns them to cache lines).
+    pub weight_bytes: usize,
 }
 
 /// How to emit.
@@ -29,6 +58,190 @@ pub struct Options {
 }
 
 /// Emits a network.
-pub fn run(_network: &Network, _plan: &Plan, _options: &Options) -> Emitted {
-    Emitted::default()
+pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
+    let interface = Interface::new(network);
+    let mut emitter = Emitter {
+        network,
+        plan,
+        interface: &interface,
+        blob: Blob::default(),
+        shapes: Shapes::default(),
+        names: Names::reserving(["infer", "probe", "runtime", "math", "regions", "dispatch"]),
+        types: Names::default(),
+        known: HashMap::new(),
+        kernels: TokenStream::new(),
+        functions: TokenStream::new(),
+        calls: TokenStream::new(),
+        probes: Vec::new(),
+    };
+    for block in &network.blocks {
+        emitter.block(block);
+    }
+    let Emitter { blob, shapes, kernels, functions, calls, probes, .. } = emitter;
+    let weight_bytes = blob.payload;
+    let weights = blob.into_bytes();
+
+    let types = interface.items(network, plan);
+    let probe = options.probe.then(|| interface.probe(&probes)).unwrap_or_default();
+    let runtime: TokenStream = options.runtime.parse().expect("a path");
+    let (size, file) = (n(weights.len()), format!("{}.weights", options.name));
+    let shapes = shapes.items;
+    let body = quote! {
+        #types
+
+        /// Runs the network once.
+        ///
+        /// Allocates nothing and cannot panic. The instruction set is chosen at the first call; every one gives the same bits.
+        pub fn infer(input: &Input, output: &mut Output, scratch: &mut Scratch) {
+            #calls
+        }
+
+        #functions
+        #kernels
+        #shapes
+
+        /// Every parameter, laid out as the kernels read it.
+        static WEIGHTS: Weights<#size> = Weights(*include_bytes!(#file));
+
+        #probe
+    };
+    let source = text::items(quote!(#[allow(unused_imports)] use #runtime::prelude::*; #body));
+    Emitted { source, summary: summary(network, plan, options, weight_bytes), weights, weight_bytes }
+}
+
+struct Emitter<'a> {
+    network: &'a Network,
+    plan: &'a Plan,
+    interface: &'a Interface,
+    blob: Blob,
+    shapes: Shapes,
+    names: Names,
+    types: Names,
+    /// Kernel types by their tokens under a name that says nothing.
+    known: HashMap<String, Ident>,
+    kernels: TokenStream,
+    functions: TokenStream,
+    calls: TokenStream,
+    probes: Vec<TokenStream>,
+}
+
+impl Emitter<'_> {
+    fn block(&mut self, block: &Block) {
+        let mut memory = Memory::new(self.plan, self.interface);
+        let body = match tiled_input(&block.core) {
+            Some(input) => {
+                let channels = kernel::channels(self.network, &block.core);
+                let tile = tile::emit(self.network, block, channels, &mut memory, &mut self.blob, &mut self.shapes);
+                let role = if block.is_binary() { "bits" } else { "x" };
+                let operand = if tile.loads { TokenStream::new() } else { memory.read(input, role) };
+                let kernel = kernel::of(self.network, block, operand, &tile, &mut self.blob, &mut self.shapes);
+                let name = self.kernel_type(&kernel, &tile);
+                let value = kernel.value(&name, &tile);
+                quote!(dispatch(#value);)
+            }
+            None => generic::emit(self.network, block, &mut memory, &mut self.blob, &mut self.shapes),
+        };
+        if body.is_empty() {
+            // A reshape in place. The probe keeps the numbering of the blocks.
+            self.probes.push(quote!(|_, _, _| {}));
+            return;
+        }
+        let name = self.names.snake(&block.name);
+        let bindings = memory.bindings();
+        let (parameters, arguments) = memory.signature();
+        let text = doc(&describe(block));
+        self.functions.extend(quote! {
+            #text
+            fn #name(#parameters) {
+                #bindings
+                #body
+            }
+        });
+        self.calls.extend(quote!(#name(#arguments);));
+        self.probes.push(quote!(|input, output, scratch| super::#name(#arguments)));
+    }
+
+    fn kernel_type(&mut self, kernel: &kernel::Kernel, tile: &tile::Tile) -> Ident {
+        let key = kernel.items(&format_ident!("Kernel"), tile).to_string();
+        if let Some(name) = self.known.get(&key) {
+            return name.clone();
+        }
+        let name = self.types.unique(&kernel.base);
+        self.kernels.extend(kernel.items(&name, tile));
+        self.known.insert(key, name.clone());
+        name
+    }
+}
+
+/// The operand of a core that works tile by tile.
+fn tiled_input(core: &Core) -> Option<crate::block::TensorId> {
+    match core {
+        Core::BinaryConv { input, .. }
+        | Core::RealConv { input, .. }
+        | Core::MaxPool { input, .. }
+        | Core::AveragePool { input, .. }
+        | Core::Map { input } => Some(*input),
+        _ => None,
+    }
+}
+
+/// Documentation of a block's function.
+fn describe(block: &Block) -> String {
+    let mut text = format!("`{}`: {}.", block.name, block.parts.join(", "));
+    match &block.core {
+        Core::BinaryConv { geometry, .. } => {
+            text += &format!("\n\n{} binary multiply-accumulates.", text::thousands(geometry.macs()));
+        }
+        Core::RealConv { geometry, .. } => {
+            text += &format!("\n\n{} real multiply-accumulates.", text::thousands(geometry.macs()));
+        }
+        _ => {}
+    }
+    if let Some(reason) = &block.reason {
+        text += &format!("\n\nNot binary or not fused because {reason}.");
+    }
+    text
+}
+
+fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usize) -> String {
+    let shapes = |ids: &[crate::block::TensorId]| -> String {
+        let list: Vec<String> = ids
+            .iter()
+            .map(|&id| {
+                let tensor = network.tensor(id);
+                format!("`{}` {:?}", tensor.name, tensor.shape)
+            })
+            .collect();
+        list.join(", ")
+    };
+    let macs = |binary: bool| -> u64 {
+        network
+            .blocks
+            .iter()
+            .map(|b| match &b.core {
+                Core::BinaryConv { geometry, .. } if binary => geometry.macs(),
+                Core::RealConv { geometry, .. } if !binary => geometry.macs(),
+                Core::Gate { first, second, .. } if !binary => (first.weights.len() + second.weights.len()) as u64,
+                _ => 0,
+            })
+            .sum()
+    };
+    let binary = network.blocks.iter().filter(|b| b.is_binary()).count();
+    let hash =
+        if options.model_hash.is_empty() { String::new() } else { format!("; model SHA-256 {}", options.model_hash) };
+    format!(
+        "The network `{}`, compiled by xnorc {}{hash}.\n\n\
+         - input {}; output {}\n\
+         - {} blocks, {binary} of them binary: {} binary and {} real multiply-accumulates\n\
+         - {} bytes of weights, {} bytes of scratch memory",
+        network.name,
+        env!("CARGO_PKG_VERSION"),
+        shapes(&network.inputs),
+        shapes(&network.outputs),
+        network.blocks.len(),
+        text::thousands(macs(true)),
+        text::thousands(macs(false)),
+        text::thousands(weight_bytes as u64),
+        text::thousands(plan.scratch_bytes() as u64),
+    )
 }

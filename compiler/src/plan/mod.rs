@@ -1,6 +1,13 @@
 //! Where everything lies: tensors in the scratch memory, parameters in the weights file.
 
-use crate::block::{Network, TensorId};
+mod alias;
+pub mod blob;
+mod pack;
+
+pub use blob::Blob;
+
+use crate::block::{Network, Storage, TensorId};
+use crate::ir::DType;
 
 /// Where a tensor lies while the network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,9 +16,9 @@ pub enum Place {
     Input(usize),
     /// The caller's output with this index, from element 0.
     Output(usize),
-    /// `offset` and length in the f32 part of the scratch memory, in elements.
+    /// Offset and length in the f32 part of the scratch memory, in elements.
     Real(usize, usize),
-    /// `offset` and length in the 64-bit part of the scratch memory, in words.
+    /// Offset and length in the 64-bit part of the scratch memory, in words.
     Bits(usize, usize),
 }
 
@@ -38,7 +45,43 @@ impl Plan {
     }
 }
 
-/// Plans the scratch memory.
-pub fn run(_network: &Network) -> Plan {
-    Plan::default()
+/// Plans the scratch memory: tensors that can share a place without a copy are joined ([`alias`]), then groups whose lives
+/// do not overlap share memory ([`pack`]).
+pub fn run(network: &Network) -> Plan {
+    let groups = alias::groups(network);
+    let mut real = Vec::new();
+    let mut bits = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        if group.fixed.is_some() {
+            continue;
+        }
+        let tensor = network.tensor(group.members[0]);
+        let item = pack::Item { index, len: tensor.storage_len(), first: group.first, last: group.last };
+        match &tensor.storage {
+            Storage::Dense(DType::F32 | DType::Bool | DType::I64) => real.push(item),
+            Storage::Bits(_) => bits.push(item),
+        }
+    }
+    // A cache line, so that no vector of a tensor's first tile straddles two.
+    let (real_offsets, real_len) = pack::pack(&real, 16);
+    let (bits_offsets, bits_len) = pack::pack(&bits, 8);
+
+    let mut places = vec![Place::Real(0, 0); network.tensors.len()];
+    let mut assign = |group: &alias::Group, place: Place| {
+        for member in &group.members {
+            places[member.0 as usize] = place;
+        }
+    };
+    for group in &groups {
+        if let Some(place) = group.fixed {
+            assign(group, place);
+        }
+    }
+    for (item, offset) in real.iter().zip(real_offsets) {
+        assign(&groups[item.index], Place::Real(offset, item.len));
+    }
+    for (item, offset) in bits.iter().zip(bits_offsets) {
+        assign(&groups[item.index], Place::Bits(offset, item.len));
+    }
+    Plan { places, real_len, bits_len }
 }

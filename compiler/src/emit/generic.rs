@@ -1,0 +1,166 @@
+//! Cores without tiles: gates, and layers that rearrange or reduce. Each is one call of the runtime.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::memory::Memory;
+use super::shapes::Shapes;
+use super::text::{array, float, n};
+use super::tile::scalar;
+use crate::block::{Activation, Block, Core, Dense, Network, Piece, TensorId};
+use crate::ir::{Binary, Reduction};
+use crate::plan::{Blob, blob};
+
+/// The body of a block's function, behind the bindings of its tensors.
+pub(super) fn emit(
+    network: &Network,
+    block: &Block,
+    memory: &mut Memory<'_>,
+    blob: &mut Blob,
+    shapes: &mut Shapes,
+) -> TokenStream {
+    match &block.core {
+        Core::Gate { sums, first, hidden, second, squash } => {
+            gate(network, block, *sums, (first, hidden), (second, squash), memory, blob)
+        }
+        Core::BitMaxPool { input, output, geometry } => {
+            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
+            let (from, to) = (shapes.bits(network.tensor(*input)), shapes.bits(network.tensor(*output)));
+            let (kernel, strides, pads) = (array(&geometry.kernel), array(&geometry.strides), array(&geometry.pads));
+            quote!(bit_max_pool(#x, #from, #y, #to, #kernel, #strides, #pads);)
+        }
+        Core::Copy { fill, pieces, output } => {
+            let y = memory.write(*output, "y");
+            let fill = fill.map(|value| {
+                let value = float(value);
+                quote!(fill(#y, #value);)
+            });
+            let pieces: TokenStream = pieces.iter().map(|piece| copy(piece, &y, memory)).collect();
+            quote!(#fill #pieces)
+        }
+        Core::Reshape { input, output } => {
+            if memory.place(*input) == memory.place(*output) {
+                return TokenStream::new();
+            }
+            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
+            let len = n(network.tensor(*input).storage_len());
+            quote!(copy_strided(#x, 0, &[1], #y, 0, &[1], &[#len]);)
+        }
+        Core::Broadcast { function, a, b, output } => {
+            let (x, y) = (memory.read(a.0, "a"), memory.read(b.0, "b"));
+            let out = memory.write(*output, "y");
+            let (x_strides, y_strides) = (array(&a.1), array(&b.1));
+            let extents = array(&network.tensor(*output).shape);
+            let f = binary(*function);
+            quote!(broadcast(#f, #x, &#x_strides, #y, &#y_strides, #out, &#extents);)
+        }
+        Core::Reduce { kind, input, axes, output } => {
+            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
+            let extents = &network.tensor(*input).shape;
+            let reduced = (0..extents.len()).map(|axis| axes.contains(&axis));
+            let extents = array(extents);
+            let kind = reduction(*kind);
+            quote!(reduce(Reduction::#kind, #x, &#extents, &[#(#reduced),*], #y);)
+        }
+        Core::Softmax { input, axis, log, output } => {
+            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
+            let [outer, len, inner] = around(network, *input, *axis);
+            quote!(softmax(#x, #y, #outer, #len, #inner, #log);)
+        }
+        Core::ArgMax { input, axis, last, output } => {
+            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
+            let [outer, len, inner] = around(network, *input, *axis);
+            quote!(argmax(#x, #y, #outer, #len, #inner, #last);)
+        }
+        Core::MatMul { a, b, extents, batch_strides, output } => {
+            let (x, y) = (memory.read(*a, "a"), memory.read(*b, "b"));
+            let out = memory.write(*output, "y");
+            let (extents, strides) = (array(extents), array(batch_strides));
+            quote!(matmul(#x, #y, #out, #extents, #strides);)
+        }
+        _ => unreachable!("has tiles"),
+    }
+}
+
+fn gate(
+    network: &Network,
+    block: &Block,
+    sums: TensorId,
+    (first, hidden): (&Dense, &Activation),
+    (second, squash): (&Dense, &Activation),
+    memory: &mut Memory<'_>,
+    blob: &mut Blob,
+) -> TokenStream {
+    let images = n(network.tensor(sums).shape[0]);
+    let x = memory.read(sums, "sums");
+    let output = block.writes()[0];
+    let y = memory.write(output, "factors");
+    let mut layer = |d: &Dense| {
+        let (w, b) = (blob.floats(&blob::dense_weights(d)), blob.per_channel(&d.bias));
+        let [w_at, w_len, b_at, b_len] = [w.offset, w.len, b.offset, b.len].map(n);
+        quote!(WEIGHTS.floats(#w_at, #w_len), WEIGHTS.floats(#b_at, #b_len))
+    };
+    let (w1, w2) = (layer(first), layer(second));
+    let (inputs, width, outputs) = (n(first.inputs), n(first.outputs), n(second.outputs));
+    let function = |a: &Activation| match a {
+        Activation::Unary(f) => scalar(f),
+        other => panic!("{}: a gate with {other:?}", block.name),
+    };
+    let (hidden, squash) = (function(hidden), function(squash));
+    quote! {
+        let mut between = [0.0; #width];
+        gate(#x, #images, [#inputs, #width, #outputs], #w1, #hidden, #w2, #squash, &mut between, #y);
+    }
+}
+
+fn copy(piece: &Piece, y: &TokenStream, memory: &mut Memory<'_>) -> TokenStream {
+    let x = memory.read(piece.input, "x");
+    let (from, to) = (n(piece.input_offset), n(piece.output_offset));
+    let strides = piece.input_strides.iter().map(|&s| {
+        let magnitude = n(s.unsigned_abs());
+        if s < 0 { quote!(-#magnitude) } else { quote!(#magnitude) }
+    });
+    let (out_strides, extents) = (array(&piece.output_strides), array(&piece.extents));
+    quote!(copy_strided(#x, #from, &[#(#strides),*], #y, #to, &#out_strides, &#extents);)
+}
+
+/// Extents before an axis, of it, and behind it.
+fn around(network: &Network, id: TensorId, axis: usize) -> [proc_macro2::Literal; 3] {
+    let shape = &network.tensor(id).shape;
+    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()].map(n)
+}
+
+/// A scalar function `fn(f32, f32) -> f32`.
+fn binary(f: Binary) -> TokenStream {
+    match f {
+        Binary::Add => quote!(|a, b| a + b),
+        Binary::Sub => quote!(|a, b| a - b),
+        Binary::Mul => quote!(|a, b| a * b),
+        Binary::Div => quote!(|a, b| a / b),
+        Binary::Pow => quote!(math::pow),
+        Binary::Min => quote!(math::min),
+        Binary::Max => quote!(math::max),
+        Binary::Mod => quote!(math::modulo),
+        Binary::Equal => quote!(|a, b| math::truth(a == b)),
+        Binary::Less => quote!(|a, b| math::truth(a < b)),
+        Binary::LessOrEqual => quote!(|a, b| math::truth(a <= b)),
+        Binary::Greater => quote!(|a, b| math::truth(a > b)),
+        Binary::GreaterOrEqual => quote!(|a, b| math::truth(a >= b)),
+        Binary::And => quote!(|a, b| math::truth(a != 0.0 && b != 0.0)),
+        Binary::Or => quote!(|a, b| math::truth(a != 0.0 || b != 0.0)),
+        Binary::Xor => quote!(|a, b| math::truth((a != 0.0) != (b != 0.0))),
+    }
+}
+
+fn reduction(kind: Reduction) -> TokenStream {
+    match kind {
+        Reduction::Mean => quote!(Mean),
+        Reduction::Sum => quote!(Sum),
+        Reduction::Max => quote!(Max),
+        Reduction::Min => quote!(Min),
+        Reduction::Prod => quote!(Prod),
+        Reduction::L1 => quote!(L1),
+        Reduction::L2 => quote!(L2),
+        Reduction::SumSquare => quote!(SumSquare),
+    }
+}

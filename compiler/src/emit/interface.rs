@@ -1,0 +1,230 @@
+//! What the caller sees: input, output and scratch memory as types of known size.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+
+use super::names::{Names, upper_case};
+use super::text::{array, doc, n};
+use crate::block::{NetTensor, Network, Storage, TensorId};
+use crate::ir::DType;
+use crate::plan::Plan;
+
+/// One of the caller's tensors.
+pub(super) struct Port {
+    /// Field of the struct, when there are several.
+    field: Option<Ident>,
+    /// Element type.
+    pub(super) element: TokenStream,
+    len: usize,
+}
+
+/// The caller's tensors.
+pub(super) struct Interface {
+    /// In the file's order.
+    pub(super) inputs: Vec<Port>,
+    /// In the file's order.
+    pub(super) outputs: Vec<Port>,
+}
+
+impl Interface {
+    /// Names the fields.
+    pub(super) fn new(network: &Network) -> Self {
+        let ports = |ids: &[TensorId]| {
+            let mut names = Names::default();
+            ids.iter()
+                .map(|&id| {
+                    let tensor = network.tensor(id);
+                    Port {
+                        field: (ids.len() != 1).then(|| names.snake(&tensor.name)),
+                        element: element(tensor),
+                        len: tensor.shape.iter().product(),
+                    }
+                })
+                .collect()
+        };
+        Self { inputs: ports(&network.inputs), outputs: ports(&network.outputs) }
+    }
+
+    /// A slice of an input.
+    pub(super) fn input(&self, index: usize) -> TokenStream {
+        match &self.inputs[index].field {
+            Some(field) => quote!(&input.#field[..]),
+            None => quote!(&input[..]),
+        }
+    }
+
+    /// A slice of an output, to read.
+    pub(super) fn output(&self, index: usize) -> TokenStream {
+        match &self.outputs[index].field {
+            Some(field) => quote!(&output.#field[..]),
+            None => quote!(&output[..]),
+        }
+    }
+
+    /// A slice of an output, to write.
+    pub(super) fn output_mut(&self, index: usize) -> TokenStream {
+        match &self.outputs[index].field {
+            Some(field) => quote!(&mut output.#field[..]),
+            None => quote!(&mut output[..]),
+        }
+    }
+
+    /// The types and sizes.
+    pub(super) fn items(&self, network: &Network, plan: &Plan) -> TokenStream {
+        let input = side(network, &network.inputs, &self.inputs, "Input", "input");
+        let output = side(network, &network.outputs, &self.outputs, "Output", "output");
+        let (real, bits, bytes) = (n(plan.real_len), n(plan.bits_len), n(plan.scratch_bytes()));
+        quote! {
+            #input
+            #output
+
+            /// Bytes of [`Scratch`].
+            pub const SCRATCH_BYTES: usize = #bytes;
+
+            /// The memory [`infer`] works in: no other is used. What it holds before does not matter.
+            #[repr(C, align(64))]
+            #[derive(Clone)]
+            pub struct Scratch {
+                /// Real-valued tensors.
+                pub real: [f32; #real],
+                /// Sign bits.
+                pub bits: [u64; #bits],
+            }
+
+            impl Scratch {
+                /// Fit for a `static`.
+                pub const fn new() -> Self {
+                    Self { real: [0.0; #real], bits: [0; #bits] }
+                }
+            }
+
+            impl Default for Scratch {
+                fn default() -> Self {
+                    Self::new()
+                }
+            }
+        }
+    }
+
+    /// The `probe` module: every block on its own, and the tensors of the caller by number.
+    pub(super) fn probe(&self, calls: &[TokenStream]) -> TokenStream {
+        let count = n(calls.len());
+        let arms = |ports: &[Port], wanted: &str, slice: &dyn Fn(usize) -> TokenStream| -> TokenStream {
+            ports
+                .iter()
+                .enumerate()
+                .filter(|(_, p)| p.element.to_string() == wanted)
+                .map(|(i, _)| {
+                    let (index, slice) = (n(i), slice(i));
+                    quote!(#index => #slice,)
+                })
+                .collect()
+        };
+        let input_mut = |i: usize| match &self.inputs[i].field {
+            Some(field) => quote!(&mut input.#field[..]),
+            None => quote!(&mut input[..]),
+        };
+        let inputs_mut = arms(&self.inputs, "f32", &input_mut);
+        let inputs = arms(&self.inputs, "f32", &|i| self.input(i));
+        let outputs = arms(&self.outputs, "f32", &|i| self.output(i));
+        let outputs_mut = arms(&self.outputs, "f32", &|i| self.output_mut(i));
+        let indices = arms(&self.outputs, "i64", &|i| self.output(i));
+        quote! {
+            /// Each block on its own, for `xnorc verify`.
+            #[allow(unused_variables)]
+            pub mod probe {
+                use super::{Input, Output, Scratch};
+
+                /// A block: reads and writes its tensors where the memory plan puts them.
+                pub type Block = fn(&Input, &mut Output, &mut Scratch);
+
+                /// In the order of execution.
+                pub const BLOCKS: [Block; #count] = [#(#calls),*];
+
+                /// The input with this index.
+                pub fn input(input: &mut Input, index: usize) -> &mut [f32] {
+                    match index { #inputs_mut _ => &mut [] }
+                }
+
+                /// The input with this index, to read.
+                pub fn input_ref(input: &Input, index: usize) -> &[f32] {
+                    match index { #inputs _ => &[] }
+                }
+
+                /// The output with this index, if it holds floats.
+                pub fn output_f32(output: &Output, index: usize) -> &[f32] {
+                    match index { #outputs _ => &[] }
+                }
+
+                /// The output with this index, if it holds floats, to write.
+                pub fn output_f32_mut(output: &mut Output, index: usize) -> &mut [f32] {
+                    match index { #outputs_mut _ => &mut [] }
+                }
+
+                /// The output with this index, if it holds integers.
+                pub fn output_i64(output: &Output, index: usize) -> &[i64] {
+                    match index { #indices _ => &[] }
+                }
+            }
+        }
+    }
+}
+
+fn element(tensor: &NetTensor) -> TokenStream {
+    match tensor.storage {
+        Storage::Dense(DType::I64) => quote!(i64),
+        _ => quote!(f32),
+    }
+}
+
+fn side(network: &Network, ids: &[TensorId], ports: &[Port], name: &str, word: &str) -> TokenStream {
+    let ident = Ident::new(name, Span::call_site());
+    let mut items = TokenStream::new();
+    for (&id, port) in ids.iter().zip(ports) {
+        let tensor = network.tensor(id);
+        let constant = match &port.field {
+            None => format_ident!("{}_SHAPE", name.to_ascii_uppercase()),
+            Some(field) => format_ident!("{}_{}_SHAPE", name.to_ascii_uppercase(), upper_case(&field.to_string())),
+        };
+        let (rank, shape) = (n(tensor.shape.len()), array(&tensor.shape));
+        let text = doc(&format!("Shape of the {word} `{}`, as in the model.", tensor.name));
+        items.extend(quote!(#text pub const #constant: [usize; #rank] = #shape;));
+    }
+    if let [Port { field: None, element, len }] = ports {
+        let len = n(*len);
+        let text = doc(&format!("The {word} `{}`, in row-major order.", network.tensor(ids[0]).name));
+        items.extend(quote!(#text pub type #ident = [#element; #len];));
+        return items;
+    }
+    let fields = ids.iter().zip(ports).map(|(&id, port)| {
+        let (field, element, len) = (&port.field, &port.element, n(port.len));
+        let text =
+            doc(&format!("`{}`, shape {:?}, in row-major order.", network.tensor(id).name, network.tensor(id).shape));
+        quote!(#text pub #field: [#element; #len],)
+    });
+    let zeros = ports.iter().map(|port| {
+        let (field, len) = (&port.field, n(port.len));
+        let zero = if port.element.to_string() == "i64" { quote!(0) } else { quote!(0.0) };
+        quote!(#field: [#zero; #len],)
+    });
+    let text = doc(&format!("The {word}s."));
+    items.extend(quote! {
+        #text
+        #[derive(Clone)]
+        pub struct #ident { #(#fields)* }
+
+        impl #ident {
+            /// All zeros.
+            pub const fn new() -> Self {
+                Self { #(#zeros)* }
+            }
+        }
+
+        impl Default for #ident {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    });
+    items
+}

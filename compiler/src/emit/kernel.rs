@@ -1,0 +1,308 @@
+//! A block with a tiled core: its kernel type (one per distinct geometry and steps) and the values one call fills it with.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use super::shapes::Shapes;
+use super::text::{doc, n};
+use super::tile::{Field, Tile};
+use super::tiles;
+use crate::block::{BitPadding, Block, Core, Geometry, NetTensor, Network, Storage};
+use crate::plan::{Blob, blob};
+
+/// A kernel type in the making.
+pub(super) struct Kernel {
+    /// Base of the type's name.
+    pub(super) base: String,
+    /// One sentence on what it computes.
+    pub(super) title: String,
+    /// Fields of the core: operands and weights.
+    pub(super) fields: Vec<Field>,
+    /// Body of `Kernel::run`.
+    run: TokenStream,
+    /// Further impls, in terms of `K`, the type's name.
+    taps: Option<(TokenStream, TokenStream)>,
+}
+
+/// `[n, h, w, c]` of a dense tensor; one of another rank is one row of pixels.
+pub(super) fn image(tensor: &NetTensor) -> [usize; 4] {
+    match tensor.shape[..] {
+        [n, h, w, c] => [n, h, w, c],
+        [] => [1, 1, 1, 1],
+        [ref pixels @ .., c] => [1, 1, pixels.iter().product(), c],
+    }
+}
+
+/// Channels of the values of a block with a tiled core.
+pub(super) fn channels(network: &Network, core: &Core) -> usize {
+    match core {
+        Core::BinaryConv { geometry, .. }
+        | Core::RealConv { geometry, .. }
+        | Core::MaxPool { geometry, .. }
+        | Core::AveragePool { geometry, .. } => geometry.output[2],
+        Core::Map { input } => image(network.tensor(*input))[3],
+        _ => unreachable!("no tiles"),
+    }
+}
+
+fn field(name: &str, ty: TokenStream, value: TokenStream) -> Field {
+    Field { name: format_ident!("{name}"), ty, value }
+}
+
+fn weights(blob: &mut Blob, floats: &[f32]) -> Field {
+    let span = blob.floats(floats);
+    let (offset, len) = (n(span.offset), n(span.len));
+    field("weights", quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+}
+
+/// The kernel of a block; `input` is the expression of its operand.
+pub(super) fn of(
+    network: &Network,
+    block: &Block,
+    input: TokenStream,
+    tile: &Tile,
+    blob: &mut Blob,
+    shapes: &mut Shapes,
+) -> Kernel {
+    let x = |input| field("x", quote!(&'a [f32]), input);
+    match &block.core {
+        Core::BinaryConv { input: bits, geometry: g, weights, padding } => {
+            let Storage::Bits(layout) = &network.tensor(*bits).storage else {
+                panic!("{}: its input is not bits", block.name)
+            };
+            let span = blob.words(&blob::binary_weights(weights, g));
+            let (offset, len) = (n(span.offset), n(span.len));
+            let arms = tiles::binary(g);
+            let run = tiles::select(
+                &arms,
+                |p| quote!(binary_conv::<Self, S, _, #p>(s, self.bits, self.weights, &mut self.tile)),
+            );
+            Kernel {
+                base: format!(
+                    "BinaryConv{}At{}x{}x{}To{}",
+                    kernel_name(g),
+                    g.input[0],
+                    g.input[1],
+                    g.input[2],
+                    g.output[2]
+                ),
+                title: binary_title(g, *padding),
+                fields: vec![
+                    field("bits", quote!(&'a [u64]), input),
+                    field("weights", quote!(&'a [Le<u64>]), quote!(WEIGHTS.words(#offset, #len))),
+                ],
+                run,
+                taps: Some((Shapes::binary(g, layout.frame, *padding), dot(g, layout.frame))),
+            }
+        }
+        Core::RealConv { geometry: g, weights: w, .. } => {
+            let depthwise = g.groups > 1 && g.groups == g.input[2] && g.groups == g.output[2];
+            let shape = shapes.real(g);
+            let (weights, run) = if depthwise {
+                let run = quote!(depthwise_conv(s, &#shape, self.x, self.weights, &mut self.tile));
+                (weights(blob, &blob::depthwise_weights(w, g)), run)
+            } else {
+                let arms = tiles::real(g);
+                let run = tiles::select(
+                    &arms,
+                    |pv| quote!(real_conv::<S, _, #pv>(s, &#shape, self.x, self.weights, &mut self.tile)),
+                );
+                (weights(blob, &blob::real_weights(w, g)), run)
+            };
+            let [h, w, c] = g.input;
+            Kernel {
+                base: format!(
+                    "{}{}At{h}x{w}x{c}To{}",
+                    if depthwise { "DepthwiseConv" } else { "Conv" },
+                    kernel_name(g),
+                    g.output[2]
+                ),
+                title: format!("Real-valued {}", geometry_title(g)),
+                fields: vec![x(input), weights],
+                run,
+                taps: None,
+            }
+        }
+        Core::MaxPool { geometry: g, .. } => {
+            let shape = shapes.pool(g, None);
+            pool("MaxPool", "Maximum", g, x(input), quote!(max_pool(s, &#shape, self.x, &mut self.tile)))
+        }
+        Core::AveragePool { geometry: g, count_include_pad, .. } => {
+            let shape = shapes.pool(g, *count_include_pad);
+            pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut self.tile)))
+        }
+        Core::Map { input: id } => {
+            let [count, h, w, c] = image(network.tensor(*id));
+            let extents = [count, h, w, c].map(n);
+            let (fields, run) = if tile.loads {
+                (Vec::new(), quote!(pixels(s, #(#extents),*, &mut self.tile)))
+            } else {
+                (vec![x(input)], quote!(map(s, #(#extents),*, self.x, &mut self.tile)))
+            };
+            Kernel {
+                base: format!("MapAt{h}x{w}x{c}"),
+                title: format!("Element-wise, {h}x{w}x{c}"),
+                fields,
+                run,
+                taps: None,
+            }
+        }
+        _ => unreachable!("no tiles"),
+    }
+}
+
+fn pool(base: &str, title: &str, g: &Geometry, x: Field, run: TokenStream) -> Kernel {
+    let [h, w, c] = g.input;
+    Kernel {
+        base: format!("{base}{}At{h}x{w}x{c}", kernel_name(g)),
+        title: format!(
+            "{title} over {}x{} windows, {h}x{w}x{c} -> {}x{}x{c}",
+            g.kernel[0], g.kernel[1], g.output[0], g.output[1]
+        ),
+        fields: vec![x],
+        run,
+        taps: None,
+    }
+}
+
+impl Kernel {
+    /// The items of the type, under a given name.
+    pub(super) fn items(&self, name: &Ident, tile: &Tile) -> TokenStream {
+        let tile_name = format_ident!("{name}Tile");
+        let title = doc(&self.title);
+        let tile_title = doc(&format!("What a tile of [`{name}`] goes through in registers."));
+        let field = |f: &Field| {
+            let (name, ty) = (&f.name, &f.ty);
+            quote!(#name: #ty,)
+        };
+        let core_fields = self.fields.iter().map(field);
+        let tile_fields: Vec<TokenStream> = tile.fields.iter().map(field).collect();
+        let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
+        assert!(has_lifetime, "{name}: a kernel without operands");
+        let body = &tile.body;
+        let end_row = (!tile.end_row.is_empty()).then(|| {
+            let end = &tile.end_row;
+            quote! {
+                #[inline(always)]
+                fn end_row<S: Simd>(&mut self, s: S, at: At) {
+                    #end
+                }
+            }
+        });
+        let taps = self.taps.as_ref().map(|(shape, dot)| {
+            quote! {
+                impl Taps for #name<'_> {
+                    const SHAPE: BinaryShape = #shape;
+
+                    #dot
+                }
+            }
+        });
+        let run = &self.run;
+        quote! {
+            #title
+            struct #name<'a> { #(#core_fields)* tile: #tile_name<'a> }
+
+            #taps
+
+            #tile_title
+            struct #tile_name<'a> { #(#tile_fields)* }
+
+            impl Epilogue for #tile_name<'_> {
+                #[inline(always)]
+                fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
+                    #body
+                }
+                #end_row
+            }
+
+            impl Kernel for #name<'_> {
+                type Output = ();
+
+                #[inline(always)]
+                fn run<S: Simd>(mut self, s: S) {
+                    #run
+                }
+            }
+        }
+    }
+
+    /// The expression that fills it.
+    pub(super) fn value(&self, name: &Ident, tile: &Tile) -> TokenStream {
+        let tile_name = format_ident!("{name}Tile");
+        let assign = |f: &Field| {
+            let (name, value) = (&f.name, &f.value);
+            if value.to_string() == name.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
+        };
+        let core_fields = self.fields.iter().map(assign);
+        let tile_fields = tile.fields.iter().map(assign);
+        quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* } })
+    }
+}
+
+/// The dot products of a tile, tap by tap: what the convolution is made of.
+fn dot(g: &Geometry, frame: [usize; 4]) -> TokenStream {
+    let words = (g.input[2] / g.groups).div_ceil(64);
+    let pixel = words * g.groups;
+    let row = (frame[1] + g.input[1] + frame[3]) * pixel;
+    let step = n(g.strides[1] * pixel);
+    let [kh, kw] = g.kernel;
+    // The taps of a kernel row lie side by side, unless dilation or other groups' channels come between them.
+    let adjacent = kw == 1 || (g.dilations[1] == 1 && g.groups == 1);
+    let mut lines = TokenStream::new();
+    for ky in 0..kh {
+        let (length, count) = if adjacent { (kw * words, 1) } else { (words, kw) };
+        for kx in 0..count {
+            let x_at = n(ky * g.dilations[0] * row + kx * g.dilations[1] * pixel);
+            let w_at = n((ky * kw + kx) * words);
+            let length = n(length);
+            lines.extend(quote!(xnor_popcount::<S, P, #length, #step>(s, &mut acc, x, #x_at, w, #w_at);));
+        }
+    }
+    quote! {
+        #[inline(always)]
+        fn dot<S: Simd, const P: usize>(s: S, x: &[u64], w: &[[Le<u64>; 16]]) -> [S::Acc; P] {
+            let mut acc = [s.acc_zero(); P];
+            #lines
+            acc
+        }
+    }
+}
+
+fn kernel_name(g: &Geometry) -> String {
+    let mut name = format!("{}x{}", g.kernel[0], g.kernel[1]);
+    if g.strides != [1, 1] {
+        name += &format!("Stride{}", g.strides[1]);
+    }
+    name
+}
+
+fn geometry_title(g: &Geometry) -> String {
+    let ([h, w, c], [oh, ow, oc]) = (g.input, g.output);
+    let mut title = if g.kernel == [1, 1] && h == 1 && oh == 1 && g.n == 1 && w == 1 {
+        format!("fully connected layer, {c} -> {oc}")
+    } else {
+        format!("{}x{} convolution, {h}x{w}x{c} -> {oh}x{ow}x{oc}", g.kernel[0], g.kernel[1])
+    };
+    if g.strides != [1, 1] {
+        title += &format!(", stride {}x{}", g.strides[0], g.strides[1]);
+    }
+    if g.dilations != [1, 1] {
+        title += &format!(", dilation {}x{}", g.dilations[0], g.dilations[1]);
+    }
+    if g.groups > 1 {
+        title += &format!(", {} groups", g.groups);
+    }
+    title
+}
+
+fn binary_title(g: &Geometry, padding: BitPadding) -> String {
+    let padded = g.pads != [0, 0] || g.kernel != [1, 1];
+    let padding = match padding {
+        _ if !padded => "",
+        BitPadding::Zero => ", zero padding",
+        BitPadding::Plus => ", padding +1",
+        BitPadding::Minus => ", padding -1",
+    };
+    format!("Binary {}{padding}", geometry_title(g))
+}

@@ -1,0 +1,74 @@
+//! Tokens to formatted text.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+
+/// A number without a suffix (`64`, not `64usize`).
+pub(super) fn n(value: usize) -> Literal {
+    Literal::usize_unsuffixed(value)
+}
+
+/// An array of numbers without suffixes.
+pub(super) fn array(values: &[usize]) -> TokenStream {
+    let values = values.iter().map(|&v| n(v));
+    quote!([#(#values),*])
+}
+
+/// A float that reads back as the same f32. Infinities are written as constants; NaN does not occur.
+pub(super) fn float(value: f32) -> TokenStream {
+    if value.is_infinite() {
+        return if value > 0.0 { quote!(f32::INFINITY) } else { quote!(f32::NEG_INFINITY) };
+    }
+    let magnitude = Literal::f32_unsuffixed(value.abs());
+    if value.is_sign_negative() { quote!(-#magnitude) } else { quote!(#magnitude) }
+}
+
+/// A doc comment, one attribute per line.
+pub(super) fn doc(text: &str) -> TokenStream {
+    text.lines()
+        .map(|line| {
+            let line = if line.is_empty() { String::new() } else { format!(" {line}") };
+            quote!(#[doc = #line])
+        })
+        .collect()
+}
+
+/// Formats items, with an empty line between them (which tokens cannot carry).
+///
+/// Panics when the tokens are not items: an error of the emitter, which every test would show.
+pub(super) fn items(tokens: TokenStream) -> String {
+    let file: syn::File = syn::parse2(tokens.clone()).unwrap_or_else(|e| panic!("emitted {e}:\n{tokens}"));
+    let mut text = String::new();
+    let mut previous = None;
+    for item in file.items {
+        // Constants and uses stand together; everything else stands apart.
+        let kind = std::mem::discriminant(&item);
+        let compact = matches!(item, syn::Item::Use(_))
+            || matches!(&item, syn::Item::Const(c) if !c.to_token_stream().to_string().contains('{'));
+        if previous.is_some_and(|p| p != kind) || (previous.is_some() && !compact) {
+            text.push('\n');
+        }
+        previous = Some(kind);
+        let one = syn::File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
+        text.push_str(&prettyplease::unparse(&one));
+    }
+    text
+}
+
+/// Indents every line that is not empty.
+pub(super) fn indent(text: &str) -> String {
+    text.lines().map(|l| if l.is_empty() { "\n".to_owned() } else { format!("    {l}\n") }).collect()
+}
+
+/// `16 257 024`: digits in groups of three.
+pub(crate) fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}

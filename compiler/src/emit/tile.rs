@@ -1,0 +1,246 @@
+//! The steps of a block: what a tile of 16 channels goes through while it is in registers.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::memory::Memory;
+use super::names::Names;
+use super::shapes::Shapes;
+use super::text::{float, n};
+use crate::block::{Activation, Block, Core, Interval, Network, Step, TensorId};
+use crate::ir::Unary;
+use crate::plan::{Blob, Place};
+
+/// A field of the emitted tile struct.
+pub(super) struct Field {
+    /// Its name.
+    pub(super) name: Ident,
+    /// Its type, with lifetime `'a`.
+    pub(super) ty: TokenStream,
+    /// What the block's function puts in.
+    pub(super) value: TokenStream,
+}
+
+/// A block's steps, emitted.
+pub(super) struct Tile {
+    /// Parameters and tensors.
+    pub(super) fields: Vec<Field>,
+    /// Body of `Epilogue::tile`; the value is `v`.
+    pub(super) body: TokenStream,
+    /// Body of `Epilogue::end_row`.
+    pub(super) end_row: TokenStream,
+    /// True when the tile itself loads the values of a [`Core::Map`], because they are replaced in place.
+    pub(super) loads: bool,
+}
+
+struct Builder<'a, 'b> {
+    names: Names,
+    fields: Vec<Field>,
+    /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
+    dense: Vec<(Place, Ident)>,
+    memory: &'a mut Memory<'b>,
+    blob: &'a mut Blob,
+}
+
+impl Builder<'_, '_> {
+    fn parameter(&mut self, role: &str, values: &[f32]) -> Ident {
+        let span = self.blob.per_channel(values);
+        let (offset, len) = (n(span.offset), n(span.len));
+        self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+    }
+
+    fn field(&mut self, role: &str, ty: TokenStream, value: TokenStream) -> Ident {
+        let name = self.names.unique(role);
+        self.fields.push(Field { name: name.clone(), ty, value });
+        name
+    }
+
+    fn read(&mut self, id: TensorId, role: &str) -> Ident {
+        let place = self.memory.place(id);
+        if let Some((_, name)) = self.dense.iter().find(|(p, _)| *p == place) {
+            return name.clone();
+        }
+        let value = self.memory.read(id, role);
+        let name = self.field(role, quote!(&'a [f32]), value);
+        self.dense.push((place, name.clone()));
+        name
+    }
+
+    fn write(&mut self, id: TensorId, role: &str) -> Ident {
+        let place = self.memory.place(id);
+        if let Some((_, name)) = self.dense.iter().find(|(p, _)| *p == place) {
+            return name.clone();
+        }
+        let value = self.memory.write(id, role);
+        let name = self.field(role, quote!(&'a mut [f32]), value);
+        self.dense.push((place, name.clone()));
+        name
+    }
+}
+
+/// Emits the steps of a block whose values have `channels` channels.
+pub(super) fn emit(
+    network: &Network,
+    block: &Block,
+    channels: usize,
+    memory: &mut Memory<'_>,
+    blob: &mut Blob,
+    shapes: &mut Shapes,
+) -> Tile {
+    let mut b =
+        Builder { names: Names::reserving(["s", "v", "at"]), fields: Vec::new(), dense: Vec::new(), memory, blob };
+    // What is stored over an operand comes first: it is one mutable field.
+    let stored: Vec<TensorId> =
+        block.steps.iter().filter_map(|s| if let Step::Store(t) = s { Some(*t) } else { None }).collect();
+    let reads = block.reads();
+    for &t in &stored {
+        let place = b.memory.place(t);
+        if reads.iter().any(|&r| b.memory.place(r) == place) {
+            b.write(t, "stream");
+        }
+    }
+    let c = n(channels);
+    let mut body = TokenStream::new();
+    let mut end_row = TokenStream::new();
+    let mut loads = false;
+    if let Core::Map { input } = &block.core {
+        let place = b.memory.place(*input);
+        if let Some((_, name)) = b.dense.iter().find(|(p, _)| *p == place) {
+            body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
+            loads = true;
+        }
+    }
+    for step in &block.steps {
+        body.extend(match step {
+            Step::Scale(p) => {
+                let scale = b.parameter("scale", p);
+                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
+            }
+            Step::Shift(p) => {
+                let shift = b.parameter("shift", p);
+                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
+            }
+            Step::Gate(t) => {
+                let gate = b.read(*t, "gate");
+                quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
+            }
+            Step::Activation(Activation::PRelu(p)) => {
+                let slope = b.parameter("slope", p);
+                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
+            }
+            Step::Activation(Activation::Unary(f)) => unary(f),
+            Step::Add(t) => {
+                let skip = b.read(*t, "skip");
+                quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
+            }
+            Step::Mul(t) => {
+                let factor = b.read(*t, "factor");
+                quote!(let v = s.mul(v, load_tile(s, self.#factor, #c, at));)
+            }
+            Step::Store(t) => {
+                let out = b.write(*t, "out");
+                quote!(store_tile(s, self.#out, #c, at, v);)
+            }
+            Step::Sum(t) => {
+                let total = b.memory.write(*t, "sums");
+                let sums = b.field("sums", quote!(RowSum<'a>), quote!(RowSum::new(#total, #c)));
+                end_row.extend(quote!(self.#sums.end_row(s, at);));
+                quote!(self.#sums.add(s, at, v);)
+            }
+            Step::Sign { bits, intervals } => {
+                let shape = shapes.bits(network.tensor(*bits));
+                let words = b.memory.write(*bits, "signs");
+                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, #shape)));
+                let mask = sign_mask(&mut b, intervals);
+                quote!(self.#signs.set(at, #mask);)
+            }
+        });
+    }
+    Tile { fields: b.fields, body, end_row, loads }
+}
+
+/// Compares with the thresholds; a bound that no channel needs is not there.
+fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
+    let pad = Interval { low: 0.0, high: f32::INFINITY };
+    let bounds = |f: fn(&Interval) -> f32| -> Vec<f32> { intervals.iter().chain([&pad]).map(f).collect() };
+    let (low, high) = (bounds(|i| i.low), bounds(|i| i.high));
+    let (low, high) = (&low[..intervals.len()], &high[..intervals.len()]);
+    let uniform = |v: &[f32]| v.iter().all(|x| x.to_bits() == v[0].to_bits());
+    let mut bound = |role: &str, values: &[f32]| {
+        if uniform(values) {
+            let value = float(values[0]);
+            quote!(s.splat(#value))
+        } else {
+            let name = b.parameter(role, values);
+            quote!(load_channels(s, self.#name, at.channel))
+        }
+    };
+    let open_above = high.iter().all(|&x| x == f32::INFINITY);
+    let open_below = low.iter().all(|&x| x == f32::NEG_INFINITY);
+    if open_above {
+        let low = bound("low", low);
+        quote!(s.ge(v, #low))
+    } else if open_below {
+        let high = bound("high", high);
+        quote!(s.le(v, #high))
+    } else {
+        let (low, high) = (bound("low", low), bound("high", high));
+        quote!(s.ge(v, #low) & s.le(v, #high))
+    }
+}
+
+/// `let v = f(v);`
+fn unary(f: &Unary) -> TokenStream {
+    let call = match *f {
+        Unary::Relu => quote!(relu(s, v)),
+        Unary::LeakyRelu(alpha) => {
+            let alpha = float(alpha);
+            quote!(leaky_relu(s, v, #alpha))
+        }
+        Unary::Clip(lo, hi) => {
+            let (lo, hi) = (float(lo), float(hi));
+            quote!(clip(s, v, #lo, #hi))
+        }
+        Unary::HardSigmoid(alpha, beta) => {
+            let (alpha, beta) = (float(alpha), float(beta));
+            quote!(hard_sigmoid(s, v, #alpha, #beta))
+        }
+        Unary::HardSwish => quote!(hard_swish(s, v)),
+        Unary::Neg => quote!(s.sub(s.splat(0.0), v)),
+        ref other => {
+            let f = scalar(other);
+            quote!(map_lanes(s, v, #f))
+        }
+    };
+    quote!(let v = #call;)
+}
+
+/// A scalar function `fn(f32) -> f32` of the runtime, as an expression.
+pub(super) fn scalar(f: &Unary) -> TokenStream {
+    let closure = |name: TokenStream, parameters: &[f32]| {
+        let parameters = parameters.iter().map(|&p| float(p));
+        quote!(|x| math::#name(x, #(#parameters),*))
+    };
+    match *f {
+        Unary::Relu => quote!(math::relu),
+        Unary::LeakyRelu(alpha) => closure(quote!(leaky_relu), &[alpha]),
+        Unary::Clip(lo, hi) => closure(quote!(clip), &[lo, hi]),
+        Unary::Sigmoid => quote!(math::sigmoid),
+        Unary::HardSigmoid(alpha, beta) => closure(quote!(hard_sigmoid), &[alpha, beta]),
+        Unary::HardSwish => quote!(math::hard_swish),
+        Unary::Tanh => quote!(math::tanh),
+        Unary::Elu(alpha) => closure(quote!(elu), &[alpha]),
+        Unary::Softplus => quote!(math::softplus),
+        Unary::Erf => quote!(math::erf),
+        Unary::Neg => quote!(math::neg),
+        Unary::Abs => quote!(math::abs),
+        Unary::Exp => quote!(math::exp),
+        Unary::Log => quote!(math::ln),
+        Unary::Sqrt => quote!(math::sqrt),
+        Unary::Reciprocal => quote!(math::reciprocal),
+        Unary::Round => quote!(math::round_even),
+        Unary::Floor => quote!(math::floor),
+        Unary::Ceil => quote!(math::ceil),
+        Unary::Not => quote!(math::not),
+    }
+}

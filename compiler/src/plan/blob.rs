@@ -1,0 +1,127 @@
+//! The weights file: one run of bytes, in which each parameter has a place, laid out as the kernels read it.
+
+use std::collections::HashMap;
+
+use crate::block::{BinaryWeights, Dense, Geometry};
+
+/// Channels that a tile holds; parameters are padded to a multiple of it.
+pub const LANES: usize = 16;
+
+/// A parameter's place in the weights file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Bytes from the start; a multiple of 64.
+    pub offset: usize,
+    /// Elements (f32s or 64-bit words).
+    pub len: usize,
+}
+
+/// The weights file under construction. Equal parameters share a place.
+#[derive(Clone, Debug, Default)]
+pub struct Blob {
+    bytes: Vec<u8>,
+    known: HashMap<Vec<u8>, usize>,
+    /// Bytes that carry information: padding to cache lines left out.
+    pub payload: usize,
+}
+
+impl Blob {
+    fn add(&mut self, data: Vec<u8>) -> usize {
+        if let Some(&offset) = self.known.get(&data) {
+            return offset;
+        }
+        let offset = self.bytes.len().next_multiple_of(64);
+        self.bytes.resize(offset, 0);
+        self.bytes.extend_from_slice(&data);
+        self.payload += data.len();
+        // Large parameters are never equal by accident; remembering them would hold the file twice.
+        if data.len() <= 1 << 16 {
+            self.known.insert(data, offset);
+        }
+        offset
+    }
+
+    /// Adds f32s, little-endian.
+    pub fn floats(&mut self, values: &[f32]) -> Span {
+        let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Span { offset: self.add(data), len: values.len() }
+    }
+
+    /// Adds 64-bit words, little-endian.
+    pub fn words(&mut self, values: &[u64]) -> Span {
+        let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Span { offset: self.add(data), len: values.len() }
+    }
+
+    /// A value per channel, padded with zeros to whole tiles.
+    pub fn per_channel(&mut self, values: &[f32]) -> Span {
+        let mut padded = values.to_vec();
+        padded.resize(values.len().next_multiple_of(LANES), 0.0);
+        self.floats(&padded)
+    }
+
+    /// The file. Its length is a multiple of 64.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.resize(self.bytes.len().next_multiple_of(64), 0);
+        self.bytes
+    }
+}
+
+/// Weights of a binary convolution as the kernels read them: `[group][block of 16 outputs][kh][kw][word][16]`, bit `i` of
+/// word `j` being channel `64 * j + i`, 1 for +1; missing outputs and channels are 0.
+pub fn binary_weights(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u64> {
+    let [kh, kw] = geometry.kernel;
+    let (inputs, outputs) = (geometry.input[2] / geometry.groups, geometry.output[2] / geometry.groups);
+    let (words, blocks, taps) = (inputs.div_ceil(64), outputs.div_ceil(LANES), kh * kw);
+    let mut packed = vec![0_u64; geometry.groups * blocks * taps * words * LANES];
+    for (row, signs) in weights.signs.chunks_exact(inputs).enumerate() {
+        let (output, tap) = (row / taps, row % taps);
+        let (group, within) = (output / outputs, output % outputs);
+        let base = ((group * blocks + within / LANES) * taps + tap) * words * LANES + within % LANES;
+        for (word, chunk) in signs.chunks(64).enumerate() {
+            packed[base + word * LANES] =
+                chunk.iter().enumerate().fold(0, |bits, (i, &sign)| bits | u64::from(sign) << i);
+        }
+    }
+    packed
+}
+
+/// Weights of a real-valued convolution as the kernels read them: `[group][block of 16 outputs][kh][kw][input][16]`.
+pub fn real_weights(weights: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let [kh, kw] = geometry.kernel;
+    let (inputs, outputs) = (geometry.input[2] / geometry.groups, geometry.output[2] / geometry.groups);
+    let (blocks, fan_in) = (outputs.div_ceil(LANES), kh * kw * inputs);
+    let mut packed = vec![0.0; geometry.groups * blocks * fan_in * LANES];
+    for (output, row) in weights.chunks_exact(fan_in).enumerate() {
+        let (group, within) = (output / outputs, output % outputs);
+        let base = (group * blocks + within / LANES) * fan_in * LANES + within % LANES;
+        for (i, &w) in row.iter().enumerate() {
+            packed[base + i * LANES] = w;
+        }
+    }
+    packed
+}
+
+/// Weights of a depthwise convolution as the kernels read them: `[block of 16 channels][kh][kw][16]`.
+pub fn depthwise_weights(weights: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let taps = geometry.kernel[0] * geometry.kernel[1];
+    let channels = geometry.output[2];
+    let mut packed = vec![0.0; channels.div_ceil(LANES) * taps * LANES];
+    for (channel, row) in weights.chunks_exact(taps).enumerate() {
+        for (tap, &w) in row.iter().enumerate() {
+            packed[(channel / LANES * taps + tap) * LANES + channel % LANES] = w;
+        }
+    }
+    packed
+}
+
+/// Weights of a gate's layer as the kernels read them: `[block of 16 outputs][input][16]`.
+pub fn dense_weights(layer: &Dense) -> Vec<f32> {
+    let mut packed = vec![0.0; layer.outputs.div_ceil(LANES) * layer.inputs * LANES];
+    for (output, row) in layer.weights.chunks_exact(layer.inputs).enumerate() {
+        for (i, &w) in row.iter().enumerate() {
+            packed[(output / LANES * layer.inputs + i) * LANES + output % LANES] = w;
+        }
+    }
+    packed
+}

@@ -1,0 +1,5 @@
+//! The whole of what a user of the compiler writes: one call per model.
+
+fn main() {
+    xnorc::compile("../fashion/fashion.onnx");
+}
