@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::{Config, Output, generate};
+use crate::ir::Graph;
+use crate::{Config, Output, generate, import};
 
 /// Setters take and give `&mut`, so that they chain in one expression and also stand in an `if`:
 ///
@@ -60,11 +61,25 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
     let bytes = read(model)?;
     let name = config.name_for(model);
     if !is_name(&name) {
-        return Err(Diagnostic::error(Code::BadAttribute, None, format!("{name:?} cannot be the name of a Rust module"))
-            .help("give another with `name`: letters, digits and underscores, not a keyword")
-            .into());
+        return Err(Diagnostic::error(
+            Code::BadAttribute,
+            None,
+            format!("{name:?} cannot be the name of a Rust module"),
+        )
+        .help("give another with `name`: letters, digits and underscores, not a keyword")
+        .into());
     }
     generate(&bytes, Some(folder_of(model)), &name, config)
+}
+
+/// Imports a model file: the first level of the IR, as the file says it.
+///
+/// # Errors
+/// All problems of the file at once.
+pub fn load_graph(model: &Path, config: &Config) -> Result<Graph, Diagnostics> {
+    let bytes = read(model)?;
+    let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
+    import::load(&bytes, &options).map(|imported| imported.graph)
 }
 
 /// The bytes of a model file.

@@ -9,6 +9,7 @@ pub mod exact;
 pub mod import;
 pub mod interpret;
 pub mod ir;
+pub mod npy;
 pub mod passes;
 pub mod plan;
 pub mod report;
@@ -17,8 +18,8 @@ pub mod verify;
 
 use std::path::PathBuf;
 
-pub use cargo::compile;
-pub use config::{is_name, load};
+pub use cargo::{compile, write_if_changed};
+pub use config::{is_name, load, load_graph};
 
 use block::Network;
 use diagnostics::Diagnostics;

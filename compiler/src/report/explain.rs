@@ -93,31 +93,31 @@ pub fn parts(block: &Block) -> Vec<String> {
 }
 
 fn activation(activation: &Activation) -> &'static str {
-    match activation {
-        Activation::PRelu(_) => "PRelu",
-        Activation::Sign(_) => "Sign",
-        Activation::Unary(unary) => match unary {
-            Unary::Relu => "Relu",
-            Unary::LeakyRelu(_) => "LeakyRelu",
-            Unary::Clip(..) => "Clip",
-            Unary::Sigmoid => "Sigmoid",
-            Unary::HardSigmoid(..) => "HardSigmoid",
-            Unary::HardSwish => "HardSwish",
-            Unary::Tanh => "Tanh",
-            Unary::Elu(_) => "Elu",
-            Unary::Softplus => "Softplus",
-            Unary::Erf => "Erf",
-            Unary::Neg => "Neg",
-            Unary::Abs => "Abs",
-            Unary::Exp => "Exp",
-            Unary::Log => "Log",
-            Unary::Sqrt => "Sqrt",
-            Unary::Reciprocal => "Reciprocal",
-            Unary::Round => "Round",
-            Unary::Floor => "Floor",
-            Unary::Ceil => "Ceil",
-            Unary::Not => "Not",
-        },
+    let unary = match activation {
+        Activation::Unary(unary) => unary,
+        Activation::PRelu(_) => return "PRelu",
+    };
+    match unary {
+        Unary::Relu => "Relu",
+        Unary::LeakyRelu(_) => "LeakyRelu",
+        Unary::Clip(..) => "Clip",
+        Unary::Sigmoid => "Sigmoid",
+        Unary::HardSigmoid(..) => "HardSigmoid",
+        Unary::HardSwish => "HardSwish",
+        Unary::Tanh => "Tanh",
+        Unary::Elu(_) => "Elu",
+        Unary::Softplus => "Softplus",
+        Unary::Erf => "Erf",
+        Unary::Neg => "Neg",
+        Unary::Abs => "Abs",
+        Unary::Exp => "Exp",
+        Unary::Log => "Log",
+        Unary::Sqrt => "Sqrt",
+        Unary::Reciprocal => "Reciprocal",
+        Unary::Round => "Round",
+        Unary::Floor => "Floor",
+        Unary::Ceil => "Ceil",
+        Unary::Not => "Not",
     }
 }
 

@@ -14,7 +14,6 @@ use crate::ir::DType;
 use cost::Cost;
 
 pub(crate) use table::columns;
-pub use table::thousands;
 
 /// Everything that is to be said about a compiled model.
 #[derive(Clone, Debug, Serialize)]
@@ -87,8 +86,10 @@ pub struct Totals {
     pub binary_operators: usize,
     /// Those of them that carry their scale, gate, activation, skip or threshold with them.
     pub fused_blocks: usize,
-    /// Bytes of the weights file.
+    /// Bytes of parameters in the weights file.
     pub weight_bytes: u64,
+    /// Bytes of the weights file, with its parts aligned to cache lines.
+    pub weights_file_bytes: u64,
     /// Bytes of scratch memory.
     pub scratch_bytes: u64,
 }
@@ -131,8 +132,9 @@ impl Report {
                 flops: sum.flops,
                 binary_operators: binary().count(),
                 fused_blocks: binary().filter(|b| explain::is_fused(b)).count(),
-                // The file itself, with the padding between its parts and without what two layers share.
-                weight_bytes: output.emitted.weights.len() as u64,
+                // What the file holds, so that what two blocks share counts once.
+                weight_bytes: output.emitted.weight_bytes as u64,
+                weights_file_bytes: output.emitted.weights.len() as u64,
                 scratch_bytes: output.plan.scratch_bytes() as u64,
             },
             blocks,

@@ -3,19 +3,7 @@
 use std::fmt;
 
 use super::{Port, Report};
-
-/// `16 257 024`: digits in groups of three.
-pub fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
+use crate::emit::text::thousands;
 
 /// Rows in columns as wide as their widest cell; the columns named in `right` are aligned to the right.
 pub(crate) fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
@@ -91,6 +79,7 @@ impl fmt::Display for Report {
             line("binary operators", t.binary_operators as u64),
             line("of them fused", t.fused_blocks as u64),
             line("weight bytes", t.weight_bytes),
+            line("weights file", t.weights_file_bytes),
             line("scratch bytes", t.scratch_bytes),
         ];
         f.write_str(&columns(&totals, &[1]))?;

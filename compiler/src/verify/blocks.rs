@@ -178,7 +178,10 @@ impl<'a> Run<'a> {
 }
 
 /// The outputs of a program that has just run, in the file's shapes.
-pub(super) fn outputs(network: &Network, program: &mut Program) -> Result<Vec<Tensor>, Diagnostics> {
+///
+/// # Errors
+/// When the program has ended.
+pub fn outputs(network: &Network, program: &mut Program) -> Result<Vec<Tensor>, Diagnostics> {
     let mut outputs = Vec::new();
     for (i, &id) in network.outputs.iter().enumerate() {
         let tensor = network.tensor(id);
@@ -263,7 +266,9 @@ fn sums(block: &Block) -> Vec<(TensorId, TensorId)> {
             Step::Sign { .. } => {}
             // The value changes here.
             _ => {
-                pairs.extend(stored.into_iter().flat_map(|of| summed.drain(..).map(move |s| (s, of)).collect::<Vec<_>>()));
+                pairs.extend(
+                    stored.into_iter().flat_map(|of| summed.drain(..).map(move |s| (s, of)).collect::<Vec<_>>()),
+                );
                 summed.clear();
                 stored = None;
             }

@@ -36,6 +36,7 @@ mod samples;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+pub use blocks::outputs;
 pub use report::{BlockReport, ExpectReport, Verification};
 pub use samples::{Generator, Sample};
 

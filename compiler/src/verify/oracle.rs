@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::TypedRunnableModel;
+use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::internal::bail;
 
 use super::presign::Finder;
 use crate::interpret;
@@ -83,9 +85,7 @@ impl<'a> Oracle<'a> {
             }
         }
         let values = interpret::graph(self.graph, inputs)?;
-        let value = |id| {
-            values.get(&id).or_else(|| self.graph.constant(id).map(AsRef::as_ref)).cloned()
-        };
+        let value = |id| values.get(&id).or_else(|| self.graph.constant(id).map(AsRef::as_ref)).cloned();
         let finder = Finder::new(self.graph);
         let outputs = self.graph.outputs.iter().map(|&id| value(id).ok_or("an output was not computed".to_owned()));
         let named = self.wanted.iter().filter_map(|name| Some((name.clone(), value(finder.id(name)?)?)));
@@ -95,8 +95,10 @@ impl<'a> Oracle<'a> {
 
 impl Tract {
     fn new(model: &[u8], folder: &Path, graph: &Graph, wanted: &BTreeSet<String>) -> TractResult<Self> {
-        let framework =
-            tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_output_types(true).with_ignore_value_info(true);
+        let framework = tract_onnx::onnx()
+            .with_ignore_output_shapes(true)
+            .with_ignore_output_types(true)
+            .with_ignore_value_info(true);
         let proto = framework.proto_model_for_read(&mut Cursor::new(model))?;
         let parsed = framework.parse(&proto, folder.to_str())?;
         if let Some(name) = parsed.unresolved_inputs.first() {

@@ -1,0 +1,195 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use xnorc::Config;
+
+const EXAMPLES: &str = "\
+Examples:
+  xnorc inspect net.onnx                        what it is, what was fused, what it costs
+  xnorc compile net.onnx --out net              a crate that depends on xnorc-runtime
+  xnorc compile net.onnx --out net --standalone a crate that depends on nothing
+  xnorc verify net.onnx                         against tract, on random pictures
+  xnorc verify net.onnx --input x.npy --expect y.npy
+  xnorc run net.onnx --input x.npy --output y.npy --repeat 100
+
+Exit codes: 0 fine, 1 the model cannot be compiled or something is wrong, 2 usage.
+Problems go to the standard error, one line each, with a stable code (X001...).";
+
+/// An ahead-of-time compiler for binary neural networks: a trained ONNX file in, specialised `no_std` Rust out.
+#[derive(Debug, Parser)]
+#[command(name = "xnorc", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Invocation {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a complete crate: manifest, README, source, weights, a test with a recorded input and output
+    Compile(Compile),
+    /// Show the blocks a model becomes, what they cost, and why something is not binary or not fused
+    Inspect(Inspect),
+    /// Build the model and compare it with an independent engine, block by block and end to end
+    Verify(Verify),
+    /// Build the model and run it
+    Run(Run),
+}
+
+/// The model, common to all commands.
+#[derive(Args, Debug)]
+pub(super) struct Model {
+    /// The trained network, as ONNX; external data is read from its folder only
+    #[arg(value_name = "MODEL")]
+    pub(super) path: PathBuf,
+    /// Bind a symbolic dimension, as in `batch=1` (may be repeated); an unbound batch is 1
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = dimension)]
+    pub(super) dims: Vec<(String, usize)>,
+    /// Name of the crate and module: letters, digits and underscores [default: from the file's name]
+    #[arg(long, value_parser = name)]
+    pub(super) name: Option<String>,
+}
+
+impl Model {
+    /// The configuration they ask for.
+    pub(super) fn config(&self) -> Config {
+        Config { dims: self.dims.clone(), name: self.name.clone(), ..Config::default() }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Compile {
+    #[command(flatten)]
+    pub(super) model: Model,
+    /// Folder of the crate; made if need be, replaced if xnorc wrote it, otherwise it must be empty
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Put the runtime's source inside, so that the crate depends on nothing at all
+    #[arg(long)]
+    pub(super) standalone: bool,
+    /// Take the runtime from this folder (as the manifest shall say it) instead of from the registry
+    #[arg(long, value_name = "PATH", conflicts_with = "standalone")]
+    pub(super) runtime_path: Option<String>,
+    /// Write into a folder that holds something else; only files of the same names are replaced
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    pub(super) model: Model,
+    /// Print JSON: model, inputs, outputs, blocks, totals, notes, warnings
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// How the built program runs.
+#[derive(Args, Debug)]
+pub(super) struct Machine {
+    /// Instructions to use at most [default: the environment variable XNORC_LEVEL, else the best there are]
+    #[arg(long, value_parser = LEVELS)]
+    pub(super) level: Option<String>,
+}
+
+/// The runtime's levels, from the lowest.
+pub(super) const LEVELS: [&str; 4] = ["portable", "popcnt", "avx2", "avx512"];
+
+/// `verify` runs every block on the oracle's own inputs and compares what it writes, then the whole network. A sign that
+/// differs because the value before it is within rounding of its threshold is counted, not failed.
+#[derive(Args, Debug)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    pub(super) model: Model,
+    /// Input as .npy; a model of k inputs takes k of them per sample, in the file's order (may be repeated)
+    #[arg(long = "input", value_name = "X.npy")]
+    pub(super) inputs: Vec<PathBuf>,
+    /// Output expected for each sample, as .npy, in the same manner (may be repeated)
+    #[arg(long = "expect", value_name = "Y.npy", requires = "inputs")]
+    pub(super) expected: Vec<PathBuf>,
+    /// Number of random samples (standard normal) when no input is given
+    #[arg(long, value_name = "N", default_value_t = 4, conflicts_with = "inputs", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) samples: u32,
+    /// Seed of the random samples
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(super) seed: u64,
+    #[command(flatten)]
+    pub(super) machine: Machine,
+    /// Print JSON: ok, samples, max_abs_error, sign_flips, top1_agreement, blocks...
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) model: Model,
+    /// Input as .npy, one for each input of the model, in the file's order
+    #[arg(long = "input", value_name = "X.npy", required = true)]
+    pub(super) inputs: Vec<PathBuf>,
+    /// Where to write each output, as .npy, in the file's order
+    #[arg(long = "output", value_name = "Y.npy")]
+    pub(super) outputs: Vec<PathBuf>,
+    /// Measure so many inferences, after a warm-up, one thread; prints the shortest and the median
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) repeat: u32,
+    #[command(flatten)]
+    pub(super) machine: Machine,
+    /// Print JSON: median_ms, min_ms, repeat, level...
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn dimension(text: &str) -> Result<(String, usize), String> {
+    let (name, extent) = text.split_once('=').ok_or("expected NAME=N, as in batch=1")?;
+    let name = name.trim();
+    let extent: usize = extent.trim().parse().map_err(|_| "the extent must be a number, as in batch=1")?;
+    if name.is_empty() || extent == 0 {
+        return Err("expected a name and an extent of at least 1, as in batch=1".to_owned());
+    }
+    Ok((name.to_owned(), extent))
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if xnorc::is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a crate's name starts with a letter, holds letters, digits and underscores, and is no keyword".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Invocation::command().debug_assert();
+    }
+
+    #[test]
+    fn dimensions() {
+        assert_eq!(dimension("batch=4"), Ok(("batch".to_owned(), 4)));
+        for bad in ["batch", "batch=", "=1", "batch=0", "batch=x", "batch=-1"] {
+            assert!(dimension(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bad_usage_is_exit_code_2() {
+        for bad in [
+            &["xnorc"][..],
+            &["xnorc", "compile", "a.onnx"],
+            &["xnorc", "compile", "a.onnx", "--out", "b", "--name", "fn"],
+            &["xnorc", "verify", "a.onnx", "--expect", "y.npy"],
+            &["xnorc", "verify", "a.onnx", "--samples", "0"],
+            &["xnorc", "run", "a.onnx"],
+            &["xnorc", "run", "a.onnx", "--input", "x.npy", "--level", "mmx"],
+        ] {
+            assert_eq!(Invocation::try_parse_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+        assert_eq!(Invocation::try_parse_from(["xnorc", "--help"]).unwrap_err().exit_code(), 0);
+    }
+}

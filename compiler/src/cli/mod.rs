@@ -1,0 +1,102 @@
+//! `xnorc compile`, `inspect`, `verify`, `run`.
+//!
+//! Results go to the standard output, problems to the standard error, one line each. Exit codes: 0 fine, 1 the model
+//! cannot be compiled (or `verify` found something wrong), 2 the command was not understood.
+
+mod args;
+mod arrays;
+mod compile;
+mod crate_folder;
+mod inspect;
+mod program;
+mod run;
+mod verify;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use xnorc::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
+
+use args::{Command, Invocation};
+
+/// How a command can fail.
+enum Failure {
+    /// The model, a file or this machine: exit code 1.
+    Problems(Diagnostics),
+    /// `verify` found something wrong, and has said so: exit code 1.
+    Wrong,
+    /// The command line contradicts the model or itself: exit code 2.
+    Usage(String),
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(problems: Diagnostics) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(problem: Diagnostic) -> Self {
+        Self::Problems(problem.into())
+    }
+}
+
+type Result<T = ()> = std::result::Result<T, Failure>;
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    let result = match Invocation::parse().command {
+        Command::Compile(args) => compile::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Run(args) => run::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Wrong) => ExitCode::FAILURE,
+        Err(Failure::Problems(problems)) => {
+            report(&problems);
+            ExitCode::FAILURE
+        }
+        Err(Failure::Usage(message)) => {
+            complain(&format!("error: {message}\n\nFor more information, try '--help'."));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints problems and warnings, one line each.
+fn report(problems: &Diagnostics) {
+    for problem in &problems.0 {
+        let word = match problem.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        let text = problem.to_string();
+        complain(&format!("{word}: {}", text.lines().map(str::trim).collect::<Vec<_>>().join(" ")));
+    }
+}
+
+/// A line on the standard output. Whoever closed it (`| head`) does not want it.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+/// A line on the standard error.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A value as JSON.
+fn say_json(value: &impl serde::Serialize) -> Result {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Diagnostic::error(Code::Io, None, format!("the result cannot be written as JSON: {e}")))?;
+    say(&text);
+    Ok(())
+}
+
+/// A problem with a file.
+fn file_problem(path: &std::path::Path, what: &str, error: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic::error(Code::Io, format!("file \"{}\"", path.display()), format!("{what}: {error}"))
+}

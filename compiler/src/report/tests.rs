@@ -1,0 +1,199 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::block::{
+    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Step,
+};
+use crate::ir::Unary;
+
+/// Bits 4x4x70 -> binary 3x3/2 conv to 2x2x8 with scale, gate, PReLU, skip and sign; its gate; a real stem; a pool.
+fn output() -> Output {
+    let mut network = Network { name: "small".into(), notes: vec!["a note".into()], ..Network::default() };
+    let mut dense = |name: &str, shape: &[usize]| {
+        network.add_tensor(NetTensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            storage: Storage::Dense(DType::F32),
+            origin: None,
+        })
+    };
+    let (input, sums, gate) = (dense("x", &[1, 3, 4, 4]), dense("sums", &[1, 1, 1, 70]), dense("g", &[1, 1, 1, 8]));
+    let (skip, stored, out) = (dense("skip", &[1, 2, 2, 8]), dense("y", &[1, 2, 2, 8]), dense("z", &[1, 1, 1, 8]));
+    let mut bits = |name: &str, shape: &[usize], frame| {
+        network.add_tensor(NetTensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            storage: Storage::Bits(BitLayout { groups: 1, frame, frame_ones: false }),
+            origin: None,
+        })
+    };
+    let (bits_in, bits_out) = (bits("b", &[1, 4, 4, 70], [1; 4]), bits("c", &[1, 2, 2, 8], [0; 4]));
+    let channels = |n: usize| Arc::new(vec![0.5; n]);
+    let layer = |inputs: usize, outputs: usize| Dense {
+        inputs,
+        outputs,
+        weights: channels(inputs * outputs),
+        bias: channels(outputs),
+    };
+    let geometry = |input: [usize; 3], output: [usize; 3], kernel: usize, stride: usize, groups| Geometry {
+        n: 1,
+        input,
+        output,
+        kernel: [kernel; 2],
+        strides: [stride; 2],
+        dilations: [1, 1],
+        pads: [kernel / 2; 2],
+        groups,
+    };
+    let intervals = |n| Arc::new(vec![Interval { low: 0.0, high: f32::INFINITY }; n]);
+    let block = |name: &str, core, steps, parts: &[&str]| Block {
+        name: name.into(),
+        core,
+        steps,
+        parts: parts.iter().map(|&p| p.into()).collect(),
+        reason: None,
+    };
+    network.blocks = vec![
+        block(
+            "stem",
+            Core::RealConv { input, geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1), weights: channels(70 * 9 * 3) },
+            vec![
+                Step::Activation(Activation::Unary(Unary::Relu)),
+                Step::Sum(sums),
+                Step::Sign { bits: bits_in, intervals: intervals(70) },
+            ],
+            &["Conv"],
+        ),
+        block(
+            "gate",
+            Core::Gate {
+                sums,
+                first: layer(70, 2),
+                hidden: Activation::Unary(Unary::Relu),
+                second: layer(2, 8),
+                squash: Activation::Unary(Unary::Sigmoid),
+            },
+            vec![Step::Store(gate)],
+            &["Gemm", "Relu", "Gemm", "Sigmoid"],
+        ),
+        block(
+            "conv",
+            Core::BinaryConv {
+                input: bits_in,
+                geometry: geometry([4, 4, 70], [2, 2, 8], 3, 2, 1),
+                weights: Arc::new(BinaryWeights { signs: vec![true; 8 * 9 * 70], zeros: 0, deviation: 0.0 }),
+                padding: BitPadding::Zero,
+            },
+            vec![
+                Step::Scale(channels(8)),
+                Step::Gate(gate),
+                Step::Activation(Activation::PRelu(channels(8))),
+                Step::Add(skip),
+                Step::Store(stored),
+                Step::Sign { bits: bits_out, intervals: intervals(8) },
+            ],
+            &["BatchNormalization", "Sign", "Conv", "scale", "gate", "PRelu", "skip"],
+        ),
+        block(
+            "pool",
+            Core::AveragePool {
+                input: stored,
+                geometry: geometry([2, 2, 8], [1, 1, 8], 2, 2, 8),
+                count_include_pad: None,
+            },
+            vec![Step::Store(out)],
+            &["AveragePool"],
+        ),
+    ];
+    network.inputs = vec![input];
+    network.outputs = vec![out];
+    let plan = crate::plan::Plan { places: Vec::new(), real_len: 10, bits_len: 3 };
+    let emitted = crate::emit::Emitted { weights: vec![0; 128], weight_bytes: 100, ..Default::default() };
+    Output { network, plan, emitted, files: Vec::new(), warnings: Default::default() }
+}
+
+#[test]
+fn costs_are_counted_by_the_rules() {
+    let report = Report::new(&output());
+    let row = |name: &str| report.blocks.iter().find(|r| r.name == name).unwrap().clone();
+    let conv = row("conv");
+    assert_eq!((conv.binary_macs, conv.real_macs, conv.macs), (2 * 2 * 8 * 9 * 70, 0, 2 * 2 * 8 * 9 * 70));
+    // 32 outputs: scale, gate, PReLU, skip; a threshold counts two.
+    assert_eq!(conv.flops, 32 * (4 + 2));
+    // 70 channels are two words; scale and slopes; thresholds.
+    assert_eq!(conv.weight_bytes, 8 * 9 * 2 * 8 + 4 * 16 + 8 * 8);
+    let stem = row("stem");
+    assert_eq!(stem.real_macs, 4 * 4 * 70 * 27);
+    assert_eq!(stem.flops, stem.real_macs + 4 * 4 * 70 * (1 + 1 + 2));
+    assert_eq!(stem.weight_bytes, 4 * 70 * 27 + 8 * 70);
+    let gate = row("gate");
+    assert_eq!((gate.real_macs, gate.flops), (140 + 16, 140 + 16 + 2 + 8));
+    assert_eq!(gate.weight_bytes, 4 * (140 + 2 + 16 + 8));
+    assert_eq!(row("pool").flops, 8 * 4);
+
+    let t = report.totals;
+    assert_eq!((t.binary_operators, t.fused_blocks), (1, 1));
+    assert_eq!((t.binary_macs, t.real_macs), (conv.binary_macs, stem.real_macs + gate.real_macs));
+    assert_eq!(t.flops, report.blocks.iter().map(|r| r.flops).sum::<u64>());
+    assert_eq!((t.weight_bytes, t.scratch_bytes), (100, 64));
+}
+
+/// The sixteen half-blocks of ResNet-18 at 224 x 224: Table 1's 1.676e9.
+#[test]
+fn resnet_18_has_the_papers_number_of_binary_operations() {
+    let stage = |extent: usize, channels: usize, first: usize| -> u64 {
+        let conv = |input: usize, stride: usize| Geometry {
+            n: 1,
+            input: [extent * stride, extent * stride, input],
+            output: [extent, extent, channels],
+            kernel: [3, 3],
+            strides: [stride; 2],
+            dilations: [1, 1],
+            pads: [1, 1],
+            groups: 1,
+        };
+        conv(first, if first == channels { 1 } else { 2 }).macs() + 3 * conv(channels, 1).macs()
+    };
+    let total = stage(56, 64, 64) + stage(28, 128, 64) + stage(14, 256, 128) + stage(7, 512, 256);
+    assert_eq!(total, 1_676_279_808);
+}
+
+#[test]
+fn rows_say_what_was_fused_and_why_not() {
+    let report = Report::new(&output());
+    let conv = &report.blocks[2];
+    assert_eq!((conv.kind, conv.geometry.as_str()), ("binary conv", "3x3/2 4x4x70 -> 2x2x8"));
+    assert_eq!(conv.fused, ["BatchNormalization", "Sign", "Conv", "scale", "gate", "PRelu", "skip"]);
+    assert_eq!(conv.reason, None);
+    // What only the steps know is added.
+    assert_eq!(report.blocks[0].fused, ["Conv", "Relu", "gate sums", "Sign"]);
+    assert!(report.blocks.iter().filter(|r| !r.binary).all(|r| r.reason.is_some()));
+}
+
+#[test]
+fn an_unfused_binary_block_has_a_reason() {
+    let mut output = output();
+    output.network.blocks[2].steps.retain(|s| matches!(s, Step::Store(_)));
+    let report = Report::new(&output);
+    assert_eq!((report.totals.binary_operators, report.totals.fused_blocks), (1, 0));
+    assert!(report.blocks[2].reason.as_ref().unwrap().contains("nothing to fuse"));
+}
+
+#[test]
+fn the_keys_of_the_contract_are_there() {
+    let json = serde_json::to_value(Report::new(&output())).unwrap();
+    let totals =
+        ["binary_macs", "real_macs", "flops", "binary_operators", "fused_blocks", "weight_bytes", "scratch_bytes"];
+    for key in totals {
+        assert!(json["totals"][key].is_u64(), "{key}");
+    }
+    for key in ["name", "kind", "binary", "fused", "reason"] {
+        assert!(json["blocks"][2].get(key).is_some(), "{key}");
+    }
+    assert_eq!(json["inputs"][0]["type"], "f32");
+}
+
+#[test]
+fn text_of_the_report() {
+    insta::assert_snapshot!(Report::new(&output()).to_string());
+}
