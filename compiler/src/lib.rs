@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod diagnostics;
+mod display_network;
 pub mod emit;
 pub mod exact;
 pub mod import;
