@@ -314,6 +314,8 @@ pub enum Activation {
     PRelu(PerChannel),
     /// Any function of one argument.
     Unary(Unary),
+    /// +1 inside the interval of the channel, -1 outside: a sign that somebody needs as a number.
+    Sign(Arc<Vec<Interval>>),
 }
 
 /// When an activation becomes the bit 1 (+1): `low <= x && x <= high`. A falling affine map has `low` -inf, a rising one

@@ -1,6 +1,85 @@
-#![no_std]
-//! (being written)
+//! The kernels under the code that `xnorc` emits: binary and real-valued layers over packed sign bits and dense
+//! floats, without `std`, without allocation, without dependencies, without a panic.
+//!
+//! # How it is built
+//!
+//! Every algorithm is written once ([`binary_conv`], [`real_conv`], ...) over the vector trait [`Simd`], whose unit
+//! is a *tile*: the values of 16 neighbouring channels of one pixel. [`dispatch`] is the only door to the
+//! instruction sets: it looks once at the processor and calls the [`Kernel`] inside a function compiled for the best
+//! [`Level`]. Everything on the way is `#[inline(always)]`, so a kernel is compiled as one piece per level, with the
+//! geometry (constants of the caller) folded in.
+//!
+//! What happens to a tile after it was computed is an [`Epilogue`]: scale, gate, activation, skip, store, sign bits
+//! of the next layer, sums of the next gate, all while the tile is in registers.
+//!
+//! # What a caller can rely on
+//!
+//! - The same bits come out of every level, for every tile size: the order of each sum is fixed and documented, and
+//!   fused multiply-add rounds once everywhere (emulated where the processor has none). Only the payload and sign of
+//!   a NaN are open.
+//! - No call panics and none is unsound: slices that are too short for a geometry give zeros, or nothing at all.
+//!
+//! # The policy for `unsafe`
+//!
+//! Two reasons only: calling an instruction of a level whose token proves that the processor has it, and dropping a
+//! bounds check in an inner loop whose whole range was checked before it. Every block says which.
 
-/// Placeholder.
+#![no_std]
+
+mod arch;
+mod bits;
+mod dispatch;
+mod generic;
+pub mod math;
+mod simd;
+mod weights;
+
+pub use bits::{BitShape, BitsMut};
+pub use dispatch::{Kernel, Level, dispatch, dispatch_at, force_level, level};
+pub use generic::activation::{
+    abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes, map_lanes_with, neg, prelu, reciprocal, relu,
+};
+pub use generic::binary_conv::{
+    BinaryShape, Dot, Looped, Taps, binary_conv, binary_conv_with, looped_dot, run, run_with,
+};
+pub use generic::bit_pool::bit_max_pool;
+pub use generic::copy::{broadcast, copy_strided, fill};
+pub use generic::depthwise::depthwise_conv;
+pub use generic::gate::{GateShape, gate, gate_with};
+pub use generic::map::{map, pixels};
+pub use generic::matmul::{matmul, matmul_with};
+pub use generic::pool::{PoolShape, average_pool, max_pool};
+pub use generic::real_conv::{RealShape, real_conv};
+pub use generic::reduce::{Reduction, argmax, reduce, softmax};
+pub use generic::regions::regions;
+pub use generic::tile::{At, Epilogue, RowSum, load_channels, load_tile, load_vector, store_tile};
+pub use simd::Simd;
+pub use weights::{Le, Weights};
+
+pub mod scalar;
 #[cfg(feature = "sources")]
-pub const SOURCES: &[(&str, &str)] = &[];
+mod sources;
+#[cfg(feature = "sources")]
+pub use sources::SOURCES;
+
+/// What an emitted file uses.
+pub mod prelude {
+    pub use crate::run as xnor_popcount;
+    pub use crate::{
+        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolShape, RealShape, Reduction, RowSum, Simd,
+        Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool, broadcast, clip, copy_strided,
+        depthwise_conv, dispatch, fill, gate, hard_sigmoid, hard_swish, leaky, load_channels, load_tile, load_vector,
+        map, map_lanes_with, math, matmul, max_pool, neg, pixels, prelu, real_conv, reciprocal, reduce, regions, relu,
+        scalar, softmax, store_tile,
+    };
+}
+
+/// Brings in the module that `xnorc::compile` wrote for a model in the build script.
+///
+/// `include_model!("fashion")` gives the module `fashion`.
+#[macro_export]
+macro_rules! include_model {
+    ($name:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $name, ".rs"));
+    };
+}

@@ -26,8 +26,9 @@ pub(super) fn emit(
         Core::BitMaxPool { input, output, geometry } => {
             let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
             let (from, to) = (shapes.bits(network.tensor(*input)), shapes.bits(network.tensor(*output)));
-            let (kernel, strides, pads) = (array(&geometry.kernel), array(&geometry.strides), array(&geometry.pads));
-            quote!(bit_max_pool(#x, #from, #y, #to, #kernel, #strides, #pads);)
+            let [kernel, strides, dilations, pads] =
+                [geometry.kernel, geometry.strides, geometry.dilations, geometry.pads].map(|v| array(&v));
+            quote!(bit_max_pool(#x, #from, #y, #to, #kernel, #strides, #dilations, #pads);)
         }
         Core::Copy { fill, pieces, output } => {
             let y = memory.write(*output, "y");
@@ -56,11 +57,17 @@ pub(super) fn emit(
         }
         Core::Reduce { kind, input, axes, output } => {
             let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
-            let extents = &network.tensor(*input).shape;
-            let reduced = (0..extents.len()).map(|axis| axes.contains(&axis));
-            let extents = array(extents);
+            let shape = &network.tensor(*input).shape;
+            let axis = |reduced: bool| {
+                let axes = (0..shape.len()).filter(move |a| axes.contains(a) == reduced);
+                let (extents, strides): (Vec<usize>, Vec<usize>) =
+                    axes.map(|a| (shape[a], shape[a + 1..].iter().product::<usize>())).unzip();
+                let (extents, strides) = (array(&extents), array(&strides));
+                quote!((&#extents, &#strides))
+            };
+            let (kept, reduced) = (axis(false), axis(true));
             let kind = reduction(*kind);
-            quote!(reduce(Reduction::#kind, #x, &#extents, &[#(#reduced),*], #y);)
+            quote!(reduce(Reduction::#kind, #x, #kept, #reduced, #y);)
         }
         Core::Softmax { input, axis, log, output } => {
             let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
@@ -109,7 +116,7 @@ fn gate(
     let (hidden, squash) = (function(hidden), function(squash));
     quote! {
         let mut between = [0.0; #width];
-        gate(#x, #images, [#inputs, #width, #outputs], #w1, #hidden, #w2, #squash, &mut between, #y);
+        gate(#x, #images, #inputs, #width, #outputs, #w1, #w2, #hidden, #squash, &mut between, #y);
     }
 }
 
@@ -138,17 +145,17 @@ fn binary(f: Binary) -> TokenStream {
         Binary::Mul => quote!(|a, b| a * b),
         Binary::Div => quote!(|a, b| a / b),
         Binary::Pow => quote!(math::pow),
-        Binary::Min => quote!(math::min),
-        Binary::Max => quote!(math::max),
-        Binary::Mod => quote!(math::modulo),
-        Binary::Equal => quote!(|a, b| math::truth(a == b)),
-        Binary::Less => quote!(|a, b| math::truth(a < b)),
-        Binary::LessOrEqual => quote!(|a, b| math::truth(a <= b)),
-        Binary::Greater => quote!(|a, b| math::truth(a > b)),
-        Binary::GreaterOrEqual => quote!(|a, b| math::truth(a >= b)),
-        Binary::And => quote!(|a, b| math::truth(a != 0.0 && b != 0.0)),
-        Binary::Or => quote!(|a, b| math::truth(a != 0.0 || b != 0.0)),
-        Binary::Xor => quote!(|a, b| math::truth((a != 0.0) != (b != 0.0))),
+        Binary::Min => quote!(scalar::min),
+        Binary::Max => quote!(scalar::max),
+        Binary::Mod => quote!(scalar::modulo),
+        Binary::Equal => quote!(|a, b| scalar::truth(a == b)),
+        Binary::Less => quote!(|a, b| scalar::truth(a < b)),
+        Binary::LessOrEqual => quote!(|a, b| scalar::truth(a <= b)),
+        Binary::Greater => quote!(|a, b| scalar::truth(a > b)),
+        Binary::GreaterOrEqual => quote!(|a, b| scalar::truth(a >= b)),
+        Binary::And => quote!(|a, b| scalar::truth(a != 0.0 && b != 0.0)),
+        Binary::Or => quote!(|a, b| scalar::truth(a != 0.0 || b != 0.0)),
+        Binary::Xor => quote!(|a, b| scalar::truth((a != 0.0) != (b != 0.0))),
     }
 }
 

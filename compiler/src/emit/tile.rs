@@ -128,6 +128,10 @@ pub(super) fn emit(
                 let slope = b.parameter("slope", p);
                 quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
             }
+            Step::Activation(Activation::Sign(intervals)) => {
+                let mask = sign_mask(&mut b, intervals);
+                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
+            }
             Step::Activation(Activation::Unary(f)) => unary(f),
             Step::Add(t) => {
                 let skip = b.read(*t, "skip");
@@ -195,7 +199,7 @@ fn unary(f: &Unary) -> TokenStream {
         Unary::Relu => quote!(relu(s, v)),
         Unary::LeakyRelu(alpha) => {
             let alpha = float(alpha);
-            quote!(leaky_relu(s, v, #alpha))
+            quote!(leaky(s, v, #alpha))
         }
         Unary::Clip(lo, hi) => {
             let (lo, hi) = (float(lo), float(hi));
@@ -206,10 +210,12 @@ fn unary(f: &Unary) -> TokenStream {
             quote!(hard_sigmoid(s, v, #alpha, #beta))
         }
         Unary::HardSwish => quote!(hard_swish(s, v)),
-        Unary::Neg => quote!(s.sub(s.splat(0.0), v)),
+        Unary::Abs => quote!(abs(s, v)),
+        Unary::Reciprocal => quote!(reciprocal(s, v)),
+        Unary::Neg => quote!(neg(s, v)),
         ref other => {
             let f = scalar(other);
-            quote!(map_lanes(s, v, #f))
+            quote!(map_lanes_with(s, v, #f))
         }
     };
     quote!(let v = #call;)
@@ -219,28 +225,28 @@ fn unary(f: &Unary) -> TokenStream {
 pub(super) fn scalar(f: &Unary) -> TokenStream {
     let closure = |name: TokenStream, parameters: &[f32]| {
         let parameters = parameters.iter().map(|&p| float(p));
-        quote!(|x| math::#name(x, #(#parameters),*))
+        quote!(|x| #name(x, #(#parameters),*))
     };
     match *f {
-        Unary::Relu => quote!(math::relu),
-        Unary::LeakyRelu(alpha) => closure(quote!(leaky_relu), &[alpha]),
-        Unary::Clip(lo, hi) => closure(quote!(clip), &[lo, hi]),
+        Unary::Relu => quote!(scalar::relu),
+        Unary::LeakyRelu(alpha) => closure(quote!(scalar::leaky), &[alpha]),
+        Unary::Clip(lo, hi) => closure(quote!(scalar::clip), &[lo, hi]),
         Unary::Sigmoid => quote!(math::sigmoid),
-        Unary::HardSigmoid(alpha, beta) => closure(quote!(hard_sigmoid), &[alpha, beta]),
-        Unary::HardSwish => quote!(math::hard_swish),
+        Unary::HardSigmoid(alpha, beta) => closure(quote!(scalar::hard_sigmoid), &[alpha, beta]),
+        Unary::HardSwish => quote!(scalar::hard_swish),
         Unary::Tanh => quote!(math::tanh),
-        Unary::Elu(alpha) => closure(quote!(elu), &[alpha]),
+        Unary::Elu(alpha) => closure(quote!(math::elu), &[alpha]),
         Unary::Softplus => quote!(math::softplus),
         Unary::Erf => quote!(math::erf),
-        Unary::Neg => quote!(math::neg),
-        Unary::Abs => quote!(math::abs),
+        Unary::Neg => quote!(scalar::neg),
+        Unary::Abs => quote!(scalar::abs),
         Unary::Exp => quote!(math::exp),
         Unary::Log => quote!(math::ln),
         Unary::Sqrt => quote!(math::sqrt),
-        Unary::Reciprocal => quote!(math::reciprocal),
-        Unary::Round => quote!(math::round_even),
+        Unary::Reciprocal => quote!(scalar::reciprocal),
+        Unary::Round => quote!(math::round),
         Unary::Floor => quote!(math::floor),
         Unary::Ceil => quote!(math::ceil),
-        Unary::Not => quote!(math::not),
+        Unary::Not => quote!(scalar::not),
     }
 }

@@ -96,6 +96,7 @@ fn activation(activation: &Activation) -> &'static str {
     let unary = match activation {
         Activation::Unary(unary) => unary,
         Activation::PRelu(_) => return "PRelu",
+        Activation::Sign(_) => return "Sign",
     };
     match unary {
         Unary::Relu => "Relu",

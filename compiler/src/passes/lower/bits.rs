@@ -1,0 +1,135 @@
+//! Packed sign bits: which tensors there are, framed for the convolutions that read them, and where they are packed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::geometry::{reach, windowed};
+use super::{Builder, Pack, sign_of};
+use crate::block::{BitLayout, Storage, TensorId};
+use crate::ir::{Op, ValueId, Zero};
+
+/// A tensor of bits in the making, and who reads it.
+struct Request {
+    groups: usize,
+    /// What the frame must hold, if anybody reads a frame.
+    ones: Option<bool>,
+    frame: [usize; 4],
+    readers: Vec<usize>,
+}
+
+impl Builder<'_> {
+    /// The value of ±1, computed as bits, behind a value of ±1: the result of a sign or of a max-pool of such.
+    /// `None` when it exists in numbers only.
+    pub(super) fn bit_source(&self, v: ValueId) -> Option<ValueId> {
+        let mut v = v;
+        loop {
+            let p = self.facts.producer(v)?;
+            let node = self.facts.node(p);
+            match &node.op {
+                Op::Sign(_) => return Some(v),
+                Op::MaxPool { .. } => return self.is_bit_pool(p).then_some(v),
+                Op::Reshape | Op::Transpose(_) if self.facts.is_same_view(p) => v = node.inputs[0],
+                // In front of a fully connected layer, see `Facts::flatten`.
+                Op::Reshape | Op::Transpose(_) if self.facts.is_bits_only(v) => v = node.inputs[0],
+                _ => return None,
+            }
+        }
+    }
+
+    /// True for a max-pool that works on bits.
+    pub(super) fn is_bit_pool(&self, i: usize) -> bool {
+        let node = self.facts.node(i);
+        matches!(node.op, Op::MaxPool { .. })
+            && self.facts.is_bits_only(node.output)
+            && self.bit_source(node.inputs[0]).is_some()
+    }
+
+    /// The value of ±1 a binary layer (or pool of bits) reads, before reshapes that only matter to its geometry.
+    pub(super) fn binary_operand(&self, i: usize) -> ValueId {
+        let node = self.facts.node(i);
+        match self.facts.flatten(i) {
+            Some(flatten) if self.facts.is_bits_only(node.inputs[0]) => flatten.source,
+            _ => node.inputs[0],
+        }
+    }
+
+    /// Creates all tensors of bits. Readers of one value share a tensor when groups and frames agree.
+    pub(super) fn plan_bits(&mut self) {
+        let mut requests: BTreeMap<ValueId, Vec<Request>> = BTreeMap::new();
+        for i in self.facts.live() {
+            let node = self.facts.node(i);
+            let operand = self.binary_operand(i);
+            let (input, output) = (self.graph.shape(operand), self.graph.shape(node.output));
+            let (groups, frame, ones) = match &node.op {
+                Op::BinaryConv { window, groups, .. } => {
+                    (*groups, reach(&windowed(window, *groups, input, output)), window.pad_value > 0.0)
+                }
+                Op::BinaryMatMul { .. } => (1, [0; 4], false),
+                // Zeros do not take part in an OR, so a frame of zeros serves a kernel that reads it.
+                Op::MaxPool { window, .. } if self.is_bit_pool(i) => {
+                    (1, reach(&windowed(window, 1, input, output)), false)
+                }
+                _ => continue,
+            };
+            let ones = (frame != [0; 4]).then_some(ones);
+            let source = self.bit_source(operand).unwrap_or(operand);
+            let list = requests.entry(source).or_default();
+            let fits = |r: &&mut Request| r.groups == groups && (r.ones.is_none() || ones.is_none() || r.ones == ones);
+            match list.iter_mut().find(fits) {
+                Some(request) => {
+                    request.ones = request.ones.or(ones);
+                    for (side, &needed) in request.frame.iter_mut().zip(&frame) {
+                        *side = needed.max(*side);
+                    }
+                    request.readers.push(i);
+                }
+                None => list.push(Request { groups, ones, frame, readers: vec![i] }),
+            }
+        }
+        let mut thresholds = HashMap::new();
+        for (source, list) in requests {
+            for request in list {
+                let bits = self.bit_tensor(source, &request);
+                for &reader in &request.readers {
+                    self.bits_read.insert(reader, bits);
+                }
+                let producer = self.facts.producer(source).map(|p| (p, &self.facts.node(p).op));
+                match producer {
+                    Some((p, Op::Sign(_))) => {
+                        let (value, intervals) = thresholds.entry(p).or_insert_with(|| self.thresholds(p)).clone();
+                        self.packs.entry(value).or_default().push(Pack { intervals, bits });
+                        self.sign_bits.entry(p).or_default().push(bits);
+                    }
+                    Some((p, Op::MaxPool { .. })) if self.is_bit_pool(p) => {
+                        self.bits_pooled.entry(p).or_default().push(bits);
+                    }
+                    _ => {
+                        // Numbers that are all -1 or +1.
+                        let intervals = Arc::new(vec![sign_of(Zero::Plus); self.facts.view(source)[3]]);
+                        self.packs.entry(source).or_default().push(Pack { intervals, bits });
+                    }
+                }
+            }
+        }
+        self.note_zeros();
+    }
+
+    fn bit_tensor(&mut self, source: ValueId, request: &Request) -> TensorId {
+        let value = self.graph.value(source);
+        let layout = BitLayout { groups: request.groups, frame: request.frame, frame_ones: request.ones == Some(true) };
+        let shape = self.facts.view(source).to_vec();
+        // The values themselves may be needed in memory too, under their own name.
+        let name = if self.facts.is_bits_only(source) { value.name.clone() } else { format!("{}.bits", value.name) };
+        self.new_tensor(&name, shape, Storage::Bits(layout), value.origin.clone())
+    }
+
+    fn note_zeros(&mut self) {
+        for i in self.facts.live() {
+            let node = self.facts.node(i);
+            if node.op == Op::Sign(Zero::Zero) {
+                let name = &node.name;
+                self.network.notes.push(format!("\"{name}\": Sign(0) is 0 in the file, and taken as +1"));
+            }
+        }
+    }
+}

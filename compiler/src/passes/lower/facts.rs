@@ -1,0 +1,204 @@
+//! What lowering wants to know about the graph: who uses what, and which values exist as bits or sums only.
+
+use std::collections::HashSet;
+
+use crate::ir::{Graph, Layout, Node, Op, Reduction, ValueId};
+
+/// Any shape as images of pixels of channels, `[n, h, w, c]`: the channels are the last axis, the images the first.
+pub(super) fn view4(shape: &[usize]) -> [usize; 4] {
+    match *shape {
+        [] => [1, 1, 1, 1],
+        [c] => [1, 1, 1, c],
+        [n, c] => [n, 1, 1, c],
+        [n, w, c] => [n, 1, w, c],
+        [n, h, w, c] => [n, h, w, c],
+        [n, ref middle @ .., c] => [n, 1, middle.iter().product(), c],
+    }
+}
+
+/// Strides of a dense, row-major tensor.
+pub(super) fn dense_strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// The shape of a node's first operand flattened by a Reshape, so that the fully connected layer behind it is a
+/// convolution with a kernel as large as the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flatten {
+    /// `[n, h, w, c]`, before the Reshape (and before the Transpose, if there is one).
+    pub(super) source: ValueId,
+    /// Whether the flat order is `c, h, w` instead of `h, w, c`.
+    pub(super) channels_first: bool,
+}
+
+/// Use lists and the like.
+pub(super) struct Facts<'g> {
+    pub(super) graph: &'g Graph,
+    users: Vec<Vec<usize>>,
+    producers: Vec<Option<usize>>,
+    outputs: HashSet<ValueId>,
+    live: Vec<bool>,
+}
+
+impl<'g> Facts<'g> {
+    pub(super) fn new(graph: &'g Graph) -> Self {
+        let mut producers = vec![None; graph.values.len()];
+        for (i, node) in graph.nodes.iter().enumerate() {
+            producers[node.output.0 as usize] = Some(i);
+        }
+        let mut needed: HashSet<ValueId> = graph.outputs.iter().copied().collect();
+        let mut live = vec![false; graph.nodes.len()];
+        for (i, node) in graph.nodes.iter().enumerate().rev() {
+            if needed.contains(&node.output) {
+                live[i] = true;
+                needed.extend(&node.inputs);
+            }
+        }
+        let mut users = vec![Vec::new(); graph.values.len()];
+        for (i, node) in graph.nodes.iter().enumerate().filter(|&(i, _)| live[i]) {
+            for input in &node.inputs {
+                let list: &mut Vec<usize> = &mut users[input.0 as usize];
+                if list.last() != Some(&i) {
+                    list.push(i);
+                }
+            }
+        }
+        Self { graph, users, producers, outputs: graph.outputs.iter().copied().collect(), live }
+    }
+
+    pub(super) fn node(&self, i: usize) -> &'g Node {
+        &self.graph.nodes[i]
+    }
+
+    /// Nodes that somebody needs, in order.
+    pub(super) fn live(&self) -> impl Iterator<Item = usize> + use<> {
+        let live: Vec<usize> = (0..self.live.len()).filter(|&i| self.live[i]).collect();
+        live.into_iter()
+    }
+
+    /// Live nodes that use a value, in order, each once.
+    pub(super) fn users(&self, v: ValueId) -> &[usize] {
+        &self.users[v.0 as usize]
+    }
+
+    pub(super) fn producer(&self, v: ValueId) -> Option<usize> {
+        self.producers[v.0 as usize]
+    }
+
+    pub(super) fn is_output(&self, v: ValueId) -> bool {
+        self.outputs.contains(&v)
+    }
+
+    pub(super) fn view(&self, v: ValueId) -> [usize; 4] {
+        view4(self.graph.shape(v))
+    }
+
+    pub(super) fn is_constant(&self, v: ValueId) -> bool {
+        self.graph.constant(v).is_some()
+    }
+
+    /// The only user, of a value that is not a graph output.
+    pub(super) fn only_user(&self, v: ValueId) -> Option<usize> {
+        match self.users(v) {
+            [user] if !self.is_output(v) => Some(*user),
+            _ => None,
+        }
+    }
+
+    /// True when the node changes the shape in name only: images, pixels and channels stay what they are.
+    pub(super) fn is_same_view(&self, i: usize) -> bool {
+        let node = self.node(i);
+        let moves = match &node.op {
+            Op::Reshape => false,
+            // Moving axes of extent 1 moves no data.
+            Op::Transpose(perm) => {
+                let shape = self.graph.shape(node.inputs[0]);
+                let kept: Vec<usize> = perm.iter().copied().filter(|&axis| shape[axis] != 1).collect();
+                !kept.is_sorted()
+            }
+            _ => return false,
+        };
+        !moves && self.view(node.inputs[0]) == self.view(node.output)
+    }
+
+    /// True for the mean over all pixels of each image, under either spelling.
+    pub(super) fn is_global_mean(&self, i: usize) -> bool {
+        let node = self.node(i);
+        let shape = self.graph.shape(node.inputs[0]);
+        if shape.len() != 4 {
+            return false;
+        }
+        match &node.op {
+            Op::Reduce { kind: Reduction::Mean, axes, .. } => axes[..] == [1, 2],
+            Op::AveragePool { window, layout: Layout::ChannelsLast, .. } => {
+                window.kernel == [shape[1], shape[2]]
+                    && window.pads == [0; 4]
+                    && self.graph.shape(node.output)[1..3] == [1, 1]
+            }
+            _ => false,
+        }
+    }
+
+    /// True for an affine map along the last axis.
+    pub(super) fn is_pixelwise_affine(&self, i: usize) -> bool {
+        let node = self.node(i);
+        matches!(node.op, Op::Affine { axis, .. } if axis + 1 == self.graph.shape(node.output).len())
+    }
+
+    /// True for an affine map nobody needs the values of: it ends in thresholds and in folded means.
+    pub(super) fn is_folded_affine(&self, i: usize) -> bool {
+        let out = self.node(i).output;
+        self.is_pixelwise_affine(i)
+            && !self.is_output(out)
+            && self.users(out).iter().all(|&u| matches!(self.node(u).op, Op::Sign(_)) || self.is_global_mean(u))
+    }
+
+    /// True when every user of this value of ±1 takes it as bits.
+    pub(super) fn is_bits_only(&self, v: ValueId) -> bool {
+        !self.is_output(v) && self.users(v).iter().all(|&u| self.takes_bits(u))
+    }
+
+    fn takes_bits(&self, u: usize) -> bool {
+        let node = self.node(u);
+        match &node.op {
+            Op::BinaryConv { .. } | Op::BinaryMatMul { .. } => true,
+            Op::MaxPool { .. } => self.is_bits_only(node.output),
+            Op::Reshape | Op::Transpose(_) if self.is_same_view(u) => self.is_bits_only(node.output),
+            Op::Reshape => self.all_users(node.output, |u| self.flatten(u).is_some()),
+            Op::Transpose(_) => {
+                self.all_users(node.output, |r| self.all_users(self.node(r).output, |u| self.flatten(u).is_some()))
+            }
+            _ => false,
+        }
+    }
+
+    fn all_users(&self, v: ValueId, test: impl Fn(usize) -> bool) -> bool {
+        !self.is_output(v) && self.users(v).iter().all(|&u| test(u))
+    }
+
+    /// The image a fully connected layer flattens, if it does.
+    pub(super) fn flatten(&self, i: usize) -> Option<Flatten> {
+        let node = self.node(i);
+        if !matches!(node.op, Op::BinaryMatMul { .. } | Op::MatMul) {
+            return None;
+        }
+        let flat = node.inputs[0];
+        let reshape = self.node(self.producer(flat)?);
+        let (mut source, mut channels_first) = (*reshape.inputs.first()?, false);
+        if !matches!(reshape.op, Op::Reshape) || self.graph.shape(flat).len() != 2 {
+            return None;
+        }
+        if let Some(p) = self.producer(source) {
+            if matches!(&self.node(p).op, Op::Transpose(perm) if perm[..] == [0, 3, 1, 2]) {
+                channels_first = true;
+                source = self.node(p).inputs[0];
+            }
+        }
+        let &[n, h, w, c] = self.graph.shape(source) else { return None };
+        (self.graph.shape(flat) == [n, h * w * c]).then_some(Flatten { source, channels_first })
+    }
+}

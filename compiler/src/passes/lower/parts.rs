@@ -1,0 +1,108 @@
+//! Names of what a block stands for, in the field's words.
+
+use crate::block::Activation;
+use crate::ir::{Binary, Node, Op, Unary};
+
+/// The ONNX name of an operator.
+pub(super) fn operator(op: &Op) -> &'static str {
+    match op {
+        Op::Sign(_) => "Sign",
+        Op::Unary(function) => unary(*function),
+        Op::Binary(function) => binary(*function),
+        Op::PRelu => "PRelu",
+        Op::Where => "Where",
+        Op::Cast(_) => "Cast",
+        Op::Conv { .. } | Op::BinaryConv { .. } => "Conv",
+        Op::BinaryMatMul { .. } | Op::MatMul => "MatMul",
+        Op::Affine { .. } => "Affine",
+        Op::MaxPool { .. } => "MaxPool",
+        Op::AveragePool { .. } => "AveragePool",
+        Op::Reduce { .. } => "Reduce",
+        Op::Reshape => "Reshape",
+        Op::Transpose(_) => "Transpose",
+        Op::Concat { .. } => "Concat",
+        Op::Slice { .. } => "Slice",
+        Op::Pad { .. } => "Pad",
+        Op::Expand => "Expand",
+        Op::Gather { .. } => "Gather",
+        Op::ScatterNd => "ScatterND",
+        Op::Softmax { log: false, .. } => "Softmax",
+        Op::Softmax { log: true, .. } => "LogSoftmax",
+        Op::ArgMax { .. } => "ArgMax",
+    }
+}
+
+/// The ONNX name of a function of one argument.
+pub(super) fn unary(function: Unary) -> &'static str {
+    match function {
+        Unary::Relu => "Relu",
+        Unary::LeakyRelu(_) => "LeakyRelu",
+        Unary::Clip(..) => "Clip",
+        Unary::Sigmoid => "Sigmoid",
+        Unary::HardSigmoid(..) => "HardSigmoid",
+        Unary::HardSwish => "HardSwish",
+        Unary::Tanh => "Tanh",
+        Unary::Elu(_) => "Elu",
+        Unary::Softplus => "Softplus",
+        Unary::Erf => "Erf",
+        Unary::Neg => "Neg",
+        Unary::Abs => "Abs",
+        Unary::Exp => "Exp",
+        Unary::Log => "Log",
+        Unary::Sqrt => "Sqrt",
+        Unary::Reciprocal => "Reciprocal",
+        Unary::Round => "Round",
+        Unary::Floor => "Floor",
+        Unary::Ceil => "Ceil",
+        Unary::Not => "Not",
+    }
+}
+
+/// The ONNX name of a function of two arguments.
+pub(super) fn binary(function: Binary) -> &'static str {
+    match function {
+        Binary::Add => "Add",
+        Binary::Sub => "Sub",
+        Binary::Mul => "Mul",
+        Binary::Div => "Div",
+        Binary::Pow => "Pow",
+        Binary::Min => "Min",
+        Binary::Max => "Max",
+        Binary::Mod => "Mod",
+        Binary::Equal => "Equal",
+        Binary::Less => "Less",
+        Binary::LessOrEqual => "LessOrEqual",
+        Binary::Greater => "Greater",
+        Binary::GreaterOrEqual => "GreaterOrEqual",
+        Binary::And => "And",
+        Binary::Or => "Or",
+        Binary::Xor => "Xor",
+    }
+}
+
+/// An affine map: the BatchNormalization it was, or what is left of it.
+pub(super) fn affine(node: &Node, scaled: bool, shifted: bool) -> Vec<String> {
+    let Op::Affine { .. } = node.op else { return Vec::new() };
+    let mut words = Vec::new();
+    let normalised = node.parts.iter().any(|part| part == "BatchNormalization");
+    // A convolution's own scale is merged with the BatchNormalization behind it: both are in the file.
+    let own_scale = node.parts.iter().any(|part| part == "scale");
+    if scaled && (own_scale || !normalised) {
+        words.push("scale".to_owned());
+    }
+    if normalised {
+        words.push("BatchNormalization".to_owned());
+    } else if shifted {
+        words.push("shift".to_owned());
+    }
+    words
+}
+
+/// An activation.
+pub(super) fn activation(activation: &Activation) -> &'static str {
+    match activation {
+        Activation::PRelu(_) => "PRelu",
+        Activation::Unary(function) => unary(*function),
+        Activation::Sign(_) => "Sign",
+    }
+}

@@ -1,0 +1,196 @@
+//! Signs of integers: a binary convolution whose result only ends in a sign becomes a comparison of integers.
+//!
+//! What lies between (scales, BatchNormalizations, ReLU, PReLU, clips) is a piecewise affine function of the dot
+//! product, an integer in `[-k, k]`. It is kept exactly, piece by piece, so the sign of every reachable integer is that
+//! of real arithmetic, and only a set of +1 that is one interval becomes a threshold.
+
+use std::cmp::Ordering;
+
+use crate::block::Interval;
+use crate::exact::Affine;
+use crate::ir::{Unary, Zero};
+
+/// The integers `first..=last`, and the map on them.
+#[derive(Clone, Debug)]
+struct Piece {
+    first: i64,
+    last: i64,
+    map: Affine,
+}
+
+/// An exact piecewise affine function on the integers `-k..=k`.
+#[derive(Clone, Debug)]
+pub(super) struct Piecewise {
+    k: i64,
+    pieces: Vec<Piece>,
+}
+
+/// Integers up to this magnitude are f32s.
+const EXACT: usize = 1 << 24;
+
+impl Piecewise {
+    /// The identity; `None` when the integers are beyond the exact ones of f32.
+    pub(super) fn identity(k: usize) -> Option<Self> {
+        let k = i64::try_from(k).ok().filter(|_| k <= EXACT)?;
+        Some(Self { k, pieces: vec![Piece { first: -k, last: k, map: Affine::identity() }] })
+    }
+
+    /// Followed by an affine map; `None` when that needs a second root.
+    pub(super) fn affine(&self, next: &Affine) -> Option<Self> {
+        self.rebuild(|piece| Some(vec![Piece { map: piece.map.then(next)?, ..*piece }]))
+    }
+
+    /// Followed by `x < 0 ? slope * x : x`.
+    pub(super) fn prelu(&self, slope: f32) -> Option<Self> {
+        self.below(0.0, |map| map.then(&Affine::linear(slope, 0.0)))
+    }
+
+    /// Followed by a function that has no other than affine pieces; `None` for any other.
+    pub(super) fn unary(&self, function: Unary) -> Option<Self> {
+        match function {
+            Unary::Relu => self.prelu(0.0),
+            Unary::LeakyRelu(slope) => self.prelu(slope),
+            Unary::Neg => self.affine(&Affine::linear(-1.0, 0.0)),
+            Unary::Clip(low, high) => {
+                let mut clipped = self.clone();
+                if low > f32::NEG_INFINITY {
+                    clipped = clipped.below(low, |_| Some(Affine::linear(0.0, low)))?;
+                }
+                if high < f32::INFINITY {
+                    // Above `high` is below `-high` after a change of sign.
+                    let negated = clipped.unary(Unary::Neg)?;
+                    clipped = negated.below(-high, |_| Some(Affine::linear(0.0, -high)))?.unary(Unary::Neg)?;
+                }
+                Some(clipped)
+            }
+            _ => None,
+        }
+    }
+
+    /// The integers whose sign is +1, when they are one interval (or none). Its ends are integers, or infinite where it
+    /// covers everything on that side.
+    pub(super) fn interval(&self, zero: Zero) -> Option<Interval> {
+        let mut plus: Option<(i64, i64)> = None;
+        for piece in &self.pieces {
+            let Some((first, last)) = piece.where_true(|map, x| map.is_plus(x, zero)) else { continue };
+            plus = match plus {
+                None => Some((first, last)),
+                Some((start, end)) if end + 1 == first => Some((start, last)),
+                Some(_) => return None,
+            };
+        }
+        Some(match plus {
+            None => Interval { low: f32::INFINITY, high: f32::NEG_INFINITY },
+            Some((first, last)) => Interval {
+                low: if first == -self.k { f32::NEG_INFINITY } else { first as f32 },
+                high: if last == self.k { f32::INFINITY } else { last as f32 },
+            },
+        })
+    }
+
+    fn rebuild(&self, f: impl Fn(&Piece) -> Option<Vec<Piece>>) -> Option<Self> {
+        let mut pieces = Vec::new();
+        for piece in &self.pieces {
+            pieces.extend(f(piece)?);
+        }
+        Some(Self { k: self.k, pieces })
+    }
+
+    /// Replaces the map wherever its value is below `limit`.
+    fn below(&self, limit: f32, replace: impl Fn(&Affine) -> Option<Affine>) -> Option<Self> {
+        let shift = Affine::linear(1.0, -limit);
+        self.rebuild(|piece| {
+            let probe = piece.map.then(&shift)?;
+            let low = Piece { map: probe, ..*piece }.where_true(|map, x| map.sign_at(x) == Ordering::Less);
+            let Some((first, last)) = low else { return Some(vec![piece.clone()]) };
+            let kept = |first, last| Piece { first, last, map: piece.map.clone() };
+            let replaced = Piece { first, last, map: replace(&piece.map)? };
+            let parts = [kept(piece.first, first - 1), replaced, kept(last + 1, piece.last)];
+            Some(parts.into_iter().filter(|p| p.first <= p.last).collect())
+        })
+    }
+}
+
+impl Piece {
+    /// Where a test holds that is monotone because the map is: a prefix, a suffix, all or nothing.
+    fn where_true(&self, test: impl Fn(&Affine, f32) -> bool) -> Option<(i64, i64)> {
+        let holds = |x: i64| test(&self.map, x as f32);
+        match (holds(self.first), holds(self.last)) {
+            (true, true) => Some((self.first, self.last)),
+            (false, false) => None,
+            (start, _) => {
+                // `low` has the truth value of the start, `high` that of the end.
+                let (mut low, mut high) = (self.first, self.last);
+                while high - low > 1 {
+                    let middle = low + (high - low) / 2;
+                    if holds(middle) == start { low = middle } else { high = middle }
+                }
+                Some(if start { (self.first, low) } else { (high, self.last) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small dyadic parameters and variances with exact roots: f64 arithmetic is then exact, and an independent oracle.
+    #[test]
+    fn every_integer_has_the_sign_of_real_arithmetic() {
+        let k = 40_i64;
+        let (mut collapsed, mut refused) = (0, 0);
+        for gamma in [-1.5_f32, -0.25, 0.0, 0.5, 2.0] {
+            for (beta, mean, deviation) in
+                [(0.0_f32, 0.0_f32, 1.0_f32), (0.75, 3.0, 2.0), (-2.5, -7.5, 0.5), (0.0, 40.0, 4.0)]
+            {
+                for slope in [-1.0_f32, -0.5, 0.0, 0.25, 1.5] {
+                    for (scale, shift) in [(0.5_f32, -1.0_f32), (-0.5, 4.0)] {
+                        for zero in [Zero::Plus, Zero::Minus, Zero::Zero] {
+                            let norm = Affine::batch_norm(gamma, beta, mean, deviation * deviation, 0.0).unwrap();
+                            let after = Affine::linear(scale, shift);
+                            let f = |x: i64| {
+                                let y = f64::from(gamma) * (x as f64 - f64::from(mean)) / f64::from(deviation)
+                                    + f64::from(beta);
+                                let y = if y < 0.0 { f64::from(slope) * y } else { y };
+                                let y = f64::from(scale) * y.clamp(-6.0, 6.0) + f64::from(shift);
+                                y > 0.0 || y == 0.0 && zero != Zero::Minus
+                            };
+                            let interval = Piecewise::identity(40)
+                                .and_then(|p| p.affine(&norm))
+                                .and_then(|p| p.prelu(slope))
+                                .and_then(|p| p.unary(Unary::Clip(-6.0, 6.0)))
+                                .and_then(|p| p.affine(&after))
+                                .unwrap()
+                                .interval(zero);
+                            let signs: Vec<bool> = (-k..=k).map(f).collect();
+                            let starts = (0..signs.len()).filter(|&i| signs[i] && (i == 0 || !signs[i - 1])).count();
+                            match interval {
+                                None => {
+                                    refused += 1;
+                                    assert!(starts > 1);
+                                }
+                                Some(interval) => {
+                                    collapsed += 1;
+                                    assert!(starts <= 1);
+                                    for (x, &sign) in (-k..=k).zip(&signs) {
+                                        assert_eq!(interval.contains(x as f32), sign, "{interval:?} at {x}");
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(collapsed > 300 && refused > 20, "{collapsed} {refused}");
+    }
+
+    #[test]
+    fn one_root_and_no_more() {
+        let norm = Affine::batch_norm(1.0, 0.0, 0.0, 2.0, 1e-5).unwrap();
+        let once = Piecewise::identity(9).unwrap().affine(&norm).unwrap();
+        assert!(once.affine(&norm).is_none());
+        assert!(Piecewise::identity(EXACT + 1).is_none());
+    }
+}

@@ -1,0 +1,213 @@
+//! AVX2 and FMA: a tile is two vectors, its counters four vectors of 64-bit lanes.
+
+use core::arch::x86_64::*;
+
+use crate::dispatch::{Kernel, Level};
+use crate::simd::{Simd, sealed::Sealed};
+use crate::weights::Le;
+
+/// Proof that the instructions exist.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx2(());
+
+/// Runs the kernel with all of it compiled for this level.
+///
+/// # Safety
+/// [`Level::Avx2`] must be available.
+#[target_feature(enable = "popcnt,avx2,fma")]
+pub(super) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2(()))
+}
+
+/// The sign bits of two vectors.
+///
+/// # Safety
+/// AVX2 must be available.
+#[inline(always)]
+unsafe fn mask(low: __m256, high: __m256) -> u16 {
+    // SAFETY: the caller's promise.
+    unsafe { (_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8) as u16 }
+}
+
+/// The population count of each 64-bit lane: two nibbles of every byte by table, then the sum of eight bytes.
+/// (Mula, Kurz, Lemire, Faster population counts using AVX2 instructions, 2018.)
+///
+/// # Safety
+/// AVX2 must be available.
+#[inline(always)]
+unsafe fn popcount(x: __m256i) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let table = _mm256_setr_epi8(
+            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+        );
+        let nibble = _mm256_set1_epi8(15);
+        let low = _mm256_shuffle_epi8(table, _mm256_and_si256(x, nibble));
+        let high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(x), nibble));
+        _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+    }
+}
+
+/// k - 2 * counter of eight counters.
+///
+/// # Safety
+/// AVX2 must be available.
+#[inline(always)]
+unsafe fn dot(low: __m256i, high: __m256i, k: u32) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // The low halves of the 64-bit lanes, in order: [l0 l1 h0 h1 | l2 l3 h2 h3], then the middle pairs swapped.
+        let even = _mm256_shuffle_ps::<0b10_00_10_00>(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
+        let count = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_castps_si256(even));
+        _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_set1_epi32(k as i32), _mm256_slli_epi32::<1>(count)))
+    }
+}
+
+impl Sealed for Avx2 {}
+
+impl Simd for Avx2 {
+    const LEVEL: Level = Level::Avx2;
+    type F = [__m256; 2];
+    type Acc = [__m256i; 4];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32; 16]) -> Self::F {
+        // SAFETY: the token proves the instructions; `x` is 16 floats, which is two vectors.
+        unsafe { [_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x.as_ptr().add(8))] }
+    }
+    #[inline(always)]
+    fn store(self, y: &mut [f32; 16], v: Self::F) {
+        // SAFETY: the token proves the instructions; `y` is 16 floats, which is two vectors.
+        unsafe {
+            _mm256_storeu_ps(y.as_mut_ptr(), v[0]);
+            _mm256_storeu_ps(y.as_mut_ptr().add(8), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
+        let x = x.as_ptr().cast::<f32>();
+        // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
+        unsafe { [_mm256_loadu_ps(x), _mm256_loadu_ps(x.add(8))] }
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+    #[inline(always)]
+    fn ge(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { mask(_mm256_cmp_ps::<_CMP_GE_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GE_OQ>(a[1], b[1])) }
+    }
+    #[inline(always)]
+    fn le(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { mask(_mm256_cmp_ps::<_CMP_LE_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_LE_OQ>(a[1], b[1])) }
+    }
+    #[inline(always)]
+    fn lt(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { mask(_mm256_cmp_ps::<_CMP_LT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_LT_OQ>(a[1], b[1])) }
+    }
+    #[inline(always)]
+    fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            // Bit i of the mask, moved to the sign of lane i.
+            let mask = _mm256_set1_epi32(i32::from(mask));
+            let low = _mm256_sllv_epi32(mask, _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24));
+            let high = _mm256_sllv_epi32(mask, _mm256_setr_epi32(23, 22, 21, 20, 19, 18, 17, 16));
+            [
+                _mm256_blendv_ps(b[0], a[0], _mm256_castsi256_ps(low)),
+                _mm256_blendv_ps(b[1], a[1], _mm256_castsi256_ps(high)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn select_negative(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            [
+                _mm256_blendv_ps(b[0], a[0], _mm256_cmp_ps::<_CMP_LT_OQ>(x[0], zero)),
+                _mm256_blendv_ps(b[1], a[1], _mm256_cmp_ps::<_CMP_LT_OQ>(x[1], zero)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn acc_zero(self) -> Self::Acc {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_setzero_si256(); 4] }
+    }
+    #[inline(always)]
+    fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
+        let w = w.as_ptr().cast::<__m256i>();
+        let mut acc = acc;
+        // SAFETY: the token proves the instructions; `w` is 16 words, which is four vectors.
+        unsafe {
+            let x = _mm256_set1_epi64x(x as i64);
+            for (i, acc) in acc.iter_mut().enumerate() {
+                *acc = _mm256_add_epi64(*acc, popcount(_mm256_xor_si256(x, _mm256_loadu_si256(w.add(i)))));
+            }
+        }
+        acc
+    }
+    #[inline(always)]
+    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
+        let mut sum = a;
+        for (a, b) in sum.iter_mut().zip(b) {
+            // SAFETY: the token proves the instructions.
+            *a = unsafe { _mm256_add_epi64(*a, b) };
+        }
+        sum
+    }
+    #[inline(always)]
+    fn acc_sub(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
+        let mut difference = a;
+        for (a, b) in difference.iter_mut().zip(b) {
+            // SAFETY: the token proves the instructions.
+            *a = unsafe { _mm256_sub_epi64(*a, b) };
+        }
+        difference
+    }
+    #[inline(always)]
+    fn dot(self, acc: Self::Acc, k: u32) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [dot(acc[0], acc[1], k), dot(acc[2], acc[3], k)] }
+    }
+}

@@ -1,0 +1,149 @@
+//! AVX-512 with VPOPCNTDQ: a tile is one vector, its counters two vectors of 64-bit lanes.
+
+use core::arch::x86_64::*;
+
+use crate::dispatch::{Kernel, Level};
+use crate::simd::{Simd, sealed::Sealed};
+use crate::weights::Le;
+
+/// Proof that the instructions exist.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx512(());
+
+/// Runs the kernel with all of it compiled for this level.
+///
+/// # Safety
+/// [`Level::Avx512`] must be available.
+#[target_feature(enable = "popcnt,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
+pub(super) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512(()))
+}
+
+impl Sealed for Avx512 {}
+
+impl Simd for Avx512 {
+    const LEVEL: Level = Level::Avx512;
+    type F = __m512;
+    type Acc = [__m512i; 2];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32; 16]) -> Self::F {
+        // SAFETY: the token proves the instructions; `x` is 16 floats.
+        unsafe { _mm512_loadu_ps(x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, y: &mut [f32; 16], v: Self::F) {
+        // SAFETY: the token proves the instructions; `y` is 16 floats.
+        unsafe { _mm512_storeu_ps(y.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
+        // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
+        unsafe { _mm512_loadu_ps(x.as_ptr().cast::<f32>()) }
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn ge(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn le(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn lt(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_mask_blend_ps(mask, b, a) }
+    }
+    #[inline(always)]
+    fn acc_zero(self) -> Self::Acc {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm512_setzero_si512(); 2] }
+    }
+    #[inline(always)]
+    fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
+        let w = w.as_ptr().cast::<__m512i>();
+        // SAFETY: the token proves the instructions; `w` is 16 words, which is two vectors.
+        unsafe {
+            let x = _mm512_set1_epi64(x as i64);
+            let low = _mm512_popcnt_epi64(_mm512_xor_si512(x, _mm512_loadu_si512(w)));
+            let high = _mm512_popcnt_epi64(_mm512_xor_si512(x, _mm512_loadu_si512(w.add(1))));
+            [_mm512_add_epi64(acc[0], low), _mm512_add_epi64(acc[1], high)]
+        }
+    }
+    #[inline(always)]
+    fn popcnt_w(self, acc: Self::Acc, w: &[Le<u64>; 16]) -> Self::Acc {
+        let w = w.as_ptr().cast::<__m512i>();
+        // SAFETY: the token proves the instructions; `w` is 16 words, which is two vectors.
+        unsafe {
+            let low = _mm512_popcnt_epi64(_mm512_loadu_si512(w));
+            let high = _mm512_popcnt_epi64(_mm512_loadu_si512(w.add(1)));
+            [_mm512_add_epi64(acc[0], low), _mm512_add_epi64(acc[1], high)]
+        }
+    }
+    #[inline(always)]
+    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm512_add_epi64(a[0], b[0]), _mm512_add_epi64(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn acc_sub(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm512_sub_epi64(a[0], b[0]), _mm512_sub_epi64(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn dot(self, acc: Self::Acc, k: u32) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let low = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(acc[0]));
+            let count = _mm512_inserti64x4::<1>(low, _mm512_cvtepi64_epi32(acc[1]));
+            _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_set1_epi32(k as i32), _mm512_slli_epi32::<1>(count)))
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Element-wise functions of a tile.
+
+use crate::simd::Simd;
+
+/// max(x, 0); NaN stays.
+#[inline(always)]
+pub fn relu<S: Simd>(s: S, v: S::F) -> S::F {
+    s.max(s.splat(0.0), v)
+}
+
+/// x < 0 ? slope * x : x, with one slope for all channels.
+#[inline(always)]
+pub fn leaky<S: Simd>(s: S, v: S::F, slope: f32) -> S::F {
+    prelu(s, v, s.splat(slope))
+}
+
+/// x < 0 ? slope * x : x
+#[inline(always)]
+pub fn prelu<S: Simd>(s: S, v: S::F, slope: S::F) -> S::F {
+    s.select_negative(v, s.mul(slope, v), v)
+}
+
+/// min(max(x, low), high); NaN stays.
+#[inline(always)]
+pub fn clip<S: Simd>(s: S, v: S::F, low: f32, high: f32) -> S::F {
+    s.min(s.splat(high), s.max(s.splat(low), v))
+}
+
+/// clamp(alpha * x + beta, 0, 1), with a rounding after the product and one after the sum.
+#[inline(always)]
+pub fn hard_sigmoid<S: Simd>(s: S, v: S::F, alpha: f32, beta: f32) -> S::F {
+    clip(s, s.add(s.mul(s.splat(alpha), v), s.splat(beta)), 0.0, 1.0)
+}
+
+/// x * clamp(x / 6 + 1/2, 0, 1), where x / 6 is x times the f32 nearest to 1/6.
+#[inline(always)]
+pub fn hard_swish<S: Simd>(s: S, v: S::F) -> S::F {
+    s.mul(v, hard_sigmoid(s, v, 1.0 / 6.0, 0.5))
+}
+
+/// -x
+#[inline(always)]
+pub fn neg<S: Simd>(s: S, v: S::F) -> S::F {
+    s.sub(s.splat(-0.0), v)
+}
+
+/// |x|
+#[inline(always)]
+pub fn abs<S: Simd>(s: S, v: S::F) -> S::F {
+    map_lanes(s, v, f32::abs)
+}
+
+/// 1 / x
+#[inline(always)]
+pub fn reciprocal<S: Simd>(s: S, v: S::F) -> S::F {
+    s.div(s.splat(1.0), v)
+}
+
+/// Any function, lane by lane: for those that are not worth a vector version.
+#[inline(always)]
+pub fn map_lanes<S: Simd>(s: S, v: S::F, f: fn(f32) -> f32) -> S::F {
+    map_lanes_with(s, v, f)
+}
+
+/// [`map_lanes`] of a closure.
+#[inline(always)]
+pub fn map_lanes_with<S: Simd>(s: S, v: S::F, f: impl Fn(f32) -> f32) -> S::F {
+    let mut lanes = s.to_array(v);
+    for lane in &mut lanes {
+        *lane = f(*lane);
+    }
+    s.from_array(lanes)
+}

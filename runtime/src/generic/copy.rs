@@ -1,0 +1,185 @@
+//! Strided copies and element-wise functions of two tensors.
+
+/// Whether every index `offset + sum(i * stride)` over the extents, none of which is 0, is below `len`.
+fn reaches(len: usize, offset: usize, extents: &[usize], strides: impl Iterator<Item = isize>) -> bool {
+    let (Ok(mut low), Ok(len)) = (isize::try_from(offset), isize::try_from(len)) else { return false };
+    let mut high = low;
+    for (&extent, stride) in extents.iter().zip(strides) {
+        let far = isize::try_from(extent - 1).ok().and_then(|last| last.checked_mul(stride));
+        let end = if stride < 0 { &mut low } else { &mut high };
+        match far.and_then(|far| end.checked_add(far)) {
+            Some(to) => *end = to,
+            None => return false,
+        }
+    }
+    low >= 0 && high < len
+}
+
+/// Copies `x[x_offset + sum(i * x_strides)]` to `y[y_offset + sum(i * y_strides)]` for all indices i below the extents.
+/// Copies nothing when the ranks differ or an index is out of range.
+pub fn copy_strided(
+    x: &[f32],
+    x_offset: usize,
+    x_strides: &[isize],
+    y: &mut [f32],
+    y_offset: usize,
+    y_strides: &[usize],
+    extents: &[usize],
+) {
+    let rank = extents.len();
+    if x_strides.len() != rank
+        || y_strides.len() != rank
+        || extents.contains(&0)
+        || y_strides.iter().any(|&s| isize::try_from(s).is_err())
+        || !reaches(x.len(), x_offset, extents, x_strides.iter().copied())
+        || !reaches(y.len(), y_offset, extents, y_strides.iter().map(|&s| s as isize))
+    {
+        return;
+    }
+    // SAFETY: every index was just checked, and that the ranks agree.
+    unsafe { copy_axes(x, x_offset, x_strides, y, y_offset, y_strides, extents) }
+}
+
+/// # Safety
+/// Every index over the extents must be inside both slices, and the three lists of one length.
+unsafe fn copy_axes(
+    x: &[f32],
+    x_at: usize,
+    x_strides: &[isize],
+    y: &mut [f32],
+    y_at: usize,
+    y_strides: &[usize],
+    extents: &[usize],
+) {
+    // SAFETY, for all arms: the caller's promise; each index is one over the caller's extents.
+    match (extents, x_strides, y_strides) {
+        // SAFETY: see above.
+        (&[e], &[xs], &[ys]) => unsafe { copy_plane(x, x_at, [0, xs], y, y_at, [0, ys], [1, e]) },
+        (&[e, f], &[xs, xt], &[ys, yt]) => {
+            // SAFETY: see above.
+            unsafe { copy_plane(x, x_at, [xs, xt], y, y_at, [ys, yt], [e, f]) }
+        }
+        ([e, extents @ ..], [xs, x_strides @ ..], [ys, y_strides @ ..]) => {
+            for i in 0..*e {
+                let x_at = x_at.wrapping_add_signed(i as isize * xs);
+                // SAFETY: see above.
+                unsafe { copy_axes(x, x_at, x_strides, y, y_at + i * ys, y_strides, extents) }
+            }
+        }
+        // SAFETY: see above.
+        _ => unsafe { copy_plane(x, x_at, [0, 0], y, y_at, [0, 0], [1, 1]) },
+    }
+}
+
+/// The last two axes.
+///
+/// # Safety
+/// Every index over the extents must be inside both slices.
+unsafe fn copy_plane(
+    x: &[f32],
+    x_at: usize,
+    mut x_strides: [isize; 2],
+    y: &mut [f32],
+    y_at: usize,
+    mut y_strides: [usize; 2],
+    mut extents: [usize; 2],
+) {
+    // The longer loop inside: channels first to channels last has few channels and many pixels. Not where the last
+    // axis can be copied as a whole, nor where elements are written twice, as then their order counts.
+    let contiguous = x_strides[1] == 1 && y_strides[1] == 1;
+    if !contiguous && extents[1] < extents[0] && extents[1] <= 8 && y_strides[0] >= extents[1] * y_strides[1] {
+        x_strides.swap(0, 1);
+        y_strides.swap(0, 1);
+        extents.swap(0, 1);
+    }
+    for i in 0..extents[0] {
+        let x_at = x_at.wrapping_add_signed(i as isize * x_strides[0]);
+        let y_at = y_at + i * y_strides[0];
+        if contiguous {
+            // SAFETY: the first and the last index of both ranges are indices of the caller's.
+            unsafe {
+                let from = x.get_unchecked(x_at..x_at + extents[1]);
+                y.get_unchecked_mut(y_at..y_at + extents[1]).copy_from_slice(from);
+            }
+            continue;
+        }
+        for j in 0..extents[1] {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let from = *x.get_unchecked(x_at.wrapping_add_signed(j as isize * x_strides[1]));
+                *y.get_unchecked_mut(y_at + j * y_strides[1]) = from;
+            }
+        }
+    }
+}
+
+/// Sets every element.
+#[inline]
+pub fn fill(y: &mut [f32], value: f32) {
+    y.fill(value);
+}
+
+/// `y[i] = f(a[sum(i * a_strides)], b[sum(i * b_strides)])` over all indices i below the extents, `y` dense; a stride of
+/// 0 repeats an operand. Writes nothing when the ranks differ or an index is out of range.
+pub fn broadcast(
+    f: impl Fn(f32, f32) -> f32,
+    a: &[f32],
+    a_strides: &[usize],
+    b: &[f32],
+    b_strides: &[usize],
+    y: &mut [f32],
+    extents: &[usize],
+) {
+    let rank = extents.len();
+    let long = |s: &&usize| isize::try_from(**s).is_err();
+    if a_strides.len() != rank
+        || b_strides.len() != rank
+        || extents.contains(&0)
+        || a_strides.iter().chain(b_strides).find(long).is_some()
+        || !super::window::fits(extents)
+        || y.len() < extents.iter().product()
+        || !reaches(a.len(), 0, extents, a_strides.iter().map(|&s| s as isize))
+        || !reaches(b.len(), 0, extents, b_strides.iter().map(|&s| s as isize))
+    {
+        return;
+    }
+    broadcast_axes(&f, a, a_strides, b, b_strides, y, extents);
+}
+
+/// One axis after the other; all indices are known to exist.
+fn broadcast_axes(
+    f: &impl Fn(f32, f32) -> f32,
+    a: &[f32],
+    a_strides: &[usize],
+    b: &[f32],
+    b_strides: &[usize],
+    y: &mut [f32],
+    extents: &[usize],
+) {
+    match (extents, a_strides, b_strides) {
+        (&[e], &[1], &[1]) => {
+            for ((y, &a), &b) in y.iter_mut().zip(a).zip(b).take(e) {
+                *y = f(a, b);
+            }
+        }
+        (&[e], &[s], &[t]) => {
+            for (i, y) in y.iter_mut().take(e).enumerate() {
+                if let (Some(&a), Some(&b)) = (a.get(i * s), b.get(i * t)) {
+                    *y = f(a, b);
+                }
+            }
+        }
+        ([e, extents @ ..], [s, a_strides @ ..], [t, b_strides @ ..]) => {
+            let inner = extents.iter().product();
+            for (i, y) in y.chunks_exact_mut(inner).take(*e).enumerate() {
+                let (a, b) = (a.get(i * s..).unwrap_or_default(), b.get(i * t..).unwrap_or_default());
+                broadcast_axes(f, a, a_strides, b, b_strides, y, extents);
+            }
+        }
+        _ => {
+            if let (Some(y), Some(&a), Some(&b)) = (y.first_mut(), a.first(), b.first()) {
+                *y = f(a, b);
+            }
+        }
+    }
+}

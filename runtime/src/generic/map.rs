@@ -1,0 +1,40 @@
+//! Blocks of steps alone: each element goes through the epilogue.
+
+use super::tile::{At, Epilogue, load_tile};
+use super::window::fits;
+use crate::simd::Simd;
+
+/// Gives the epilogue the elements of a dense `[n][h][w][c]` tensor. Calls nothing when `x` is too short.
+#[inline(always)]
+pub fn map<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, x: &[f32], epilogue: &mut E) {
+    if fits(&[n, h, w, c]) && x.len() >= n * h * w * c {
+        each(s, [n, h, w, c], epilogue, |at| load_tile(s, x, c, at));
+    }
+}
+
+/// Gives the epilogue zeros for each place of an `[n][h][w][c]` tensor: for one that loads, and perhaps overwrites, the
+/// tensor itself.
+#[inline(always)]
+pub fn pixels<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, epilogue: &mut E) {
+    if fits(&[n, h, w, c]) {
+        each(s, [n, h, w, c], epilogue, |_| s.splat(0.0));
+    }
+}
+
+#[inline(always)]
+fn each<S: Simd, E: Epilogue>(s: S, [n, h, w, c]: [usize; 4], epilogue: &mut E, value: impl Fn(At) -> S::F) {
+    for channel in (0..c).step_by(16) {
+        for image in 0..n {
+            for y in 0..h {
+                let mut at = At { image, y, x: 0, pixel: (image * h + y) * w, channel };
+                while at.x < w {
+                    let v = value(at);
+                    epilogue.tile(s, v, at);
+                    at.x += 1;
+                    at.pixel += 1;
+                }
+                epilogue.end_row(s, at);
+            }
+        }
+    }
+}

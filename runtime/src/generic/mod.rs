@@ -1,0 +1,16 @@
+//! Each algorithm once, over the vector trait.
+
+pub(crate) mod activation;
+pub(crate) mod binary_conv;
+pub(crate) mod bit_pool;
+pub(crate) mod copy;
+pub(crate) mod depthwise;
+pub(crate) mod gate;
+pub(crate) mod map;
+pub(crate) mod matmul;
+pub(crate) mod pool;
+pub(crate) mod real_conv;
+pub(crate) mod reduce;
+pub(crate) mod regions;
+pub(crate) mod tile;
+pub(crate) mod window;

@@ -1,0 +1,132 @@
+//! Maximum and mean over windows; the channels are the lanes.
+
+use super::tile::{At, Epilogue, load_tile};
+use super::window::{Axis, fits};
+use crate::simd::Simd;
+
+/// Geometry of a pool over a dense `[n][h][w][c]` tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolShape {
+    /// Images.
+    pub n: usize,
+    /// Height, width, channels.
+    pub input: [usize; 3],
+    /// Height, width, channels.
+    pub output: [usize; 3],
+    /// Height, width.
+    pub kernel: [usize; 2],
+    /// Vertical, horizontal.
+    pub strides: [usize; 2],
+    /// Vertical, horizontal.
+    pub dilations: [usize; 2],
+    /// Top, left.
+    pub pads: [usize; 2],
+    /// Bottom and right padding that counts in the divisor of a mean, together with `pads`; `None` if no padding does.
+    pub include_pad: Option<[usize; 2]>,
+}
+
+impl PoolShape {
+    #[inline(always)]
+    const fn axis(&self, i: usize) -> Axis {
+        Axis {
+            input: self.input[i],
+            kernel: self.kernel[i],
+            stride: self.strides[i],
+            dilation: self.dilations[i],
+            pad: self.pads[i],
+        }
+    }
+
+    /// Taps of output `o` that count in the divisor.
+    #[inline(always)]
+    fn counted(&self, i: usize, o: usize) -> usize {
+        match self.include_pad {
+            None => self.axis(i).taps(o).len(),
+            Some(after) => {
+                Axis { input: self.input[i] + self.pads[i] + after[i], pad: 0, ..self.axis(i) }.taps(o).len()
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn is_valid(&self, x: usize) -> bool {
+        let [h, w, c] = self.input;
+        let [oh, ow, oc] = self.output;
+        let small = |e: usize| e < 1 << 24;
+        c == oc
+            && fits(&[self.n, h, w, c])
+            && fits(&[self.n, oh, ow, oc])
+            && [
+                self.kernel,
+                self.strides,
+                self.dilations,
+                self.pads,
+                [h, w],
+                [oh, ow],
+                self.include_pad.unwrap_or_default(),
+            ]
+            .iter()
+            .all(|pair| small(pair[0]) && small(pair[1]))
+            && x >= self.n * h * w * c
+    }
+}
+
+/// Calls `window` for each pixel and 16 channels, with what it gives the epilogue.
+#[inline(always)]
+fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window: impl Fn(At) -> S::F) {
+    let [height, width, c] = shape.output;
+    for channel in (0..c).step_by(16) {
+        for image in 0..shape.n {
+            for y in 0..height {
+                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+                while at.x < width {
+                    let v = window(at);
+                    epilogue.tile(s, v, at);
+                    at.x += 1;
+                    at.pixel += 1;
+                }
+                epilogue.end_row(s, at);
+            }
+        }
+    }
+}
+
+/// Folds the taps inside the image, in the order ky, kx.
+#[inline(always)]
+fn fold<S: Simd>(s: S, shape: &PoolShape, x: &[f32], at: At, from: S::F, f: impl Fn(S::F, S::F) -> S::F) -> S::F {
+    let [height, width, c] = shape.input;
+    let (rows, columns) = (shape.axis(0), shape.axis(1));
+    let mut v = from;
+    for ky in rows.taps(at.y) {
+        let row = (at.image * height + rows.position(at.y, ky)) * width;
+        for kx in columns.taps(at.x) {
+            let pixel = row + columns.position(at.x, kx);
+            v = f(load_tile(s, x, c, At { pixel, ..at }), v);
+        }
+    }
+    v
+}
+
+/// Maximum over a window; padded taps take no part, and neither does NaN. -inf over no taps at all.
+/// Calls nothing when `x` does not fit the shape.
+#[inline(always)]
+pub fn max_pool<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, x: &[f32], epilogue: &mut E) {
+    if !shape.is_valid(x.len()) {
+        return;
+    }
+    slide(s, shape, epilogue, |at| fold(s, shape, x, at, s.splat(f32::NEG_INFINITY), |x, v| s.max(x, v)));
+}
+
+/// Mean over a window: the sum from zero in the order ky, kx, divided by the number of taps that count.
+/// Calls nothing when `x` does not fit the shape.
+#[inline(always)]
+pub fn average_pool<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, x: &[f32], epilogue: &mut E) {
+    if !shape.is_valid(x.len()) {
+        return;
+    }
+    slide(s, shape, epilogue, |at| {
+        let sum = fold(s, shape, x, at, s.splat(0.0), |x, v| s.add(v, x));
+        let count = shape.counted(0, at.y) * shape.counted(1, at.x);
+        s.div(sum, s.splat(count as f32))
+    });
+}

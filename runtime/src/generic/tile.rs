@@ -1,0 +1,154 @@
+//! Tiles, what happens to them, and how they get to and from memory.
+
+use crate::simd::Simd;
+use crate::weights::Le;
+
+/// Where a tile belongs: 16 channels of one pixel of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Image.
+    pub image: usize,
+    /// Row.
+    pub y: usize,
+    /// Column.
+    pub x: usize,
+    /// `(image * height + y) * width + x`
+    pub pixel: usize,
+    /// First of the 16 channels: a multiple of 16, counted over all groups.
+    pub channel: usize,
+}
+
+/// What happens to the values a driver computes.
+///
+/// A driver calls [`tile`](Epilogue::tile) once for each pixel and each 16 channels, for one row of one image in the
+/// order of x, then [`end_row`](Epilogue::end_row), before the next row; the rows of an image come in the order of y.
+/// Only drivers with a parameter `V` interleave the rows of V neighbouring groups of 16 channels.
+/// Lanes behind the last channel hold anything.
+pub trait Epilogue {
+    /// Takes 16 values.
+    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At);
+
+    /// After the last pixel of a row, for these 16 channels; `at.x` is the width.
+    #[inline(always)]
+    fn end_row<S: Simd>(&mut self, s: S, at: At) {
+        let _ = (s, at);
+    }
+}
+
+/// The floats of a slice shorter than 16, then zeros.
+#[inline(always)]
+fn partial<S: Simd>(s: S, x: Option<&[f32]>) -> S::F {
+    let mut lanes = [0.0; 16];
+    if let Some(x) = x {
+        for (lane, &x) in lanes.iter_mut().zip(x) {
+            *lane = x;
+        }
+    }
+    s.from_array(lanes)
+}
+
+/// 16 floats from index `i`, of which `lanes` exist; zeros where there are none.
+#[inline(always)]
+fn load_at<S: Simd>(s: S, x: &[f32], i: usize, lanes: usize) -> S::F {
+    if lanes >= 16 {
+        match x.get(i..).and_then(<[f32]>::first_chunk) {
+            Some(x) => s.load(x),
+            None => s.splat(0.0),
+        }
+    } else {
+        partial(s, x.get(i..i + lanes))
+    }
+}
+
+/// 16 channels of a pixel of a dense `[pixels][c]` tensor; 0 behind the last channel, and where there is none.
+#[inline(always)]
+pub fn load_tile<S: Simd>(s: S, x: &[f32], c: usize, at: At) -> S::F {
+    load_at(s, x, at.pixel * c + at.channel, lanes(c, at.channel))
+}
+
+/// 16 channels of an image of a dense `[images][c]` tensor; 0 behind the last channel, and where there is none.
+#[inline(always)]
+pub fn load_vector<S: Simd>(s: S, t: &[f32], c: usize, at: At) -> S::F {
+    load_at(s, t, at.image * c + at.channel, lanes(c, at.channel))
+}
+
+/// How many of the 16 channels from `channel` on exist. With a constant multiple of 16 as `c` this is a constant,
+/// as drivers only ask for channels that exist.
+#[inline(always)]
+pub(crate) fn lanes(c: usize, channel: usize) -> usize {
+    if c.is_multiple_of(16) { 16 } else { c.saturating_sub(channel).min(16) }
+}
+
+/// Parameters of 16 channels, from as many as channels rounded up to a multiple of 16; zeros where there are none.
+#[inline(always)]
+pub fn load_channels<S: Simd>(s: S, p: &[Le<f32>], channel: usize) -> S::F {
+    match p.get(channel..).and_then(<[Le<f32>]>::first_chunk) {
+        Some(p) => s.load_le(p),
+        None => s.splat(0.0),
+    }
+}
+
+/// Writes 16 channels of a pixel of a dense `[pixels][c]` tensor, those that exist.
+#[inline(always)]
+pub fn store_tile<S: Simd>(s: S, y: &mut [f32], c: usize, at: At, v: S::F) {
+    store_at(s, y, at.pixel * c + at.channel, lanes(c, at.channel), v);
+}
+
+/// Writes `lanes` floats from index `i` on, if they all exist.
+#[inline(always)]
+pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: S::F) {
+    if lanes >= 16 {
+        if let Some(y) = y.get_mut(i..).and_then(<[f32]>::first_chunk_mut) {
+            s.store(y, v);
+        }
+    } else if let Some(y) = y.get_mut(i..i + lanes) {
+        for (y, v) in y.iter_mut().zip(s.to_array(v)) {
+            *y = v;
+        }
+    }
+}
+
+/// Sums over the pixels of each image and channel: what a gate needs of its block's input.
+///
+/// The values of a row are added up from zero in the order of x, and each row's sum is added to the total in the
+/// order of y, so that the result does not depend on the shape of tiles. `V` is that of the driver, 1 for most.
+#[derive(Debug)]
+pub struct RowSum<'a, const V: usize = 1> {
+    total: &'a mut [f32],
+    c: usize,
+    rows: [[f32; 16]; V],
+}
+
+impl<'a, const V: usize> RowSum<'a, V> {
+    /// Sums into `total`, `[images][c]`, which is zeroed.
+    #[inline(always)]
+    pub fn new(total: &'a mut [f32], c: usize) -> Self {
+        total.fill(0.0);
+        Self { total, c, rows: [[0.0; 16]; V] }
+    }
+
+    #[inline(always)]
+    fn row(&mut self, at: At) -> Option<&mut [f32; 16]> {
+        let i = if V == 1 { 0 } else { (at.channel / 16).checked_rem(V)? };
+        self.rows.get_mut(i)
+    }
+
+    /// Adds a pixel.
+    #[inline(always)]
+    pub fn add<S: Simd>(&mut self, s: S, at: At, v: S::F) {
+        if let Some(row) = self.row(at) {
+            let sum = s.add(s.load(row), v);
+            s.store(row, sum);
+        }
+    }
+
+    /// Ends a row of pixels.
+    #[inline(always)]
+    pub fn end_row<S: Simd>(&mut self, s: S, at: At) {
+        let Some(row) = self.row(at) else { return };
+        let sum = s.load(row);
+        *row = [0.0; 16];
+        let total = s.add(load_vector(s, self.total, self.c, at), sum);
+        store_at(s, self.total, at.image * self.c + at.channel, lanes(self.c, at.channel), total);
+    }
+}

@@ -1,0 +1,306 @@
+//! Elementary functions without `std`: computed in f64 by plain additions, multiplications and divisions, and rounded
+//! to f32 once, so that they are within 1 ULP and the same on every processor.
+
+use core::f64::consts::{LN_2, LOG2_E};
+
+/// ln 2 in two parts: the first has so few bits that its product with an exponent is exact.
+const LN2_HIGH: f64 = 6.931_471_803_691_238_2e-1;
+const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+
+/// 2^n for -1022 <= n <= 1023.
+fn power_of_two(n: i32) -> f64 {
+    f64::from_bits(((n + 1023) as u64) << 52)
+}
+
+/// e^x in f64, to some units of its last place.
+pub(crate) fn exp_f64(x: f64) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
+    // Results outside of f32's range, denormals included, need no precision.
+    if x > 700.0 {
+        return f64::INFINITY;
+    }
+    if x < -700.0 {
+        return 0.0;
+    }
+    let scaled = x * LOG2_E;
+    let n = (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32;
+    let r = (x - f64::from(n) * LN2_HIGH) - f64::from(n) * LN2_LOW;
+    // |r| <= ln 2 / 2: the Taylor series to the 13th power is good to 2^-57.
+    let mut p = 1.0;
+    let mut k = 13.0;
+    while k > 0.0 {
+        p = 1.0 + p * r / k;
+        k -= 1.0;
+    }
+    p * power_of_two(n)
+}
+
+/// The natural logarithm in f64, to some units of its last place.
+pub(crate) fn ln_f64(x: f64) -> f64 {
+    if x.is_nan() || x < 0.0 {
+        return f64::NAN;
+    }
+    if x == 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if x == f64::INFINITY {
+        return x;
+    }
+    // Every f32, and all that is asked for here, is a normal f64.
+    let bits = x.to_bits();
+    let mut n = (bits >> 52) as i32 - 1023;
+    let mut m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000);
+    if m > core::f64::consts::SQRT_2 {
+        m /= 2.0;
+        n += 1;
+    }
+    // ln m = 2 artanh(f), |f| <= 0.172: the series to the 21st power is good to 2^-58.
+    let f = (m - 1.0) / (m + 1.0);
+    let f2 = f * f;
+    let mut p = 0.0;
+    let mut k = 21.0;
+    while k > 0.0 {
+        p = p * f2 + 1.0 / k;
+        k -= 2.0;
+    }
+    2.0 * f * p + f64::from(n) * LN_2
+}
+
+/// ln(1 + x) for x >= 0, in f64.
+fn ln_1p_f64(x: f64) -> f64 {
+    let w = 1.0 + x;
+    if w == 1.0 || w == f64::INFINITY {
+        return x;
+    }
+    // What the rounding of 1 + x lost, to first order.
+    ln_f64(w) + (x - (w - 1.0)) / w
+}
+
+/// e^x - 1 in f64.
+fn exp_m1_f64(x: f64) -> f64 {
+    // The difference cancels near 0.
+    if x.abs() < 1e-4 { x + x * x / 2.0 + x * x * x / 6.0 } else { exp_f64(x) - 1.0 }
+}
+
+/// The square root in f64, to a unit of its last place.
+pub(crate) fn sqrt_f64(x: f64) -> f64 {
+    if x == 0.0 || x.is_nan() || x == f64::INFINITY {
+        return x;
+    }
+    if x < 0.0 {
+        return f64::NAN;
+    }
+    // Half the exponent gives a start within 6 %, and each of Newton's steps doubles the digits.
+    let mut y = f64::from_bits((x.to_bits() >> 1) + 0x1ff7_a3be_0000_0000);
+    for _ in 0..5 {
+        y = 0.5 * (y + x / y);
+    }
+    y
+}
+
+/// e^x
+pub fn exp(x: f32) -> f32 {
+    exp_f64(f64::from(x)) as f32
+}
+
+/// Natural logarithm; NaN below 0.
+pub fn ln(x: f32) -> f32 {
+    ln_f64(f64::from(x)) as f32
+}
+
+/// Hyperbolic tangent.
+pub fn tanh(x: f32) -> f32 {
+    let magnitude = f64::from(x.abs());
+    if magnitude > 20.0 {
+        return 1f32.copysign(x);
+    }
+    let e = exp_m1_f64(2.0 * magnitude);
+    ((e / (e + 2.0)) as f32).copysign(x)
+}
+
+/// 1 / (1 + e^-x)
+pub fn sigmoid(x: f32) -> f32 {
+    (1.0 / (1.0 + exp_f64(-f64::from(x)))) as f32
+}
+
+/// x < 0 ? alpha * (e^x - 1) : x
+pub fn elu(x: f32, alpha: f32) -> f32 {
+    if x < 0.0 { (f64::from(alpha) * exp_m1_f64(f64::from(x))) as f32 } else { x }
+}
+
+/// ln(1 + e^x)
+pub fn softplus(x: f32) -> f32 {
+    let x = f64::from(x);
+    let e = exp_f64(-x.abs());
+    let positive = if x > 0.0 { x } else { 0.0 };
+    if x.is_nan() { x as f32 } else { (positive + ln_1p_f64(e)) as f32 }
+}
+
+/// Gauss error function.
+pub fn erf(x: f32) -> f32 {
+    let magnitude = f64::from(x.abs());
+    // 1 - erf(4) is less than half a unit below 1.
+    if magnitude >= 4.0 {
+        return 1f32.copysign(x);
+    }
+    // erf x = 2 / sqrt(pi) * e^(-x^2) * sum 2^n x^(2n+1) / (1 * 3 * ... * (2n+1)): all terms of one sign.
+    let square = magnitude * magnitude;
+    let mut term = magnitude;
+    let mut sum = magnitude;
+    let mut k = 1.0;
+    while term > sum * 1e-17 {
+        k += 2.0;
+        term *= 2.0 * square / k;
+        sum += term;
+    }
+    ((core::f64::consts::FRAC_2_SQRT_PI * exp_f64(-square) * sum) as f32).copysign(x)
+}
+
+/// Square root, correctly rounded.
+pub fn sqrt(x: f32) -> f32 {
+    // The root of a 24-bit number lies no nearer than 2^-50 (relative) to a midpoint of two f32, and the error of the
+    // f64 root is smaller than that, so rounding it again does no harm.
+    sqrt_f64(f64::from(x)) as f32
+}
+
+/// x^y, with the special cases of IEEE 754.
+pub fn pow(x: f32, y: f32) -> f32 {
+    if y == 0.0 || x == 1.0 {
+        return 1.0;
+    }
+    if x.is_nan() || y.is_nan() {
+        return x + y;
+    }
+    let integer = round(y) == y;
+    // From 2^24 on, every f32 is even.
+    let odd = integer && y.abs() < 16_777_216.0 && (y as i32) & 1 == 1;
+    let magnitude = x.abs();
+    let power = if y.is_infinite() {
+        if magnitude == 1.0 {
+            1.0
+        } else if (magnitude > 1.0) == (y > 0.0) {
+            f32::INFINITY
+        } else {
+            0.0
+        }
+    } else if magnitude == 0.0 || magnitude.is_infinite() {
+        if (magnitude == 0.0) == (y > 0.0) { 0.0 } else { f32::INFINITY }
+    } else if x < 0.0 && !integer {
+        return f32::NAN;
+    } else {
+        exp_f64(f64::from(y) * ln_f64(f64::from(magnitude))) as f32
+    };
+    if odd && x.is_sign_negative() { -power } else { power }
+}
+
+/// From this magnitude on, every f32 is an integer.
+const INTEGERS: f32 = 8_388_608.0;
+
+/// To the nearest integer, ties to even.
+pub fn round(x: f32) -> f32 {
+    if x.abs() < INTEGERS {
+        // The sum has no bits behind the point left, and was rounded to nearest, ties to even.
+        ((x.abs() + INTEGERS) - INTEGERS).copysign(x)
+    } else {
+        x
+    }
+}
+
+/// Largest integer not above.
+pub fn floor(x: f32) -> f32 {
+    if x.abs() < INTEGERS {
+        let t = x as i32 as f32;
+        (if t > x { t - 1.0 } else { t }).copysign(x)
+    } else {
+        x
+    }
+}
+
+/// Smallest integer not below.
+pub fn ceil(x: f32) -> f32 {
+    -floor(-x)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    /// The standard library's f64 functions as references: distance in f32 units of the exact value.
+    fn check(name: &str, ours: impl Fn(f32) -> f32, reference: impl Fn(f64) -> f64) {
+        // About 700 000 values, over all exponents and both signs.
+        for bits in (0..=u32::MAX).step_by(6151) {
+            let x = f32::from_bits(bits);
+            let (got, want) = (ours(x), reference(f64::from(x)));
+            let nearest = want as f32;
+            if nearest.is_nan() {
+                assert!(got.is_nan(), "{name}({x:e}) = {got:e}");
+                continue;
+            }
+            if nearest.is_infinite() || nearest == 0.0 {
+                assert_eq!(got, nearest, "{name}({x:e})");
+                continue;
+            }
+            let unit = f64::from(f32::from_bits(nearest.abs().to_bits() + 1)) - f64::from(nearest.abs());
+            let error = (f64::from(got) - want).abs() / unit;
+            assert!(error <= 0.5001, "{name}({x:e}) = {got:e}, not {want:e}: {error} ULP");
+        }
+    }
+
+    #[test]
+    fn functions_are_nearly_correctly_rounded() {
+        check("exp", exp, f64::exp);
+        check("ln", ln, f64::ln);
+        check("tanh", tanh, f64::tanh);
+        check("sigmoid", sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
+        check("elu", |x| elu(x, 1.0), |x| if x < 0.0 { x.exp_m1() } else { x });
+        check("softplus", softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() });
+        check("sqrt", sqrt, f64::sqrt);
+        check("round", round, f64::round_ties_even);
+        check("floor", floor, f64::floor);
+        check("ceil", ceil, f64::ceil);
+        for y in [-2.0f32, -1.0, -0.5, 0.5, 2.0, 3.0, 7.3] {
+            check("pow", |x| pow(x, y), |x| x.powf(f64::from(y)));
+        }
+    }
+
+    #[test]
+    fn square_root_is_that_of_the_processor() {
+        for bits in (0..f32::INFINITY.to_bits()).step_by(977) {
+            let x = f32::from_bits(bits);
+            assert_eq!(sqrt(x).to_bits(), x.sqrt().to_bits(), "{x:e}");
+        }
+    }
+
+    #[test]
+    fn error_function() {
+        // Abramowitz and Stegun, table 7.1.
+        for (x, y) in
+            [(0.1, 0.112_462_916), (0.5, 0.520_499_88), (1.0, 0.842_700_8), (2.0, 0.995_322_27), (3.0, 0.999_977_9)]
+        {
+            assert!((erf(x) - y).abs() <= f32::EPSILON * y, "{x}");
+            assert_eq!(erf(-x), -erf(x));
+        }
+        assert_eq!(erf(f32::INFINITY), 1.0);
+        assert_eq!(erf(-0.0).to_bits(), (-0.0f32).to_bits());
+        assert!(erf(f32::NAN).is_nan());
+        assert_eq!(erf(1e-30), 1e-30 * core::f32::consts::FRAC_2_SQRT_PI);
+    }
+
+    #[test]
+    fn power_of_special_values() {
+        let values =
+            [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e30];
+        for x in values {
+            for y in values {
+                let (got, want) = (pow(x, y), x.powf(y));
+                assert!(
+                    got == want && got.is_sign_negative() == want.is_sign_negative() || got.is_nan() && want.is_nan(),
+                    "{x}^{y} = {got}, not {want}"
+                );
+            }
+        }
+    }
+}

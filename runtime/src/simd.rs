@@ -1,0 +1,85 @@
+//! The vector trait: 16 lanes, one per channel of a tile.
+
+use crate::dispatch::Level;
+use crate::weights::Le;
+
+/// Closes [`Simd`]: a token is a proof, and only this crate may give proofs.
+pub(crate) mod sealed {
+    /// Nothing outside the crate can name it.
+    pub trait Sealed {}
+}
+
+/// 16 lanes of one instruction set. A value of the type is the proof that the processor has it.
+///
+/// All operations give the same bits on every level, but for the payload and sign of a NaN.
+pub trait Simd: Copy + sealed::Sealed {
+    /// The level it belongs to.
+    const LEVEL: Level;
+    /// 16 floats.
+    type F: Copy;
+    /// 16 counters of differing bits, modulo 2^32.
+    type Acc: Copy;
+
+    /// The same value in each lane.
+    fn splat(self, x: f32) -> Self::F;
+    /// 16 floats from memory.
+    fn load(self, x: &[f32; 16]) -> Self::F;
+    /// 16 floats to memory.
+    fn store(self, y: &mut [f32; 16], v: Self::F);
+    /// 16 weights.
+    fn load_le(self, x: &[Le<f32>; 16]) -> Self::F;
+    /// a + b
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a - b
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a * b
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a / b
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a < b ? a : b (so b where one of them is NaN, and b of two zeros)
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a > b ? a : b (so b where one of them is NaN, and b of two zeros)
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a * b + c with one rounding
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// Bit per lane: a >= b (false for NaN)
+    fn ge(self, a: Self::F, b: Self::F) -> u16;
+    /// Bit per lane: a <= b (false for NaN)
+    fn le(self, a: Self::F, b: Self::F) -> u16;
+    /// Bit per lane: a < b (false for NaN)
+    fn lt(self, a: Self::F, b: Self::F) -> u16;
+    /// Lane of a where its bit of the mask is 1, of b where it is 0
+    fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F;
+    /// x < 0 ? a : b, per lane; the same as `select(lt(x, 0), a, b)`, but without a mask in a general register.
+    #[inline(always)]
+    fn select_negative(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        self.select(self.lt(x, self.splat(0.0)), a, b)
+    }
+    /// No bit differs.
+    fn acc_zero(self) -> Self::Acc;
+    /// Counter of each lane += popcount(x ^ w\[lane\])
+    fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc;
+    /// Counter of each lane += popcount(w\[lane\])
+    #[inline(always)]
+    fn popcnt_w(self, acc: Self::Acc, w: &[Le<u64>; 16]) -> Self::Acc {
+        self.xor_popcnt(acc, 0, w)
+    }
+    /// Counter by counter: a + b
+    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    /// Counter by counter: a - b
+    fn acc_sub(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    /// The dot product of k signs: k - 2 * counter, as a float (exact up to 2^24).
+    fn dot(self, acc: Self::Acc, k: u32) -> Self::F;
+    /// The lanes.
+    #[inline(always)]
+    fn to_array(self, v: Self::F) -> [f32; 16] {
+        let mut lanes = [0.0; 16];
+        self.store(&mut lanes, v);
+        lanes
+    }
+    /// From the lanes.
+    #[inline(always)]
+    fn from_array(self, lanes: [f32; 16]) -> Self::F {
+        self.load(&lanes)
+    }
+}

@@ -1,0 +1,97 @@
+//! Weights as they lie in the program: bytes, little-endian, read in place.
+
+/// A number that is little-endian in memory, whatever the processor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Le<T>(T);
+
+impl Le<u64> {
+    /// To little-endian.
+    #[inline(always)]
+    pub const fn new(x: u64) -> Self {
+        Self(x.to_le())
+    }
+
+    /// From little-endian.
+    #[inline(always)]
+    pub const fn get(self) -> u64 {
+        u64::from_le(self.0)
+    }
+}
+
+impl Le<f32> {
+    /// To little-endian.
+    #[inline(always)]
+    pub const fn new(x: f32) -> Self {
+        Self(f32::from_bits(x.to_bits().to_le()))
+    }
+
+    /// From little-endian.
+    #[inline(always)]
+    pub const fn get(self) -> f32 {
+        f32::from_bits(u32::from_le(self.0.to_bits()))
+    }
+}
+
+/// Types of which every bit pattern is a value: what bytes may be read as.
+trait Plain: Copy {}
+impl Plain for Le<u64> {}
+impl Plain for Le<f32> {}
+
+/// The bytes of a network's weights, aligned to a cache line:
+/// `static WEIGHTS: Weights<{ include_bytes!("w.bin").len() }> = Weights(*include_bytes!("w.bin"));`
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Weights<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> Weights<N> {
+    /// `len` sign words from byte `offset` on; empty when they do not lie inside, or `offset` is not a multiple of 8.
+    #[inline(always)]
+    pub const fn words(&self, offset: usize, len: usize) -> &[Le<u64>] {
+        view(&self.0, offset, len)
+    }
+
+    /// `len` floats from byte `offset` on; empty when they do not lie inside, or `offset` is not a multiple of 4.
+    #[inline(always)]
+    pub const fn floats(&self, offset: usize, len: usize) -> &[Le<f32>] {
+        view(&self.0, offset, len)
+    }
+}
+
+#[inline(always)]
+const fn view<T: Plain, const N: usize>(bytes: &[u8; N], offset: usize, len: usize) -> &[T] {
+    let size = size_of::<T>();
+    // `bytes` starts on a cache line: it is the one field of `Weights`.
+    if offset > N || !offset.is_multiple_of(size) || len > (N - offset) / size {
+        return &[];
+    }
+    // SAFETY: `offset + len * size <= N`, so the range lies inside `bytes`; its start is aligned, as `bytes` is
+    // aligned to 64 and `offset` is a multiple of the size, which for these types is the alignment or a multiple of
+    // it; every bit pattern is a value of a `Plain` type.
+    unsafe { core::slice::from_raw_parts(bytes.as_ptr().add(offset).cast::<T>(), len) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static W: Weights<24> =
+        Weights([1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 128, 63, 0, 0, 0, 64, 255, 255, 255, 255, 255, 255, 255, 255]);
+
+    #[test]
+    fn reads_little_endian() {
+        assert_eq!(W.words(0, 1)[0].get(), 0x0807_0605_0403_0201);
+        assert_eq!(W.floats(8, 2), [Le::<f32>::new(1.0), Le::<f32>::new(2.0)]);
+        assert_eq!(W.words(0, 3).len(), 3);
+    }
+
+    #[test]
+    fn misuse_is_empty() {
+        assert!(W.words(0, 4).is_empty());
+        assert!(W.words(4, 1).is_empty());
+        assert!(W.words(usize::MAX & !7, 1).is_empty());
+        assert!(W.floats(24, 1).is_empty());
+        assert!(W.floats(2, 1).is_empty());
+        assert!(W.words(8, usize::MAX).is_empty());
+    }
+}
