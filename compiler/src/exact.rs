@@ -193,6 +193,17 @@ impl Affine {
         (self.p.to_f64() * x + self.q.to_f64()) / self.w.to_f64().sqrt() + self.r.to_f64()
     }
 
+    /// p, q, sqrt(w) and r, each rounded to f64, for [`Affine::evaluate`] in a loop.
+    pub fn coefficients(&self) -> [f64; 4] {
+        [self.p.to_f64(), self.q.to_f64(), self.w.to_f64().sqrt(), self.r.to_f64()]
+    }
+
+    /// The same value as [`Affine::apply`], rounded to f32, from [`Affine::coefficients`].
+    pub fn evaluate(coefficients: &[f64; 4], x: f32) -> f32 {
+        let [p, q, root, r] = coefficients;
+        ((p * f64::from(x) + q) / root + r) as f32
+    }
+
     /// True when y = x.
     pub fn is_identity(&self) -> bool {
         *self == Self::identity()

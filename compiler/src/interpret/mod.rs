@@ -6,6 +6,7 @@ pub mod network;
 use std::collections::HashMap;
 
 pub use apply::apply;
+pub(crate) use apply::broadcast;
 
 use crate::ir::{Graph, Tensor, ValueId};
 
@@ -13,6 +14,39 @@ use crate::ir::{Graph, Tensor, ValueId};
 ///
 /// # Errors
 /// The first node that cannot be applied, with the reason.
-pub fn graph(_graph: &Graph, _inputs: &[Tensor]) -> Result<HashMap<ValueId, Tensor>, String> {
-    Err(String::new())
+pub fn graph(graph: &Graph, inputs: &[Tensor]) -> Result<HashMap<ValueId, Tensor>, String> {
+    if inputs.len() != graph.inputs.len() {
+        return Err(format!("{} inputs given, {} wanted", inputs.len(), graph.inputs.len()));
+    }
+    let mut values: HashMap<ValueId, Tensor> = HashMap::with_capacity(graph.values.len());
+    for (i, value) in graph.values.iter().enumerate() {
+        if let Some(constant) = &value.constant {
+            values.insert(ValueId(i as u32), Tensor::clone(constant));
+        }
+    }
+    for (&id, tensor) in graph.inputs.iter().zip(inputs) {
+        let value = graph.value(id);
+        if tensor.shape != value.shape || tensor.dtype() != value.dtype {
+            return Err(format!(
+                "input {:?} is {:?} {:?}, not {:?} {:?}",
+                value.name,
+                value.dtype,
+                value.shape,
+                tensor.dtype(),
+                tensor.shape
+            ));
+        }
+        values.insert(id, tensor.clone());
+    }
+    for node in &graph.nodes {
+        let place = |message: String| format!("node {:?}: {message}", node.name);
+        let operands = node
+            .inputs
+            .iter()
+            .map(|id| values.get(id).ok_or_else(|| place(format!("{:?} has no value yet", graph.value(*id).name))))
+            .collect::<Result<Vec<_>, _>>()?;
+        let result = apply(&node.op, &operands, graph.shape(node.output)).map_err(place)?;
+        values.insert(node.output, result);
+    }
+    Ok(values)
 }
