@@ -5,6 +5,7 @@ pub mod cargo;
 mod config;
 pub mod diagnostics;
 mod display_network;
+mod display;
 pub mod emit;
 pub mod exact;
 pub mod import;
