@@ -2,11 +2,13 @@
 
 pub mod block;
 pub mod diagnostics;
+mod display;
 pub mod emit;
 pub mod exact;
 pub mod import;
 pub mod interpret;
 pub mod ir;
+pub mod npy;
 pub mod passes;
 pub mod plan;
 
