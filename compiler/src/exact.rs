@@ -114,6 +114,24 @@ impl Affine {
         Self { p: Dyadic::from_finite(scale), r: Dyadic::from_finite(shift), ..Self::identity() }
     }
 
+    /// y = x / divisor, exactly: the reciprocal of a dyadic number is none, but `x / sqrt(divisor^2)` needs none.
+    ///
+    /// Returns `None` for a divisor of zero or without a finite value.
+    pub fn division(divisor: f32) -> Option<Self> {
+        let d = Dyadic::new(f64::from(divisor)).filter(|d| d.sign() != Ordering::Equal)?;
+        let reciprocal = 1.0 / divisor;
+        if reciprocal.is_finite() && Self::is_reciprocal(&d, reciprocal) {
+            return Some(Self::linear(reciprocal, 0.0));
+        }
+        let p = if d.sign() == Ordering::Less { Dyadic::one().neg() } else { Dyadic::one() };
+        Some(Self { p, w: d.mul(&d), ..Self::identity() })
+    }
+
+    /// Whether the reciprocal is exact: the divisor is a power of two.
+    fn is_reciprocal(divisor: &Dyadic, reciprocal: f32) -> bool {
+        divisor.mul(&Dyadic::from_finite(reciprocal)) == Dyadic::one()
+    }
+
     /// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta.
     ///
     /// Returns `None` when `variance + epsilon` is not positive.
@@ -126,7 +144,7 @@ impl Affine {
         Some(Self { q: gamma.mul(&mean).neg(), p: gamma, r: beta, w })
     }
 
-    /// `next` after `self`, when the result has at most one root; `None` otherwise.
+    /// `next` after `self`, when one root can express the result; `None` otherwise.
     pub fn then(&self, next: &Self) -> Option<Self> {
         if next.w == Dyadic::one() {
             // scale * ((p x + q) / sqrt(w) + r) + shift
@@ -146,6 +164,15 @@ impl Affine {
                 q: inner_shift.mul(&next.p).add(&next.q),
                 r: next.r.clone(),
                 w: next.w.clone(),
+            });
+        }
+        // Nothing but the quotient goes through the second root: (a / sqrt(w)) / sqrt(v) = a / sqrt(w v).
+        if self.r.mul(&next.p).add(&next.q).sign() == Ordering::Equal {
+            return Some(Self {
+                p: self.p.mul(&next.p),
+                q: self.q.mul(&next.p),
+                r: next.r.clone(),
+                w: self.w.mul(&next.w),
             });
         }
         None
@@ -331,5 +358,21 @@ mod tests {
             assert!((b.then(&a).unwrap().apply(x) - a.apply(b.apply(x))).abs() < 1e-12);
         }
         assert!(a.then(&a).is_none());
+        // A quotient without a shift goes through a second root.
+        let quotient = Affine::batch_norm(0.7, 0.0, 3.0, 2.0, 1e-3).unwrap();
+        let third = Affine::division(3.0).unwrap();
+        for x in [-3.0, 0.0, 0.1, 7.5] {
+            assert!((quotient.then(&third).unwrap().apply(x) - quotient.apply(x) / 3.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn division_is_exact() {
+        assert_eq!(Affine::division(-0.25).unwrap(), Affine::linear(-4.0, 0.0));
+        assert!(Affine::division(0.0).is_none() && Affine::division(f32::INFINITY).is_none());
+        // 3 * (1 / 3) - 1 is nothing but zero.
+        let map = Affine::division(-3.0).unwrap().then(&Affine::linear(1.0, 1.0)).unwrap();
+        assert_eq!(map.sign_at(3.0), Ordering::Equal);
+        assert_eq!(map.sign_at(from_key(to_key(3.0) + 1)), Ordering::Less);
     }
 }

@@ -389,6 +389,22 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The operator's name without its parameters, for messages.
+    pub fn name(&self) -> String {
+        let debug = match self {
+            // These hold whole tensors, which are not to be printed.
+            Self::BinaryConv { .. } => return "BinaryConv".to_owned(),
+            Self::BinaryMatMul { .. } => return "BinaryMatMul".to_owned(),
+            Self::Affine { .. } => return "Affine".to_owned(),
+            Self::Unary(function) => format!("{function:?}"),
+            Self::Binary(function) => format!("{function:?}"),
+            op => format!("{op:?}"),
+        };
+        debug.chars().take_while(|c| c.is_alphanumeric()).collect()
+    }
+}
+
 /// A node: one operator applied to values, with one result.
 #[derive(Clone, Debug)]
 pub struct Node {
