@@ -2,12 +2,14 @@
 
 pub mod block;
 pub mod diagnostics;
+mod display;
 mod display_network;
 pub mod emit;
 pub mod exact;
 pub mod import;
 pub mod interpret;
 pub mod ir;
+pub mod npy;
 pub mod passes;
 pub mod plan;
 

@@ -1,0 +1,170 @@
+//! NumPy's `.npy` files, as far as tensors of this crate need them: little-endian f32, f64, integers and bool,
+//! C order, versions 1 to 3. Source: `numpy.lib.format`.
+
+use crate::ir::{Data, Tensor};
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// Reads an array. Floats become f32, integers i64.
+///
+/// # Errors
+/// A sentence saying what is wrong with the file.
+pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
+    let truncated = || "the file is truncated".to_owned();
+    let rest = bytes.strip_prefix(MAGIC).ok_or("not a .npy file")?;
+    let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(truncated)?;
+    let (header_len, rest) = match major {
+        1 => {
+            let (len, rest) = rest.split_first_chunk::<2>().ok_or_else(truncated)?;
+            (usize::from(u16::from_le_bytes(*len)), rest)
+        }
+        2 | 3 => {
+            let (len, rest) = rest.split_first_chunk::<4>().ok_or_else(truncated)?;
+            (u32::from_le_bytes(*len) as usize, rest)
+        }
+        _ => return Err(format!("version {major} of the .npy format is not known")),
+    };
+    let (header, body) = rest.split_at_checked(header_len).ok_or_else(truncated)?;
+    let header = std::str::from_utf8(header).map_err(|_| "the header is not text")?;
+    let shape = parse_shape(field(header, "shape")?)?;
+    if shape.len() > 1 && !field(header, "fortran_order")?.starts_with("False") {
+        return Err("the array is in Fortran order; save it with numpy.ascontiguousarray".to_owned());
+    }
+    let descr = field(header, "descr")?;
+    let quote =
+        descr.chars().next().filter(|c| matches!(c, '\'' | '"')).ok_or("structured arrays are not supported")?;
+    let kind = descr[1..].split(quote).next().unwrap_or_default();
+    let size = match kind.get(2..).and_then(|digits| digits.parse::<usize>().ok()) {
+        Some(size @ 1..=8) => size,
+        _ => return Err(format!("elements of type {kind:?} are not supported")),
+    };
+    let len = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent));
+    let wanted = len.and_then(|n| n.checked_mul(size)).ok_or("the array is too large")?;
+    if body.len() != wanted {
+        return Err(format!("{} bytes of data where {shape:?} takes {wanted}", body.len()));
+    }
+    macro_rules! elements {
+        ($t:ty, $n:literal, $to:ty) => {
+            body.as_chunks::<$n>().0.iter().map(|&b| <$t>::from_le_bytes(b) as $to).collect()
+        };
+    }
+    let data = match kind {
+        "<f4" => Data::F32(elements!(f32, 4, f32)),
+        "<f8" => Data::F32(elements!(f64, 8, f32)),
+        "|i1" => Data::I64(elements!(i8, 1, i64)),
+        "|u1" => Data::I64(elements!(u8, 1, i64)),
+        "<i2" => Data::I64(elements!(i16, 2, i64)),
+        "<u2" => Data::I64(elements!(u16, 2, i64)),
+        "<i4" => Data::I64(elements!(i32, 4, i64)),
+        "<u4" => Data::I64(elements!(u32, 4, i64)),
+        "<i8" => Data::I64(elements!(i64, 8, i64)),
+        "|b1" => Data::Bool(body.iter().map(|&b| b != 0).collect()),
+        _ => return Err(format!("elements of type {kind:?} are not supported")),
+    };
+    Ok(Tensor { shape, data })
+}
+
+/// The text behind a key of the header, which is a Python dictionary.
+fn field<'a>(header: &'a str, key: &str) -> Result<&'a str, String> {
+    ['\'', '"']
+        .iter()
+        .find_map(|quote| header.split_once(&format!("{quote}{key}{quote}:")))
+        .map(|(_, value)| value.trim_start())
+        .ok_or_else(|| format!("the header has no {key:?}"))
+}
+
+fn parse_shape(text: &str) -> Result<Vec<usize>, String> {
+    let inner = text.strip_prefix('(').and_then(|t| t.split_once(')')).ok_or("the shape is not a tuple")?.0;
+    inner
+        .split(',')
+        .map(str::trim)
+        .filter(|extent| !extent.is_empty())
+        .map(|extent| extent.parse().map_err(|_| format!("{extent:?} is not an extent")))
+        .collect()
+}
+
+/// Writes an array, version 1, as NumPy would.
+pub fn write(tensor: &Tensor) -> Vec<u8> {
+    let extents: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
+    let comma = if extents.len() == 1 { "," } else { "" };
+    let descr = match tensor.data {
+        Data::F32(_) => "<f4",
+        Data::I64(_) => "<i8",
+        Data::Bool(_) => "|b1",
+    };
+    let mut header =
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}{comma}), }}", extents.join(", "));
+    // The data begin at a multiple of 64 bytes; the header ends with a newline.
+    let start = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64);
+    while MAGIC.len() + 4 + header.len() + 1 < start {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = [MAGIC, &[1, 0], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+    match &tensor.data {
+        Data::F32(v) => bytes.extend(v.iter().flat_map(|x| x.to_le_bytes())),
+        Data::I64(v) => bytes.extend(v.iter().flat_map(|x| x.to_le_bytes())),
+        Data::Bool(v) => bytes.extend(v.iter().map(|&x| u8::from(x))),
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for tensor in [
+            Tensor::f32([2, 3], vec![1.0, -2.5, 0.0, f32::INFINITY, 1e-45, 7.0]),
+            Tensor::i64([2], vec![i64::MIN, 3]),
+            Tensor::f32([], vec![3.0]),
+            Tensor::bool([3, 1], vec![true, false, true]),
+        ] {
+            let bytes = write(&tensor);
+            let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+            assert_eq!(start % 64, 0);
+            assert_eq!(read(&bytes).unwrap(), tensor);
+        }
+    }
+
+    fn with_header(version: u8, header: &str, body: &[u8]) -> Vec<u8> {
+        let len = header.len() as u32;
+        let len = if version == 1 { (len as u16).to_le_bytes().to_vec() } else { len.to_le_bytes().to_vec() };
+        [MAGIC, &[version, 0], &len, header.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn other_forms() {
+        let double = with_header(2, "{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", &2.5_f64.to_le_bytes());
+        assert_eq!(read(&double).unwrap(), Tensor::f32([1], vec![2.5]));
+        let byte = with_header(3, "{\"descr\": \"|u1\", \"fortran_order\": False, \"shape\": (2, 1)}", &[255, 1]);
+        assert_eq!(read(&byte).unwrap(), Tensor::i64([2, 1], vec![255, 1]));
+    }
+
+    #[test]
+    fn bad_files() {
+        let case = |header: &str, body: &[u8]| read(&with_header(1, header, body)).unwrap_err();
+        assert_eq!(read(b"PK").unwrap_err(), "not a .npy file");
+        assert_eq!(read(b"\x93NUMPY\x01\x00\xff").unwrap_err(), "the file is truncated");
+        assert_eq!(
+            case("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1)}", &[0; 4]),
+            "the array is in Fortran order; save it with numpy.ascontiguousarray"
+        );
+        assert_eq!(
+            case("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", &[0; 4]),
+            "4 bytes of data where [2] takes 8"
+        );
+        assert_eq!(
+            case("{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}", &[0; 4]),
+            "elements of type \">f4\" are not supported"
+        );
+        assert_eq!(
+            case("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", &[]),
+            "the array is too large"
+        );
+        for header in ["", "{'descr':", "{'descr': '<f4', 'fortran_order': False, 'shape': 3}", "é'descr': é"] {
+            case(header, &[]);
+        }
+    }
+}
