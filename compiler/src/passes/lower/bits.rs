@@ -96,7 +96,8 @@ impl Builder<'_> {
                 let producer = self.facts.producer(source).map(|p| (p, &self.facts.node(p).op));
                 match producer {
                     Some((p, Op::Sign(_))) => {
-                        let (value, intervals) = thresholds.entry(p).or_insert_with(|| self.thresholds(p)).clone();
+                        let intervals = thresholds.entry(p).or_insert_with(|| self.thresholds(p)).clone();
+                        let value = self.decided_on(p);
                         self.packs.entry(value).or_default().push(Pack { intervals, bits });
                         self.sign_bits.entry(p).or_default().push(bits);
                     }

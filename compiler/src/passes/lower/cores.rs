@@ -147,7 +147,7 @@ impl Builder<'_> {
             packs.push((sign, Arc::new(intervals)));
         }
         for (sign, intervals) in packs {
-            let (compared, _) = self.thresholds(sign);
+            let compared = self.decided_on(sign);
             // The tensors were planned on the value before the sign; they are packed from the integers instead.
             let ids = self.sign_bits.remove(&sign).unwrap_or_default();
             if let Some(list) = self.packs.get_mut(&compared) {
@@ -283,7 +283,7 @@ impl Builder<'_> {
         let node = self.facts.node(i);
         let mut operands = node.inputs.clone();
         if matches!(node.op, Op::Sign(_)) {
-            operands = vec![self.thresholds(i).0];
+            operands = vec![self.decided_on(i)];
         }
         operands.retain(|&v| !self.facts.is_constant(v) || operands_all_constant(self, node));
         let found = operands.iter().find_map(|&v| Some((v, self.continuation(i, v)?)));
