@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(erf(f32::INFINITY), 1.0);
         assert_eq!(erf(-0.0).to_bits(), (-0.0f32).to_bits());
         assert!(erf(f32::NAN).is_nan());
-        assert_eq!(erf(1e-30), 1e-30 * core::f32::consts::FRAC_2_SQRT_PI);
+        assert_eq!(erf(1e-30), (f64::from(1e-30f32) * core::f64::consts::FRAC_2_SQRT_PI) as f32);
     }
 
     #[test]

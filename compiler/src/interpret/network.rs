@@ -1,14 +1,186 @@
 //! The blocks, one after the other, as literally as [`crate::block`] describes them.
+//!
+//! Integer dot products are exact; scales, shifts and skips are separate f32 operations; real-valued sums run in the
+//! order the blocks promise, with fused multiply-add. Functions like the sigmoid are those of [`super::apply`], rounded
+//! once from f64: there the emitted code may differ by a few ULP.
+
+mod cores;
 
 use std::collections::HashMap;
 
-use crate::block::{Network, TensorId};
-use crate::ir::Tensor;
+use crate::block::{Activation, Block, Network, Step, Storage, TensorId};
+use crate::ir::{DType, Data, Op, Tensor, Unary};
 
 /// Runs a network (level 3), giving every tensor computed on the way; sign bits as -1.0 and +1.0 under the logical shape.
 ///
 /// # Errors
 /// The first block that cannot be run, with the reason.
-pub fn run(_network: &Network, _inputs: &[Tensor]) -> Result<HashMap<TensorId, Tensor>, String> {
-    Err(String::new())
+pub fn run(network: &Network, inputs: &[Tensor]) -> Result<HashMap<TensorId, Tensor>, String> {
+    if inputs.len() != network.inputs.len() {
+        return Err(format!("{} inputs given, {} wanted", inputs.len(), network.inputs.len()));
+    }
+    let mut values = HashMap::new();
+    for (&id, given) in network.inputs.iter().zip(inputs) {
+        let wanted = network.tensor(id);
+        if given.shape != wanted.shape || given.dtype() == DType::I64 {
+            return Err(format!("input {:?} is {:?}, not {:?}", wanted.name, given.shape, wanted.shape));
+        }
+        values.insert(id, Tensor::f32(given.shape.clone(), given.to_f32()));
+    }
+    for block in &network.blocks {
+        Runner { network, values: &mut values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))?;
+    }
+    Ok(values)
+}
+
+/// What a core hands to the steps: `[image][row][column][channel]`.
+struct Tile {
+    /// Images, rows, columns, channels.
+    extents: [usize; 4],
+    values: Vec<f32>,
+}
+
+struct Runner<'a> {
+    network: &'a Network,
+    values: &'a mut HashMap<TensorId, Tensor>,
+}
+
+impl Runner<'_> {
+    fn get(&self, id: TensorId) -> Result<&Tensor, String> {
+        self.values.get(&id).ok_or_else(|| format!("{:?} is not computed yet", self.network.tensor(id).name))
+    }
+
+    fn floats(&self, id: TensorId) -> Result<&[f32], String> {
+        let name = || format!("{:?} does not hold floats", self.network.tensor(id).name);
+        self.get(id)?.as_f32().ok_or_else(name)
+    }
+
+    /// Writes a whole tensor, checking that it is the one declared.
+    fn put(&mut self, id: TensorId, data: Data) -> Result<(), String> {
+        let declared = self.network.tensor(id);
+        let (len, integers) = match &data {
+            Data::F32(v) => (v.len(), false),
+            Data::I64(v) => (v.len(), true),
+            Data::Bool(v) => (v.len(), false),
+        };
+        if len != declared.shape.iter().product::<usize>() {
+            return Err(format!("{:?} has shape {:?}, and gets {len} elements", declared.name, declared.shape));
+        }
+        if integers != (declared.storage == Storage::Dense(DType::I64)) {
+            return Err(format!("{:?} is {:?}, and gets something else", declared.name, declared.storage));
+        }
+        self.values.insert(id, Tensor { shape: declared.shape.clone(), data });
+        Ok(())
+    }
+
+    fn block(&mut self, block: &Block) -> Result<(), String> {
+        let Some(mut tile) = self.core(&block.core)? else {
+            return if block.steps.is_empty() { Ok(()) } else { Err("this core takes no steps".to_owned()) };
+        };
+        for step in &block.steps {
+            self.step(step, &mut tile)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step, tile: &mut Tile) -> Result<(), String> {
+        let [images, rows, columns, channels] = tile.extents;
+        let pixels = rows * columns;
+        let per_channel = |p: &[f32]| {
+            let length = p.len();
+            if length == channels { Ok(()) } else { Err(format!("{length} parameters for {channels} channels")) }
+        };
+        match step {
+            Step::Scale(p) => {
+                per_channel(p)?;
+                tile.values.chunks_mut(channels).for_each(|px| px.iter_mut().zip(&**p).for_each(|(v, p)| *v *= p));
+            }
+            Step::Shift(p) => {
+                per_channel(p)?;
+                tile.values.chunks_mut(channels).for_each(|px| px.iter_mut().zip(&**p).for_each(|(v, p)| *v += p));
+            }
+            Step::Gate(t) => {
+                let gate = self.floats(*t)?;
+                if gate.len() != images * channels {
+                    return Err(format!("a gate of {} values for {images} images of {channels}", gate.len()));
+                }
+                for (i, v) in tile.values.iter_mut().enumerate() {
+                    *v *= gate[i / (pixels * channels) * channels + i % channels];
+                }
+            }
+            Step::Activation(activation) => activate(activation, &mut tile.values, channels)?,
+            Step::Add(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v + w)?,
+            Step::Mul(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v * w)?,
+            Step::Store(t) => self.put(*t, Data::F32(tile.values.clone()))?,
+            Step::Sum(t) => {
+                let mut sums = vec![0.0_f32; images * channels];
+                for (r, row) in tile.values.chunks(columns * channels).enumerate() {
+                    let mut partial = vec![0.0_f32; channels];
+                    for pixel in row.chunks(channels) {
+                        partial.iter_mut().zip(pixel).for_each(|(s, v)| *s += v);
+                    }
+                    let image = r / rows;
+                    sums[image * channels..][..channels].iter_mut().zip(&partial).for_each(|(s, v)| *s += v);
+                }
+                self.put(*t, Data::F32(sums))?;
+            }
+            Step::Sign { bits, intervals } => {
+                if intervals.len() != channels {
+                    return Err(format!("{} intervals for {channels} channels", intervals.len()));
+                }
+                let Storage::Bits(layout) = &self.network.tensor(*bits).storage else {
+                    return Err(format!("{:?} is not bits", self.network.tensor(*bits).name));
+                };
+                let shape = &self.network.tensor(*bits).shape;
+                // A frame needs to know where an image's rows end.
+                if layout.frame != [0; 4] && shape[..] != tile.extents {
+                    return Err(format!("bits of {shape:?} from a tile of {:?}", tile.extents));
+                }
+                let signs = tile.values.iter().enumerate().map(|(i, &v)| sign(intervals[i % channels].contains(v)));
+                let signs = signs.collect();
+                self.put(*bits, Data::F32(signs))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sign(plus: bool) -> f32 {
+    if plus { 1.0 } else { -1.0 }
+}
+
+fn zip(values: &mut [f32], others: &[f32], f: impl Fn(f32, f32) -> f32) -> Result<(), String> {
+    if values.len() != others.len() {
+        return Err(format!("{} values meet {}", values.len(), others.len()));
+    }
+    values.iter_mut().zip(others).for_each(|(v, &w)| *v = f(*v, w));
+    Ok(())
+}
+
+fn activate(activation: &Activation, values: &mut [f32], channels: usize) -> Result<(), String> {
+    match activation {
+        Activation::PRelu(slopes) => {
+            if slopes.len() != channels {
+                return Err(format!("{} slopes for {channels} channels", slopes.len()));
+            }
+            for (i, v) in values.iter_mut().enumerate() {
+                *v = if *v < 0.0 { slopes[i % channels] * *v } else { *v };
+            }
+        }
+        Activation::Unary(Unary::Not) => values.iter_mut().for_each(|v| *v = f32::from(u8::from(*v == 0.0))),
+        Activation::Unary(function) => {
+            let tensor = Tensor::f32([values.len()], values.to_vec());
+            let result = super::apply(&Op::Unary(*function), &[&tensor], &tensor.shape)?;
+            values.copy_from_slice(&result.to_f32());
+        }
+        Activation::Sign(intervals) => {
+            if intervals.len() != channels {
+                return Err(format!("{} intervals for {channels} channels", intervals.len()));
+            }
+            for (i, v) in values.iter_mut().enumerate() {
+                *v = sign(intervals[i % channels].contains(*v));
+            }
+        }
+    }
+    Ok(())
 }

@@ -21,6 +21,8 @@ pub mod merge_padding;
 pub mod recognise_activations;
 pub mod recognise_sign;
 mod rewrite;
+#[cfg(test)]
+mod testing;
 
 /// A pass: its name, as tests and `--emit` know it, and what it does to a graph.
 pub type Pass = (&'static str, fn(&mut Graph));

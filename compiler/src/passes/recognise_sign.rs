@@ -316,3 +316,6 @@ fn coded_input(rewriter: &mut Rewriter<'_>, mut node: Node) {
     }
     if changed { rewriter.change(node) } else { rewriter.keep(node) }
 }
+
+#[cfg(test)]
+mod tests;

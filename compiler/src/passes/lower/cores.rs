@@ -27,9 +27,11 @@ impl Builder<'_> {
                     self.start(i, Core::MaxPool { input, geometry });
                 }
             }
-            Op::AveragePool { window, count_include_pad, .. } => {
+            Op::AveragePool { window, count_include_pad, ceil_extra, .. } => {
                 let (input, geometry) = self.pooled(i, window);
-                let count_include_pad = count_include_pad.then_some([window.pads[2], window.pads[3]]);
+                // What `ceil_mode` adds never counts.
+                let counted = |side: usize| window.pads[2 + side].saturating_sub(ceil_extra[side]);
+                let count_include_pad = count_include_pad.then(|| [counted(0), counted(1)]);
                 self.start(i, Core::AveragePool { input, geometry, count_include_pad });
             }
             _ => self.element_wise(i),

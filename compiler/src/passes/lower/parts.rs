@@ -1,6 +1,5 @@
 //! Names of what a block stands for, in the field's words.
 
-use crate::block::Activation;
 use crate::ir::{Binary, Node, Op, Unary};
 
 /// The ONNX name of an operator.
@@ -96,13 +95,4 @@ pub(super) fn affine(node: &Node, scaled: bool, shifted: bool) -> Vec<String> {
         words.push("shift".to_owned());
     }
     words
-}
-
-/// An activation.
-pub(super) fn activation(activation: &Activation) -> &'static str {
-    match activation {
-        Activation::PRelu(_) => "PRelu",
-        Activation::Unary(function) => unary(*function),
-        Activation::Sign(_) => "Sign",
-    }
 }

@@ -1,0 +1,249 @@
+//! The text of a network: a line per block, for snapshots and for reading.
+//!
+//! `name: core(operands) geometry -> step, step...   # reason`. Long parameters are shown by their number and a hash, so
+//! that a change of any of them shows.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::block::{
+    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Step, Storage, TensorId,
+};
+use crate::ir::DType;
+
+impl Display for Network {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "network {:?}", self.name)?;
+        for (word, list) in [("input", &self.inputs), ("output", &self.outputs)] {
+            for &id in list {
+                writeln!(f, "  {word} {id}")?;
+            }
+        }
+        for (i, tensor) in self.tensors.iter().enumerate() {
+            writeln!(f, "  %{i} {tensor}")?;
+        }
+        for block in &self.blocks {
+            writeln!(f, "  {block}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "  note: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+/// `"name" f32[1x56x56x64]`, `"name" bits[1x56x56x64] frame 1,1,1,1 of 0`
+impl Display for NetTensor {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let word = match &self.storage {
+            Storage::Dense(DType::F32) => "f32",
+            Storage::Dense(DType::I64) => "i64",
+            Storage::Dense(DType::Bool) => "bool",
+            Storage::Bits(_) => "bits",
+        };
+        write!(f, "{:?} {word}[{}]", self.name, Joined(&self.shape, "x"))?;
+        if let Storage::Bits(layout) = &self.storage {
+            if layout.groups != 1 {
+                write!(f, " in {} groups", layout.groups)?;
+            }
+            if layout.frame != [0; 4] {
+                write!(f, " frame {} of {}", Joined(&layout.frame, ","), u8::from(layout.frame_ones))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Block {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.name, self.core)?;
+        for (i, step) in self.steps.iter().enumerate() {
+            write!(f, "{}{step}", if i == 0 { " -> " } else { ", " })?;
+        }
+        write!(f, "   # {}", self.parts.join(" "))?;
+        if let Some(reason) = &self.reason {
+            write!(f, " ({reason})")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Core {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Core::BinaryConv { input, geometry, weights, padding } => {
+                let padding = match padding {
+                    BitPadding::Zero => "0",
+                    BitPadding::Plus => "+1",
+                    BitPadding::Minus => "-1",
+                };
+                let hash = fnv(weights.signs.iter().map(|&plus| u32::from(plus)));
+                write!(f, "binary_conv({input}, {} signs {hash}) {geometry} of {padding}", weights.signs.len())
+            }
+            Core::RealConv { input, geometry, weights } => write!(f, "conv({input}, {}) {geometry}", Floats(weights)),
+            Core::MaxPool { input, geometry } => write!(f, "max_pool({input}) {geometry}"),
+            Core::AveragePool { input, geometry, count_include_pad } => {
+                write!(f, "average_pool({input}) {geometry}")?;
+                match count_include_pad {
+                    Some(counted) => write!(f, " counting {}", Joined(counted, ",")),
+                    None => Ok(()),
+                }
+            }
+            Core::Map { input } => write!(f, "map({input})"),
+            Core::Gate { sums, first, hidden, second, squash } => {
+                write!(f, "gate({sums}): {first}, {hidden}, {second}, {squash}")
+            }
+            Core::BitMaxPool { input, output, geometry } => write!(f, "{output} = bit_max_pool({input}) {geometry}"),
+            Core::Copy { fill, pieces, output } => {
+                write!(f, "{output} = copy(")?;
+                if let Some(fill) = fill {
+                    write!(f, "fill {fill}{}", if pieces.is_empty() { "" } else { "; " })?;
+                }
+                write!(f, "{})", Joined(pieces, "; "))
+            }
+            Core::Reshape { input, output } => write!(f, "{output} = reshape({input})"),
+            Core::Broadcast { function, a, b, output } => {
+                let operand = |(t, strides): &(TensorId, Vec<usize>)| format!("{t} by {}", Joined(strides, ","));
+                write!(f, "{output} = {function:?}({}; {})", operand(a), operand(b))
+            }
+            Core::Reduce { kind, input, axes, output } => {
+                write!(f, "{output} = reduce {kind:?}({input}) over {}", Joined(axes, ","))
+            }
+            Core::Softmax { input, axis, log, output } => {
+                write!(f, "{output} = {}softmax({input}) along {axis}", if *log { "log_" } else { "" })
+            }
+            Core::ArgMax { input, axis, last, output } => {
+                write!(f, "{output} = arg_max({input}) along {axis}{}", if *last { ", the last" } else { "" })
+            }
+            Core::MatMul { a, b, extents: [batch, m, k, n], batch_strides, output } => {
+                let strides = Joined(batch_strides, ",");
+                write!(f, "{output} = matmul({a}, {b}) {batch} times {m}x{k}x{n}, strides {strides}")
+            }
+        }
+    }
+}
+
+/// `1x56x56x64 -> 56x56x64 3x3/1 pad 1,1`
+impl Display for Geometry {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let [kh, kw] = self.kernel;
+        write!(f, "{}x{} -> {} {kh}x{kw}", self.n, Joined(&self.input, "x"), Joined(&self.output, "x"))?;
+        for (word, values, default) in
+            [("/", self.strides, [1, 1]), (" dilated ", self.dilations, [1, 1]), (" pad ", self.pads, [0, 0])]
+        {
+            if values != default {
+                write!(f, "{word}{}", Joined(&values, ","))?;
+            }
+        }
+        if self.groups != 1 {
+            write!(f, " in {} groups", self.groups)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Piece {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}+{} by {} to {} by {}, {}",
+            self.input,
+            self.input_offset,
+            Joined(&self.input_strides, ","),
+            self.output_offset,
+            Joined(&self.output_strides, ","),
+            Joined(&self.extents, "x"),
+        )
+    }
+}
+
+impl Display for Dense {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "dense {}->{} {} + {}", self.inputs, self.outputs, Floats(&self.weights), Floats(&self.bias))
+    }
+}
+
+impl Display for Activation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Activation::PRelu(slopes) => write!(f, "prelu {}", Floats(slopes)),
+            Activation::Unary(function) => write!(f, "{function:?}"),
+            Activation::Sign(intervals) => write!(f, "sign {}", Intervals(intervals)),
+        }
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Scale(p) => write!(f, "scale {}", Floats(p)),
+            Step::Shift(p) => write!(f, "shift {}", Floats(p)),
+            Step::Gate(t) => write!(f, "gate {t}"),
+            Step::Activation(activation) => write!(f, "{activation}"),
+            Step::Add(t) => write!(f, "add {t}"),
+            Step::Mul(t) => write!(f, "mul {t}"),
+            Step::Store(t) => write!(f, "store {t}"),
+            Step::Sum(t) => write!(f, "sum {t}"),
+            Step::Sign { bits, intervals } => write!(f, "sign {bits} {}", Intervals(intervals)),
+        }
+    }
+}
+
+/// Elements with something between them.
+struct Joined<'a, T>(&'a [T], &'a str);
+
+impl<T: Display> Display for Joined<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, element) in self.0.iter().enumerate() {
+            write!(f, "{}{element}", if i == 0 { "" } else { self.1 })?;
+        }
+        Ok(())
+    }
+}
+
+/// A few floats in full, more as number and hash.
+struct Floats<'a>(&'a [f32]);
+
+impl Display for Floats<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => write!(f, "[]"),
+            [first, rest @ ..] if rest.iter().all(|x| x.to_bits() == first.to_bits()) => {
+                write!(f, "[{first:?}; {}]", self.0.len())
+            }
+            few if few.len() <= 4 => write!(f, "{few:?}"),
+            many => write!(f, "[{}; {}]", fnv(many.iter().map(|x| x.to_bits())), many.len()),
+        }
+    }
+}
+
+/// A few thresholds in full, more as number and hash.
+struct Intervals<'a>(&'a [Interval]);
+
+impl Display for Intervals<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let one = |i: &Interval| match (i.low == f32::NEG_INFINITY, i.high == f32::INFINITY) {
+            (true, true) => "always".to_owned(),
+            (true, false) => format!("<= {:?}", i.high),
+            (false, true) => format!(">= {:?}", i.low),
+            (false, false) if i.low > i.high => "never".to_owned(),
+            (false, false) => format!("{:?} to {:?}", i.low, i.high),
+        };
+        match self.0 {
+            [] => write!(f, "[]"),
+            [first, rest @ ..] if rest.iter().all(|i| i == first) => write!(f, "[{}; {}]", one(first), self.0.len()),
+            few if few.len() <= 4 => write!(f, "[{}]", Joined(&few.iter().map(one).collect::<Vec<_>>(), ", ")),
+            many => {
+                let hash = fnv(many.iter().flat_map(|i| [i.low.to_bits(), i.high.to_bits()]));
+                write!(f, "[{hash}; {}]", many.len())
+            }
+        }
+    }
+}
+
+/// FNV-1a over words, as eight hexadecimal digits.
+fn fnv(words: impl Iterator<Item = u32>) -> String {
+    let hash = words.flat_map(u32::to_le_bytes).fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("#{hash:08x}")
+}
