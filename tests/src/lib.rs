@@ -1,1 +1,120 @@
+//! What the tests that cross crate borders share: the models, and a compiled model as a running program.
 
+use std::path::{Path, PathBuf};
+
+use xnorc::diagnostics::Diagnostics;
+use xnorc::ir::{Graph, Tensor};
+use xnorc::toolchain::{self, Program, Space};
+use xnorc::verify::{self, Sample, Verification};
+use xnorc::{Config, Output};
+
+/// True when the long tests are asked for (`XNORC_LONG=1`).
+pub fn long() -> bool {
+    std::env::var_os("XNORC_LONG").is_some_and(|v| v != "0")
+}
+
+/// The folder of the small models.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// The folder of large models that are not part of the project, if it is there: `XNORC_MODELS`, or `shared/models` beside
+/// the repository.
+pub fn models() -> Option<PathBuf> {
+    let folder = match std::env::var_os("XNORC_MODELS") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/models"),
+    };
+    folder.is_dir().then_some(folder)
+}
+
+/// A model that was compiled, built and started.
+pub struct Running {
+    /// The model's bytes.
+    pub model: Vec<u8>,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Level 1 of the IR.
+    pub graph: Graph,
+    /// What the compiler gave.
+    pub output: Output,
+    /// The program.
+    pub program: Program,
+    // Dropped last: the program runs from it.
+    _workshop: tempfile::TempDir,
+}
+
+impl Running {
+    /// Compiles, builds and starts a model.
+    ///
+    /// # Errors
+    /// What the compiler or the toolchain says.
+    pub fn start(path: &Path) -> Result<Self, Diagnostics> {
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let config = Config { standalone: true, probe: true, ..Config::default() };
+        let model = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let output = xnorc::generate(&model, Some(&folder), "network", &config)?;
+        let graph = xnorc::load_graph(path, &config)?;
+        let workshop = tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary folder: {e}"));
+        let built = toolchain::build(&output, "network", workshop.path())?;
+        let program = Program::start(&built)?;
+        Ok(Self { model, folder, graph, output, program, _workshop: workshop })
+    }
+
+    /// Compares with the independent engine and with expected outputs.
+    ///
+    /// # Errors
+    /// What the toolchain says.
+    pub fn verify(&mut self, samples: &[Sample]) -> Result<Verification, Diagnostics> {
+        let subject =
+            verify::Subject { model: &self.model, folder: &self.folder, graph: &self.graph, output: &self.output };
+        verify::verify(&subject, &mut self.program, samples)
+    }
+
+    /// Runs one sample on a level (`None`: the best), giving the bits of every output.
+    ///
+    /// # Errors
+    /// What the toolchain says.
+    pub fn bits(&mut self, sample: &Sample, level: Option<&str>) -> Result<Vec<Vec<u64>>, Diagnostics> {
+        self.program.level(level)?;
+        for (index, input) in sample.inputs.iter().enumerate() {
+            self.program.write_f32(Space::Input(index), 0, &input.to_f32())?;
+        }
+        self.program.infer()?;
+        let network = &self.output.network;
+        let mut bits = Vec::new();
+        for (index, &id) in network.outputs.iter().enumerate() {
+            let tensor = network.tensor(id);
+            let len = tensor.shape.iter().product();
+            bits.push(match tensor.storage {
+                xnorc::block::Storage::Dense(xnorc::ir::DType::I64) => {
+                    self.program.read_i64(index, len)?.into_iter().map(|v| v as u64).collect()
+                }
+                _ => {
+                    let floats = self.program.read_f32(Space::Output(index), 0, len)?;
+                    floats.into_iter().map(|v| u64::from(v.to_bits())).collect()
+                }
+            });
+        }
+        Ok(bits)
+    }
+}
+
+/// The recorded sample of a fixture: `NAME.in*.npy` and `NAME.out*.npy` beside `NAME.onnx`.
+pub fn recorded(path: &Path) -> Sample {
+    let stem = path.with_extension("");
+    let tensors = |word: &str| -> Vec<Tensor> {
+        let one = PathBuf::from(format!("{}.{word}.npy", stem.display()));
+        let many = (0..).map(|i| PathBuf::from(format!("{}.{word}{i}.npy", stem.display())));
+        let paths: Vec<PathBuf> =
+            if one.exists() { vec![one] } else { many.take_while(|path| path.exists()).collect() };
+        paths.iter().map(|path| read_npy(path)).collect()
+    };
+    Sample { inputs: tensors("in"), expected: tensors("out") }
+}
+
+/// A tensor from a file.
+pub fn read_npy(path: &Path) -> Tensor {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    xnorc::npy::read(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}

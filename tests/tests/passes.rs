@@ -45,7 +45,7 @@ stories! {
     r2b_dyn
     bireal_dyn
     larq_r2b_op17
-    brevitas_qonnx
+    brevitas_conv_qonnx
     xnor_lenet_ts17
     irnet_dyn
 }
