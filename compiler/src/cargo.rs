@@ -12,12 +12,10 @@ use crate::{Config, config, emit, report};
 /// Compiles a model from a build script: writes `NAME.rs` and `NAME.weights` into `OUT_DIR`, named after the file.
 ///
 /// ```no_run
-/// // build.rs
-/// fn main() {
-///     xnorc::compile("models/digits.onnx");
-/// }
-/// // src/main.rs: include!(concat!(env!("OUT_DIR"), "/digits.rs")); gives the module `digits`.
+/// xnorc::compile("models/digits.onnx");
 /// ```
+///
+/// in `build.rs`, and `include!(concat!(env!("OUT_DIR"), "/digits.rs"));` in the crate give it the module `digits`.
 ///
 /// Call it once per model. Tells cargo to run the script again when the model or its external data change. Problems
 /// become `cargo::error=` lines, which fail the build when the script returns; warnings become `cargo::warning=` lines.

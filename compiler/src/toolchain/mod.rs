@@ -6,6 +6,8 @@
 
 mod build;
 mod program;
+#[cfg(test)]
+mod tests;
 
 pub use build::{Built, build};
 pub use program::{Program, Space, Timing};

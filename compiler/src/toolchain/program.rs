@@ -97,11 +97,9 @@ impl Program {
             Ok(bytes)
         };
         exchange(self).map_err(|e| {
-            let end = match self.child.try_wait() {
-                Ok(Some(status)) => format!("the built program ended ({status})"),
-                _ => "the built program does not answer".to_owned(),
-            };
-            problem(format!("{end}: {e}"))
+            // Its end of a pipe is closed, so it has ended or is about to.
+            let status = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+            problem(format!("the built program ended ({status}): {e}"))
         })
     }
 
