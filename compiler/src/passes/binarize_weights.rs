@@ -176,3 +176,6 @@ fn describe(rewriter: &Rewriter<'_>, v: ValueId) -> String {
         None => format!("the graph's input \"{}\"", rewriter.graph.value(v).name),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,6 @@ fn share_nodes(graph: &mut Graph) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

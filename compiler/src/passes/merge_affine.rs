@@ -169,3 +169,6 @@ pub(crate) fn uniform(maps: &[Affine]) -> Option<&Affine> {
     let first = maps.first()?;
     maps.iter().all(|m| m == first).then_some(first)
 }
+
+#[cfg(test)]
+mod tests;
