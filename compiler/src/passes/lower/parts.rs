@@ -31,6 +31,11 @@ pub(super) fn operator(op: &Op) -> &'static str {
     }
 }
 
+/// What a node stands for.
+pub(super) fn of(node: &Node) -> Vec<String> {
+    if node.parts.is_empty() { vec![operator(&node.op).to_owned()] } else { node.parts.clone() }
+}
+
 /// The ONNX name of a function of one argument.
 pub(super) fn unary(function: Unary) -> &'static str {
     match function {

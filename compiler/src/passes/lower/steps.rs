@@ -69,7 +69,13 @@ impl Builder<'_> {
         }
         self.owner[next.node] = Some(draft);
         self.drafts[draft].nodes.push(next.node);
-        self.drafts[draft].block.parts.extend(next.parts);
+        let parts = &mut self.drafts[draft].block.parts;
+        for part in next.parts {
+            // A Gemm is a product and a bias.
+            if parts.last() != Some(&part) || part != "Gemm" {
+                parts.push(part);
+            }
+        }
     }
 
     fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::block::TensorId {

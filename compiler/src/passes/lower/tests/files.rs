@@ -24,7 +24,8 @@ fn lowered(name: &str, tolerance: f32) -> Option<(Graph, Network)> {
         println!("{network}");
     }
     for case in 0..3 {
-        let read = |kind: &str| npy::read(&std::fs::read(folder.join(format!("case{case}_{kind}_0.npy"))).unwrap()).unwrap();
+        let read =
+            |kind: &str| npy::read(&std::fs::read(folder.join(format!("case{case}_{kind}_0.npy"))).unwrap()).unwrap();
         let values = interpret::network::run(&network, &[read("in")]).unwrap_or_else(|e| panic!("{name}: {e}"));
         let (wanted, got) = (read("out").to_f32(), values[&network.outputs[0]].to_f32());
         assert_eq!(wanted.len(), got.len());

@@ -3,6 +3,7 @@
 mod blocks;
 mod files;
 mod forms;
+mod random;
 
 use std::sync::Arc;
 
