@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::PASSES;
-use super::testing::count;
+use super::testing::{assert_same, count};
 use crate::import::{Options, load};
 use crate::interpret;
 use crate::ir::{Binary, Graph, Layout, Op, Tensor, Unary};
@@ -79,6 +79,21 @@ fn binary_convs(graph: &Graph) -> usize {
     count(graph, |op| matches!(op, Op::BinaryConv { .. }))
 }
 
+/// Every value of the file that is left, after each pass, on a network whose numbers are all exact.
+#[test]
+fn values_of_trained_cnv_stay_what_they_were() {
+    let Some(folder) = folder("trained_cnv_cifar10_ts17") else { return };
+    let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
+    let before = load(&bytes, &Options::default()).unwrap().graph;
+    let input = npy::read(&std::fs::read(folder.join("case1_in_0.npy")).unwrap()).unwrap();
+    let mut graph = before.clone();
+    for (_, apply) in PASSES {
+        apply(&mut graph);
+        assert_same(&before, &graph, std::slice::from_ref(&input), 1e-6);
+    }
+    assert!(graph.nodes.iter().filter(|n| graph.value(n.output).origin.is_some()).count() > 20);
+}
+
 fn transposes(graph: &Graph) -> usize {
     count(graph, |op| matches!(op, Op::Transpose(_)))
 }
@@ -109,7 +124,8 @@ fn irnet20() {
 
 #[test]
 fn larq_real_to_binary() {
-    let Some(graph) = normalised("larq_r2b_64_op17", &["recognise_sign", "recognise_activations", "channels_last", "cleanup"])
+    let Some(graph) =
+        normalised("larq_r2b_64_op17", &["recognise_sign", "recognise_activations", "channels_last", "cleanup"])
     else {
         return;
     };

@@ -80,7 +80,9 @@ fn groups_biases_and_other_paddings() {
 #[test]
 fn codes_other_than_plus_and_minus_one() {
     // {0, 1}, ±scale, {1, 0}; what their zero padding is among the signs.
-    for (scale, shift, pad) in [(0.5, 0.5, Some(-1.0)), (0.25, 0.0, Some(0.0)), (-0.5, 0.5, Some(1.0)), (0.5, 0.25, None)] {
+    for (scale, shift, pad) in
+        [(0.5, 0.5, Some(-1.0)), (0.25, 0.0, Some(0.0)), (-0.5, 0.5, Some(1.0)), (0.5, 0.25, None)]
+    {
         let mut b = Build::default();
         let x = b.input(&IMAGE);
         let s = sign(&mut b, x);
@@ -214,7 +216,10 @@ fn zeros_of_signs_and_weights_are_noted_once() {
     let graph = b.finish(&[y, z]);
     let mut first = Graph { outputs: vec![y], ..graph.clone() };
     first.sweep();
-    assert_eq!(preserved_on(0.125, &first, run).notes, ["sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: Sign0"]);
+    assert_eq!(
+        preserved_on(0.125, &first, run).notes,
+        ["sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: Sign0"]
+    );
     let mut after = graph;
     run(&mut after);
     assert_eq!(after.notes.len(), 2);

@@ -21,7 +21,8 @@ fn axes(graph: &Graph) -> Vec<usize> {
 
 #[test]
 fn arithmetic_with_constants_per_channel() {
-    for (f, swapped) in [(Add, false), (Add, true), (Sub, false), (Sub, true), (Mul, false), (Mul, true), (Div, false)] {
+    for (f, swapped) in [(Add, false), (Add, true), (Sub, false), (Sub, true), (Mul, false), (Mul, true), (Div, false)]
+    {
         for shape in [&[3, 1, 1][..], &[1, 3, 1, 1], &[1]] {
             let mut b = Build::default();
             let x = b.input(&[2, 3, 4, 4]);
@@ -40,8 +41,7 @@ fn arithmetic_with_constants_per_channel() {
 fn neighbours_merge_as_far_as_one_root_goes() {
     let mut b = Build::default();
     let x = b.input(&[2, 3, 4, 4]);
-    let [scale, shift, half] =
-        [b.random_constant(&[1, 3, 1, 1]), b.random_constant(&[3, 1, 1]), b.scalar(0.5)];
+    let [scale, shift, half] = [b.random_constant(&[1, 3, 1, 1]), b.random_constant(&[3, 1, 1]), b.scalar(0.5)];
     let y = b.binary(Mul, x, half);
     let y = batch_norm(&mut b, y, 1);
     let y = b.binary(Mul, y, scale);
