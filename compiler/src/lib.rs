@@ -4,6 +4,7 @@ pub mod block;
 pub mod cargo;
 mod config;
 pub mod diagnostics;
+mod display;
 mod display_network;
 pub mod emit;
 pub mod exact;

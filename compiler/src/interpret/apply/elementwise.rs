@@ -71,9 +71,7 @@ fn unary_f32(function: Unary, v: &[f32]) -> Result<Vec<f32>, String> {
             if x > high { high } else { x }
         }),
         Unary::Sigmoid => wide(v, |x| 1.0 / (1.0 + (-x).exp())),
-        Unary::HardSigmoid(alpha, beta) => {
-            wide(v, |x| (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0))
-        }
+        Unary::HardSigmoid(alpha, beta) => wide(v, |x| (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0)),
         Unary::HardSwish => wide(v, |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
         Unary::Tanh => wide(v, f64::tanh),
         Unary::Elu(alpha) => wide(v, |x| if x < 0.0 { f64::from(alpha) * x.exp_m1() } else { x }),
@@ -202,9 +200,8 @@ pub(super) fn prelu(x: &Tensor, slope: &Tensor) -> Result<Tensor, String> {
     if broadcast_or(x, slope)? != x.shape {
         return Err(format!("a slope of shape {:?} for {:?}", slope.shape, x.shape));
     }
-    let data = zip((floats(x)?, &x.shape), (floats(slope)?, &slope.shape), &x.shape, |x, s| {
-        if x < 0.0 { s * x } else { x }
-    });
+    let data =
+        zip((floats(x)?, &x.shape), (floats(slope)?, &slope.shape), &x.shape, |x, s| if x < 0.0 { s * x } else { x });
     Ok(Tensor { shape: x.shape.clone(), data: Data::F32(data) })
 }
 
@@ -213,9 +210,9 @@ pub(super) fn select(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tenso
         let mut result = Vec::with_capacity(len);
         rows.for_each([0; 3], |at| {
             let position = |operand: usize, k: usize| at[operand] as usize + k * rows.steps[operand] as usize;
-            result.extend((0..rows.len).map(|k| {
-                if condition[position(0, k)] { a[position(1, k)] } else { b[position(2, k)] }
-            }));
+            result.extend(
+                (0..rows.len).map(|k| if condition[position(0, k)] { a[position(1, k)] } else { b[position(2, k)] }),
+            );
         });
         result
     }

@@ -77,9 +77,9 @@ pub(super) fn reduce(x: &Tensor, kind: Reduction, axes: &[usize], keepdims: bool
     }
     let data = match &x.data {
         Data::F32(v) => Data::F32(run(v, &x.shape, axes, |values| combine_f32(kind, values))),
-        Data::I64(v) => Data::I64(
-            run(v, &x.shape, axes, |values| combine_i64(kind, values)).into_iter().collect::<Result<_, _>>()?,
-        ),
+        Data::I64(v) => {
+            Data::I64(run(v, &x.shape, axes, |values| combine_i64(kind, values)).into_iter().collect::<Result<_, _>>()?)
+        }
         Data::Bool(_) => return Err("a reduction of booleans".to_owned()),
     };
     Ok(Tensor { shape: reduced_shape(&x.shape, axes, keepdims), data })

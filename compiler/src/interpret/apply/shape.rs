@@ -25,8 +25,8 @@ pub(super) fn transpose(x: &Tensor, perm: &[usize]) -> Result<Tensor, String> {
 }
 
 pub(super) fn expand(x: &Tensor, shape: &[usize]) -> Result<Tensor, String> {
-    let steps = broadcast_strides(&x.shape, shape)
-        .ok_or_else(|| format!("{:?} cannot be expanded to {shape:?}", x.shape))?;
+    let steps =
+        broadcast_strides(&x.shape, shape).ok_or_else(|| format!("{:?} cannot be expanded to {shape:?}", x.shape))?;
     let data = each_type!(&x.data, v => gather(v, 0, shape, &steps));
     Ok(Tensor { shape: shape.to_vec(), data })
 }

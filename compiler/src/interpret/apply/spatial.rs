@@ -6,7 +6,7 @@ use crate::block::BinaryWeights;
 use crate::ir::{Data, Layout, Tensor, Window};
 
 /// Extents of the result along the two spatial axes; `None` where the window is larger than the padded image.
-pub(super) fn output_extents(window: &Window, height: usize, width: usize) -> Option<[usize; 2]> {
+pub(crate) fn output_extents(window: &Window, height: usize, width: usize) -> Option<[usize; 2]> {
     let extent = |axis: usize, input: usize| {
         let padded = input.checked_add(window.pads[axis])?.checked_add(window.pads[axis + 2])?;
         let reach = window.kernel[axis].checked_sub(1)?.checked_mul(window.dilations[axis])?.checked_add(1)?;
@@ -75,14 +75,7 @@ pub(super) fn conv(
 }
 
 /// Adds one input channel's part of a convolution to the sums of one output channel.
-fn add_plane(
-    sums: &mut [f64],
-    [oh, ow]: [usize; 2],
-    plane: &[f32],
-    [h, w]: [usize; 2],
-    taps: &[f32],
-    window: &Window,
-) {
+fn add_plane(sums: &mut [f64], [oh, ow]: [usize; 2], plane: &[f32], [h, w]: [usize; 2], taps: &[f32], window: &Window) {
     let pad_value = f64::from(window.pad_value);
     for (tap, &weight) in taps.iter().enumerate() {
         let weight = f64::from(weight);
@@ -191,9 +184,9 @@ fn pool(
                 let along = |axis: usize, at: usize, extent: usize| {
                     let start = at * window.strides[axis];
                     let pad = window.pads[axis];
-                    (0..window.kernel[axis]).map(move |k| start + k * window.dilations[axis]).filter(move |&p| {
-                        p + frame[axis] >= pad && p < pad + extent + frame[axis + 2]
-                    })
+                    (0..window.kernel[axis])
+                        .map(move |k| start + k * window.dilations[axis])
+                        .filter(move |&p| p + frame[axis] >= pad && p < pad + extent + frame[axis + 2])
                 };
                 let inside = |p: usize, pad: usize, extent: usize| p.checked_sub(pad).filter(|&p| p < extent);
                 for y in along(0, at / ow, h).filter_map(|p| inside(p, window.pads[0], h)) {

@@ -1,0 +1,120 @@
+//! The graph under construction: infers each result, evaluates what is constant, keeps names unique and sizes bounded.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tract_onnx::pb::GraphProto;
+
+use super::Outcome;
+use super::infer::{infer, size};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::interpret;
+use crate::ir::{Graph, Node, Op, Shape, Tensor, ValueId};
+
+/// Elements that constants may be evaluated to, beside what the file's own size allows: enough for the full-size
+/// biases and padding patterns that exporters write, little enough for a small broken file to do no harm.
+const FREE_ELEMENTS: usize = 1 << 24;
+/// Elements per byte of the file that constants may be evaluated to, over all steps of their evaluation.
+const ELEMENTS_PER_BYTE: usize = 64;
+/// The largest value that is computed at run time, in elements.
+const LARGEST_VALUE: usize = 1 << 31;
+
+/// A graph under construction.
+pub(super) struct Builder {
+    pub(super) graph: Graph,
+    names: HashSet<String>,
+    budget: usize,
+}
+
+impl Builder {
+    /// An empty graph for a file of `file_size` bytes.
+    pub(super) fn new(proto: &GraphProto, file_size: usize) -> Self {
+        let inputs = proto.input.iter().map(|i| &i.name);
+        let initializers = proto.initializer.iter().map(|t| &t.name);
+        let names = inputs.chain(initializers).chain(proto.node.iter().flat_map(|n| &n.output)).cloned().collect();
+        Self {
+            graph: Graph { name: proto.name.clone(), ..Graph::default() },
+            names,
+            budget: FREE_ELEMENTS.saturating_add(file_size.saturating_mul(ELEMENTS_PER_BYTE)),
+        }
+    }
+
+    /// A name that no value has, starting with `base`.
+    pub(super) fn fresh_name(&mut self, base: &str) -> String {
+        let mut name = base.to_owned();
+        let mut count = 1;
+        while !self.names.insert(name.clone()) {
+            count += 1;
+            name = format!("{base}.{count}");
+        }
+        name
+    }
+
+    /// Adds a constant.
+    pub(super) fn constant(&mut self, base: &str, tensor: Tensor) -> ValueId {
+        let name = self.fresh_name(base);
+        self.graph.add_constant(name, tensor)
+    }
+
+    /// Refuses a constant of that many elements, or that much work, when the file does not warrant it.
+    pub(super) fn spend(&mut self, elements: Option<usize>) -> Outcome<()> {
+        let left = elements.and_then(|n| self.budget.checked_sub(n)).ok_or_else(|| {
+            let size = elements.map_or_else(|| "more than 2^64".to_owned(), |n| n.to_string());
+            Diagnostic::error(
+                Code::TooLarge,
+                None,
+                format!("a constant of {size} elements is computed, far more than a file of this size warrants"),
+            )
+        })?;
+        self.budget = left;
+        Ok(())
+    }
+
+    /// Applies an operator: at once when every operand is a constant, as a node otherwise.
+    pub(super) fn apply(
+        &mut self,
+        (name, part, base): (&str, &str, &str),
+        op: Op,
+        inputs: &[ValueId],
+        target: Option<&[usize]>,
+    ) -> Outcome<ValueId> {
+        let operands: Vec<_> = inputs.iter().map(|&id| self.graph.value(id)).collect();
+        let (shape, dtype) = infer(&op, &operands, target)?;
+        let constants: Option<Vec<Arc<Tensor>>> = operands.iter().map(|v| v.constant.clone()).collect();
+        if let Some(constants) = constants {
+            self.spend(size(&shape).and_then(|_| work(&op, &constants, &shape)))?;
+            let operands: Vec<&Tensor> = constants.iter().map(|c| &**c).collect();
+            let result = interpret::apply(&op, &operands, &shape)
+                .map_err(|message| Diagnostic::error(Code::BadAttribute, None, message))?;
+            return Ok(self.constant(base, result));
+        }
+        match size(&shape) {
+            Some(0) => {
+                return Err(Diagnostic::error(Code::Unsupported, None, format!("the result, {shape:?}, is empty")));
+            }
+            Some(1..LARGEST_VALUE) => {}
+            _ => {
+                return Err(Diagnostic::error(Code::TooLarge, None, format!("the result, {shape:?}, is too large")));
+            }
+        }
+        let value_name = self.fresh_name(base);
+        let output = self.graph.add_value(value_name, shape, dtype);
+        let parts = vec![part.to_owned()];
+        self.graph.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec(), output, parts, reason: None });
+        Ok(output)
+    }
+}
+
+/// Elements touched by evaluating an operator; `None` beyond all bounds.
+fn work(op: &Op, operands: &[Arc<Tensor>], shape: &Shape) -> Option<usize> {
+    let per_element = match op {
+        Op::Conv { .. } => operands.get(1).map_or(1, |w| w.shape.iter().skip(1).product()),
+        Op::MatMul => operands.first().and_then(|a| a.shape.last().copied()).unwrap_or(1),
+        Op::MaxPool { window, .. } | Op::AveragePool { window, .. } => {
+            window.kernel[0].checked_mul(window.kernel[1])?
+        }
+        _ => 1,
+    };
+    let read = operands.iter().map(|t| t.len()).max().unwrap_or(0);
+    size(shape)?.checked_mul(per_element)?.checked_add(read)
+}

@@ -1,0 +1,149 @@
+//! The model's inputs: types, and dimensions that must be known.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
+
+use super::builder::Builder;
+use super::infer::size;
+use super::tensors;
+use super::{Options, Outcome, at};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::ir::{Origin, ValueId};
+
+/// What a file says of one extent.
+enum Extent {
+    Known(usize),
+    /// By its name; an unnamed one is called `INPUT[AXIS]`.
+    Unknown(String),
+}
+
+/// Adds the inputs. Initializers that are listed as inputs (as files of IR version 3 must) are none.
+pub(super) fn declare<'a>(
+    graph: &'a GraphProto,
+    options: &Options,
+    builder: &mut Builder,
+    values: &mut HashMap<&'a str, Option<ValueId>>,
+    diagnostics: &mut Diagnostics,
+) {
+    let initializers: HashSet<&str> = (graph.initializer.iter())
+        .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()))
+        .map(|t| t.name.as_str())
+        .collect();
+    let inputs: Vec<&ValueInfoProto> =
+        graph.input.iter().filter(|input| !initializers.contains(input.name.as_str())).collect();
+    let mut bound: BTreeMap<String, usize> = BTreeMap::new();
+    let known = names(&inputs);
+    for (name, extent) in &options.dims {
+        let problem = if *extent == 0 {
+            Some(Diagnostic::error(Code::DynamicDimension, None, format!("dimension {name:?} cannot be 0")))
+        } else if !known.contains(name) {
+            Some(Diagnostic::error(Code::Unbound, None, format!("the model has no dimension {name:?}")).help(
+                if known.is_empty() {
+                    "every dimension of its inputs is fixed".to_owned()
+                } else {
+                    format!("its dimensions are {}", known.join(", "))
+                },
+            ))
+        } else {
+            None
+        };
+        diagnostics.0.extend(problem);
+        bound.insert(name.clone(), (*extent).max(1));
+    }
+    // A batch bound to 1 here is 1 wherever its name stands.
+    for input in &inputs {
+        if let Some(Extent::Unknown(name)) = extents(input).into_iter().flatten().next()
+            && !bound.contains_key(&name)
+        {
+            builder.graph.notes.push(format!("dimension {name:?} of input {:?} was taken as 1", input.name));
+            bound.insert(name, 1);
+        }
+    }
+    for input in inputs {
+        let value = declare_one(input, &bound, builder)
+            .map_err(|problem| diagnostics.push(at(format!("input {:?}", input.name))(problem)));
+        if values.contains_key(input.name.as_str()) {
+            let message = "two inputs have this name";
+            diagnostics.push(Diagnostic::error(Code::Cycle, format!("input {:?}", input.name), message));
+        }
+        values.insert(&input.name, value.ok());
+    }
+}
+
+fn declare_one(input: &ValueInfoProto, bound: &BTreeMap<String, usize>, builder: &mut Builder) -> Outcome<ValueId> {
+    let elem_type = match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+        Some(type_proto::Value::TensorType(tensor)) => tensor.elem_type,
+        None => return Err(Diagnostic::error(Code::Unsupported, None, "it is not a tensor")),
+    };
+    let dtype = tensors::dtype(elem_type).ok_or_else(|| {
+        let message = format!("elements of {} are not supported", tensors::type_name(elem_type));
+        Diagnostic::error(Code::Unsupported, None, message)
+    })?;
+    let extents = extents(input).ok_or_else(|| {
+        Diagnostic::error(Code::DynamicDimension, None, "its number of dimensions is not given")
+            .help("export the model with a fixed input shape")
+    })?;
+    let mut open = Vec::new();
+    let mut shape = Vec::with_capacity(extents.len());
+    for extent in extents {
+        match extent {
+            Extent::Known(extent) => shape.push(extent),
+            Extent::Unknown(name) => match bound.get(&name) {
+                Some(&extent) => shape.push(extent),
+                None => open.push(name),
+            },
+        }
+    }
+    if !open.is_empty() {
+        let flags: Vec<String> = open.iter().map(|name| format!("--dim {name}=N")).collect();
+        let message = format!("its dimension(s) {} are not known", open.join(", "));
+        return Err(Diagnostic::error(Code::DynamicDimension, None, message)
+            .help(format!("bind them with {}", flags.join(" "))));
+    }
+    if size(&shape).is_none_or(|n| n >= 1 << 31) {
+        return Err(Diagnostic::error(Code::TooLarge, None, format!("its shape {shape:?} is too large")));
+    }
+    note_narrow(elem_type, "input", &input.name, builder);
+    let id = builder.graph.add_value(&input.name, shape.clone(), dtype);
+    builder.graph.values[id.0 as usize].origin = Some(Origin { name: input.name.clone(), shape, permutation: None });
+    builder.graph.inputs.push(id);
+    Ok(id)
+}
+
+/// Remarks that an input or output of another float type is f32 in the compiled model.
+pub(super) fn note_narrow(elem_type: i32, what: &str, name: &str, builder: &mut Builder) {
+    let kind = tensors::type_name(elem_type);
+    if matches!(kind.as_str(), "float16" | "bfloat16" | "double") {
+        builder.graph.notes.push(format!("{what} {name:?} is {kind} in the file, and f32 in the compiled model"));
+    }
+}
+
+/// The extents of an input; `None` when even their number is unknown.
+fn extents(input: &ValueInfoProto) -> Option<Vec<Extent>> {
+    let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
+    let extent = |(axis, dim): (usize, &Dimension)| match &dim.value {
+        // Some exporters write 0 or -1 for what they do not know.
+        Some(dimension::Value::DimValue(extent)) if *extent > 0 => {
+            Extent::Known(usize::try_from(*extent).unwrap_or(usize::MAX))
+        }
+        Some(dimension::Value::DimParam(name)) if !name.is_empty() => Extent::Unknown(name.clone()),
+        _ => Extent::Unknown(format!("{}[{axis}]", input.name)),
+    };
+    Some(tensor.shape.as_ref()?.dim.iter().enumerate().map(extent).collect())
+}
+
+/// The names of all unknown extents, sorted.
+fn names(inputs: &[&ValueInfoProto]) -> Vec<String> {
+    let extents = inputs.iter().filter_map(|input| extents(input)).flatten();
+    let mut names: Vec<String> = extents
+        .filter_map(|extent| match extent {
+            Extent::Unknown(name) => Some(name),
+            Extent::Known(_) => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

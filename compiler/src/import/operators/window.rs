@@ -1,0 +1,103 @@
+//! Kernel, strides, dilations and padding of a spatial operator, resolved to numbers.
+
+use crate::import::Outcome;
+use crate::import::node::{NodeContext, bad};
+use crate::ir::Window;
+
+/// Larger values are mistakes, and would make windows that no loop should walk.
+const LARGEST: i64 = 1 << 16;
+
+/// A window, and how far it reaches beyond the padded image because of `ceil_mode`.
+pub(super) struct Resolved {
+    pub(super) window: Window,
+    pub(super) ceil_extra: [usize; 2],
+}
+
+/// Reads the attributes of a node with `spatial` (one or two) axes of the given extents. One-dimensional windows get
+/// height 1.
+pub(super) fn resolve(
+    cx: &NodeContext<'_>,
+    spatial: &[usize],
+    kernel: Option<&[usize]>,
+    allow_ceil: bool,
+) -> Outcome<Resolved> {
+    let kernel = match (cx.ints("kernel_shape")?, kernel) {
+        (Some(given), expected) => {
+            let given = numbers(&given, "kernel_shape", spatial.len(), 1)?;
+            if expected.is_some_and(|expected| expected != given) {
+                return Err(bad(format!("kernel_shape {given:?} does not fit the weights")));
+            }
+            given
+        }
+        (None, Some(expected)) => expected.to_vec(),
+        (None, None) => return Err(bad("attribute \"kernel_shape\" is missing")),
+    };
+    let ones = || vec![1; spatial.len()];
+    let strides = cx.ints("strides")?.map_or_else(|| Ok(ones()), |v| numbers(&v, "strides", spatial.len(), 1))?;
+    let dilations = cx.ints("dilations")?.map_or_else(|| Ok(ones()), |v| numbers(&v, "dilations", spatial.len(), 1))?;
+    let given = cx.ints("pads")?.map(|v| numbers(&v, "pads", 2 * spatial.len(), 0)).transpose()?;
+    let reach: Vec<usize> = kernel.iter().zip(&dilations).map(|(k, d)| (k - 1) * d + 1).collect();
+    let mut pads = match cx.text("auto_pad")?.as_deref() {
+        None | Some("NOTSET" | "") => given.unwrap_or_else(|| vec![0; 2 * spatial.len()]),
+        Some("VALID") => vec![0; 2 * spatial.len()],
+        Some(side @ ("SAME_UPPER" | "SAME_LOWER")) => same(spatial, &reach, &strides, side == "SAME_UPPER"),
+        Some(other) => return Err(bad(format!("auto_pad {other:?} is not known"))),
+    };
+    let mut extra = vec![0; spatial.len()];
+    if allow_ceil && cx.flag("ceil_mode")? {
+        for axis in 0..spatial.len() {
+            let (before, after) = (pads[axis], pads[axis + spatial.len()]);
+            extra[axis] = ceil_extra(spatial[axis], before, after, reach[axis], strides[axis]);
+            pads[axis + spatial.len()] += extra[axis];
+        }
+    }
+    let pair = |v: &[usize], filler: usize| if v.len() == 1 { [filler, v[0]] } else { [v[0], v[1]] };
+    let pads = match pads[..] {
+        [left, right] => [0, left, 0, right],
+        [top, left, bottom, right] => [top, left, bottom, right],
+        _ => return Err(bad("only one or two spatial axes are supported")),
+    };
+    let window = Window {
+        kernel: pair(&kernel, 1),
+        strides: pair(&strides, 1),
+        dilations: pair(&dilations, 1),
+        pads,
+        pad_value: 0.0,
+    };
+    Ok(Resolved { window, ceil_extra: pair(&extra, 0) })
+}
+
+fn numbers(values: &[i64], what: &str, len: usize, least: i64) -> Outcome<Vec<usize>> {
+    if values.len() != len {
+        return Err(bad(format!("{} values of {what} where {len} are needed", values.len())));
+    }
+    if values.iter().any(|v| !(least..=LARGEST).contains(v)) {
+        return Err(bad(format!("{what} {values:?} must lie between {least} and {LARGEST}")));
+    }
+    Ok(values.iter().map(|&v| v as usize).collect())
+}
+
+/// As many outputs as strides fit into the image; what is missing is padded, the odd one at the end or the beginning.
+fn same(spatial: &[usize], reach: &[usize], strides: &[usize], upper: bool) -> Vec<usize> {
+    let total = |axis: usize| {
+        let outputs = spatial[axis].div_ceil(strides[axis]);
+        (outputs.saturating_sub(1) * strides[axis] + reach[axis]).saturating_sub(spatial[axis])
+    };
+    let small = (0..spatial.len()).map(|axis| total(axis) / 2);
+    let large = (0..spatial.len()).map(|axis| total(axis).div_ceil(2));
+    if upper { small.chain(large).collect() } else { large.chain(small).collect() }
+}
+
+/// How many more elements at the end the last window needs when the number of windows is rounded up. A window that
+/// would start in the padding behind the image does not exist.
+fn ceil_extra(input: usize, before: usize, after: usize, reach: usize, stride: usize) -> usize {
+    let padded = input + before + after;
+    if padded < reach {
+        return 0;
+    }
+    let mut windows = (padded - reach).div_ceil(stride) + 1;
+    if windows > 1 && (windows - 1) * stride >= input + before {
+        windows -= 1;
+    }
+    ((windows - 1) * stride + reach).saturating_sub(padded)
+}

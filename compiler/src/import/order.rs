@@ -1,0 +1,106 @@
+//! The order in which nodes can be evaluated, and which of them matter.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+
+/// A node's name, or its first output's where it has none.
+pub(super) fn node_name(node: &NodeProto) -> &str {
+    let mut outputs = node.output.iter().filter(|o| !o.is_empty());
+    if node.name.is_empty() { outputs.next().map_or("", String::as_str) } else { &node.name }
+}
+
+/// Indices of the nodes that the outputs depend on, in topological order, as near to the file's own as possible.
+/// Uses of undefined values, values produced twice and cycles are reported.
+pub(super) fn order(graph: &GraphProto, diagnostics: &mut Diagnostics) -> Vec<usize> {
+    let problem = |place: String, message: String| Diagnostic::error(Code::Cycle, place, message);
+    let given: HashSet<&str> = (graph.input.iter().map(|i| i.name.as_str()))
+        .chain(graph.initializer.iter().map(|t| t.name.as_str()))
+        .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()).map(|t| t.name.as_str()))
+        .collect();
+    let mut producers: HashMap<&str, usize> = HashMap::new();
+    for (i, node) in graph.node.iter().enumerate() {
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            if given.contains(output.as_str()) || producers.insert(output, i).is_some() {
+                diagnostics.push(problem(
+                    format!("node {:?} ({})", node_name(node), node.op_type),
+                    format!("the value {output:?} is produced twice"),
+                ));
+            }
+        }
+    }
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); graph.node.len()];
+    let mut waiting: Vec<usize> = vec![0; graph.node.len()];
+    for (i, node) in graph.node.iter().enumerate() {
+        for input in node.input.iter().filter(|name| !name.is_empty()) {
+            match producers.get(input.as_str()) {
+                Some(&producer) => {
+                    users[producer].push(i);
+                    waiting[i] += 1;
+                }
+                None if given.contains(input.as_str()) => {}
+                None => diagnostics.push(problem(
+                    format!("node {:?} ({})", node_name(node), node.op_type),
+                    format!("it uses {input:?}, which nothing produces"),
+                )),
+            }
+        }
+    }
+    for output in &graph.output {
+        if !producers.contains_key(output.name.as_str()) && !given.contains(output.name.as_str()) {
+            diagnostics.push(problem(format!("output {:?}", output.name), "nothing produces it".to_owned()));
+        }
+    }
+    // The lowest index that is ready comes next: a sorted file stays as it is.
+    let mut ready: BinaryHeap<Reverse<usize>> = (0..waiting.len()).filter(|&i| waiting[i] == 0).map(Reverse).collect();
+    let mut sorted = Vec::with_capacity(graph.node.len());
+    while let Some(Reverse(i)) = ready.pop() {
+        sorted.push(i);
+        for &user in &users[i] {
+            waiting[user] -= 1;
+            if waiting[user] == 0 {
+                ready.push(Reverse(user));
+            }
+        }
+    }
+    if sorted.len() < graph.node.len() {
+        let names = cycle(graph, &producers, &waiting);
+        diagnostics.push(
+            problem(format!("node {:?}", names[0]), format!("the graph is cyclic: {}", names.join(" -> ")))
+                .help("an ONNX graph must not depend on its own results"),
+        );
+    }
+    let mut live = vec![false; graph.node.len()];
+    let mut stack: Vec<usize> = graph.output.iter().filter_map(|o| producers.get(o.name.as_str()).copied()).collect();
+    while let Some(i) = stack.pop() {
+        if !std::mem::replace(&mut live[i], true) {
+            stack.extend(graph.node[i].input.iter().filter_map(|name| producers.get(name.as_str()).copied()));
+        }
+    }
+    sorted.retain(|&i| live[i]);
+    sorted
+}
+
+/// The names along one cycle; at least one node still waits for another.
+fn cycle<'a>(graph: &'a GraphProto, producers: &HashMap<&str, usize>, waiting: &[usize]) -> Vec<&'a str> {
+    let before = |i: usize| {
+        let inputs = graph.node[i].input.iter();
+        inputs.filter_map(|name| producers.get(name.as_str()).copied()).find(|&p| waiting[p] > 0)
+    };
+    let mut path = Vec::new();
+    let mut at = waiting.iter().position(|&n| n > 0);
+    while let Some(i) = at {
+        if let Some(start) = path.iter().position(|&p| p == i) {
+            path.drain(..start);
+            break;
+        }
+        path.push(i);
+        at = before(i);
+    }
+    path.reverse();
+    path.extend(path.first().copied());
+    path.into_iter().map(|i| node_name(&graph.node[i])).collect()
+}

@@ -1,0 +1,71 @@
+//! The model's outputs, under the names that the file gives them; and the values that are left.
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::{GraphProto, type_proto};
+
+use super::builder::Builder;
+use super::inputs::note_narrow;
+use crate::ir::{Graph, Node, Op, Origin, ValueId};
+
+/// Declares the outputs. Poisoned ones are left out: their problem is reported already.
+pub(super) fn declare(graph: &GraphProto, builder: &mut Builder, values: &HashMap<&str, Option<ValueId>>) {
+    for output in &graph.output {
+        let Some(value) = values.get(output.name.as_str()).copied().flatten() else { continue };
+        if let Some(type_proto::Value::TensorType(tensor)) = output.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+            note_narrow(tensor.elem_type, "output", &output.name, builder);
+        }
+        let value = own_value(value, &output.name, &mut builder.graph);
+        builder.graph.outputs.push(value);
+    }
+}
+
+/// A value that bears the output's name: the value itself, renamed where no other output or input has it; a copy
+/// otherwise.
+fn own_value(value: ValueId, name: &str, graph: &mut Graph) -> ValueId {
+    let held = graph.value(value);
+    if held.name == name && !graph.inputs.contains(&value) && !graph.outputs.contains(&value) {
+        return value;
+    }
+    let origin = Some(Origin { name: name.to_owned(), shape: held.shape.clone(), permutation: None });
+    if graph.inputs.contains(&value) || graph.outputs.contains(&value) || held.constant.is_some() {
+        let (shape, dtype, constant) = (held.shape.clone(), held.dtype, held.constant.clone());
+        let is_constant = constant.is_some();
+        let copy = graph.add_value(name, shape, dtype);
+        let copied = &mut graph.values[copy.0 as usize];
+        (copied.origin, copied.constant) = (origin, constant);
+        if !is_constant {
+            graph.nodes.push(Node {
+                name: name.to_owned(),
+                op: Op::Reshape,
+                inputs: vec![value],
+                output: copy,
+                parts: vec!["Identity".to_owned()],
+                reason: None,
+            });
+        }
+        return copy;
+    }
+    let renamed = &mut graph.values[value.0 as usize];
+    (renamed.name, renamed.origin) = (name.to_owned(), origin);
+    value
+}
+
+/// Drops the values that nothing uses, so that folded-away weights do not stay in memory.
+pub(super) fn compact(graph: &mut Graph) {
+    let nodes = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
+    let used: HashSet<ValueId> = nodes.chain(&graph.inputs).chain(&graph.outputs).copied().collect();
+    let mut moved: HashMap<ValueId, ValueId> = HashMap::with_capacity(used.len());
+    let values = std::mem::take(&mut graph.values);
+    for (i, value) in values.into_iter().enumerate() {
+        let old = ValueId(i as u32);
+        if used.contains(&old) {
+            moved.insert(old, ValueId(graph.values.len() as u32));
+            graph.values.push(value);
+        }
+    }
+    let nodes = graph.nodes.iter_mut().flat_map(|node| node.inputs.iter_mut().chain([&mut node.output]));
+    for id in nodes.chain(&mut graph.inputs).chain(&mut graph.outputs) {
+        *id = moved[id];
+    }
+}

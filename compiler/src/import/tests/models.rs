@@ -1,0 +1,89 @@
+//! The example models, against the outputs of another engine. They lie beside the repository, or where `XNORC_MODELS`
+//! says; without them these tests say so and pass.
+
+use std::path::PathBuf;
+
+use crate::import::{Imported, Options, load};
+use crate::interpret;
+use crate::ir::Tensor;
+use crate::npy;
+
+fn folder(name: &str) -> Option<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let candidates = [root.join("../shared/models"), root.join("../../shared/models")];
+    let given = std::env::var_os("XNORC_MODELS").map(PathBuf::from);
+    let found = given.into_iter().chain(candidates).map(|path| path.join(name)).find(|path| path.is_dir());
+    if found.is_none() {
+        println!("skipped: the model {name} is not there (set XNORC_MODELS)");
+    }
+    found
+}
+
+fn import(name: &str) -> Option<(PathBuf, Imported)> {
+    let folder = folder(name)?;
+    let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
+    let options = Options { dims: Vec::new(), folder: Some(folder.clone()) };
+    let start = std::time::Instant::now();
+    let imported = load(&bytes, &options).unwrap_or_else(|problems| panic!("{problems}"));
+    println!("{name}: {} nodes in {:?}", imported.graph.nodes.len(), start.elapsed());
+    println!("{}", imported.graph);
+    Some((folder, imported))
+}
+
+/// The largest error over all cases, relative to the largest expected value of its case.
+fn largest_error(name: &str) -> Option<f32> {
+    let (folder, imported) = import(name)?;
+    let array = |file: String| npy::read(&std::fs::read(folder.join(file)).unwrap()).unwrap();
+    let mut largest = 0.0_f32;
+    for case in 0..3 {
+        let input: Tensor = array(format!("case{case}_in_0.npy"));
+        let expected = array(format!("case{case}_out_0.npy")).to_f32();
+        let start = std::time::Instant::now();
+        let values = interpret::graph(&imported.graph, &[input]).unwrap();
+        println!("case {case} in {:?}", start.elapsed());
+        let output = values[&imported.graph.outputs[0]].to_f32();
+        assert_eq!(output.len(), expected.len());
+        let scale = expected.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+        let error = output.iter().zip(&expected).fold(0.0_f32, |m, (x, y)| m.max((x - y).abs()));
+        println!("case {case}: largest error {error} of {scale}");
+        largest = largest.max(error / scale);
+    }
+    Some(largest)
+}
+
+#[test]
+fn trained_cnv_is_exact() {
+    if let Some(error) = largest_error("trained_cnv_cifar10_ts17") {
+        assert_eq!(error, 0.0);
+    }
+}
+
+#[test]
+fn brevitas_qonnx_agrees() {
+    if let Some(error) = largest_error("brev_tfc_1w1a_qonnx") {
+        assert!(error < 1e-3, "{error}");
+    }
+}
+
+#[test]
+fn irnet_agrees() {
+    if let Some(error) = largest_error("irnet20_dyn") {
+        assert!(error < 1e-3, "{error}");
+    }
+}
+
+#[test]
+fn larq_agrees() {
+    if let Some(error) = largest_error("larq_r2b_64_op17") {
+        assert!(error < 1e-3, "{error}");
+    }
+}
+
+#[test]
+fn real_to_binary_agrees_but_for_flips() {
+    // In two of the three cases one sign differs: the value before it is within rounding of zero. Two builds of the
+    // same other engine differ as much.
+    if let Some(error) = largest_error("r2b18_224_ts17") {
+        assert!(error < 5e-3, "{error}");
+    }
+}
