@@ -91,10 +91,10 @@ impl Builder<'_> {
             source = self.bit_source(self.facts.node(pool).inputs[0]).and_then(|v| self.facts.producer(v));
         }
         let Some(sign) = source.filter(|&s| matches!(self.facts.node(s).op, Op::Sign(_))) else { return words };
-        if let Some(affine) = self.facts.producer(self.facts.node(sign).inputs[0]) {
-            if self.facts.is_folded_affine(affine) {
-                words.extend(parts::affine(self.facts.node(affine), true, true));
-            }
+        if let Some(affine) = self.facts.producer(self.facts.node(sign).inputs[0])
+            && self.facts.is_folded_affine(affine)
+        {
+            words.extend(parts::affine(self.facts.node(affine), true, true));
         }
         words.push("Sign".to_owned());
         words

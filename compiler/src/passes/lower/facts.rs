@@ -192,11 +192,11 @@ impl<'g> Facts<'g> {
         if !matches!(reshape.op, Op::Reshape) || self.graph.shape(flat).len() != 2 {
             return None;
         }
-        if let Some(p) = self.producer(source) {
-            if matches!(&self.node(p).op, Op::Transpose(perm) if perm[..] == [0, 3, 1, 2]) {
-                channels_first = true;
-                source = self.node(p).inputs[0];
-            }
+        if let Some(p) = self.producer(source)
+            && matches!(&self.node(p).op, Op::Transpose(perm) if perm[..] == [0, 3, 1, 2])
+        {
+            channels_first = true;
+            source = self.node(p).inputs[0];
         }
         let &[n, h, w, c] = self.graph.shape(source) else { return None };
         (self.graph.shape(flat) == [n, h * w * c]).then_some(Flatten { source, channels_first })

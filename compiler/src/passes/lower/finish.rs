@@ -94,10 +94,10 @@ impl Builder<'_> {
             }
             _ => false,
         });
-        if let (Core::RealConv { geometry, .. }, false) = (&mut block.core, by_image) {
-            if let Some(row) = as_row(geometry) {
-                *geometry = row;
-            }
+        if let (Core::RealConv { geometry, .. }, false) = (&mut block.core, by_image)
+            && let Some(row) = as_row(geometry)
+        {
+            *geometry = row;
         }
     }
 }

@@ -63,7 +63,6 @@ impl Builder<'_> {
         let node = self.facts.node(i);
         let shape = self.graph.shape(node.output).to_vec();
         let x = node.inputs[0];
-        let input_shape = self.graph.shape(x).to_vec();
         match &node.op {
             Op::Reshape => self.reshape(i),
             Op::Transpose(_) | Op::Slice { .. } | Op::Expand => {

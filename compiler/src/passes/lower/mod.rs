@@ -41,6 +41,10 @@ pub fn run(graph: &Graph) -> Result<Network, Diagnostics> {
     let graph = commute::sign_before_pool(graph);
     let mut builder = Builder::new(Facts::new(&graph));
     builder.check_types();
+    if builder.graph.values.iter().any(|value| value.shape.contains(&0)) && builder.diagnostics.has_errors() {
+        // Nothing below divides by an extent that is zero.
+        return Err(builder.diagnostics);
+    }
     builder.declare();
     builder.plan_bits();
     builder.gates();
@@ -119,7 +123,7 @@ impl<'g> Builder<'g> {
         }
     }
 
-    /// Integers exist at run time only as the answer of an ArgMax.
+    /// Integers exist at run time only as the answer of an ArgMax, and nothing is empty.
     fn check_types(&mut self) {
         for &input in &self.graph.inputs {
             let value = self.graph.value(input);
@@ -130,9 +134,16 @@ impl<'g> Builder<'g> {
         }
         for i in self.facts.live() {
             let node = self.facts.node(i);
-            if self.graph.value(node.output).dtype == DType::I64 && !matches!(node.op, Op::ArgMax { .. } | Op::Reshape)
-            {
+            let integer = |&v: &ValueId| self.graph.value(v).dtype == DType::I64 && !self.facts.is_constant(v);
+            let (makes, takes) = (integer(&node.output), node.inputs.iter().any(integer));
+            let reshape = matches!(node.op, Op::Reshape);
+            if makes && !reshape && !matches!(node.op, Op::ArgMax { .. }) || takes && !reshape {
                 self.refuse(i, "integers computed at run time are not supported");
+            }
+            if self.graph.shape(node.output).contains(&0)
+                || node.inputs.iter().any(|&v| self.graph.shape(v).contains(&0))
+            {
+                self.refuse(i, "tensors without elements are not supported");
             }
         }
     }
@@ -280,7 +291,10 @@ impl<'g> Builder<'g> {
     fn refuse(&mut self, i: usize, why: &str) {
         let node = self.facts.node(i);
         let place = format!("node \"{}\" ({})", node.name, parts::operator(&node.op));
-        self.diagnostics.push(unsupported(place, why));
+        // One reason per node is enough.
+        if !self.diagnostics.0.iter().any(|d| d.place.as_ref() == Some(&place)) {
+            self.diagnostics.push(unsupported(place, why));
+        }
     }
 
     /// The value a sign is decided on: that before the affine map, if there is one.

@@ -158,22 +158,22 @@ impl Builder<'_> {
         let first = a == v;
         let name = parts::binary(function);
         let negate = || activation(Unary::Neg);
-        if self.facts.is_constant(other) {
-            if let Some(c) = self.per_channel(other, v) {
-                let uniform = c.iter().all(|&x| x == c[0]).then(|| c[0]);
-                let negated: Vec<f32> = c.iter().map(|x| -x).collect();
-                let shift = |c: Vec<f32>| Planned::Step(Step::Shift(Arc::new(c)));
-                let steps = match function {
-                    Binary::Add => vec![shift(c)],
-                    Binary::Mul => vec![Planned::Step(Step::Scale(Arc::new(c)))],
-                    Binary::Sub if first => vec![shift(negated)],
-                    Binary::Sub => vec![negate(), shift(c)],
-                    Binary::Min => vec![activation(Unary::Clip(f32::NEG_INFINITY, uniform?))],
-                    Binary::Max => vec![activation(Unary::Clip(uniform?, f32::INFINITY))],
-                    _ => return None,
-                };
-                return Some(Continuation::new(u, steps, name));
-            }
+        if self.facts.is_constant(other)
+            && let Some(c) = self.per_channel(other, v)
+        {
+            let uniform = c.iter().all(|&x| x == c[0]).then(|| c[0]);
+            let negated: Vec<f32> = c.iter().map(|x| -x).collect();
+            let shift = |c: Vec<f32>| Planned::Step(Step::Shift(Arc::new(c)));
+            let steps = match function {
+                Binary::Add => vec![shift(c)],
+                Binary::Mul => vec![Planned::Step(Step::Scale(Arc::new(c)))],
+                Binary::Sub if first => vec![shift(negated)],
+                Binary::Sub => vec![negate(), shift(c)],
+                Binary::Min => vec![activation(Unary::Clip(f32::NEG_INFINITY, uniform?))],
+                Binary::Max => vec![activation(Unary::Clip(uniform?, f32::INFINITY))],
+                _ => return None,
+            };
+            return Some(Continuation::new(u, steps, name));
         }
         let same = self.facts.view(other) == self.facts.view(v);
         // A constant may be anything that broadcasts: it is written out in full.

@@ -202,3 +202,14 @@ fn everything_without_a_form_is_named_at_once() {
     assert_eq!(errors.0.len(), 2, "{text}");
     assert!(text.contains("X014 at node \"n1\" (Gather)") && text.contains("(PRelu)"), "{text}");
 }
+
+#[test]
+fn nothing_is_empty() {
+    let mut m = Maker::new();
+    let x = m.input(&[1, 0, 4, 8]);
+    let s = m.sign(x);
+    let y = m.node(Op::Reshape, &[s], &[0, 32]);
+    let y = m.binary_matmul(y, 3);
+    let errors = run(&m.output(y).graph).unwrap_err();
+    assert!(errors.to_string().contains("without elements"), "{errors}");
+}
