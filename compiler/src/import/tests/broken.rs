@@ -8,7 +8,10 @@ use tract_onnx::pb::tensor_proto::DataType;
 /// A little of everything that import reads.
 fn model() -> Vec<u8> {
     let weights: Vec<f32> = (0..4 * 2 * 3 * 3).map(|i| (i as f32 * 0.7).sin()).collect();
-    let shape = TensorProto { raw_data: [1_i64, -1].iter().flat_map(|x| x.to_le_bytes()).collect(), ..tensor("", DataType::Int64, &[2]) };
+    let shape = TensorProto {
+        raw_data: [1_i64, -1].iter().flat_map(|x| x.to_le_bytes()).collect(),
+        ..tensor("", DataType::Int64, &[2])
+    };
     Fixture::new(13)
         .input("x", &[1, 2, 6, 6])
         .floats("w", &[4, 2, 3, 3], &weights)
@@ -26,12 +29,12 @@ fn model() -> Vec<u8> {
         .node_with("Conv", &["bits", "signs"], &["conv"], [ints("strides", &[2, 2]), ints("kernel_shape", &[3, 3])])
         .node("BatchNormalization", &["conv", "p", "p", "p", "p"], &["norm"])
         .node("qonnx.custom_op.general::BipolarQuant", &["norm", "scale"], &["quant"])
-        .node_with("AveragePool", &["quant"], &["pool"], [
-            ints("kernel_shape", &[2, 2]),
-            ints("strides", &[2, 2]),
-            int("ceil_mode", 1),
-            text("auto_pad", "NOTSET"),
-        ])
+        .node_with(
+            "AveragePool",
+            &["quant"],
+            &["pool"],
+            [ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2]), int("ceil_mode", 1), text("auto_pad", "NOTSET")],
+        )
         .node_with("Constant", &[], &["shape"], [value("value", shape)])
         .node("Reshape", &["pool", "shape"], &["flat"])
         .node("Shape", &["flat"], &["extents"])

@@ -47,22 +47,22 @@ fn offset_and_length() {
 
 #[test]
 fn missing_or_short() {
-    assert_snapshot!(problems(&[2], &[("location", "lost.data")]), @"");
-    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "9")]), @"");
-    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "18446744073709551615")]), @"");
-    assert_snapshot!(problems(&[1 << 40], &[("location", "w.data")]), @"");
-    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("length", "4")]), @"");
-    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "-8")]), @"");
-    assert_snapshot!(problems(&[2], &[]), @"");
-    assert_snapshot!(problems(&[2], &[("location", ".")]), @"");
+    assert_snapshot!(problems(&[2], &[("location", "lost.data")]), @r#"X003 at initializer "w": "lost.data" cannot be opened: No such file or directory (os error 2)"#);
+    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "9")]), @r#"X003 at initializer "w": 8 bytes at offset 9 of "w.data", which has 16 bytes; help: the data file is truncated or belongs to another model"#);
+    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "18446744073709551615")]), @r#"X003 at initializer "w": 8 bytes at offset 18446744073709551615 of "w.data", which has 16 bytes; help: the data file is truncated or belongs to another model"#);
+    assert_snapshot!(problems(&[1 << 40], &[("location", "w.data")]), @r#"X003 at initializer "w": 4398046511104 bytes at offset 0 of "w.data", which has 16 bytes; help: the data file is truncated or belongs to another model"#);
+    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("length", "4")]), @r#"X003 at initializer "w": 4 bytes in "w.data" for a constant that takes 8"#);
+    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "-8")]), @r#"X003 at initializer "w": offset "-8" is not a number"#);
+    assert_snapshot!(problems(&[2], &[]), @r#"X003 at initializer "w": no location is given"#);
+    assert_snapshot!(problems(&[2], &[("location", ".")]), @r#"X003 at initializer "w": "." is not a file"#);
 }
 
 #[test]
 fn outside_of_the_folder() {
-    assert_snapshot!(problems(&[2], &[("location", "../secret")]), @"");
-    assert_snapshot!(problems(&[2], &[("location", "/etc/passwd")]), @"");
+    assert_snapshot!(problems(&[2], &[("location", "../secret")]), @r#"X003 at initializer "w": "../secret" leaves the model's folder; help: external data must lie beside the model or below it"#);
+    assert_snapshot!(problems(&[2], &[("location", "/etc/passwd")]), @r#"X003 at initializer "w": "/etc/passwd" leaves the model's folder; help: external data must lie beside the model or below it"#);
     let bytes = model(&[2], &[("location", "w.data")]);
-    assert_snapshot!(load(&bytes, &Options::default()).expect_err("no folder"), @"");
+    assert_snapshot!(load(&bytes, &Options::default()).expect_err("no folder"), @r#"X003 at initializer "w": the data lie in "w.data", but the model was given without a folder"#);
 }
 
 #[cfg(unix)]
@@ -72,7 +72,7 @@ fn links() {
     let folder = options.folder.clone().unwrap();
     std::os::unix::fs::symlink(root.path().join("secret"), folder.join("link")).unwrap();
     let outside = load(&model(&[2], &[("location", "link")]), &options).expect_err("it leads outside");
-    assert_snapshot!(outside, @"");
+    assert_snapshot!(outside, @r#"X003 at initializer "w": "link" leaves the model's folder; help: external data must lie beside the model or below it"#);
     std::os::unix::fs::symlink(folder.join("w.data"), folder.join("same")).unwrap();
     assert!(load(&model(&[2], &[("location", "same")]), &options).is_ok());
 }

@@ -133,7 +133,8 @@ pub(super) fn binary_conv(
     let filter = kh * kw * per_group;
     if filter == 0
         || !weights.signs.len().is_multiple_of(filter)
-        || !(weights.signs.len() / filter).is_multiple_of(groups) {
+        || !(weights.signs.len() / filter).is_multiple_of(groups)
+    {
         return Err(format!("{} weights for {:?}", weights.signs.len(), x.shape));
     }
     let o = weights.signs.len() / filter;
