@@ -89,12 +89,13 @@ fn digits(hasher: Sha256) -> String {
 }
 
 fn hash(tensor: &Tensor) -> String {
+    let bytes: Vec<u8> = match &tensor.data {
+        Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
+    };
     let mut hasher = Sha256::new();
-    match &tensor.data {
-        Data::F32(v) => v.iter().for_each(|x| hasher.update(x.to_le_bytes())),
-        Data::I64(v) => v.iter().for_each(|x| hasher.update(x.to_le_bytes())),
-        Data::Bool(v) => v.iter().for_each(|&x| hasher.update([u8::from(x)])),
-    }
+    hasher.update(bytes);
     digits(hasher)
 }
 

@@ -1,3 +1,8 @@
-//! Tests of import: every diagnostic, every form of every operator, and files as real exporters wrote them.
+//! Tests of import: every diagnostic, many forms of the operators, and files as real exporters wrote them.
 
+mod broken;
+mod diagnostics;
+mod external;
+mod fixture;
 mod models;
+mod operators;

@@ -2,6 +2,8 @@
 //!
 //! The files lie beside the repository, or where `XNORC_MODELS` says; without them these tests say so and pass.
 
+mod random;
+
 use std::path::PathBuf;
 
 use super::PASSES;

@@ -345,6 +345,11 @@ fn space_to_depth(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
         return Err(problem(Code::ShapeMismatch, format!("an image of {h}x{w} in blocks of {b}x{b}")));
     }
     let x = cx.reshape(x, &[n, c, h / b, b, w / b, b])?;
-    let x = cx.transpose(x, vec![0, 3, 5, 1, 2, 4])?;
+    let perm = match cx.text("mode")?.as_deref() {
+        None | Some("DCR") => vec![0, 3, 5, 1, 2, 4],
+        Some("CRD") => vec![0, 1, 3, 5, 2, 4],
+        Some(other) => return Err(bad(format!("the mode {other:?} is not known"))),
+    };
+    let x = cx.transpose(x, perm)?;
     cx.reshape(x, &[n, c * b * b, h / b, w / b])
 }

@@ -87,3 +87,17 @@ fn real_to_binary_agrees_but_for_flips() {
         assert!(error < 5e-3, "{error}");
     }
 }
+
+#[test]
+fn a_real_file_with_errors_gets_an_answer() {
+    let Some(folder) = folder("brev_tfc_1w1a_qonnx") else { return };
+    let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
+    let options = Options { dims: Vec::new(), folder: Some(folder) };
+    for at in (0..bytes.len()).step_by(97) {
+        assert!(load(&bytes[..at], &options).is_err(), "{at} bytes of a model are none");
+        let mut broken = bytes.clone();
+        broken[at] ^= 1 << (at % 8);
+        // A flipped bit of a weight or a name leaves a good model.
+        let _ = load(&broken, &options);
+    }
+}

@@ -51,7 +51,7 @@ pub(super) fn conv(
         let v = floats(x)?;
         let mismatch = || format!("weights {:?} in {groups} groups on {:?}", weights.shape, x.shape);
         let &[o, per_group, wh, ww] = &weights.shape[..] else { return Err(mismatch()) };
-        let fits = groups > 0 && o % groups == 0 && per_group * groups == c && [wh, ww] == [kh, kw];
+        let fits = groups > 0 && o.is_multiple_of(groups) && per_group * groups == c && [wh, ww] == [kh, kw];
         if !fits || bias.is_some_and(|b| b.len() != o) {
             return Err(mismatch());
         }
@@ -126,12 +126,15 @@ pub(super) fn binary_conv(
     let values = whole_numbers(floats(x)?)?;
     let [kh, kw] = window.kernel;
     let pad = whole_numbers(&[window.pad_value])?[0];
-    if groups == 0 || c % groups != 0 {
+    if groups == 0 || !c.is_multiple_of(groups) {
         return Err(format!("{groups} groups of {c} channels"));
     }
     let per_group = c / groups;
     let filter = kh * kw * per_group;
-    if filter == 0 || weights.signs.len() % filter != 0 || (weights.signs.len() / filter) % groups != 0 {
+    if filter == 0
+        || !weights.signs.len().is_multiple_of(filter)
+        || !(weights.signs.len() / filter).is_multiple_of(groups)
+    {
         return Err(format!("{} weights for {:?}", weights.signs.len(), x.shape));
     }
     let o = weights.signs.len() / filter;

@@ -1,1 +1,210 @@
+//! What the operators compute, against values worked out by hand or by a second way.
 
+use std::sync::Arc;
+
+use super::apply;
+use crate::block::BinaryWeights;
+use crate::exact::Affine;
+use crate::ir::{Binary, Layout, Op, Reduction, Tensor, Unary, Window, Zero};
+
+fn window(kernel: [usize; 2], strides: [usize; 2], dilations: [usize; 2], pads: [usize; 4], pad_value: f32) -> Window {
+    Window { kernel, strides, dilations, pads, pad_value }
+}
+
+/// -1 and +1 in an order without pattern.
+fn signs(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if state >> 31 == 0 { 1.0 } else { -1.0 }
+        })
+        .collect()
+}
+
+fn run(op: &Op, inputs: &[&Tensor], shape: &[usize]) -> Tensor {
+    apply(op, inputs, shape).unwrap()
+}
+
+#[test]
+fn sign_at_zero() {
+    let x = Tensor::f32([4], vec![-2.0, -0.0, 0.0, 3.0]);
+    let with = |zero| run(&Op::Sign(zero), &[&x], &[4]).to_f32();
+    assert_eq!(with(Zero::Plus), [-1.0, 1.0, 1.0, 1.0]);
+    assert_eq!(with(Zero::Minus), [-1.0, -1.0, -1.0, 1.0]);
+    assert_eq!(with(Zero::Zero), [-1.0, 0.0, 0.0, 1.0]);
+}
+
+#[test]
+fn convolutions_agree_in_both_layouts_and_as_bits() {
+    let [n, c, h, w, o] = [2, 6, 5, 7, 4];
+    for (groups, kernel, strides, dilations, pads) in [
+        (1, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        (2, [3, 2], [2, 1], [1, 2], [0, 1, 2, 0]),
+        (1, [1, 1], [2, 3], [1, 1], [0, 0, 0, 0]),
+        (2, [2, 3], [1, 2], [3, 1], [2, 0, 1, 2]),
+    ] {
+        for pad_value in [0.0, 1.0, -1.0] {
+            let window = window(kernel, strides, dilations, pads, pad_value);
+            let [oh, ow] = super::output_extents(&window, h, w).unwrap();
+            let per_group = c / groups;
+            let taps = kernel[0] * kernel[1];
+            let x = Tensor::f32([n, c, h, w], signs(n * c * h * w, 1));
+            let weights = Tensor::f32([o, per_group, kernel[0], kernel[1]], signs(o * per_group * taps, 2));
+            let conv = |layout| Op::Conv { window: window.clone(), groups, layout };
+            let first = run(&conv(Layout::ChannelsFirst), &[&x, &weights], &[n, o, oh, ow]);
+            let last = |t: &Tensor| {
+                let s = &t.shape;
+                run(&Op::Transpose(vec![0, 2, 3, 1]), &[t], &[s[0], s[2], s[3], s[1]])
+            };
+            let y = run(&conv(Layout::ChannelsLast), &[&last(&x), &weights], &[n, oh, ow, o]);
+            assert_eq!(y, last(&first));
+
+            // Bits are in the order O, kh, kw, I.
+            let bits = last(&weights).to_f32().iter().map(|&w| w > 0.0).collect();
+            let weights = Arc::new(BinaryWeights { signs: bits, zeros: 0, deviation: 0.0 });
+            let op = Op::BinaryConv { window, groups, weights };
+            assert_eq!(run(&op, &[&last(&x)], &[n, oh, ow, o]), y);
+        }
+    }
+}
+
+#[test]
+fn convolution_by_hand() {
+    let x = Tensor::f32([1, 1, 2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let weights = Tensor::f32([1, 1, 1, 2], vec![1.0, 10.0]);
+    let bias = Tensor::f32([1], vec![0.5]);
+    let window = window([1, 2], [1, 2], [1, 1], [0, 1, 0, 0], 0.0);
+    let op = Op::Conv { window, groups: 1, layout: Layout::ChannelsFirst };
+    assert_eq!(run(&op, &[&x, &weights, &bias], &[1, 1, 2, 2]).to_f32(), [10.5, 32.5, 40.5, 65.5]);
+}
+
+#[test]
+fn matrix_products() {
+    let a = Tensor::f32([2, 1, 2], vec![1.0, 2.0, 3.0, 4.0]);
+    let b = Tensor::f32([2, 2], vec![1.0, 10.0, 100.0, 1000.0]);
+    assert_eq!(run(&Op::MatMul, &[&a, &b], &[2, 1, 2]).to_f32(), [201.0, 2010.0, 403.0, 4030.0]);
+    let vector = Tensor::f32([2], vec![1.0, 1.0]);
+    assert_eq!(run(&Op::MatMul, &[&vector, &b], &[2]).to_f32(), [101.0, 1010.0]);
+    assert!(apply(&Op::MatMul, &[&b, &Tensor::f32([3], vec![0.0; 3])], &[2]).is_err());
+
+    let [rows, k, m] = [3, 70, 5];
+    let x = Tensor::f32([rows, k], signs(rows * k, 3));
+    let weights = Tensor::f32([m, k], signs(m * k, 4));
+    let bits = weights.to_f32().iter().map(|&w| w > 0.0).collect();
+    let binary = Op::BinaryMatMul { weights: Arc::new(BinaryWeights { signs: bits, zeros: 0, deviation: 0.0 }) };
+    let transposed = run(&Op::Transpose(vec![1, 0]), &[&weights], &[k, m]);
+    assert_eq!(run(&binary, &[&x], &[rows, m]), run(&Op::MatMul, &[&x, &transposed], &[rows, m]));
+}
+
+#[test]
+fn average_of_what_lies_under_the_window() {
+    let x = Tensor::f32([1, 1, 1, 3], vec![2.0, 4.0, 6.0]);
+    let pool = |count_include_pad, pads, extra| Op::AveragePool {
+        window: window([1, 2], [1, 2], [1, 1], pads, 0.0),
+        count_include_pad,
+        ceil_extra: [0, extra],
+        layout: Layout::ChannelsFirst,
+    };
+    // The last window has one element, and one place that only ceil_mode added: that never counts.
+    assert_eq!(run(&pool(true, [0, 0, 0, 1], 1), &[&x], &[1, 1, 1, 2]).to_f32(), [3.0, 6.0]);
+    // The same place as padding counts if the file says so.
+    assert_eq!(run(&pool(true, [0, 0, 0, 1], 0), &[&x], &[1, 1, 1, 2]).to_f32(), [3.0, 3.0]);
+    assert_eq!(run(&pool(false, [0, 0, 0, 1], 0), &[&x], &[1, 1, 1, 2]).to_f32(), [3.0, 6.0]);
+}
+
+#[test]
+fn padding_takes_no_part_in_a_maximum() {
+    let x = Tensor::f32([1, 1, 2, 2], vec![-1.0, -2.0, -3.0, -4.0]);
+    let op = Op::MaxPool { window: window([3, 3], [2, 2], [1, 1], [1; 4], 0.0), layout: Layout::ChannelsFirst };
+    assert_eq!(run(&op, &[&x], &[1, 1, 1, 1]).to_f32(), [-1.0]);
+}
+
+#[test]
+fn affine_along_any_axis() {
+    let maps = Arc::new(vec![
+        Affine::linear(2.0, 1.0),
+        Affine::batch_norm(1.0, 0.0, 3.0, 4.0, 0.0).unwrap(),
+        Affine::linear(-1.0, 0.0),
+    ]);
+    let x = Tensor::f32([1, 3, 2], vec![1.0, 2.0, 3.0, 5.0, 7.0, 8.0]);
+    let y = run(&Op::Affine { axis: 1, maps: maps.clone() }, &[&x], &[1, 3, 2]);
+    assert_eq!(y.to_f32(), [3.0, 5.0, 0.0, 1.0, -7.0, -8.0]);
+    let x = Tensor::f32([2, 3], vec![1.0, 3.0, 7.0, 2.0, 5.0, 8.0]);
+    let y = run(&Op::Affine { axis: 1, maps: maps.clone() }, &[&x], &[2, 3]);
+    assert_eq!(y.to_f32(), [3.0, 0.0, -7.0, 5.0, 1.0, -8.0]);
+    assert!(apply(&Op::Affine { axis: 0, maps }, &[&x], &[2, 3]).is_err());
+}
+
+#[test]
+fn broadcasting() {
+    let column = Tensor::f32([2, 1], vec![10.0, 20.0]);
+    let row = Tensor::f32([3], vec![1.0, 2.0, 3.0]);
+    let sub = Op::Binary(Binary::Sub);
+    assert_eq!(run(&sub, &[&column, &row], &[2, 3]).to_f32(), [9.0, 8.0, 7.0, 19.0, 18.0, 17.0]);
+    assert_eq!(run(&sub, &[&row, &column], &[2, 3]).to_f32(), [-9.0, -8.0, -7.0, -19.0, -18.0, -17.0]);
+    assert!(apply(&sub, &[&row, &Tensor::f32([2], vec![0.0; 2])], &[3]).is_err());
+    let choice = Tensor::bool([2, 1], vec![true, false]);
+    assert_eq!(run(&Op::Where, &[&choice, &row, &column], &[2, 3]).to_f32(), [1.0, 2.0, 3.0, 20.0, 20.0, 20.0]);
+}
+
+#[test]
+fn integer_arithmetic_is_onnx_s() {
+    let a = Tensor::i64([4], vec![7, -7, 7, -7]);
+    let b = Tensor::i64([4], vec![2, 2, -2, -2]);
+    let of = |function| run(&Op::Binary(function), &[&a, &b], &[4]).as_i64().unwrap().to_vec();
+    assert_eq!(of(Binary::Div), [3, -3, -3, 3]);
+    assert_eq!(of(Binary::Mod), [1, 1, -1, -1]);
+    let zero = Tensor::i64([], vec![0]);
+    assert_eq!(apply(&Op::Binary(Binary::Div), &[&a, &zero], &[4]).unwrap_err(), "division of an integer by zero");
+}
+
+#[test]
+fn reductions_over_any_axes() {
+    let x = Tensor::f32([2, 3, 2], (0..12).map(|i| i as f32 - 5.0).collect());
+    let of = |kind, axes: &[usize], shape: &[usize]| {
+        run(&Op::Reduce { kind, axes: axes.to_vec(), keepdims: false }, &[&x], shape).to_f32()
+    };
+    assert_eq!(of(Reduction::Sum, &[1], &[2, 2]), [-9.0, -6.0, 9.0, 12.0]);
+    assert_eq!(of(Reduction::Mean, &[0, 2], &[3]), [-1.5, 0.5, 2.5]);
+    assert_eq!(of(Reduction::L1, &[1, 2], &[2]), [15.0, 21.0]);
+    assert_eq!(of(Reduction::Max, &[0, 1, 2], &[]), [6.0]);
+    assert_eq!(of(Reduction::Prod, &[2], &[2, 3]), [20.0, 6.0, 0.0, 2.0, 12.0, 30.0]);
+}
+
+#[test]
+fn functions_of_one_argument() {
+    let x = Tensor::f32([5], vec![-2.0, -0.5, 0.0, 0.5, 2.5]);
+    let of = |function| run(&Op::Unary(function), &[&x], &[5]).to_f32();
+    assert_eq!(of(Unary::Round), [-2.0, -0.0, 0.0, 0.0, 2.0]);
+    assert_eq!(of(Unary::Clip(-1.0, 1.0)), [-1.0, -0.5, 0.0, 0.5, 1.0]);
+    // From tables of the error function.
+    assert_eq!(of(Unary::Erf), [-0.995_322_3, -0.520_499_9, 0.0, 0.520_499_9, 0.999_593]);
+    assert_eq!(of(Unary::HardSwish), [-0.333_333_34, -0.208_333_33, 0.0, 0.291_666_66, 2.291_666_7]);
+}
+
+#[test]
+fn the_first_or_the_last_of_equal_maxima() {
+    let x = Tensor::f32([2, 3], vec![1.0, 5.0, 5.0, 2.0, 2.0, 1.0]);
+    let of = |last| {
+        let op = Op::ArgMax { axis: 1, keepdims: false, last };
+        run(&op, &[&x], &[2]).as_i64().unwrap().to_vec()
+    };
+    assert_eq!((of(false), of(true)), (vec![1, 0], vec![2, 1]));
+}
+
+#[test]
+fn indices_out_of_range_are_errors() {
+    let x = Tensor::f32([3], vec![0.0; 3]);
+    for index in [3, -4, i64::MIN, i64::MAX] {
+        assert!(apply(&Op::Gather { axis: 0 }, &[&x, &Tensor::i64([], vec![index])], &[]).is_err());
+    }
+}
+
+#[test]
+fn operands_that_lie_about_their_shape_are_errors() {
+    let mut x = Tensor::f32([3], vec![0.0; 3]);
+    x.shape = vec![4];
+    assert!(apply(&Op::Unary(Unary::Relu), &[&x], &[4]).is_err());
+    assert!(apply(&Op::Unary(Unary::Relu), &[], &[4]).is_err());
+}
