@@ -242,8 +242,8 @@ impl Display for Intervals<'_> {
 
 /// FNV-1a over words, as eight hexadecimal digits.
 fn fnv(words: impl Iterator<Item = u32>) -> String {
-    let hash = words.flat_map(u32::to_le_bytes).fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = words
+        .flat_map(u32::to_le_bytes)
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     format!("#{hash:08x}")
 }

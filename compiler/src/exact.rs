@@ -144,8 +144,15 @@ impl Affine {
         Some(Self { q: gamma.mul(&mean).neg(), p: gamma, r: beta, w })
     }
 
-    /// `next` after `self`, when one root can express the result; `None` otherwise.
+    /// `next` after `self`, when one root can express the result; `None` otherwise, or when the numbers would grow beyond
+    /// what any sensible chain of maps needs.
     pub fn then(&self, next: &Self) -> Option<Self> {
+        const BITS: u64 = 4096;
+        let result = self.compose(next)?;
+        [&result.p, &result.q, &result.r, &result.w].iter().all(|d| d.mantissa.bits() <= BITS).then_some(result)
+    }
+
+    fn compose(&self, next: &Self) -> Option<Self> {
         if next.w == Dyadic::one() {
             // scale * ((p x + q) / sqrt(w) + r) + shift
             let scale = &next.p;

@@ -90,7 +90,9 @@ class HalfBlock(nn.Module):
         self.prelu = nn.PReLU(c_out)
         self.shortcut = nn.Identity()
         if stride != 1 or c_in != c_out:
-            self.shortcut = nn.Sequential(nn.AvgPool2d(stride), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(stride), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out)
+            )
         self.plain_sign = False
 
     def forward(self, x):
@@ -108,7 +110,9 @@ class Network(nn.Module):
     def __init__(self, widths=(32, 64), depths=(3, 5)):
         super().__init__()
         c1, c2 = widths
-        self.stem = nn.Sequential(nn.Conv2d(1, c1, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(c1), nn.PReLU(c1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, c1, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(c1), nn.PReLU(c1)
+        )
         blocks = [HalfBlock(c1, c1, 1) for _ in range(depths[0])]
         blocks += [HalfBlock(c1, c2, 2)] + [HalfBlock(c2, c2, 1) for _ in range(depths[1] - 1)]
         self.blocks = nn.Sequential(*blocks)
@@ -124,6 +128,16 @@ class Network(nn.Module):
     def binarise(self):
         for block in self.blocks:
             block.conv.binarise()
+
+    def is_binary(self):
+        return self.blocks[0].conv.binary
+
+    @torch.no_grad()
+    def clip_latent_weights(self):
+        """Keeps latent weights within [-1, 1], where the gradient passes."""
+        for block in self.blocks:
+            if block.conv.binary:
+                block.conv.weight.clamp_(-1, 1)
 
     def ready_for_export(self):
         """+-1 kernels as plain constants and `torch.sign` for the activations: ordinary ONNX."""

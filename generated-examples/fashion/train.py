@@ -2,11 +2,13 @@
 
     apt-get install dataset-fashion-mnist                  # the four IDX files, MIT licence
     python -m venv .venv && .venv/bin/pip install -r requirements.txt
-    .venv/bin/python train.py                              # about an hour on one CPU core
+    .venv/bin/python train.py                              # under an hour on one CPU core
 
 Two stages, as in the Real-to-Binary paper: first binary activations with real weights, then both binary, each with
-Adam and a cosine learning rate. The weights exported are those after the last step; the test pictures choose nothing.
-After every epoch the state is saved and exported, so that an interrupted run leaves something usable.
+Adam and a cosine learning rate. Pictures are mirrored at random; they are also shifted, except in the last epochs,
+where the network may settle on centred pictures such as those it is tested on. The weights exported are those after
+the last step; the test pictures choose nothing. In the second stage the state is saved and exported after every
+epoch, so that an interrupted run leaves something usable and can be taken up again with `--resume`.
 """
 
 import argparse
@@ -37,10 +39,12 @@ def read_idx(path):
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
-def augment(pictures, generator):
-    """Each picture [N, 1, 28, 28] mirrored or not, then shifted by up to two pixels, with black coming in."""
+def augment(pictures, shifted, generator):
+    """Each picture [N, 1, 28, 28] mirrored or not, then, if `shifted`, moved by up to two pixels, with black coming in."""
     flip = torch.rand(len(pictures), generator=generator) < 0.5
     pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
+    if not shifted:
+        return pictures
     padded = F.pad(pictures, (2, 2, 2, 2))
     shift = torch.randint(0, 5, (len(pictures), 2), generator=generator)
     rows = shift[:, 0, None] + torch.arange(28)
@@ -51,7 +55,9 @@ def augment(pictures, generator):
 @torch.no_grad()
 def accuracy(network, pictures, labels):
     network.eval()
-    right = sum((network(x.float() / 255).argmax(1) == y).sum().item() for x, y in zip(pictures.split(500), labels.split(500)))
+    right = sum(
+        (network(x.float() / 255).argmax(1) == y).sum().item() for x, y in zip(pictures.split(500), labels.split(500))
+    )
     network.train()
     return right / len(labels)
 
@@ -78,60 +84,85 @@ def check(path, pictures, labels):
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     right = np.array(
-        [session.run(None, {"picture": x[None].astype(np.float32) / 255})[0].argmax() == y for x, y in zip(pictures, labels)]
+        [
+            session.run(None, {"picture": x[None].astype(np.float32) / 255})[0].argmax() == y
+            for x, y in zip(pictures, labels)
+        ]
     )
     return right.mean(), right[:KEPT_PICTURES].mean()
 
 
-def train_stage(name, network, data, args, epochs, budget, lr, epoch_done):
-    """One stage; `budget` (seconds) shortens the schedule when the machine is too slow for `epochs`."""
-    pictures, labels = data
-    generator = torch.Generator().manual_seed(args.seed)
-    optimizer = torch.optim.Adam(network.parameters(), lr, foreach=True)
-    forward = torch.compile(network) if args.compile else network
-    steps = len(labels) // args.batch
-    start = time.monotonic()
-    progress = 0.0
-    for epoch in range(epochs):
-        losses = []
-        order = torch.randperm(len(labels), generator=generator)
-        for step in range(steps):
-            progress = max((epoch * steps + step) / (epochs * steps), (time.monotonic() - start) / budget)
-            if progress >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * progress))
-            batch = order[step * args.batch : (step + 1) * args.batch]
-            x = augment(pictures[batch].float() / 255, generator).contiguous(memory_format=torch.channels_last)
-            loss = F.cross_entropy(forward(x), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            with torch.no_grad():
-                for block in network.blocks:
-                    if block.conv.binary:
-                        block.conv.weight.clamp_(-1, 1)
-            losses.append(loss.detach())
-        mean = torch.stack(losses).mean().item() if losses else float("nan")
-        print(f"{name} epoch {epoch + 1}: loss {mean:.4f}, {time.monotonic() - start:.0f} s, schedule {progress:.2f}", end="")
-        epoch_done()
-        if progress >= 1:
-            break
+class Stage:
+    """One stage of training: its network, its optimiser, and how far it is."""
+
+    def __init__(self, name, network, data, args, epochs, shifted_epochs, lr, seconds):
+        self.name, self.network, self.data, self.args = name, network, data, args
+        self.epochs, self.shifted_epochs, self.lr = epochs, shifted_epochs, lr
+        self.seconds = seconds
+        self.optimizer = torch.optim.Adam(network.parameters(), lr, foreach=True)
+        self.epoch = 0
+
+    def state(self):
+        return {"epoch": self.epoch, "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def take_up(self, state):
+        self.epoch = state["epoch"]
+        self.network.load_state_dict(state["network"])
+        if "optimizer" in state:
+            self.optimizer.load_state_dict(state["optimizer"])
+
+    def run(self, epoch_done):
+        """The epochs left; where `seconds` are too few for them, the learning rate falls faster and they end sooner."""
+        pictures, labels = self.data
+        generator = torch.Generator().manual_seed(self.args.seed + self.epoch)
+        forward = torch.compile(self.network) if self.args.compile else self.network
+        steps = len(labels) // self.args.batch
+        start, first = time.monotonic(), self.epoch / self.epochs
+        progress = first
+        while self.epoch < self.epochs and progress < 1:
+            losses = []
+            order = torch.randperm(len(labels), generator=generator)
+            for step in range(steps):
+                by_time = first + (1 - first) * (time.monotonic() - start) / self.seconds
+                progress = max((self.epoch * steps + step) / (self.epochs * steps), by_time)
+                if progress >= 1:
+                    break
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * progress))
+                batch = order[step * self.args.batch : (step + 1) * self.args.batch]
+                x = augment(pictures[batch].float() / 255, self.epoch < self.shifted_epochs, generator)
+                loss = F.cross_entropy(forward(x.contiguous(memory_format=torch.channels_last)), labels[batch])
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+                self.network.clip_latent_weights()
+                losses.append(loss.detach())
+            self.epoch += 1
+            if losses:
+                mean = torch.stack(losses).mean().item()
+                print(f"{self.name}, epoch {self.epoch}: loss {mean:.4f}, {time.monotonic() - start:.0f} s", end="")
+            epoch_done(self)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="folder of the IDX files")
+    parser.add_argument(
+        "--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="folder of the IDX files"
+    )
     parser.add_argument("--out", type=Path, default=HERE, help="where fashion.onnx and the test pictures go")
     parser.add_argument("--widths", type=int, nargs=2, default=(32, 64))
     parser.add_argument("--depths", type=int, nargs=2, default=(3, 5))
     parser.add_argument("--epochs", type=int, nargs=2, default=(10, 24), help="of the first and the second stage")
+    parser.add_argument("--shifted-epochs", type=int, default=10, help="of the second stage")
     parser.add_argument("--minutes", type=float, default=60, help="shorten the schedule when it would take longer")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, nargs=2, default=(2e-3, 2e-3))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="needs a C++ compiler")
+    parser.add_argument(
+        "--resume", type=Path, metavar="STATE", help="go on with the second stage from this saved state"
+    )
     parser.add_argument("--export-only", type=Path, metavar="STATE", help="skip the training, export this saved state")
     args = parser.parse_args()
 
@@ -143,25 +174,32 @@ def main():
     test_y = torch.from_numpy(read_idx(args.data / "t10k-labels-idx1-ubyte.gz").astype(np.int64))
 
     config = dict(widths=tuple(args.widths), depths=tuple(args.depths))
-    state_path = args.out / "state.pt"
-    if args.export_only:
-        state_path = args.export_only
-    else:
+    if not args.export_only:
         network = Network(**config).to(memory_format=torch.channels_last)
 
-        def epoch_done():
+        def epoch_done(stage):
             print(f", test accuracy {accuracy(network, test_x, test_y):.4f}", flush=True)
-            if network.blocks[0].conv.binary:
-                torch.save(network.state_dict(), state_path)
+            if network.is_binary():
+                torch.save(stage.state(), args.out / "state.pt")
                 export(network.state_dict(), config, args.out / "fashion.onnx")
 
-        share = args.epochs[0] / sum(args.epochs)
-        budget = args.minutes * 60
-        train_stage("real weights", network, (train_x, train_y), args, args.epochs[0], budget * share, args.lr[0], epoch_done)
+        data = (train_x, train_y)
+        first, second = args.epochs
+        share = first / (first + second)
+        if not args.resume:
+            Stage("real weights", network, data, args, first, first, args.lr[0], args.minutes * 60 * share).run(
+                epoch_done
+            )
         network.binarise()
-        train_stage("binary", network, (train_x, train_y), args, args.epochs[1], budget * (1 - share), args.lr[1], epoch_done)
+        stage = Stage(
+            "binary", network, data, args, second, args.shifted_epochs, args.lr[1], args.minutes * 60 * (1 - share)
+        )
+        if args.resume:
+            stage.take_up(torch.load(args.resume))
+        stage.run(epoch_done)
 
-    export(torch.load(state_path), config, args.out / "fashion.onnx")
+    state = torch.load(args.export_only or args.out / "state.pt")
+    export(state["network"], config, args.out / "fashion.onnx")
     (args.out / "pictures.bin").write_bytes(test_x[:KEPT_PICTURES].numpy().tobytes())
     (args.out / "labels.bin").write_bytes(test_y[:KEPT_PICTURES].numpy().astype(np.uint8).tobytes())
     everything, kept = check(args.out / "fashion.onnx", test_x.numpy(), test_y.numpy())

@@ -89,7 +89,10 @@ fn padding(op: &Op, code: &Code) -> Result<Option<Window>, String> {
     let sign = (f64::from(window.pad_value) - code.shift) / code.scale;
     let Some(value) = [-1.0, 0.0, 1.0].into_iter().find(|v| (sign - v).abs() < 1e-6) else {
         let [low, high] = [code.shift - code.scale.abs(), code.shift + code.scale.abs()];
-        return Err(format!("its padding, {}, fits none of its binary input's values {low} and {high}", window.pad_value));
+        return Err(format!(
+            "its padding, {}, fits none of its binary input's values {low} and {high}",
+            window.pad_value
+        ));
     };
     window.pad_value = value as f32;
     Ok(Some(window))
@@ -144,29 +147,33 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: Binariz
 
 /// Emits a real-valued layer. Its padding is zero: any other, merged in the hope of a binary layer, is a Pad again.
 fn real(rewriter: &mut Rewriter<'_>, mut node: Node) {
-    if let Op::Conv { window, layout, .. } = &mut node.op {
-        if window.pads != [0; 4] && window.pad_value != 0.0 {
-            let x = node.inputs[0];
-            let (y_axis, x_axis) = if *layout == Layout::ChannelsLast { (1, 2) } else { (2, 3) };
-            let [top, left, bottom, right] = std::mem::replace(&mut window.pads, [0; 4]);
-            let value = std::mem::replace(&mut window.pad_value, 0.0);
-            let (mut before, mut after) = (vec![0; 4], vec![0; 4]);
-            (before[y_axis], after[y_axis], before[x_axis], after[x_axis]) = (top, bottom, left, right);
-            let shape: Vec<usize> = (0..4).map(|i| rewriter.graph.shape(x)[i] + before[i] + after[i]).collect();
-            let (op, inputs) = (Op::Pad { before, after, value }, vec![x]);
-            let parts = vec!["Pad".to_owned()];
-            node.inputs[0] =
-                rewriter.emit(NewNode { op, inputs, like: x, suffix: "padded", shape: &shape, origin: None, parts });
-            if node.parts.first().is_some_and(|p| p == "Pad") {
-                node.parts.remove(0);
-            }
+    if let Op::Conv { window, layout, .. } = &mut node.op
+        && window.pads != [0; 4]
+        && window.pad_value != 0.0
+    {
+        let x = node.inputs[0];
+        let (y_axis, x_axis) = if *layout == Layout::ChannelsLast { (1, 2) } else { (2, 3) };
+        let [top, left, bottom, right] = std::mem::take(&mut window.pads);
+        let value = std::mem::replace(&mut window.pad_value, 0.0);
+        let (mut before, mut after) = (vec![0; 4], vec![0; 4]);
+        (before[y_axis], after[y_axis], before[x_axis], after[x_axis]) = (top, bottom, left, right);
+        let shape: Vec<usize> = (0..4).map(|i| rewriter.graph.shape(x)[i] + before[i] + after[i]).collect();
+        let (op, inputs) = (Op::Pad { before, after, value }, vec![x]);
+        let parts = vec!["Pad".to_owned()];
+        node.inputs[0] =
+            rewriter.emit(NewNode { op, inputs, like: x, suffix: "padded", shape: &shape, origin: None, parts });
+        if node.parts.first().is_some_and(|p| p == "Pad") {
+            node.parts.remove(0);
         }
     }
     rewriter.change(node);
 }
 
-/// What produces a value, for a reason.
-fn describe(rewriter: &Rewriter<'_>, v: ValueId) -> String {
+/// What produces a value, for a reason; operators that only move elements are not to blame.
+fn describe(rewriter: &Rewriter<'_>, mut v: ValueId) -> String {
+    while let Some(Node { op: Op::Reshape | Op::Transpose(_), inputs, .. }) = rewriter.producer(v) {
+        v = inputs[0];
+    }
     match rewriter.producer(v) {
         Some(node) => {
             let operator = node.parts.last().cloned().unwrap_or_else(|| node.op.name());
@@ -176,3 +183,6 @@ fn describe(rewriter: &Rewriter<'_>, v: ValueId) -> String {
         None => format!("the graph's input \"{}\"", rewriter.graph.value(v).name),
     }
 }
+
+#[cfg(test)]
+mod tests;

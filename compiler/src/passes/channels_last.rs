@@ -183,10 +183,10 @@ impl ChannelsLast {
 
     /// Everything else: sinks the transposition of its operands, if they have one worth sinking.
     fn elementwise(&mut self, rewriter: &mut Rewriter<'_>, node: Node) {
-        if let Some(perm) = self.worth_sinking(rewriter, &node) {
-            if let Some((op, inputs)) = self.sunk(rewriter, &node, &perm) {
-                return self.under(rewriter, node, op, inputs, &perm);
-            }
+        if let Some(perm) = self.worth_sinking(rewriter, &node)
+            && let Some((op, inputs)) = self.sunk(rewriter, &node, &perm)
+        {
+            return self.under(rewriter, node, op, inputs, &perm);
         }
         self.channels_to_the_end(rewriter, node);
     }
@@ -206,7 +206,9 @@ impl ChannelsLast {
     fn sunk(&mut self, rewriter: &mut Rewriter<'_>, node: &Node, perm: &[usize]) -> Option<(Op, Vec<ValueId>)> {
         let back = inverse(perm);
         let op = match &node.op {
-            op @ (Op::Sign(_) | Op::Unary(_) | Op::Binary(_) | Op::PRelu | Op::Where | Op::Cast(_) | Op::Expand) => op.clone(),
+            op @ (Op::Sign(_) | Op::Unary(_) | Op::Binary(_) | Op::PRelu | Op::Where | Op::Cast(_) | Op::Expand) => {
+                op.clone()
+            }
             Op::Affine { axis, maps } => {
                 let last = perm.len() - 1;
                 match uniform(maps) {
@@ -333,6 +335,10 @@ fn transposed_origin(graph: &Graph, v: ValueId, perm: &[usize]) -> Option<Origin
         None if moves_nothing(&value.shape, perm) => return Some(origin),
         None => return None,
     };
-    let permutation = (!is_identity(&permutation) && !moves_nothing(&origin.shape, &permutation)).then_some(permutation);
+    let permutation =
+        (!is_identity(&permutation) && !moves_nothing(&origin.shape, &permutation)).then_some(permutation);
     Some(Origin { permutation, ..origin })
 }
+
+#[cfg(test)]
+mod tests;

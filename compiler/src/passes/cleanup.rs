@@ -1,6 +1,6 @@
 //! What says nothing goes: no-op nodes, chains that are one node, duplicates, dead code.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
 
 use crate::ir::{Data, Graph, Node, Op, ValueId};
@@ -14,7 +14,23 @@ pub fn run(graph: &mut Graph) {
         let before = graph.nodes.len();
         share_nodes(graph);
         if graph.nodes.len() == before {
-            return;
+            break;
+        }
+    }
+    restore_names(graph);
+}
+
+/// A value that stands for one of the file, whose own value is gone, takes its name: `conv1.channels_last` is `conv1`.
+fn restore_names(graph: &mut Graph) {
+    let live =
+        graph.inputs.iter().copied().chain(graph.nodes.iter().flat_map(|n| n.inputs.iter().copied().chain([n.output])));
+    let mut names: HashSet<String> = live.map(|v| graph.value(v).name.clone()).collect();
+    for i in 0..graph.nodes.len() {
+        let v = graph.nodes[i].output;
+        let Some(origin) = graph.value(v).origin.as_ref().map(|o| o.name.clone()) else { continue };
+        // An output has its public name already.
+        if !graph.outputs.contains(&v) && names.insert(origin.clone()) {
+            graph.values[v.0 as usize].name = origin;
         }
     }
 }
@@ -35,7 +51,9 @@ fn simplify(rewriter: &mut Rewriter<'_>, mut node: Node) {
             let op = Op::Transpose(compose(&first, perm));
             rewriter.change(Node { op, inputs, ..node });
         }
-        (Op::Slice { starts, steps }, _) if whole(starts, steps) && same_shape(rewriter, x) => rewriter.replace(node, x),
+        (Op::Slice { starts, steps }, _) if whole(starts, steps) && same_shape(rewriter, x) => {
+            rewriter.replace(node, x)
+        }
         (Op::Slice { starts, steps }, Some((Op::Slice { starts: first, steps: strides }, inputs))) => {
             // Element i of the result is element start + i * step of the inner slice.
             let position = |i: usize| usize::try_from(first[i] as isize + starts[i] as isize * strides[i]).ok();
@@ -109,12 +127,14 @@ fn share_constants(graph: &mut Graph) {
 
 /// Nodes that compute the same become one; the first one's name stays.
 fn share_nodes(graph: &mut Graph) {
-    let mut seen: HashMap<(Discriminant<Op>, Vec<ValueId>), Vec<(Op, ValueId)>> = HashMap::new();
+    type Key = (Discriminant<Op>, Vec<ValueId>);
+    let mut seen: HashMap<Key, Vec<(Op, ValueId)>> = HashMap::new();
     crate::passes::rewrite::walk(graph, |rewriter, node| {
         let key = (discriminant(&node.op), node.inputs.clone());
         let shape = rewriter.graph.shape(node.output);
         let candidates = seen.entry(key).or_default();
-        let twin = candidates.iter().find(|(op, v)| *op == node.op && rewriter.graph.shape(*v) == shape).map(|&(_, v)| v);
+        let twin =
+            candidates.iter().find(|(op, v)| *op == node.op && rewriter.graph.shape(*v) == shape).map(|&(_, v)| v);
         match twin {
             Some(v) => rewriter.replace(node, v),
             None => {
@@ -124,3 +144,6 @@ fn share_nodes(graph: &mut Graph) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,11 @@ impl Channels {
             }
             Op::Reshape | Op::Expand | Op::Gather { .. } | Op::ScatterNd => None,
             Op::Reduce { keepdims: false, .. } | Op::ArgMax { keepdims: false, .. } => None,
-            _ => node.inputs.iter().filter(|&&v| rewriter.graph.shape(v).len() == rank).find_map(|v| self.axes.get(v).copied()),
+            _ => node
+                .inputs
+                .iter()
+                .filter(|&&v| rewriter.graph.shape(v).len() == rank)
+                .find_map(|v| self.axes.get(v).copied()),
         }
     }
 
@@ -80,12 +84,19 @@ impl Channels {
                 }
                 _ => None,
             },
-            Op::Binary(f @ (Binary::Add | Binary::Sub | Binary::Mul | Binary::Div)) => self.by_constant(rewriter, node, *f),
+            Op::Binary(f @ (Binary::Add | Binary::Sub | Binary::Mul | Binary::Div)) => {
+                self.by_constant(rewriter, node, *f)
+            }
             _ => None,
         }
     }
 
-    fn by_constant(&self, rewriter: &Rewriter<'_>, node: &Node, f: Binary) -> Option<(ValueId, usize, Arc<Vec<Affine>>)> {
+    fn by_constant(
+        &self,
+        rewriter: &Rewriter<'_>,
+        node: &Node,
+        f: Binary,
+    ) -> Option<(ValueId, usize, Arc<Vec<Affine>>)> {
         let [a, b] = [node.inputs[0], node.inputs[1]];
         let (x, c, swapped) = match (rewriter.graph.constant(a), rewriter.graph.constant(b)) {
             (None, Some(c)) => (a, c, false),
@@ -93,7 +104,10 @@ impl Channels {
             _ => return None,
         };
         let shape = rewriter.graph.shape(node.output);
-        if rewriter.graph.value(x).dtype != DType::F32 || rewriter.graph.shape(x) != shape || c.shape.len() > shape.len() {
+        if rewriter.graph.value(x).dtype != DType::F32
+            || rewriter.graph.shape(x) != shape
+            || c.shape.len() > shape.len()
+        {
             return None;
         }
         let mut c = squeeze(c);
@@ -127,7 +141,14 @@ impl Channels {
     }
 
     /// Emits an affine node, together with the one before it if there is one.
-    fn merge(&self, rewriter: &mut Rewriter<'_>, mut node: Node, mut x: ValueId, mut axis: usize, mut maps: Arc<Vec<Affine>>) {
+    fn merge(
+        &self,
+        rewriter: &mut Rewriter<'_>,
+        mut node: Node,
+        mut x: ValueId,
+        mut axis: usize,
+        mut maps: Arc<Vec<Affine>>,
+    ) {
         let mut changed = !matches!(node.op, Op::Affine { .. });
         while let Some(before) = rewriter.producer(x) {
             let Op::Affine { axis: before_axis, maps: before_maps } = &before.op else { break };
@@ -141,7 +162,8 @@ impl Channels {
             } else {
                 break;
             };
-            let merged = std::iter::zip(first.iter(), second.iter()).map(|(a, b)| a.then(b)).collect::<Option<Vec<_>>>();
+            let merged =
+                std::iter::zip(first.iter(), second.iter()).map(|(a, b)| a.then(b)).collect::<Option<Vec<_>>>();
             let Some(merged) = merged else { break };
             if uniform(&maps).is_some() {
                 axis = *before_axis;
@@ -169,3 +191,6 @@ pub(crate) fn uniform(maps: &[Affine]) -> Option<&Affine> {
     let first = maps.first()?;
     maps.iter().all(|m| m == first).then_some(first)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,11 +24,11 @@ struct Found {
 }
 
 fn rule(rewriter: &mut Rewriter<'_>, mut node: Node) {
-    if let Op::Pad { before, after, .. } = &node.op {
-        if before.iter().chain(after).all(|&n| n == 0) {
-            let x = node.inputs[0];
-            return rewriter.replace(node, x);
-        }
+    if let Op::Pad { before, after, .. } = &node.op
+        && before.iter().chain(after).all(|&n| n == 0)
+    {
+        let x = node.inputs[0];
+        return rewriter.replace(node, x);
     }
     let Some(found) = find(rewriter, &node).filter(|f| merge(rewriter, &mut node, f)) else {
         return rewriter.keep(node);
@@ -116,10 +116,10 @@ fn merge(rewriter: &Rewriter<'_>, node: &mut Node, found: &Found) -> bool {
         }
         _ => false,
     };
-    if merged {
-        if let Op::Conv { window, .. } | Op::MaxPool { window, .. } | Op::AveragePool { window, .. } = &mut node.op {
-            window.pads = sum;
-        }
+    if merged
+        && let Op::Conv { window, .. } | Op::MaxPool { window, .. } | Op::AveragePool { window, .. } = &mut node.op
+    {
+        window.pads = sum;
     }
     merged
 }
@@ -156,8 +156,17 @@ fn least(rewriter: &Rewriter<'_>, v: ValueId) -> Option<f32> {
         Some(Op::Unary(Unary::Clip(low, _))) => *low,
         Some(Op::Unary(Unary::Elu(alpha))) if *alpha >= 0.0 => -alpha,
         Some(Op::Unary(
-            Unary::Relu | Unary::Sigmoid | Unary::HardSigmoid(..) | Unary::Softplus | Unary::Abs | Unary::Exp | Unary::Sqrt,
+            Unary::Relu
+            | Unary::Sigmoid
+            | Unary::HardSigmoid(..)
+            | Unary::Softplus
+            | Unary::Abs
+            | Unary::Exp
+            | Unary::Sqrt,
         )) => 0.0,
         _ => f32::NEG_INFINITY,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ pub mod recognise_sign;
 mod rewrite;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 /// A pass: its name, as tests and `--emit` know it, and what it does to a graph.
 pub type Pass = (&'static str, fn(&mut Graph));

@@ -15,11 +15,11 @@ pub fn run(graph: &mut Graph) {
 
 fn rule(rewriter: &mut Rewriter<'_>, mut node: Node) {
     let shrunk = shrink_constants(rewriter, &mut node);
-    if let Some((op, x, parts)) = activation(rewriter, &node) {
-        if rewriter.graph.shape(x) == rewriter.graph.shape(node.output) {
-            let parts = vec![parts.to_owned()];
-            return rewriter.change(Node { op: Op::Unary(op), inputs: vec![x], parts, ..node });
-        }
+    if let Some((op, x, parts)) = activation(rewriter, &node)
+        && rewriter.graph.shape(x) == rewriter.graph.shape(node.output)
+    {
+        let parts = vec![parts.to_owned()];
+        return rewriter.change(Node { op: Op::Unary(op), inputs: vec![x], parts, ..node });
     }
     if let Some((x, slope)) = prelu(rewriter, &node) {
         let inputs = vec![x, slope];
@@ -74,10 +74,10 @@ fn activation(rewriter: &Rewriter<'_>, node: &Node) -> Option<(Unary, ValueId, &
                 return Some((Unary::HardSigmoid(SIXTH, 0.5), x, "HardSigmoid"));
             }
             // x * clip(x + 3, 0, 6) / 6
-            if let Some(product) = scaled.and_then(|v| rewriter.producer(v)) {
-                if let Some(x) = factors(product, |x, g| clip_plus_three(rewriter, g) == Some(x)) {
-                    return Some((Unary::HardSwish, x, "HardSwish"));
-                }
+            if let Some(product) = scaled.and_then(|v| rewriter.producer(v))
+                && let Some(x) = factors(product, |x, g| clip_plus_three(rewriter, g) == Some(x))
+            {
+                return Some((Unary::HardSwish, x, "HardSwish"));
             }
             let is_gate = |x: ValueId, gate: ValueId| match rewriter.producer(gate) {
                 Some(Node { op: Op::Unary(Unary::HardSigmoid(alpha, beta)), inputs, .. }) => {
@@ -264,3 +264,6 @@ fn slope_constant(rewriter: &mut Rewriter<'_>, x: ValueId, slope: ValueId, sign:
     let name = format!("{}.slope", rewriter.graph.value(x).name);
     Some(rewriter.constant(&name, tensor))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use levels::{Levels, Mask};
 
 /// The pass.
 pub fn run(graph: &mut Graph) {
-    walk_to_fixpoint(graph, |rewriter, node| rule(rewriter, node));
+    walk_to_fixpoint(graph, rule);
 }
 
 fn rule(rewriter: &mut Rewriter<'_>, node: Node) {

@@ -179,7 +179,15 @@ impl Rewriter<'_> {
             }
         }
         let origin = self.graph.value(like).origin.clone().filter(|o| o.permutation.is_none());
-        self.emit(NewNode { op: Op::Reshape, inputs: vec![x], like, suffix: "reshaped", shape, origin, parts: Vec::new() })
+        self.emit(NewNode {
+            op: Op::Reshape,
+            inputs: vec![x],
+            like,
+            suffix: "reshaped",
+            shape,
+            origin,
+            parts: Vec::new(),
+        })
     }
 
     /// The constant behind a value, as floats.
@@ -296,10 +304,10 @@ pub(crate) fn moves_nothing(shape: &[usize], perm: &[usize]) -> bool {
 pub(crate) fn squeeze(tensor: &Tensor) -> Tensor {
     let mut tensor = tensor.clone();
     for axis in 0..tensor.shape.len() {
-        if tensor.shape[axis] > 1 {
-            if let Some(smaller) = squeeze_axis(&tensor, axis) {
-                tensor = smaller;
-            }
+        if tensor.shape[axis] > 1
+            && let Some(smaller) = squeeze_axis(&tensor, axis)
+        {
+            tensor = smaller;
         }
     }
     tensor

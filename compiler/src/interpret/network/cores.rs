@@ -14,9 +14,7 @@ impl Runner<'_> {
                 let weights: Vec<i8> = weights.signs.iter().map(|&plus| if plus { 1 } else { -1 }).collect();
                 binary_conv(geometry, &bits, &weights, *padding).map(Some)
             }
-            Core::RealConv { input, geometry, weights } => {
-                real_conv(geometry, self.floats(*input)?, weights).map(Some)
-            }
+            Core::RealConv { input, geometry, weights } => real_conv(geometry, self.floats(*input)?, weights).map(Some),
             Core::MaxPool { input, geometry } => max_pool(geometry, self.floats(*input)?).map(Some),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 average_pool(geometry, self.floats(*input)?, *count_include_pad).map(Some)
@@ -252,9 +250,8 @@ fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) ->
         let mut count = 0_u32;
         for t in 0..kh * kw {
             let ([y, x], inside) = tap(g, oy, ox, t / kw, t % kw);
-            let padded = include_pad.is_some_and(|[bottom, right]| {
-                y < (h + bottom) as isize && x < (w + right) as isize
-            });
+            let padded =
+                include_pad.is_some_and(|[bottom, right]| y < (h + bottom) as isize && x < (w + right) as isize);
             count += u32::from(inside || padded);
             if inside {
                 let at = ((image * h + y as usize) * w + x as usize) * c;

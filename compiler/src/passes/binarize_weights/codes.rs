@@ -50,12 +50,12 @@ impl Codes {
                     Op::Affine { maps, .. } => uniform(maps).map(|m| (m.scale(), m.shift())),
                     _ => Some((-1.0, 0.0)),
                 };
-                if let (Some((scale, shift)), Some(code)) = (map, self.0.get(&node.inputs[0])) {
-                    if scale != 0.0 {
-                        let (sign, zero_signs) = (code.sign, code.zero_signs.clone());
-                        let (scale, shift) = (scale * code.scale, scale * code.shift + shift);
-                        self.0.insert(output, Code { sign, scale, shift, zero_signs });
-                    }
+                if let (Some((scale, shift)), Some(code)) = (map, self.0.get(&node.inputs[0]))
+                    && scale != 0.0
+                {
+                    let (sign, zero_signs) = (code.sign, code.zero_signs.clone());
+                    let (scale, shift) = (scale * code.scale, scale * code.shift + shift);
+                    self.0.insert(output, Code { sign, scale, shift, zero_signs });
                 }
                 rewriter.keep(node);
             }
@@ -93,7 +93,9 @@ impl Codes {
                             signs.push(c.sign);
                             all.zero_signs.extend(c.zero_signs.iter().cloned());
                         }
-                        None if code.is_plain() && rewriter.floats(*v)?.1.iter().all(|x| x.abs() == 1.0) => signs.push(*v),
+                        None if code.is_plain() && rewriter.floats(*v)?.1.iter().all(|x| x.abs() == 1.0) => {
+                            signs.push(*v)
+                        }
                         _ => return None,
                     }
                 }
@@ -113,7 +115,8 @@ impl Codes {
         let shape = rewriter.graph.shape(output).to_vec();
         let Some(axis) = shape.len().checked_sub(1) else { return rewriter.keep(node) };
         let parts = node.parts.clone();
-        let sign = rewriter.emit(NewNode { op, inputs, like: output, suffix: "sign", shape: &shape, origin: None, parts });
+        let sign =
+            rewriter.emit(NewNode { op, inputs, like: output, suffix: "sign", shape: &shape, origin: None, parts });
         let maps = repeat(&Affine::linear(code.scale as f32, code.shift as f32), shape[axis]);
         let op = Op::Affine { axis, maps };
         rewriter.change(Node { op, inputs: vec![sign], parts: Vec::new(), ..node });

@@ -55,17 +55,17 @@ fn classify(tensor: &Tensor) -> Result<Binarized, String> {
     let mut largest = 0.0;
     let mut worst = None;
     for (channel, row) in values.chunks(per_channel).enumerate() {
-        let mut magnitudes: Vec<f32> = row.iter().map(|x| x.abs()).filter(|&m| m != 0.0).collect();
-        if magnitudes.is_empty() {
+        let magnitudes = || row.iter().map(|x| x.abs()).filter(|&m| m != 0.0);
+        let (low, high) = magnitudes().fold((f32::INFINITY, 0.0_f32), |(low, high), m| (low.min(m), high.max(m)));
+        if high == 0.0 {
             // Whatever the signs are, the scale makes it 0.
             scales.push(0.0);
             continue;
         }
-        zeros += per_channel - magnitudes.len();
-        magnitudes.sort_by(f32::total_cmp);
-        let scale = magnitudes[magnitudes.len() / 2];
+        zeros += per_channel - magnitudes().count();
+        let scale = if low == high { low } else { median(magnitudes().collect()) };
         scales.push(scale);
-        for m in [magnitudes[0], magnitudes[magnitudes.len() - 1]] {
+        for m in [low, high] {
             let deviation = (f64::from(m) - f64::from(scale)).abs() / f64::from(scale);
             if deviation > largest {
                 largest = deviation;
@@ -85,6 +85,11 @@ fn classify(tensor: &Tensor) -> Result<Binarized, String> {
     let signs = values.iter().map(|&x| x >= 0.0).collect();
     let bits = BinaryWeights { signs, zeros, deviation: largest as f32 };
     Ok(Binarized { bits, scales, per_channel })
+}
+
+fn median(mut values: Vec<f32>) -> f32 {
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
 #[cfg(test)]

@@ -96,7 +96,8 @@ impl Builder<'_> {
                 let producer = self.facts.producer(source).map(|p| (p, &self.facts.node(p).op));
                 match producer {
                     Some((p, Op::Sign(_))) => {
-                        let (value, intervals) = thresholds.entry(p).or_insert_with(|| self.thresholds(p)).clone();
+                        let intervals = thresholds.entry(p).or_insert_with(|| self.thresholds(p)).clone();
+                        let value = self.decided_on(p);
                         self.packs.entry(value).or_default().push(Pack { intervals, bits });
                         self.sign_bits.entry(p).or_default().push(bits);
                     }
@@ -111,7 +112,6 @@ impl Builder<'_> {
                 }
             }
         }
-        self.note_zeros();
     }
 
     fn bit_tensor(&mut self, source: ValueId, request: &Request) -> TensorId {
@@ -121,15 +121,5 @@ impl Builder<'_> {
         // The values themselves may be needed in memory too, under their own name.
         let name = if self.facts.is_bits_only(source) { value.name.clone() } else { format!("{}.bits", value.name) };
         self.new_tensor(&name, shape, Storage::Bits(layout), value.origin.clone())
-    }
-
-    fn note_zeros(&mut self) {
-        for i in self.facts.live() {
-            let node = self.facts.node(i);
-            if node.op == Op::Sign(Zero::Zero) {
-                let name = &node.name;
-                self.network.notes.push(format!("\"{name}\": Sign(0) is 0 in the file, and taken as +1"));
-            }
-        }
     }
 }

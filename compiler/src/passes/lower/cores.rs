@@ -41,8 +41,7 @@ impl Builder<'_> {
     /// A block around a core, and what follows it.
     fn start(&mut self, i: usize, core: Core) -> usize {
         let node = self.facts.node(i);
-        let part = parts::operator(&node.op).to_owned();
-        let draft = self.open(i, core, vec![part]);
+        let draft = self.open(i, core, parts::of(node));
         self.grow(draft, node.output);
         draft
     }
@@ -76,7 +75,7 @@ impl Builder<'_> {
             _ => return,
         };
         let mut words = self.before_sign(operand);
-        words.push(parts::operator(&node.op).to_owned());
+        words.extend(parts::of(node));
         let core = Core::BinaryConv { input: self.bits_read[&i], geometry, weights, padding };
         let draft = self.open(i, core, words);
         if !self.collapse(draft, node.output, &geometry) {
@@ -87,7 +86,10 @@ impl Builder<'_> {
     /// The operators that make the bits a binary layer reads: they are its own, although computed in another's tile.
     fn before_sign(&self, operand: ValueId) -> Vec<String> {
         let mut words = Vec::new();
-        let source = self.bit_source(operand).and_then(|v| self.facts.producer(v));
+        let mut source = self.bit_source(operand).and_then(|v| self.facts.producer(v));
+        while let Some(pool) = source.filter(|&p| self.is_bit_pool(p)) {
+            source = self.bit_source(self.facts.node(pool).inputs[0]).and_then(|v| self.facts.producer(v));
+        }
         let Some(sign) = source.filter(|&s| matches!(self.facts.node(s).op, Op::Sign(_))) else { return words };
         if let Some(affine) = self.facts.producer(self.facts.node(sign).inputs[0]) {
             if self.facts.is_folded_affine(affine) {
@@ -147,7 +149,7 @@ impl Builder<'_> {
             packs.push((sign, Arc::new(intervals)));
         }
         for (sign, intervals) in packs {
-            let (compared, _) = self.thresholds(sign);
+            let compared = self.decided_on(sign);
             // The tensors were planned on the value before the sign; they are packed from the integers instead.
             let ids = self.sign_bits.remove(&sign).unwrap_or_default();
             if let Some(list) = self.packs.get_mut(&compared) {
@@ -194,7 +196,7 @@ impl Builder<'_> {
             input = self.padded(node, input, window, &mut geometry);
         }
         let core = Core::RealConv { input, geometry, weights: Arc::new(reordered) };
-        let draft = self.open(i, core, vec!["Conv".into()]);
+        let draft = self.open(i, core, parts::of(node));
         if let Some(bias) = node.inputs.get(2) {
             let Some(bias) = self.graph.constant(*bias) else {
                 return self.refuse(i, "the bias is computed at run time");
@@ -283,7 +285,7 @@ impl Builder<'_> {
         let node = self.facts.node(i);
         let mut operands = node.inputs.clone();
         if matches!(node.op, Op::Sign(_)) {
-            operands = vec![self.thresholds(i).0];
+            operands = vec![self.decided_on(i)];
         }
         operands.retain(|&v| !self.facts.is_constant(v) || operands_all_constant(self, node));
         let found = operands.iter().find_map(|&v| Some((v, self.continuation(i, v)?)));

@@ -92,9 +92,10 @@ impl Builder<'_> {
         }
         first.fold_before(&vec![(1.0 / (h * w) as f64, 0.0); channels]);
 
-        let word = |i: usize| super::parts::operator(&self.facts.node(i).op).to_owned();
-        let mut parts = vec!["GlobalAveragePool".to_owned(), word(first.node), word(hidden)];
-        parts.extend([word(second.node), word(squash)]);
+        let mut parts = vec!["GlobalAveragePool".to_owned()];
+        for i in [first.node, hidden, second.node, squash] {
+            parts.extend(super::parts::of(self.facts.node(i)));
+        }
         let name = self.facts.node(first.node).name.clone();
         let core = Core::Gate {
             sums: self.sums(value),

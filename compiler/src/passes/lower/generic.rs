@@ -66,33 +66,20 @@ impl Builder<'_> {
         let input_shape = self.graph.shape(x).to_vec();
         match &node.op {
             Op::Reshape => self.reshape(i),
-            Op::Transpose(perm) => {
-                let own = dense_strides(&input_shape);
-                let strides = perm.iter().map(|&axis| own[axis] as isize).collect();
-                self.strided(i, 0, strides, shape);
-            }
-            Op::Slice { starts, steps } => {
-                let own = dense_strides(&input_shape);
-                let offset = starts.iter().zip(&own).map(|(start, stride)| start * stride).sum();
-                let strides = steps.iter().zip(&own).map(|(step, &stride)| step * stride as isize).collect();
+            Op::Transpose(_) | Op::Slice { .. } | Op::Expand => {
+                let Some((offset, strides)) = self.strided_view(i) else { return };
                 self.strided(i, offset, strides, shape);
             }
-            Op::Expand => {
-                let strides = signed(&broadcast_strides(&input_shape, &shape));
-                self.strided(i, 0, strides, shape);
-            }
             Op::Pad { before, value, .. } => {
-                let piece = placed(&input_shape, self.dense(x), &shape, before);
+                let piece = self.piece(x, &shape, before);
                 self.copy(i, Some(*value), vec![piece]);
             }
             Op::Concat { axis } => {
                 let mut corner = vec![0; shape.len()];
                 let mut pieces = Vec::new();
                 for &part in &node.inputs {
-                    let part_shape = self.graph.shape(part);
-                    let extent = part_shape[*axis];
-                    pieces.push(placed(part_shape, self.dense(part), &shape, &corner));
-                    corner[*axis] += extent;
+                    pieces.push(self.piece(part, &shape, &corner));
+                    corner[*axis] += self.graph.shape(part)[*axis];
                 }
                 self.copy(i, None, pieces);
             }
@@ -146,7 +133,7 @@ impl Builder<'_> {
     /// A block without steps.
     fn single(&mut self, i: usize, core: Core) {
         let node = self.facts.node(i);
-        let parts = if node.parts.is_empty() { vec![parts::operator(&node.op).to_owned()] } else { node.parts.clone() };
+        let parts = parts::of(node);
         let reason = node.reason.clone();
         self.add_draft(Block { name: node.name.clone(), core, steps: vec![], parts, reason }, &[i]);
     }
@@ -154,6 +141,35 @@ impl Builder<'_> {
     fn copy(&mut self, i: usize, fill: Option<f32>, pieces: Vec<Piece>) {
         let output = self.dense(self.facts.node(i).output);
         self.single(i, Core::Copy { fill, pieces, output });
+    }
+
+    /// How a node that only rearranges its operand reads it: first element, strides over the axes of the result.
+    fn strided_view(&self, i: usize) -> Option<(usize, Vec<isize>)> {
+        let node = self.facts.node(i);
+        let shape = self.graph.shape(*node.inputs.first()?);
+        let own = dense_strides(shape);
+        match &node.op {
+            Op::Transpose(perm) => Some((0, perm.iter().map(|&axis| own[axis] as isize).collect())),
+            Op::Slice { starts, steps } => {
+                let offset = starts.iter().zip(&own).map(|(start, stride)| start * stride).sum();
+                Some((offset, steps.iter().zip(&own).map(|(step, &stride)| step * stride as isize).collect()))
+            }
+            Op::Expand => Some((0, signed(&broadcast_strides(shape, self.graph.shape(node.output))))),
+            _ => None,
+        }
+    }
+
+    /// A whole value, from a corner of the result on. What was only rearranged before is read from its source.
+    fn piece(&mut self, v: ValueId, result: &[usize], corner: &[usize]) -> Piece {
+        let shape = self.graph.shape(v).to_vec();
+        let rearranged = self.facts.producer(v).and_then(|p| Some((p, self.strided_view(p)?)));
+        match rearranged {
+            Some((p, (input_offset, input_strides))) => {
+                let input = self.dense(self.facts.node(p).inputs[0]);
+                Piece { input_offset, input_strides, ..placed(&shape, input, result, corner) }
+            }
+            None => placed(&shape, self.dense(v), result, corner),
+        }
     }
 
     /// A copy whose output is filled in order.

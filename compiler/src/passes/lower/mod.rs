@@ -283,18 +283,25 @@ impl<'g> Builder<'g> {
         self.diagnostics.push(unsupported(place, why));
     }
 
-    /// The thresholds of a sign, and the value they are compared with: that before the affine map, if there is one.
-    fn thresholds(&self, sign: usize) -> (ValueId, Arc<Vec<Interval>>) {
+    /// The value a sign is decided on: that before the affine map, if there is one.
+    fn decided_on(&self, sign: usize) -> ValueId {
+        let before = self.facts.node(sign).inputs[0];
+        match self.facts.producer(before) {
+            Some(p) if self.facts.is_pixelwise_affine(p) => self.facts.node(p).inputs[0],
+            _ => before,
+        }
+    }
+
+    /// The thresholds of a sign on the value it is decided on.
+    fn thresholds(&self, sign: usize) -> Arc<Vec<Interval>> {
         let node = self.facts.node(sign);
         let Op::Sign(zero) = node.op else { unreachable!("only signs have thresholds") };
         let before = node.inputs[0];
-        if let Some(p) = self.facts.producer(before) {
-            if let (Op::Affine { maps, .. }, true) = (&self.facts.node(p).op, self.facts.is_pixelwise_affine(p)) {
-                let intervals = maps.iter().map(|map| map.interval(zero)).collect();
-                return (self.facts.node(p).inputs[0], Arc::new(intervals));
-            }
-        }
-        (before, Arc::new(vec![sign_of(zero); self.facts.view(before)[3]]))
+        let affine = self.facts.producer(before).filter(|&p| self.facts.is_pixelwise_affine(p));
+        Arc::new(match affine.map(|p| &self.facts.node(p).op) {
+            Some(Op::Affine { maps, .. }) => maps.iter().map(|map| map.interval(zero)).collect(),
+            _ => vec![sign_of(zero); self.facts.view(before)[3]],
+        })
     }
 }
 

@@ -31,6 +31,11 @@ pub(super) fn operator(op: &Op) -> &'static str {
     }
 }
 
+/// What a node stands for.
+pub(super) fn of(node: &Node) -> Vec<String> {
+    if node.parts.is_empty() { vec![operator(&node.op).to_owned()] } else { node.parts.clone() }
+}
+
 /// The ONNX name of a function of one argument.
 pub(super) fn unary(function: Unary) -> &'static str {
     match function {
@@ -79,20 +84,22 @@ pub(super) fn binary(function: Binary) -> &'static str {
     }
 }
 
-/// An affine map: the BatchNormalization it was, or what is left of it.
+/// An affine map: the operators it was in the file, in the field's words, each once.
 pub(super) fn affine(node: &Node, scaled: bool, shifted: bool) -> Vec<String> {
-    let Op::Affine { .. } = node.op else { return Vec::new() };
-    let mut words = Vec::new();
-    let normalised = node.parts.iter().any(|part| part == "BatchNormalization");
-    // A convolution's own scale is merged with the BatchNormalization behind it: both are in the file.
-    let own_scale = node.parts.iter().any(|part| part == "scale");
-    if scaled && (own_scale || !normalised) {
-        words.push("scale".to_owned());
+    let mut words: Vec<String> = Vec::new();
+    for part in &node.parts {
+        let word = match part.as_str() {
+            "Mul" | "Div" | "Neg" => "scale",
+            "Add" | "Sub" => "shift",
+            other => other,
+        };
+        if !words.iter().any(|w| w == word) {
+            words.push(word.to_owned());
+        }
     }
-    if normalised {
-        words.push("BatchNormalization".to_owned());
-    } else if shifted {
-        words.push("shift".to_owned());
+    if words.is_empty() {
+        words.extend(scaled.then(|| "scale".to_owned()));
+        words.extend(shifted.then(|| "shift".to_owned()));
     }
     words
 }

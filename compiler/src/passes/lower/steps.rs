@@ -69,7 +69,13 @@ impl Builder<'_> {
         }
         self.owner[next.node] = Some(draft);
         self.drafts[draft].nodes.push(next.node);
-        self.drafts[draft].block.parts.extend(next.parts);
+        let parts = &mut self.drafts[draft].block.parts;
+        for part in next.parts {
+            // A Gemm is a product and a bias.
+            if parts.last() != Some(&part) || part != "Gemm" {
+                parts.push(part);
+            }
+        }
     }
 
     fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::block::TensorId {
@@ -86,18 +92,17 @@ impl Builder<'_> {
 
     /// All ways to go on from `v`, in the order of the nodes.
     fn continuations(&self, v: ValueId) -> Vec<Continuation> {
-        let mut found = Vec::new();
+        let mut nodes = Vec::new();
         for &u in self.facts.users(v) {
             // Signs are decided on the value before an affine map, exactly.
-            for &s in self.facts.users(self.graph.nodes[u].output) {
-                if self.facts.is_pixelwise_affine(u) && matches!(self.graph.nodes[s].op, Op::Sign(_)) {
-                    found.extend(self.continuation(s, v));
-                }
+            if self.facts.is_pixelwise_affine(u) {
+                let users = self.facts.users(self.graph.nodes[u].output).iter();
+                nodes.extend(users.filter(|&&s| matches!(self.graph.nodes[s].op, Op::Sign(_))));
             }
-            found.extend(self.continuation(u, v));
+            nodes.push(u);
         }
-        found.retain(|next| self.owner[next.node].is_none() && !self.vanishes(next.node));
-        found
+        nodes.retain(|&u| self.owner[u].is_none() && !self.vanishes(u));
+        nodes.into_iter().filter_map(|u| self.continuation(u, v)).collect()
     }
 
     /// How a node applies to a tile that holds `v`; `None` when it is no step.
@@ -105,9 +110,10 @@ impl Builder<'_> {
         let node = self.facts.node(u);
         let name = parts::operator(&node.op);
         if matches!(node.op, Op::Sign(_)) {
-            let (compared, intervals) = self.thresholds(u);
-            let step = Planned::Step(Step::Activation(Activation::Sign(intervals)));
-            return (compared == v).then(|| Continuation::new(u, vec![step], name));
+            return (self.decided_on(u) == v).then(|| {
+                let step = Step::Activation(Activation::Sign(self.thresholds(u)));
+                Continuation::new(u, vec![Planned::Step(step)], name)
+            });
         }
         if self.facts.view(node.output) != self.facts.view(v) {
             return None;

@@ -188,9 +188,10 @@ mod tests {
 
     #[test]
     fn one_root_and_no_more() {
-        let norm = Affine::batch_norm(1.0, 0.0, 0.0, 2.0, 1e-5).unwrap();
+        let norm = Affine::batch_norm(1.0, 0.5, 0.25, 2.0, 1e-5).unwrap();
         let once = Piecewise::identity(9).unwrap().affine(&norm).unwrap();
-        assert!(once.affine(&norm).is_none());
+        let other = Affine::batch_norm(1.0, 0.5, 0.25, 3.0, 1e-5).unwrap();
+        assert!(once.affine(&other).is_none());
         assert!(Piecewise::identity(EXACT + 1).is_none());
     }
 }

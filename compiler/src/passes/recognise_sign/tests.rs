@@ -158,9 +158,7 @@ fn signs_of_signs() {
 
 #[test]
 fn where_a_sign_is_zero() {
-    for (value, of_x, expected) in
-        [(1.0, false, Zero::Plus), (-1.0, false, Zero::Minus), (1.0, true, Zero::Plus)]
-    {
+    for (value, of_x, expected) in [(1.0, false, Zero::Plus), (-1.0, false, Zero::Minus), (1.0, true, Zero::Plus)] {
         becomes_sign(expected, |b, x| {
             let s = sign(b, x);
             let zero = b.scalar(0.0);

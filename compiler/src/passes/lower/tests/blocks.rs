@@ -3,7 +3,13 @@
 use super::*;
 
 /// A half-block of the Real-to-Binary network.
-fn half_block(m: &mut Maker, x: ValueId, outputs: usize, stride: usize, shortcut: impl Fn(&mut Maker, ValueId) -> ValueId) -> ValueId {
+fn half_block(
+    m: &mut Maker,
+    x: ValueId,
+    outputs: usize,
+    stride: usize,
+    shortcut: impl Fn(&mut Maker, ValueId) -> ValueId,
+) -> ValueId {
     let t = m.norm(x);
     let mean = m.mean(t);
     let [n, c] = [m.shape(x)[0], m.shape(x)[3]];
@@ -294,5 +300,8 @@ fn text_is_deterministic() {
     };
     let text = make();
     assert_eq!(text, make());
-    assert!(text.contains("binary_conv(") && text.contains("# BatchNormalization Sign Conv scale gate PRelu skip"), "{text}");
+    assert!(
+        text.contains("binary_conv(") && text.contains("# BatchNormalization Sign Conv scale gate PRelu skip"),
+        "{text}"
+    );
 }

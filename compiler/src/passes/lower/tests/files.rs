@@ -1,1 +1,126 @@
-//! Real files, where they are at hand.
+//! Real files, where they are at hand: in `$XNORC_MODELS`, or in `../shared/models` beside the workspace.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::ir::ValueId;
+use crate::{import, npy, passes};
+
+/// The folder of a model; `None` where the files are not at hand.
+fn folder(name: &str) -> Option<PathBuf> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/models");
+    let models = std::env::var_os("XNORC_MODELS").map_or_else(beside, PathBuf::from);
+    Some(models.join(name)).filter(|folder| folder.join("model.onnx").exists())
+}
+
+/// The network of a file, after it was compared with the outputs that another engine gave for its cases.
+fn lowered(name: &str, tolerance: f32) -> Option<(Graph, Network)> {
+    let folder = folder(name)?;
+    let options = import::Options { folder: Some(folder.clone()), ..import::Options::default() };
+    let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
+    let mut graph = import::load(&bytes, &options).unwrap_or_else(|e| panic!("{name}: {e}")).graph;
+    let network = passes::run(&mut graph, |_, _| {}).unwrap_or_else(|e| panic!("{name}: {e}"));
+    if std::env::var_os("XNORC_SHOW").is_some() {
+        println!("{network}");
+    }
+    for case in 0..3 {
+        let read =
+            |kind: &str| npy::read(&std::fs::read(folder.join(format!("case{case}_{kind}_0.npy"))).unwrap()).unwrap();
+        let values = interpret::network::run(&network, &[read("in")]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (wanted, got) = (read("out").to_f32(), values[&network.outputs[0]].to_f32());
+        assert_eq!(wanted.len(), got.len());
+        let worst = wanted.iter().zip(&got).map(|(w, g)| (w - g).abs()).fold(0.0, f32::max);
+        assert!(worst <= tolerance, "{name}, case {case}: {worst}");
+    }
+    Some((graph, network))
+}
+
+fn binary_macs(network: &Network) -> u64 {
+    let macs = |core: &Core| match core {
+        Core::BinaryConv { geometry, .. } => geometry.macs(),
+        _ => 0,
+    };
+    network.blocks.iter().map(|b| macs(&b.core)).sum()
+}
+
+fn assert_half_blocks(network: &Network, count: usize) {
+    let blocks = binary_blocks(network);
+    assert_eq!(blocks.len(), count);
+    for block in blocks {
+        assert!(has(block, |s| matches!(s, Step::Gate(_))), "{block}");
+        assert!(has(block, |s| matches!(s, Step::Activation(_))), "{block}");
+        assert!(has(block, |s| matches!(s, Step::Add(_))), "{block}");
+        for part in ["BatchNormalization", "Sign", "Conv", "gate", "PRelu", "skip"] {
+            assert!(block.parts.iter().any(|p| p == part), "{part}: {block}");
+        }
+    }
+    assert_eq!(network.blocks.iter().filter(|b| matches!(b.core, Core::Gate { .. })).count(), count);
+    assert!(!network.blocks.iter().any(|b| matches!(b.core, Core::Broadcast { .. })));
+}
+
+#[test]
+fn real_to_binary_at_224() {
+    let Some((_, network)) = lowered("r2b18_224_ts17", 0.05) else { return };
+    assert_half_blocks(&network, 16);
+    assert_eq!(binary_macs(&network), 1_676_279_808);
+    assert!(binary_blocks(&network).iter().all(|b| b.parts.iter().any(|p| p == "scale")));
+    // The real-valued stream is never read by a block of its own, but for the last activation's mean.
+    let maps = network.blocks.iter().filter(|b| matches!(b.core, Core::Map { .. })).count();
+    assert_eq!(maps, 1, "{network}");
+}
+
+#[test]
+fn real_to_binary_of_larq() {
+    let Some((_, network)) = lowered("larq_r2b_64_op17", 0.02) else { return };
+    assert_half_blocks(&network, 16);
+}
+
+#[test]
+fn ir_net() {
+    let Some((_, network)) = lowered("irnet20_dyn", 0.05) else { return };
+    let blocks = binary_blocks(&network);
+    assert_eq!(blocks.len(), 18);
+    assert!(blocks.iter().all(|b| has(b, |s| matches!(s, Step::Add(_)))), "{network}");
+}
+
+#[test]
+fn trained_cnv_is_bits_from_end_to_end_and_exact() {
+    let Some((_, network)) = lowered("trained_cnv_cifar10_ts17", 0.0) else { return };
+    let first = network.blocks.iter().position(Block::is_binary).unwrap();
+    let last = network.blocks.iter().rposition(Block::is_binary).unwrap();
+    for block in &network.blocks[first..last] {
+        assert!(matches!(block.core, Core::BinaryConv { .. } | Core::BitMaxPool { .. }), "{block}");
+        assert!(block.writes().iter().all(|&t| matches!(network.tensor(t).storage, Storage::Bits(_))), "{block}");
+    }
+}
+
+#[test]
+fn brevitas_tfc() {
+    let Some((_, network)) = lowered("brev_tfc_1w1a_qonnx", 1e-5) else { return };
+    assert!(!binary_blocks(&network).is_empty());
+}
+
+/// Every value of the file that the blocks keep has the value it has in the graph.
+#[test]
+fn stored_values_are_those_of_the_graph() {
+    let Some((graph, network)) = lowered("irnet20_dyn", 0.05) else { return };
+    let input = graph.inputs[0];
+    let mut m = Maker::new();
+    let x = Tensor::f32(graph.shape(input), m.randoms(graph.shape(input).iter().product()));
+    let wanted = interpret::graph(&graph, std::slice::from_ref(&x)).unwrap();
+    let got = interpret::network::run(&network, &[x]).unwrap();
+    let mut compared = 0;
+    for (i, value) in graph.values.iter().enumerate() {
+        let Some(at) = network.tensors.iter().position(|t| t.name == value.name && t.shape == value.shape) else {
+            continue;
+        };
+        let (Some(w), Some(g)) = (wanted.get(&ValueId(i as u32)), got.get(&crate::block::TensorId(at as u32))) else {
+            continue;
+        };
+        let close = w.to_f32().iter().zip(&g.to_f32()).filter(|(w, g)| (*w - *g).abs() > 1e-3).count();
+        // A sign may flip where rounding decides; a wrong block would change nearly everything.
+        assert!(close * 50 <= w.len(), "{}: {close} of {}", value.name, w.len());
+        compared += 1;
+    }
+    assert!(compared > 15, "{compared}");
+}

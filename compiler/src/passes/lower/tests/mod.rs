@@ -3,6 +3,7 @@
 mod blocks;
 mod files;
 mod forms;
+mod random;
 
 use std::sync::Arc;
 
@@ -19,13 +20,7 @@ struct Maker {
 }
 
 fn window(kernel: usize, stride: usize, pad: usize) -> Window {
-    Window {
-        kernel: [kernel; 2],
-        strides: [stride; 2],
-        dilations: [1, 1],
-        pads: [pad; 4],
-        pad_value: 0.0,
-    }
+    Window { kernel: [kernel; 2], strides: [stride; 2], dilations: [1, 1], pads: [pad; 4], pad_value: 0.0 }
 }
 
 impl Maker {
