@@ -1,6 +1,6 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
-use crate::block::{Activation, Block, Core, Geometry, Step};
+use crate::block::{Activation, Block, Core, Geometry, Network, Step};
 use crate::ir::Unary;
 
 /// What a block is, in the field's words.
@@ -32,7 +32,7 @@ fn is_linear(g: &Geometry) -> bool {
 }
 
 /// `3x3/2 p1 56x56x64 -> 28x28x128 g2 d2`, shortened to what is not the default.
-pub fn geometry(g: &Geometry) -> String {
+fn geometry(g: &Geometry) -> String {
     let [ih, iw, ic] = g.input;
     let [oh, ow, oc] = g.output;
     if is_linear(g) {
@@ -52,6 +52,19 @@ pub fn geometry(g: &Geometry) -> String {
         text += &format!(" groups {}", g.groups);
     }
     text + &format!(" {ih}x{iw}x{ic} -> {oh}x{ow}x{oc}")
+}
+
+/// What a block works on, in a few characters: the geometry of what slides, the layers of a gate, else the extents of
+/// what it writes.
+pub fn extents(network: &Network, block: &Block) -> String {
+    if let Core::Gate { first, second, .. } = &block.core {
+        return format!("{} -> {} -> {}", first.inputs, first.outputs, second.outputs);
+    }
+    if let Some(g) = super::cost::geometry(&block.core) {
+        return geometry(g);
+    }
+    let shape = block.writes().first().map(|&id| network.tensor(id).shape.as_slice()).unwrap_or_default();
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// True when a step does more than keep the core's value.

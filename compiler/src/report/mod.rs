@@ -53,7 +53,7 @@ pub struct Row {
     pub name: String,
     /// `binary conv`, `real conv`, `gate`, `max pool`, `map`, `copy`...
     pub kind: &'static str,
-    /// Kernel, stride and extents, for what slides; empty for the rest.
+    /// Kernel, stride and extents of what slides; layers of a gate; else the extents of what it writes.
     pub geometry: String,
     /// Whether its core works on sign bits.
     pub binary: bool,
@@ -108,7 +108,7 @@ impl Report {
                 Row {
                     name: block.name.clone(),
                     kind: explain::kind(&block.core),
-                    geometry: cost::geometry(&block.core).map(explain::geometry).unwrap_or_default(),
+                    geometry: explain::extents(network, block),
                     binary: block.is_binary(),
                     fused: explain::parts(block),
                     reason: explain::reason(block),

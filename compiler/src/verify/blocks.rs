@@ -8,10 +8,11 @@ use super::packing::Packing;
 use super::presign::Finder;
 use super::samples::Sample;
 use super::{REACH, TOLERANCE};
-use crate::block::{Block, NetTensor, Network, Step, Storage, TensorId};
+use crate::block::{Block, Core, NetTensor, Network, Step, Storage, TensorId};
 use crate::diagnostics::Diagnostics;
 use crate::ir::{DType, Origin, Tensor};
 use crate::plan::{Place, Plan};
+use crate::report::cost;
 use crate::toolchain::{Program, Space};
 
 /// What was seen of one block.
@@ -29,7 +30,10 @@ pub(super) struct Seen {
     pub(super) stray: usize,
     /// Names of tensors it wrote that the oracle has no values for.
     pub(super) unknown: Vec<String>,
-    /// Whether one of those holds sign bits.
+    /// Names of the blocks that read those, when everything these write is compared: in [`Run::alone`] they take what was
+    /// computed here, so a mistake shows there.
+    pub(super) readers: Vec<String>,
+    /// Whether one of the unknown tensors holds sign bits whose flips would go unseen.
     pub(super) unknown_signs: bool,
 }
 
@@ -150,13 +154,39 @@ impl<'a> Run<'a> {
         outputs(self.network, self.program)
     }
 
+    /// Blocks that read a tensor, if there are any and the oracle knows all that they write.
+    fn judged_readers(&self, id: TensorId) -> Option<Vec<String>> {
+        let readers: Vec<&Block> = self.network.blocks.iter().filter(|b| b.reads().contains(&id)).collect();
+        let judged = |b: &&Block| b.writes().iter().all(|w| self.known.contains_key(w));
+        (!readers.is_empty() && readers.iter().all(judged)).then(|| readers.iter().map(|b| b.name.clone()).collect())
+    }
+
+    /// True when bits go only into pools whose results are compared: a flip either shows there or has no effect.
+    fn is_only_pooled(&self, id: TensorId) -> bool {
+        let pools = |b: &Block| !b.reads().contains(&id) || matches!(b.core, Core::BitMaxPool { .. });
+        self.judged_readers(id).is_some() && self.network.blocks.iter().all(pools)
+    }
+
+    /// How many values go into each of a block's sums.
+    fn pixels(&self, block: &Block) -> f64 {
+        let shape = match &block.core {
+            Core::Map { input } => {
+                let shape = &self.network.tensor(*input).shape;
+                return shape.iter().skip(1).rev().skip(1).product::<usize>().max(1) as f64;
+            }
+            core => cost::geometry(core).map(|g| g.output),
+        };
+        shape.map_or(1.0, |[h, w, _]| (h * w).max(1) as f64)
+    }
+
     /// Reads and compares what a block has written.
     fn look(&mut self, block: &Block, seen: &mut Seen) -> Result<(), Diagnostics> {
         for id in block.writes() {
             let tensor = self.network.tensor(id);
             let Some(known) = self.known.get(&id) else {
                 seen.unknown.push(tensor.name.clone());
-                seen.unknown_signs |= matches!(tensor.storage, Storage::Bits(_));
+                seen.readers.extend(self.judged_readers(id).into_iter().flatten());
+                seen.unknown_signs |= matches!(tensor.storage, Storage::Bits(_)) && !self.is_only_pooled(id);
                 continue;
             };
             match (Packing::of(tensor), self.plan.place(id)) {
@@ -169,7 +199,11 @@ impl<'a> Run<'a> {
                 }
                 (_, place) => {
                     let values = read_dense(self.program, tensor, place)?;
-                    seen.real.push(Deviation::of(&values, &known.values));
+                    let deviation = Deviation::of(&values, &known.values);
+                    // Sums are judged as the means they stand for, so that an error in a report is one of a value.
+                    let count = if is_sum(self.network, id) { self.pixels(block) } else { 1.0 };
+                    let (error, scale) = (deviation.error / count, deviation.scale / count);
+                    seen.real.push(Deviation { error, scale, ..deviation });
                 }
             }
         }

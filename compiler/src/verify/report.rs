@@ -65,7 +65,9 @@ pub struct BlockReport {
     pub compared: bool,
     /// Tensors the oracle has no value for: they exist only in the compiled form.
     pub not_compared: Vec<String>,
-    /// Largest error of its real values, on the oracle's inputs.
+    /// Blocks that read those and are compared: a mistake would show there.
+    pub compared_through: Vec<String>,
+    /// Largest error of its real values, on the oracle's inputs. Sums over pixels count as means.
     pub max_abs_error: f64,
     /// The same relative to the largest magnitude of the tensor.
     pub max_relative_error: f64,
@@ -96,6 +98,9 @@ pub struct ExpectReport {
     pub max_abs_error: f64,
     /// Share of rows with the largest value at the same place.
     pub top1_agreement: f64,
+    /// Samples that are off by more than rounding, but where a sign flipped, was zero, or is so near its threshold that
+    /// the other engine may have seen it otherwise.
+    pub explained_by_signs: usize,
     #[serde(skip)]
     rows: (usize, usize),
 }
@@ -208,6 +213,7 @@ impl Verification {
             expected.rows = (expected.rows.0 + outputs.rows.0, expected.rows.1 + outputs.rows.1);
             expected.top1_agreement = share(expected.rows);
             let explained = excused || evidence.independent && near;
+            expected.explained_by_signs += usize::from(!outputs.within && explained);
             if !outputs.within && !explained {
                 self.fail(format!(
                     "the outputs differ from the expected ones by up to {:.3e}, and no sign near its threshold explains it",
@@ -253,6 +259,11 @@ impl Verification {
                 block.not_compared.push(name.clone());
             }
         }
+        for name in &seen.readers {
+            if !block.compared_through.contains(name) {
+                block.compared_through.push(name.clone());
+            }
+        }
         block.ok &= failures.is_empty();
         for failure in failures {
             self.fail(failure);
@@ -288,6 +299,9 @@ impl fmt::Display for Verification {
             let verdict = match (b.ok, b.compared) {
                 (false, _) => "WRONG".to_owned(),
                 (true, true) => "ok".to_owned(),
+                (true, false) if !b.compared_through.is_empty() => {
+                    format!("compared through {}", b.compared_through.join(", "))
+                }
                 (true, false) => format!("not compared: {}", b.not_compared.join(", ")),
             };
             rows.push(vec![
@@ -313,7 +327,7 @@ impl fmt::Display for Verification {
             Some(seed) => writeln!(f, "samples           {} (random, seed {seed})", self.samples)?,
             None => writeln!(f, "samples           {}", self.samples)?,
         }
-        let missing = self.blocks.iter().filter(|b| !b.compared).count();
+        let missing = self.blocks.iter().filter(|b| !b.compared && b.compared_through.is_empty()).count();
         if missing > 0 {
             writeln!(f, "not compared      {missing} blocks write tensors that the reference does not have")?;
         }
@@ -329,6 +343,13 @@ impl fmt::Display for Verification {
             let exact = if e.exact { "exact".to_owned() } else { format!("largest error {}", number(e.max_abs_error)) };
             let (samples, agreement) = (e.samples, 100.0 * e.top1_agreement);
             writeln!(f, "expected outputs  {exact}, top-1 agreement {agreement:.1} %, {samples} samples")?;
+            if e.explained_by_signs > 0 {
+                writeln!(
+                    f,
+                    "                  {} of them with a sign too near its threshold to call",
+                    e.explained_by_signs
+                )?;
+            }
         }
         for failure in &self.failures {
             writeln!(f, "wrong: {failure}")?;
