@@ -202,11 +202,11 @@ fn slice(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
             _ if extent == 0 => (0, 0),
             step @ 1.. => {
                 let (first, end) = (absolute(begin[i]).clamp(0, extent), absolute(end[i]).clamp(0, extent));
-                (first, (end - first).max(0) as u64).with_step(step.unsigned_abs())
+                (first, taken(end - first, step))
             }
             step => {
                 let (first, end) = (absolute(begin[i]).clamp(0, extent - 1), absolute(end[i]).clamp(-1, extent - 1));
-                (first, (first - end).max(0) as u64).with_step(step.unsigned_abs())
+                (first, taken(first - end, step))
             }
         };
         shape[axis] = len;
@@ -218,15 +218,9 @@ fn slice(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     if whole { Ok(x) } else { cx.apply_to(Op::Slice { starts, steps }, &[x], Some(&shape)) }
 }
 
-/// A first index and how many elements a step takes out of a span.
-trait WithStep {
-    fn with_step(self, step: u64) -> (i64, usize);
-}
-
-impl WithStep for (i64, u64) {
-    fn with_step(self, step: u64) -> (i64, usize) {
-        (self.0, self.1.div_ceil(step) as usize)
-    }
+/// How many elements a step takes out of a span, which is empty where it is negative.
+fn taken(span: i64, step: i64) -> usize {
+    (span.max(0) as u64).div_ceil(step.unsigned_abs()) as usize
 }
 
 /// Pads and value as attributes (opset < 11) or operands. Negative pads crop.
