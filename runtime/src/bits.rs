@@ -26,7 +26,10 @@ impl BitShape {
     /// Channels of one group.
     #[inline(always)]
     pub const fn group_channels(&self) -> usize {
-        if self.groups == 0 { 0 } else { self.c / self.groups }
+        match self.c.checked_div(self.groups) {
+            Some(channels) => channels,
+            None => 0,
+        }
     }
 
     /// Words of one group of a pixel.

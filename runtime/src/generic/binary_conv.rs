@@ -72,7 +72,10 @@ impl BinaryShape {
     /// Output channels of one group.
     #[inline(always)]
     const fn group_outputs(&self) -> usize {
-        if self.groups == 0 { 0 } else { self.output[2] / self.groups }
+        match self.output[2].checked_div(self.groups) {
+            Some(outputs) => outputs,
+            None => 0,
+        }
     }
 
     /// Rows of 16 weight words of one block of 16 output channels.
