@@ -87,7 +87,8 @@ impl RealShape {
     }
 }
 
-/// A real-valued convolution, in tiles of P pixels and V times 16 channels.
+/// A real-valued convolution, in tiles of P pixels and V times 16 channels, or smaller ones where the registers of the
+/// level do not hold that many.
 ///
 /// `x`: dense `[n][h][w][c]`. `weights`: for each group, for each 16 output channels of the group,
 /// `[kh][kw][c / groups][16]`, zeros where there is no channel. Calls nothing when the operands do not fit the shape.
@@ -114,12 +115,21 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
         for group in 0..shape.groups {
             let blocks = outputs.div_ceil(16);
             let mut block = 0;
-            while V > 1 && block + V <= blocks {
-                conv.blocks::<E, P, V>(group, block, epilogue);
-                block += V;
+            // Constant conditions, so that what is not needed is not even compiled.
+            if const { V > 1 && P * V <= S::TILES } {
+                while block + V <= blocks {
+                    conv.blocks::<E, P, V, BORDER>(group, block, epilogue);
+                    block += V;
+                }
             }
             while block < blocks {
-                conv.blocks::<E, P, 1>(group, block, epilogue);
+                if const { S::TILES == 1 } {
+                    conv.blocks::<E, 1, 1, 1>(group, block, epilogue);
+                } else if const { P > S::TILES } {
+                    conv.blocks::<E, BORDER, 1, BORDER>(group, block, epilogue);
+                } else {
+                    conv.blocks::<E, P, 1, BORDER>(group, block, epilogue);
+                }
                 block += 1;
             }
         }
@@ -173,7 +183,12 @@ impl<S: Simd> Conv<'_, S> {
 
     /// All pixels of V times 16 output channels, from block `block` of the group on.
     #[inline(always)]
-    fn blocks<E: Epilogue, const P: usize, const V: usize>(&self, group: usize, block: usize, epilogue: &mut E) {
+    fn blocks<E: Epilogue, const P: usize, const V: usize, const B: usize>(
+        &self,
+        group: usize,
+        block: usize,
+        epilogue: &mut E,
+    ) {
         let shape = self.shape;
         let [height, width, _] = shape.output;
         let mut weights: [&[[Le<f32>; 16]]; V] = [&[]; V];
@@ -187,7 +202,7 @@ impl<S: Simd> Conv<'_, S> {
                 let mut done = 0;
                 // Where each part of the row begins and ends: left border, inside, right border.
                 while done < inside.start {
-                    done = self.border::<E, V>(&row, image, y, done, inside.start, epilogue);
+                    done = self.border::<E, V, B>(&row, image, y, done, inside.start, epilogue);
                 }
                 // The last tile starts early enough to be a whole one; its first pixels are only computed again.
                 if inside.len() >= P {
@@ -196,17 +211,19 @@ impl<S: Simd> Conv<'_, S> {
                         done = self.interior::<E, P, V>(&row, image, y, start, done, epilogue);
                     }
                 }
-                if P > 4 && inside.len() >= 4 {
+                if const { P > 4 } && inside.len() >= 4 {
                     while done < inside.end {
                         let start = done.min(inside.end - 4);
                         done = self.interior::<E, 4, V>(&row, image, y, start, done, epilogue);
                     }
                 }
-                while done < inside.end {
-                    done = self.interior::<E, 1, V>(&row, image, y, done, done, epilogue);
+                if const { P > 1 } {
+                    while done < inside.end {
+                        done = self.interior::<E, 1, V>(&row, image, y, done, done, epilogue);
+                    }
                 }
                 while done < width {
-                    done = self.border::<E, V>(&row, image, y, done, width, epilogue);
+                    done = self.border::<E, V, B>(&row, image, y, done, width, epilogue);
                 }
                 for v in 0..V {
                     let pixel = (image * height + y + 1) * width;
@@ -233,9 +250,9 @@ impl<S: Simd> Conv<'_, S> {
         start + P
     }
 
-    /// Computes up to [`BORDER`] pixels from `done` to `end`, any of whose taps may lie outside the image.
+    /// Computes up to B pixels from `done` to `end`, any of whose taps may lie outside the image.
     #[inline(always)]
-    fn border<E: Epilogue, const V: usize>(
+    fn border<E: Epilogue, const V: usize, const B: usize>(
         &self,
         row: &Row<'_, V>,
         image: usize,
@@ -244,8 +261,8 @@ impl<S: Simd> Conv<'_, S> {
         end: usize,
         epilogue: &mut E,
     ) -> usize {
-        let end = end.min(done + BORDER);
-        let acc = self.border_tile::<BORDER, V>(row, image, y, done);
+        let end = end.min(done + B);
+        let acc = self.border_tile::<B, V>(row, image, y, done);
         self.give(row, acc, image, y, done, done, end, epilogue);
         end
     }
@@ -457,7 +474,10 @@ impl<S: Simd> Conv<'_, S> {
                         // Up to the end of this block, of its group, of this tile.
                         let first = inner % 16;
                         let run = (16 - first).min(outputs - inner).min(16 - filled);
-                        lanes[filled..filled + run].copy_from_slice(&v[first..first + run]);
+                        let from = v.iter().skip(first).take(run);
+                        for (lane, &v) in lanes.iter_mut().skip(filled).zip(from) {
+                            *lane = v;
+                        }
                         filled += run;
                     }
                     epilogue.tile(s, s.from_array(lanes), at);
