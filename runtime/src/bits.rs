@@ -26,7 +26,10 @@ impl BitShape {
     /// Channels of one group.
     #[inline(always)]
     pub const fn group_channels(&self) -> usize {
-        if self.groups == 0 { 0 } else { self.c / self.groups }
+        match self.c.checked_div(self.groups) {
+            Some(channels) => channels,
+            None => 0,
+        }
     }
 
     /// Words of one group of a pixel.
@@ -92,9 +95,16 @@ impl<'a> BitsMut<'a> {
     #[inline(always)]
     pub fn set(&mut self, at: At, mask: u16) {
         let shape = &self.shape;
-        let row = at.image * (shape.frame[0] + shape.h + shape.frame[2]) + shape.frame[0] + at.y;
-        let pixel = (row * (shape.frame[1] + shape.w + shape.frame[3]) + shape.frame[1] + at.x) * shape.pixel_words();
+        // Wrapping, as a place far outside must not panic; where it leads to is checked below.
+        let rows = shape.frame[0] + shape.h + shape.frame[2];
+        let row = at.image.wrapping_mul(rows).wrapping_add(shape.frame[0]).wrapping_add(at.y);
+        let columns = shape.frame[1] + shape.w + shape.frame[3];
+        let column = row.wrapping_mul(columns).wrapping_add(shape.frame[1]).wrapping_add(at.x);
+        let pixel = column.wrapping_mul(shape.pixel_words());
         let channels = shape.group_channels();
+        if channels == 0 {
+            return;
+        }
         if shape.groups == 1 || channels.is_multiple_of(16) {
             let (group, channel) =
                 if shape.groups == 1 { (0, at.channel) } else { (at.channel / channels, at.channel % channels) };
@@ -103,16 +113,17 @@ impl<'a> BitsMut<'a> {
             }
             let rest = channels - channel;
             let mask = if rest < 16 { mask & ((1 << rest) - 1) } else { mask };
-            let word = pixel + group * shape.words_per_group() + channel / 64;
-            if let Some(bits) = self.quarters.get_mut(word * 4 + quarter(channel / 16 % 4)) {
+            let word = pixel.wrapping_add(group * shape.words_per_group() + channel / 64);
+            if let Some(bits) = self.quarters.get_mut(word.wrapping_mul(4).wrapping_add(quarter(channel / 16 % 4))) {
                 *bits = mask;
             }
         } else {
             // A tile may span groups, each of which starts on a word of its own.
-            for (i, c) in (at.channel..shape.c.min(at.channel + 16)).enumerate() {
+            for (i, c) in (at.channel..shape.c.min(at.channel.saturating_add(16))).enumerate() {
                 let (group, channel) = (c / channels, c % channels);
-                let word = pixel + group * shape.words_per_group() + channel / 64;
-                if let Some(bits) = self.quarters.get_mut(word * 4 + quarter(channel / 16 % 4)) {
+                let word = pixel.wrapping_add(group * shape.words_per_group() + channel / 64);
+                if let Some(bits) = self.quarters.get_mut(word.wrapping_mul(4).wrapping_add(quarter(channel / 16 % 4)))
+                {
                     let bit = 1 << (channel % 16);
                     *bits = if mask >> i & 1 == 1 { *bits | bit } else { *bits & !bit };
                 }
@@ -149,9 +160,8 @@ fn prepare(words: &mut [u64], shape: &BitShape) {
             if y < top || y >= top + shape.h {
                 frame(line, shape);
             } else {
-                let (before, inside) = line.split_at_mut(left * pixel);
-                frame(before, shape);
-                frame(&mut inside[shape.w * pixel..], shape);
+                frame(line.get_mut(..left * pixel).unwrap_or_default(), shape);
+                frame(line.get_mut((left + shape.w) * pixel..).unwrap_or_default(), shape);
             }
         }
     }

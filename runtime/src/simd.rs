@@ -15,6 +15,8 @@ pub(crate) mod sealed {
 pub trait Simd: Copy + sealed::Sealed {
     /// The level it belongs to.
     const LEVEL: Level;
+    /// How many tiles of sums the registers hold. With 1, drivers work on one pixel at a time.
+    const TILES: usize;
     /// 16 floats.
     type F: Copy;
     /// 16 counters of differing bits, modulo 2^32.
@@ -78,6 +80,7 @@ pub trait Simd: Copy + sealed::Sealed {
         lanes
     }
     /// From the lanes.
+    #[allow(clippy::wrong_self_convention)] // the token has to come along
     #[inline(always)]
     fn from_array(self, lanes: [f32; 16]) -> Self::F {
         self.load(&lanes)

@@ -61,6 +61,7 @@ impl<const POPCNT: bool> Sealed for Scalar<POPCNT> {}
 
 impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     const LEVEL: Level = if POPCNT { Level::Popcnt } else { Level::Portable };
+    const TILES: usize = 1;
     type F = [f32; 16];
     type Acc = [u32; 16];
 

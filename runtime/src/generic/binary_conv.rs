@@ -72,7 +72,10 @@ impl BinaryShape {
     /// Output channels of one group.
     #[inline(always)]
     const fn group_outputs(&self) -> usize {
-        if self.groups == 0 { 0 } else { self.output[2] / self.groups }
+        match self.output[2].checked_div(self.groups) {
+            Some(outputs) => outputs,
+            None => 0,
+        }
     }
 
     /// Rows of 16 weight words of one block of 16 output channels.
@@ -375,14 +378,17 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
             for y in 0..height {
                 let border_row = corrects && !rows.contains(&y);
                 let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
-                while P > 1 && at.x + P <= width {
-                    let acc = self.dot.dot::<S, P>(self.s, self.first_tap(group, image, y, at.x), block.weights);
-                    for acc in acc {
-                        let border = border_row || (corrects && !columns.contains(&at.x));
-                        let v = self.finish(&block, acc, y, at.x, border);
-                        epilogue.tile(self.s, v, at);
-                        at.x += 1;
-                        at.pixel += 1;
+                // A constant condition, so that the loop is not even compiled where it is false.
+                if const { P > 1 && S::TILES > 1 } {
+                    while at.x + P <= width {
+                        let acc = self.dot.dot::<S, P>(self.s, self.first_tap(group, image, y, at.x), block.weights);
+                        for acc in acc {
+                            let border = border_row || (corrects && !columns.contains(&at.x));
+                            let v = self.finish(&block, acc, y, at.x, border);
+                            epilogue.tile(self.s, v, at);
+                            at.x += 1;
+                            at.pixel += 1;
+                        }
                     }
                 }
                 while at.x < width {
@@ -424,7 +430,10 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
                         // Up to the end of this block, of its group, of this tile.
                         let first = inner % 16;
                         let run = (16 - first).min(outputs - inner).min(16 - filled);
-                        lanes[filled..filled + run].copy_from_slice(&v[first..first + run]);
+                        let from = v.iter().skip(first).take(run);
+                        for (lane, &v) in lanes.iter_mut().skip(filled).zip(from) {
+                            *lane = v;
+                        }
                         filled += run;
                     }
                     epilogue.tile(s, s.from_array(lanes), at);

@@ -19,6 +19,9 @@ pub struct GateShape {
     pub c_out: usize,
 }
 
+/// Weights and biases of a layer.
+type Layer<'a> = (&'a [Le<f32>], &'a [Le<f32>]);
+
 /// `out = squash(w2 * hidden_act(w1 * sums + b1) + b2)` per image, in the level in use.
 ///
 /// `sums`: `[n][c_in]`. `w1`: for each 16 hidden units, `[c_in][16]`; `w2`: for each 16 outputs, `[hidden][16]`; zeros
@@ -48,7 +51,7 @@ pub fn gate(
 struct Gate<'a, H, Q> {
     shape: GateShape,
     sums: &'a [f32],
-    layers: [(&'a [Le<f32>], &'a [Le<f32>]); 2],
+    layers: [Layer<'a>; 2],
     hidden_act: H,
     squash: Q,
     buffer: &'a mut [f32],
@@ -70,14 +73,14 @@ pub fn gate_with<S: Simd>(
     s: S,
     shape: &GateShape,
     sums: &[f32],
-    layers: [(&[Le<f32>], &[Le<f32>]); 2],
+    layers: [Layer<'_>; 2],
     hidden_act: impl Fn(f32) -> f32,
     squash: impl Fn(f32) -> f32,
     buffer: &mut [f32],
     out: &mut [f32],
 ) {
     let GateShape { n, c_in, hidden, c_out } = *shape;
-    let enough = |layer: (&[Le<f32>], &[Le<f32>]), inputs: usize, outputs: usize| {
+    let enough = |layer: Layer<'_>, inputs: usize, outputs: usize| {
         fits(&[inputs, outputs.div_ceil(16), 16])
             && layer.0.len() >= inputs * outputs.div_ceil(16) * 16
             && layer.1.len() >= outputs.div_ceil(16) * 16
@@ -109,7 +112,7 @@ pub fn gate_with<S: Simd>(
 
 /// One layer. Four blocks of 16 outputs at a time: each sum is a chain, and one chain alone would wait for itself.
 #[inline(always)]
-fn dense<S: Simd>(s: S, x: &[f32], layer: (&[Le<f32>], &[Le<f32>]), y: &mut [f32]) {
+fn dense<S: Simd>(s: S, x: &[f32], layer: Layer<'_>, y: &mut [f32]) {
     let blocks = y.len().div_ceil(16);
     let mut block = 0;
     while block + 4 <= blocks {
@@ -123,13 +126,7 @@ fn dense<S: Simd>(s: S, x: &[f32], layer: (&[Le<f32>], &[Le<f32>]), y: &mut [f32
 }
 
 #[inline(always)]
-fn dense_blocks<S: Simd, const V: usize>(
-    s: S,
-    x: &[f32],
-    (weights, bias): (&[Le<f32>], &[Le<f32>]),
-    block: usize,
-    y: &mut [f32],
-) {
+fn dense_blocks<S: Simd, const V: usize>(s: S, x: &[f32], (weights, bias): Layer<'_>, block: usize, y: &mut [f32]) {
     let weights = weights.as_chunks::<16>().0;
     let mut acc = [s.splat(0.0); V];
     for (v, acc) in acc.iter_mut().enumerate() {

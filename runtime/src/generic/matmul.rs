@@ -47,24 +47,29 @@ pub fn matmul_with<S: Simd>(
         return;
     }
     for i in 0..batch {
-        let (a, b) = (&a[i * stride_a..], &b[i * stride_b..]);
+        let (a, b) = (a.get(i * stride_a..).unwrap_or_default(), b.get(i * stride_b..).unwrap_or_default());
         for row in 0..m {
-            let y = &mut y[(i * m + row) * n..][..n];
+            let y = y.get_mut((i * m + row) * n..).and_then(|y| y.get_mut(..n)).unwrap_or_default();
             for (tile, y) in y.chunks_mut(16).enumerate() {
                 let mut acc = s.splat(0.0);
                 for j in 0..k {
-                    let from = &b[j * n + tile * 16..][..y.len()];
+                    let from = b.get(j * n + tile * 16..).unwrap_or_default();
+                    let from = from.get(..y.len()).unwrap_or(from);
                     let v = match from.first_chunk() {
                         Some(v) => s.load(v),
                         None => {
                             let mut lanes = [0.0; 16];
-                            lanes[..from.len()].copy_from_slice(from);
+                            for (lane, &x) in lanes.iter_mut().zip(from) {
+                                *lane = x;
+                            }
                             s.load(&lanes)
                         }
                     };
-                    acc = s.fma(s.splat(a[row * k + j]), v, acc);
+                    acc = s.fma(s.splat(a.get(row * k + j).copied().unwrap_or_default()), v, acc);
                 }
-                y.copy_from_slice(&s.to_array(acc)[..y.len()]);
+                for (y, v) in y.iter_mut().zip(s.to_array(acc)) {
+                    *y = v;
+                }
             }
         }
     }

@@ -87,7 +87,8 @@ impl RealShape {
     }
 }
 
-/// A real-valued convolution, in tiles of P pixels and V times 16 channels.
+/// A real-valued convolution, in tiles of P pixels and V times 16 channels, or smaller ones where the registers of the
+/// level do not hold that many.
 ///
 /// `x`: dense `[n][h][w][c]`. `weights`: for each group, for each 16 output channels of the group,
 /// `[kh][kw][c / groups][16]`, zeros where there is no channel. Calls nothing when the operands do not fit the shape.
@@ -114,12 +115,21 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
         for group in 0..shape.groups {
             let blocks = outputs.div_ceil(16);
             let mut block = 0;
-            while V > 1 && block + V <= blocks {
-                conv.blocks::<E, P, V>(group, block, epilogue);
-                block += V;
+            // Constant conditions, so that what is not needed is not even compiled.
+            if const { V > 1 && P * V <= S::TILES } {
+                while block + V <= blocks {
+                    conv.blocks::<E, P, V, BORDER>(group, block, epilogue);
+                    block += V;
+                }
             }
             while block < blocks {
-                conv.blocks::<E, P, 1>(group, block, epilogue);
+                if const { S::TILES == 1 } {
+                    conv.blocks::<E, 1, 1, 1>(group, block, epilogue);
+                } else if const { P > S::TILES } {
+                    conv.blocks::<E, BORDER, 1, BORDER>(group, block, epilogue);
+                } else {
+                    conv.blocks::<E, P, 1, BORDER>(group, block, epilogue);
+                }
                 block += 1;
             }
         }
@@ -128,6 +138,31 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
             conv.mixed_block(channel, epilogue);
         }
     }
+}
+
+/// Pixels of a tile at the left or right border: enough sums to hide the time that one addition takes.
+const BORDER: usize = 4;
+
+/// What all pixels of V times 16 output channels have in common.
+struct Row<'a, const V: usize> {
+    weights: [&'a [[Le<f32>; 16]]; V],
+    group: usize,
+    /// First output channel.
+    channel: usize,
+}
+
+/// `len` rows of each block's weights from `at` on, if they all exist.
+#[inline(always)]
+fn rows_of<'a, const V: usize>(
+    weights: &[&'a [[Le<f32>; 16]]; V],
+    at: usize,
+    len: usize,
+) -> Option<[&'a [[Le<f32>; 16]]; V]> {
+    let mut rows: [&[[Le<f32>; 16]]; V] = [&[]; V];
+    for (row, w) in rows.iter_mut().zip(weights) {
+        *row = w.get(at..).and_then(|w| w.get(..len))?;
+    }
+    Some(rows)
 }
 
 struct Conv<'a, S> {
@@ -148,44 +183,112 @@ impl<S: Simd> Conv<'_, S> {
 
     /// All pixels of V times 16 output channels, from block `block` of the group on.
     #[inline(always)]
-    fn blocks<E: Epilogue, const P: usize, const V: usize>(&self, group: usize, block: usize, epilogue: &mut E) {
+    fn blocks<E: Epilogue, const P: usize, const V: usize, const B: usize>(
+        &self,
+        group: usize,
+        block: usize,
+        epilogue: &mut E,
+    ) {
         let shape = self.shape;
         let [height, width, _] = shape.output;
         let mut weights: [&[[Le<f32>; 16]]; V] = [&[]; V];
         for (v, w) in weights.iter_mut().enumerate() {
             *w = self.block_weights(group, block + v);
         }
-        let channel = group * shape.group_outputs() + block * 16;
-        let columns = shape.axis(1).interior(width);
+        let row = Row { weights, group, channel: group * shape.group_outputs() + block * 16 };
+        let inside = shape.axis(1).interior(width);
         for image in 0..shape.n {
             for y in 0..height {
-                let pixel = (image * height + y) * width;
                 let mut done = 0;
-                while done < width {
-                    // The last tile of a row starts early enough to be a whole one; its first pixels were given to
-                    // the epilogue already, and are only computed again.
-                    let start = if width >= P { done.min(width - P) } else { 0 };
-                    let inside = width >= P && start >= columns.start && start + P <= columns.end;
-                    let acc = if inside {
-                        self.interior_tile::<P, V>(group, image, y, start, &weights)
-                    } else {
-                        self.border_tile::<P, V>(group, image, y, start, &weights)
-                    };
-                    let end = (start + P).min(width);
-                    for (v, acc) in acc.iter().enumerate() {
-                        for (p, acc) in acc.iter().enumerate() {
-                            let x = start + p;
-                            if x >= done && x < end {
-                                let at = At { image, y, x, pixel: pixel + x, channel: channel + v * 16 };
-                                epilogue.tile(self.s, *acc, at);
-                            }
-                        }
+                // Where each part of the row begins and ends: left border, inside, right border.
+                while done < inside.start {
+                    done = self.border::<E, V, B>(&row, image, y, done, inside.start, epilogue);
+                }
+                // The last tile starts early enough to be a whole one; its first pixels are only computed again.
+                if inside.len() >= P {
+                    while done < inside.end {
+                        let start = done.min(inside.end - P);
+                        done = self.interior::<E, P, V>(&row, image, y, start, done, epilogue);
                     }
-                    done = end;
+                }
+                if const { P > 4 } && inside.len() >= 4 {
+                    while done < inside.end {
+                        let start = done.min(inside.end - 4);
+                        done = self.interior::<E, 4, V>(&row, image, y, start, done, epilogue);
+                    }
+                }
+                if const { P > 1 } {
+                    while done < inside.end {
+                        done = self.interior::<E, 1, V>(&row, image, y, done, done, epilogue);
+                    }
+                }
+                while done < width {
+                    done = self.border::<E, V, B>(&row, image, y, done, width, epilogue);
                 }
                 for v in 0..V {
-                    let at = At { image, y, x: width, pixel: pixel + width, channel: channel + v * 16 };
-                    epilogue.end_row(self.s, at);
+                    let pixel = (image * height + y + 1) * width;
+                    epilogue.end_row(self.s, At { image, y, x: width, pixel, channel: row.channel + v * 16 });
+                }
+            }
+        }
+    }
+
+    /// Computes the pixels from `start` on, none of whose taps lies left or right of the image, and gives those from
+    /// `done` on to the epilogue. Returns the end.
+    #[inline(always)]
+    fn interior<E: Epilogue, const P: usize, const V: usize>(
+        &self,
+        row: &Row<'_, V>,
+        image: usize,
+        y: usize,
+        start: usize,
+        done: usize,
+        epilogue: &mut E,
+    ) -> usize {
+        let acc = self.interior_tile::<P, V>(row, image, y, start);
+        self.give(row, acc, image, y, start, done, start + P, epilogue);
+        start + P
+    }
+
+    /// Computes up to B pixels from `done` to `end`, any of whose taps may lie outside the image.
+    #[inline(always)]
+    fn border<E: Epilogue, const V: usize, const B: usize>(
+        &self,
+        row: &Row<'_, V>,
+        image: usize,
+        y: usize,
+        done: usize,
+        end: usize,
+        epilogue: &mut E,
+    ) -> usize {
+        let end = end.min(done + B);
+        let acc = self.border_tile::<B, V>(row, image, y, done);
+        self.give(row, acc, image, y, done, done, end, epilogue);
+        end
+    }
+
+    /// Gives the pixels `done..end` of the tile that begins at `start` to the epilogue.
+    #[allow(clippy::too_many_arguments)] // a tile and its place
+    #[inline(always)]
+    fn give<E: Epilogue, const P: usize, const V: usize>(
+        &self,
+        row: &Row<'_, V>,
+        acc: [[S::F; P]; V],
+        image: usize,
+        y: usize,
+        start: usize,
+        done: usize,
+        end: usize,
+        epilogue: &mut E,
+    ) {
+        let [height, width, _] = self.shape.output;
+        let first = (image * height + y) * width;
+        for (v, acc) in acc.iter().enumerate() {
+            for (p, acc) in acc.iter().enumerate() {
+                let x = start + p;
+                if x >= done && x < end {
+                    let at = At { image, y, x, pixel: first + x, channel: row.channel + v * 16 };
+                    epilogue.tile(self.s, *acc, at);
                 }
             }
         }
@@ -195,11 +298,10 @@ impl<S: Simd> Conv<'_, S> {
     #[inline(always)]
     fn interior_tile<const P: usize, const V: usize>(
         &self,
-        group: usize,
+        row: &Row<'_, V>,
         image: usize,
         y: usize,
         x: usize,
-        weights: &[&[[Le<f32>; 16]]; V],
     ) -> [[S::F; P]; V] {
         let shape = self.shape;
         let [height, width, channels] = shape.input;
@@ -209,22 +311,22 @@ impl<S: Simd> Conv<'_, S> {
         let step = shape.strides[1] * channels;
         let mut acc = [[self.s.splat(0.0); P]; V];
         for ky in rows.taps(y) {
-            let row = (image * height + rows.position(y, ky)) * width;
+            let first = (image * height + rows.position(y, ky)) * width;
             if shape.dilations[1] == 1 && shape.groups == 1 {
                 // The taps of a row are neighbours in memory.
-                let at = (row + columns.position(x, 0)) * channels;
-                self.run(&mut acc, at, kw * inputs, step, weights, ky * kw * inputs);
+                let at = (first + columns.position(x, 0)) * channels;
+                self.run(&mut acc, at, kw * inputs, step, &row.weights, ky * kw * inputs);
             } else {
                 for kx in 0..kw {
-                    let at = (row + columns.position(x, kx)) * channels + group * inputs;
-                    self.run(&mut acc, at, inputs, step, weights, (ky * kw + kx) * inputs);
+                    let at = (first + columns.position(x, kx)) * channels + row.group * inputs;
+                    self.run(&mut acc, at, inputs, step, &row.weights, (ky * kw + kx) * inputs);
                 }
             }
         }
         acc
     }
 
-    /// Takes `len` neighbouring values into the sums: pixel p those from `x_at + p * step` on.
+    /// Takes `len` neighbouring values into the sums: pixel p those from `x_at + p * step` on. None if they do not exist.
     #[inline(always)]
     fn run<const P: usize, const V: usize>(
         &self,
@@ -235,39 +337,68 @@ impl<S: Simd> Conv<'_, S> {
         weights: &[&[[Le<f32>; 16]]; V],
         w_at: usize,
     ) {
-        let s = self.s;
-        let Some(x) = self.x.get(x_at..).and_then(|x| x.get(..(P - 1) * step + len)) else { return };
-        let mut rows: [&[[Le<f32>; 16]]; V] = [&[]; V];
-        for (row, w) in rows.iter_mut().zip(weights) {
-            let Some(w) = w.get(w_at..).and_then(|w| w.get(..len)) else { return };
-            *row = w;
+        let span = step.saturating_mul(P - 1).saturating_add(len);
+        let Some(x) = self.x.get(x_at..).and_then(|x| x.get(..span)) else { return };
+        let Some(weights) = rows_of(weights, w_at, len) else { return };
+        // SAFETY: p < P and j < len, so p * step + j < span, which is the length of `x`.
+        *acc = self.accumulate(*acc, &weights, |p, j| unsafe { *x.get_unchecked(p * step + j) });
+    }
+
+    /// [`Conv::run`] with pixel p's values from `at[p]` on.
+    #[inline(always)]
+    fn run_at<const P: usize, const V: usize>(
+        &self,
+        acc: &mut [[S::F; P]; V],
+        at: &[usize; P],
+        len: usize,
+        weights: &[&[[Le<f32>; 16]]; V],
+        w_at: usize,
+    ) {
+        let mut x: [&[f32]; P] = [&[]; P];
+        for (x, &at) in x.iter_mut().zip(at) {
+            let Some(values) = self.x.get(at..).and_then(|x| x.get(..len)) else { return };
+            *x = values;
         }
+        let Some(weights) = rows_of(weights, w_at, len) else { return };
+        // SAFETY: p < P and j < len, which is the length of each pixel's values.
+        *acc = self.accumulate(*acc, &weights, |p, j| unsafe { *x.get_unchecked(p).get_unchecked(j) });
+    }
+
+    /// The innermost loop: all rows of weights, each with the values `x(p, row)`. The sums come and go by value, so that
+    /// the compiler can keep them in registers whatever else is done to the array they live in.
+    #[inline(always)]
+    fn accumulate<const P: usize, const V: usize>(
+        &self,
+        mut sums: [[S::F; P]; V],
+        weights: &[&[[Le<f32>; 16]]; V],
+        x: impl Fn(usize, usize) -> f32,
+    ) -> [[S::F; P]; V] {
+        let s = self.s;
+        let len = weights.iter().map(|rows| rows.len()).min().unwrap_or(0);
         for j in 0..len {
             let mut w = [s.splat(0.0); V];
-            for (w, row) in w.iter_mut().zip(&rows) {
-                // SAFETY: j < len, which is the length of each row.
-                *w = s.load_le(unsafe { row.get_unchecked(j) });
+            for (w, rows) in w.iter_mut().zip(weights) {
+                // SAFETY: j < len, the least length of any.
+                *w = s.load_le(unsafe { rows.get_unchecked(j) });
             }
             for p in 0..P {
-                // SAFETY: p < P and j < len, so p * step + j is less than the length of `x`.
-                let x = s.splat(unsafe { *x.get_unchecked(p * step + j) });
-                for v in 0..V {
-                    acc[v][p] = s.fma(x, w[v], acc[v][p]);
+                let x = s.splat(x(p, j));
+                for (sums, w) in sums.iter_mut().zip(w) {
+                    sums[p] = s.fma(x, w, sums[p]);
                 }
             }
         }
+        sums
     }
 
-    /// P pixels some of whose taps lie left or right of the image, or which lie behind the row: all P sums take each
-    /// step, those whose tap does not exist keep their value.
+    /// P pixels from `x` on, any of whose taps may lie left or right of the image; behind the row, its last pixel again.
     #[inline(always)]
     fn border_tile<const P: usize, const V: usize>(
         &self,
-        group: usize,
+        row: &Row<'_, V>,
         image: usize,
         y: usize,
         x: usize,
-        weights: &[&[[Le<f32>; 16]]; V],
     ) -> [[S::F; P]; V] {
         let s = self.s;
         let shape = self.shape;
@@ -275,33 +406,46 @@ impl<S: Simd> Conv<'_, S> {
         let [_, kw] = shape.kernel;
         let inputs = shape.group_inputs();
         let (rows, columns) = (shape.axis(0), shape.axis(1));
+        let pixel = |p: usize| (x + p).min(shape.output[1] - 1);
+        // The taps that all pixels have.
+        let mut common = 0..kw;
+        for p in 0..P {
+            let taps = columns.taps(pixel(p));
+            common = common.start.max(taps.start)..common.end.min(taps.end);
+        }
         let mut acc = [[s.splat(0.0); P]; V];
         for ky in rows.taps(y) {
-            let row = (image * height + rows.position(y, ky)) * width;
-            for kx in 0..kw {
-                let mut masks = [0u16; P];
-                let mut taps: [&[f32]; P] = [&[]; P];
-                for p in 0..P {
-                    let exists = x + p < shape.output[1] && columns.taps(x + p).contains(&kx);
-                    masks[p] = if exists { u16::MAX } else { 0 };
-                    // Any value will do where there is no tap.
-                    let column = if exists { columns.position(x + p, kx) } else { 0 };
-                    let at = (row + column) * channels + group * inputs;
-                    let Some(tap) = self.x.get(at..).and_then(|x| x.get(..inputs)) else { return acc };
-                    taps[p] = tap;
-                }
+            let first = (image * height + rows.position(y, ky)) * width;
+            let address =
+                |p: usize, kx: usize| (first + columns.position(pixel(p), kx)) * channels + row.group * inputs;
+            let mut kx = 0;
+            while kx < kw {
                 let w_at = (ky * kw + kx) * inputs;
-                for j in 0..inputs {
-                    for v in 0..V {
-                        let Some(w) = weights[v].get(w_at + j) else { return acc };
-                        let w = s.load_le(w);
-                        for p in 0..P {
-                            // SAFETY: j < inputs, which is the length of each tap.
-                            let x = s.splat(unsafe { *taps[p].get_unchecked(j) });
-                            acc[v][p] = s.select(masks[p], s.fma(x, w, acc[v][p]), acc[v][p]);
-                        }
+                let mut at = [0; P];
+                if kx == common.start && !common.is_empty() && shape.dilations[1] == 1 && shape.groups == 1 {
+                    for (p, at) in at.iter_mut().enumerate() {
+                        *at = address(p, kx);
+                    }
+                    self.run_at(&mut acc, &at, common.len() * inputs, &row.weights, w_at);
+                    kx = common.end;
+                    continue;
+                }
+                // All sums take the tap, then those that do not have it get their old value back.
+                let mut masks = [0u16; P];
+                for (p, (at, mask)) in at.iter_mut().zip(&mut masks).enumerate() {
+                    let exists = columns.taps(pixel(p)).contains(&kx);
+                    *mask = if exists { u16::MAX } else { 0 };
+                    // Any value will do where there is no tap.
+                    *at = if exists { address(p, kx) } else { first * channels };
+                }
+                let old = acc;
+                self.run_at(&mut acc, &at, inputs, &row.weights, w_at);
+                for (acc, old) in acc.iter_mut().zip(&old) {
+                    for (p, (acc, old)) in acc.iter_mut().zip(old).enumerate() {
+                        *acc = s.select(masks[p], *acc, *old);
                     }
                 }
+                kx += 1;
             }
         }
         acc
@@ -324,13 +468,16 @@ impl<S: Simd> Conv<'_, S> {
                     while filled < 16 && channel + filled < channels {
                         let c = channel + filled;
                         let (group, inner) = (c / outputs, c % outputs);
-                        let weights = [self.block_weights(group, inner / 16)];
-                        let [[v]] = self.border_tile::<1, 1>(group, image, y, at.x, &weights);
+                        let row = Row { weights: [self.block_weights(group, inner / 16)], group, channel };
+                        let [[v]] = self.border_tile::<1, 1>(&row, image, y, at.x);
                         let v = s.to_array(v);
                         // Up to the end of this block, of its group, of this tile.
                         let first = inner % 16;
                         let run = (16 - first).min(outputs - inner).min(16 - filled);
-                        lanes[filled..filled + run].copy_from_slice(&v[first..first + run]);
+                        let from = v.iter().skip(first).take(run);
+                        for (lane, &v) in lanes.iter_mut().skip(filled).zip(from) {
+                            *lane = v;
+                        }
                         filled += run;
                     }
                     epilogue.tile(s, s.from_array(lanes), at);

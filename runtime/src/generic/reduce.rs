@@ -159,11 +159,12 @@ pub fn softmax(x: &[f32], y: &mut [f32], outer: usize, len: usize, inner: usize,
     for o in 0..outer {
         for i in 0..inner {
             let index = |j: usize| (o * len + j) * inner + i;
+            let value = |j: usize| x.get(index(j)).copied().unwrap_or_default();
             let mut max = f32::NEG_INFINITY;
             for j in 0..len {
-                max = if x[index(j)] > max { x[index(j)] } else { max };
+                max = if value(j) > max { value(j) } else { max };
             }
-            let shifted = |j: usize| f64::from(x[index(j)]) - f64::from(max);
+            let shifted = |j: usize| f64::from(value(j)) - f64::from(max);
             let mut sum = 0.0;
             for j in 0..len {
                 sum += math::exp_f64(shifted(j));
@@ -171,7 +172,9 @@ pub fn softmax(x: &[f32], y: &mut [f32], outer: usize, len: usize, inner: usize,
             let log_sum = if log { math::ln_f64(sum) } else { 0.0 };
             for j in 0..len {
                 let v = shifted(j);
-                y[index(j)] = if log { v - log_sum } else { math::exp_f64(v) / sum } as f32;
+                if let Some(y) = y.get_mut(index(j)) {
+                    *y = if log { v - log_sum } else { math::exp_f64(v) / sum } as f32;
+                }
             }
         }
     }
@@ -188,13 +191,15 @@ pub fn argmax(x: &[f32], y: &mut [i64], outer: usize, len: usize, inner: usize, 
             let mut best = 0;
             let mut max = f32::NEG_INFINITY;
             for j in 0..len {
-                let v = x[(o * len + j) * inner + i];
+                let v = x.get((o * len + j) * inner + i).copied().unwrap_or_default();
                 if v > max || (last && v >= max) {
                     max = v;
                     best = j;
                 }
             }
-            y[o * inner + i] = best as i64;
+            if let Some(y) = y.get_mut(o * inner + i) {
+                *y = best as i64;
+            }
         }
     }
 }

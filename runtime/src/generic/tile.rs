@@ -56,20 +56,20 @@ fn load_at<S: Simd>(s: S, x: &[f32], i: usize, lanes: usize) -> S::F {
             None => s.splat(0.0),
         }
     } else {
-        partial(s, x.get(i..i + lanes))
+        partial(s, x.get(i..i.wrapping_add(lanes)))
     }
 }
 
 /// 16 channels of a pixel of a dense `[pixels][c]` tensor; 0 behind the last channel, and where there is none.
 #[inline(always)]
 pub fn load_tile<S: Simd>(s: S, x: &[f32], c: usize, at: At) -> S::F {
-    load_at(s, x, at.pixel * c + at.channel, lanes(c, at.channel))
+    load_at(s, x, at.pixel.wrapping_mul(c).wrapping_add(at.channel), lanes(c, at.channel))
 }
 
 /// 16 channels of an image of a dense `[images][c]` tensor; 0 behind the last channel, and where there is none.
 #[inline(always)]
 pub fn load_vector<S: Simd>(s: S, t: &[f32], c: usize, at: At) -> S::F {
-    load_at(s, t, at.image * c + at.channel, lanes(c, at.channel))
+    load_at(s, t, at.image.wrapping_mul(c).wrapping_add(at.channel), lanes(c, at.channel))
 }
 
 /// How many of the 16 channels from `channel` on exist. With a constant multiple of 16 as `c` this is a constant,
@@ -91,7 +91,7 @@ pub fn load_channels<S: Simd>(s: S, p: &[Le<f32>], channel: usize) -> S::F {
 /// Writes 16 channels of a pixel of a dense `[pixels][c]` tensor, those that exist.
 #[inline(always)]
 pub fn store_tile<S: Simd>(s: S, y: &mut [f32], c: usize, at: At, v: S::F) {
-    store_at(s, y, at.pixel * c + at.channel, lanes(c, at.channel), v);
+    store_at(s, y, at.pixel.wrapping_mul(c).wrapping_add(at.channel), lanes(c, at.channel), v);
 }
 
 /// Writes `lanes` floats from index `i` on, if they all exist.
@@ -101,7 +101,7 @@ pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: 
         if let Some(y) = y.get_mut(i..).and_then(<[f32]>::first_chunk_mut) {
             s.store(y, v);
         }
-    } else if let Some(y) = y.get_mut(i..i + lanes) {
+    } else if let Some(y) = y.get_mut(i..i.wrapping_add(lanes)) {
         for (y, v) in y.iter_mut().zip(s.to_array(v)) {
             *y = v;
         }
@@ -149,6 +149,12 @@ impl<'a, const V: usize> RowSum<'a, V> {
         let sum = s.load(row);
         *row = [0.0; 16];
         let total = s.add(load_vector(s, self.total, self.c, at), sum);
-        store_at(s, self.total, at.image * self.c + at.channel, lanes(self.c, at.channel), total);
+        store_at(
+            s,
+            self.total,
+            at.image.wrapping_mul(self.c).wrapping_add(at.channel),
+            lanes(self.c, at.channel),
+            total,
+        );
     }
 }

@@ -103,6 +103,8 @@ fn short_buffers_stay_as_they_are() {
     // Far outside: nothing happens.
     bits.set(At { image: 9, y: 0, x: 0, pixel: 0, channel: 0 }, 0xffff);
     bits.set(At { image: 0, y: 0, x: 0, pixel: 0, channel: 96 }, 0xffff);
+    let far = usize::MAX - 5;
+    bits.set(At { image: far, y: far, x: far, pixel: far, channel: far }, 0xffff);
     let empty = pack(&shape, &[false; 4 * 70], &mut Random::new(0));
     assert_eq!(words, empty[..shape.len()]);
 }

@@ -237,7 +237,7 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn real_conv_keeps_its_order(case in cases()) {

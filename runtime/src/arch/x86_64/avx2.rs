@@ -67,6 +67,7 @@ impl Sealed for Avx2 {}
 
 impl Simd for Avx2 {
     const LEVEL: Level = Level::Avx2;
+    const TILES: usize = 6;
     type F = [__m256; 2];
     type Acc = [__m256i; 4];
 

@@ -23,6 +23,7 @@ impl Sealed for Avx512 {}
 
 impl Simd for Avx512 {
     const LEVEL: Level = Level::Avx512;
+    const TILES: usize = 28;
     type F = __m512;
     type Acc = [__m512i; 2];
 
