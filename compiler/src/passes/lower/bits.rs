@@ -30,7 +30,7 @@ impl Builder<'_> {
                 Op::MaxPool { .. } => return self.is_bit_pool(p).then_some(v),
                 Op::Reshape | Op::Transpose(_) if self.facts.is_same_view(p) => v = node.inputs[0],
                 // In front of a fully connected layer, see `Facts::flatten`.
-                Op::Reshape | Op::Transpose(_) if self.facts.is_bits_only(v) => v = node.inputs[0],
+                Op::Reshape | Op::Transpose(_) if self.facts.takes_bits(p) => v = node.inputs[0],
                 _ => return None,
             }
         }

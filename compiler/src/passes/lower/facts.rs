@@ -162,16 +162,18 @@ impl<'g> Facts<'g> {
         !self.is_output(v) && self.users(v).iter().all(|&u| self.takes_bits(u))
     }
 
-    fn takes_bits(&self, u: usize) -> bool {
+    /// True when a node can work on the bits of its operand of ±1.
+    pub(super) fn takes_bits(&self, u: usize) -> bool {
         let node = self.node(u);
         match &node.op {
             Op::BinaryConv { .. } | Op::BinaryMatMul { .. } => true,
             Op::MaxPool { .. } => self.is_bits_only(node.output),
             Op::Reshape | Op::Transpose(_) if self.is_same_view(u) => self.is_bits_only(node.output),
             Op::Reshape => self.all_users(node.output, |u| self.flatten(u).is_some()),
-            Op::Transpose(_) => {
-                self.all_users(node.output, |r| self.all_users(self.node(r).output, |u| self.flatten(u).is_some()))
-            }
+            Op::Transpose(_) => self.all_users(node.output, |r| {
+                matches!(self.node(r).op, Op::Reshape)
+                    && self.all_users(self.node(r).output, |u| self.flatten(u).is_some())
+            }),
             _ => false,
         }
     }
