@@ -32,28 +32,35 @@ pub type Pass = (&'static str, fn(&mut Graph));
 /// The passes over the graph, in order.
 pub const PASSES: &[Pass] = &[
     // Straight-through estimators `(a - b) + b`, `Sign(Sign(x) + c)`, `Where(x >= 0, 1, -1)`, `2 * Cast(x >= 0) - 1`...
-    // become one Sign with its rule for zero; what only fed the estimator is dead and dropped.
+    // become one Sign with its rule for zero; clips and positive scales in front of it are void; what only fed the
+    // estimator is dead and dropped.
     // AFTER THIS POINT: every binarisation of an activation is an Op::Sign.
     ("recognise_sign", recognise_sign::run),
-    // PReLU spelled with Relu, Neg, Mul and Add; HardSwish, HardSigmoid; clips that a Sign behind them makes void.
-    // AFTER THIS POINT: an activation function is one node, and a PReLU's slope is a constant per channel (or alone).
+    // PReLU spelled with Relu, Neg, Mul and Add; HardSwish, HardSigmoid; constants that an Expand was folded into.
+    // AFTER THIS POINT: an activation function is one node, a PReLU's constant slope has the rank of its argument, and
+    // an element-wise constant is no larger than what it says.
     ("recognise_activations", recognise_activations::run),
     // BatchNormalization, and Mul, Add, Sub, Div by constants per channel, become Affine; neighbours merge, exactly.
-    // AFTER THIS POINT: no two Affines follow one another unless both hold a square root; biases are Affines.
+    // AFTER THIS POINT: no two Affines of one axis follow one another unless both need a square root of their own; the
+    // biases of fully connected layers are Affines.
     ("merge_affine", merge_affine::run),
-    // A Pad in front of a convolution becomes its padding, with the value it pads with.
+    // A Pad in front of a convolution or pool becomes its padding, with the value it pads with.
     // AFTER THIS POINT: Pad stands only where it really moves data (option-A shortcuts).
     ("merge_padding", merge_padding::run),
-    // Channels move to the last axis; transposes meet, cancel, and sink through element-wise operators.
-    // AFTER THIS POINT: every spatial operator is ChannelsLast, every Affine and PReLU works on the last axis of
-    // an image, and a Transpose stands only where data really must move.
+    // Channels move to the last axis; transposes meet, cancel, and sink through element-wise operators; the features
+    // behind a Flatten change their order with the weights they meet; a mean over the whole image is a Reduce.
+    // AFTER THIS POINT: every spatial operator is ChannelsLast, every Affine and every PReLU with a slope per channel
+    // works on the last axis, reductions keep their axes (a Reshape may follow), and a Transpose stands only where data
+    // really must move.
     ("channels_last", channels_last::run),
-    // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits.
-    // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, and its node says why.
+    // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits; a scale or
+    // code such as {0, 1} between a Sign and such a layer moves behind it.
+    // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, its padding is zero, and its node says why.
     ("binarize_weights", binarize_weights::run),
     // The Affines that appeared meet their neighbours.
     ("merge_affine_again", merge_affine::run),
-    // AFTER THIS POINT: no Identity-like node, no duplicate of another node, nothing dead.
+    // AFTER THIS POINT: no Identity-like node, no duplicate of another node, nothing dead; a value that stands for one of
+    // the file has its name.
     ("cleanup", cleanup::run),
 ];
 

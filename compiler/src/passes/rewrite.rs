@@ -16,7 +16,8 @@ pub(crate) struct Rewriter<'g> {
     pub(crate) graph: &'g mut Graph,
     producers: HashMap<ValueId, usize>,
     substitution: HashMap<ValueId, ValueId>,
-    names: HashSet<String>,
+    /// Collected when the first fresh name is wanted.
+    names: Option<HashSet<String>>,
     /// How many nodes (and graph outputs) used each value before the walk.
     uses: HashMap<ValueId, usize>,
     changed: bool,
@@ -31,9 +32,8 @@ pub(crate) fn walk(graph: &mut Graph, mut rule: impl FnMut(&mut Rewriter<'_>, No
     for id in nodes.iter().flat_map(|n| &n.inputs).chain(&graph.outputs) {
         *uses.entry(*id).or_default() += 1;
     }
-    let names = graph.values.iter().map(|v| v.name.clone()).collect();
     let mut rewriter =
-        Rewriter { graph, producers: HashMap::new(), substitution: HashMap::new(), names, uses, changed: false };
+        Rewriter { graph, producers: HashMap::new(), substitution: HashMap::new(), names: None, uses, changed: false };
     for mut node in nodes {
         for input in &mut node.inputs {
             *input = rewriter.resolve(*input);
@@ -138,9 +138,11 @@ impl Rewriter<'_> {
     }
 
     fn fresh_name(&mut self, base: &str) -> String {
+        let values = &self.graph.values;
+        let names = self.names.get_or_insert_with(|| values.iter().map(|v| v.name.clone()).collect());
         let mut name = base.to_owned();
         let mut number = 1;
-        while !self.names.insert(name.clone()) {
+        while !names.insert(name.clone()) {
             number += 1;
             name = format!("{base}.{number}");
         }
