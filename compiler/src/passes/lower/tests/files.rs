@@ -30,6 +30,7 @@ fn lowered(name: &str, tolerance: f32) -> Option<(Graph, Network)> {
         let (wanted, got) = (read("out").to_f32(), values[&network.outputs[0]].to_f32());
         assert_eq!(wanted.len(), got.len());
         let worst = wanted.iter().zip(&got).map(|(w, g)| (w - g).abs()).fold(0.0, f32::max);
+        println!("{name}, case {case}: largest difference {worst}");
         assert!(worst <= tolerance, "{name}, case {case}: {worst}");
     }
     Some((graph, network))
@@ -60,7 +61,8 @@ fn assert_half_blocks(network: &Network, count: usize) {
 
 #[test]
 fn real_to_binary_at_224() {
-    let Some((_, network)) = lowered("r2b18_224_ts17", 0.05) else { return };
+    // Engines differ by 3e-3 of 5.8 here: in one of the cases, rounding flips one sign.
+    let Some((_, network)) = lowered("r2b18_224_ts17", 4e-3) else { return };
     assert_half_blocks(&network, 16);
     assert_eq!(binary_macs(&network), 1_676_279_808);
     assert!(binary_blocks(&network).iter().all(|b| b.parts.iter().any(|p| p == "scale")));
@@ -71,13 +73,13 @@ fn real_to_binary_at_224() {
 
 #[test]
 fn real_to_binary_of_larq() {
-    let Some((_, network)) = lowered("larq_r2b_64_op17", 0.02) else { return };
+    let Some((_, network)) = lowered("larq_r2b_64_op17", 1e-6) else { return };
     assert_half_blocks(&network, 16);
 }
 
 #[test]
 fn ir_net() {
-    let Some((_, network)) = lowered("irnet20_dyn", 0.05) else { return };
+    let Some((_, network)) = lowered("irnet20_dyn", 1e-5) else { return };
     let blocks = binary_blocks(&network);
     assert_eq!(blocks.len(), 18);
     assert!(blocks.iter().all(|b| has(b, |s| matches!(s, Step::Add(_)))), "{network}");
@@ -96,14 +98,14 @@ fn trained_cnv_is_bits_from_end_to_end_and_exact() {
 
 #[test]
 fn brevitas_tfc() {
-    let Some((_, network)) = lowered("brev_tfc_1w1a_qonnx", 1e-5) else { return };
+    let Some((_, network)) = lowered("brev_tfc_1w1a_qonnx", 1e-6) else { return };
     assert!(!binary_blocks(&network).is_empty());
 }
 
 /// Every value of the file that the blocks keep has the value it has in the graph.
 #[test]
 fn stored_values_are_those_of_the_graph() {
-    let Some((graph, network)) = lowered("irnet20_dyn", 0.05) else { return };
+    let Some((graph, network)) = lowered("irnet20_dyn", 1e-5) else { return };
     let input = graph.inputs[0];
     let mut m = Maker::new();
     let x = Tensor::f32(graph.shape(input), m.randoms(graph.shape(input).iter().product()));
