@@ -37,7 +37,12 @@ fn script(config: &Config, model: &Path, out_dir: Option<PathBuf>, cargo: &mut d
     writeln!(cargo, "cargo::rerun-if-changed={}", model.display())?;
     let problems = match build(config, model, out_dir, cargo) {
         Ok(warnings) => warnings,
-        Err(problems) => problems,
+        Err(problems) if problems.has_errors() => problems,
+        // Without an error line cargo would take the build for a success.
+        Err(mut problems) => {
+            problems.push(Diagnostic::error(Code::Unsupported, None, "the model cannot be compiled"));
+            problems
+        }
     };
     for diagnostic in &problems.0 {
         let level = match diagnostic.severity {
