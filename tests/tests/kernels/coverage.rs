@@ -42,7 +42,7 @@ fn random_geometries_reach_every_path() {
             ow / 4,
             ow % 4,
             case.channels % 64,
-            (case.channels % 64 == 0) as usize,
+            case.channels.is_multiple_of(64) as usize,
             case.outputs % 16,
             case.groups - 1,
             (case.groups - 1) * (case.outputs % 16),

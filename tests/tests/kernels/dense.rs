@@ -27,10 +27,13 @@ fn padded(x: &[f32]) -> Vec<Le<f32>> {
     le(&x)
 }
 
+/// Weights and biases.
+type Layer<'a> = (&'a [Le<f32>], &'a [Le<f32>]);
+
 struct Gate<'a> {
     shape: GateShape,
     sums: &'a [f32],
-    layers: [(&'a [Le<f32>], &'a [Le<f32>]); 2],
+    layers: [Layer<'a>; 2],
 }
 
 impl Kernel for Gate<'_> {
