@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::block::*;
 use crate::emit::{self, Emitted};
-use crate::ir::{DType, Unary};
+use crate::ir::{Binary, DType, Reduction, Unary};
 use crate::plan;
 
 /// A network under construction; parameters are simple numbers, so that the text does not change by chance.
@@ -140,4 +140,74 @@ fn real_to_binary() {
     let emitted = b.emit();
     insta::assert_snapshot!(emitted.source);
     insta::assert_snapshot!(emitted.summary);
+}
+
+/// Bits only between binary layers, pooled as bits; layers that rearrange and reduce; several inputs and outputs.
+#[test]
+fn every_other_core() {
+    let mut b = Builder::new();
+    let (x, z) = (b.dense("x", &[1, 4, 4, 32]), b.dense("z", &[2, 3]));
+    b.0.inputs = vec![x, z];
+    let (bits, next) = (b.bits("s", [1, 4, 4, 32], [0; 4]), b.bits("t", [1, 4, 4, 31], [0; 4]));
+    let pooled = b.bits("u", [1, 2, 2, 31], [0; 4]);
+    let (wide, deep, moved) = (b.dense("wide", &[1, 4, 4, 32]), b.dense("deep", &[1, 2, 2, 5]), b.dense("moved", &[3, 3]));
+    let (sum, product, mean) = (b.dense("sum", &[3, 3]), b.dense("product", &[2, 3]), b.dense("mean", &[2]));
+    let (flat, chances) = (b.dense("flat", &[20]), b.dense("chances", &[20]));
+    let storage = Storage::Dense(DType::I64);
+    let best = b.0.add_tensor(NetTensor { name: "best".into(), shape: vec![1], storage, origin: None });
+    b.0.outputs = vec![chances, best, mean, wide];
+    b.block("pack", Core::Map { input: x }, vec![Step::Sign { bits, intervals: rising(32) }]);
+    let falling = (0..31).map(|i| Interval { low: f32::NEG_INFINITY, high: i as f32 }).collect();
+    b.block(
+        "binary",
+        Core::BinaryConv {
+            input: bits,
+            geometry: geometry([4, 4, 32], [4, 4, 31], 1, 1, 0),
+            weights: signs(32 * 31),
+            padding: BitPadding::Zero,
+        },
+        vec![Step::Sign { bits: next, intervals: Arc::new(falling) }],
+    );
+    let pool = geometry([4, 4, 31], [2, 2, 31], 2, 2, 0);
+    b.block("pool", Core::BitMaxPool { input: next, output: pooled, geometry: pool }, vec![]);
+    b.block(
+        "last",
+        Core::BinaryConv {
+            input: pooled,
+            geometry: geometry([2, 2, 31], [2, 2, 5], 1, 1, 0),
+            weights: signs(31 * 5),
+            padding: BitPadding::Zero,
+        },
+        vec![Step::Activation(Activation::Unary(Unary::Sigmoid)), Step::Store(deep)],
+    );
+    let each = Geometry { groups: 32, ..geometry([4, 4, 32], [4, 4, 32], 3, 1, 1) };
+    b.block(
+        "depthwise",
+        Core::RealConv { input: x, geometry: each, weights: ramp(9 * 32) },
+        vec![Step::Activation(Activation::Unary(Unary::Clip(0.0, 6.0))), Step::Mul(x), Step::Store(wide)],
+    );
+    b.block("view", Core::Reshape { input: deep, output: flat }, vec![]);
+    b.block("softmax", Core::Softmax { input: flat, axis: 0, log: false, output: chances }, vec![]);
+    b.block("argmax", Core::ArgMax { input: flat, axis: 0, last: false, output: best }, vec![]);
+    let piece = Piece {
+        input: z,
+        input_offset: 5,
+        input_strides: vec![-3, -1],
+        output_offset: 3,
+        output_strides: vec![3, 1],
+        extents: vec![2, 3],
+    };
+    b.block("flip", Core::Copy { fill: Some(-1.0), pieces: vec![piece], output: moved }, vec![]);
+    b.block(
+        "add",
+        Core::Broadcast { function: Binary::Add, a: (moved, vec![3, 1]), b: (z, vec![0, 1]), output: sum },
+        vec![],
+    );
+    b.block(
+        "attend",
+        Core::MatMul { a: z, b: sum, extents: [1, 2, 3, 3], batch_strides: [0, 0], output: product },
+        vec![],
+    );
+    b.block("mean", Core::Reduce { kind: Reduction::Mean, input: product, axes: vec![1], output: mean }, vec![]);
+    insta::assert_snapshot!(b.emit().source);
 }
