@@ -79,6 +79,19 @@ impl NetTensor {
     }
 }
 
+/// `[n, h, w, c]` of a dense tensor of any rank: the first axis holds images, the last one channels, and those between are
+/// one row of pixels, unless there are two.
+pub fn image(shape: &[usize]) -> [usize; 4] {
+    match *shape {
+        [] => [1, 1, 1, 1],
+        [c] => [1, 1, 1, c],
+        [n, c] => [n, 1, 1, c],
+        [n, w, c] => [n, 1, w, c],
+        [n, h, w, c] => [n, h, w, c],
+        [n, ref middle @ .., c] => [n, 1, middle.iter().product(), c],
+    }
+}
+
 /// Geometry of a convolution. A fully connected layer is one with a 1x1 kernel over `w` rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {

@@ -7,7 +7,7 @@ use super::shapes::Shapes;
 use super::text::{doc, n};
 use super::tile::{Field, Tile};
 use super::tiles;
-use crate::block::{BitPadding, Block, Core, Geometry, NetTensor, Network, Storage};
+use crate::block::{BitPadding, Block, Core, Geometry, Network, Storage, image};
 use crate::plan::{Blob, blob};
 
 /// A kernel type in the making.
@@ -24,15 +24,6 @@ pub(super) struct Kernel {
     taps: Option<(TokenStream, TokenStream)>,
 }
 
-/// `[n, h, w, c]` of a dense tensor; one of another rank is one row of pixels.
-pub(super) fn image(tensor: &NetTensor) -> [usize; 4] {
-    match tensor.shape[..] {
-        [n, h, w, c] => [n, h, w, c],
-        [] => [1, 1, 1, 1],
-        [ref pixels @ .., c] => [1, 1, pixels.iter().product(), c],
-    }
-}
-
 /// Channels of the values of a block with a tiled core.
 pub(super) fn channels(network: &Network, core: &Core) -> usize {
     match core {
@@ -40,7 +31,7 @@ pub(super) fn channels(network: &Network, core: &Core) -> usize {
         | Core::RealConv { geometry, .. }
         | Core::MaxPool { geometry, .. }
         | Core::AveragePool { geometry, .. } => geometry.output[2],
-        Core::Map { input } => image(network.tensor(*input))[3],
+        Core::Map { input } => image(&network.tensor(*input).shape)[3],
         _ => unreachable!("no tiles"),
     }
 }
@@ -132,7 +123,7 @@ pub(super) fn of(
             pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut self.tile)))
         }
         Core::Map { input: id } => {
-            let [count, h, w, c] = image(network.tensor(*id));
+            let [count, h, w, c] = image(&network.tensor(*id).shape);
             let extents = [count, h, w, c].map(n);
             let (fields, run) = if tile.loads {
                 (Vec::new(), quote!(pixels(s, #(#extents),*, &mut self.tile)))

@@ -2,19 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::block::image;
 use crate::ir::{Graph, Layout, Node, Op, Reduction, ValueId};
-
-/// Any shape as images of pixels of channels, `[n, h, w, c]`: the channels are the last axis, the images the first.
-pub(super) fn view4(shape: &[usize]) -> [usize; 4] {
-    match *shape {
-        [] => [1, 1, 1, 1],
-        [c] => [1, 1, 1, c],
-        [n, c] => [n, 1, 1, c],
-        [n, w, c] => [n, 1, w, c],
-        [n, h, w, c] => [n, h, w, c],
-        [n, ref middle @ .., c] => [n, 1, middle.iter().product(), c],
-    }
-}
 
 /// Strides of a dense, row-major tensor.
 pub(super) fn dense_strides(shape: &[usize]) -> Vec<usize> {
@@ -94,7 +83,7 @@ impl<'g> Facts<'g> {
     }
 
     pub(super) fn view(&self, v: ValueId) -> [usize; 4] {
-        view4(self.graph.shape(v))
+        image(self.graph.shape(v))
     }
 
     pub(super) fn is_constant(&self, v: ValueId) -> bool {

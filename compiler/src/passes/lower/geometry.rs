@@ -1,12 +1,12 @@
 //! From windows to geometries.
 
-use super::facts::view4;
+use crate::block::image;
 use crate::block::Geometry;
 use crate::ir::Window;
 
 /// The geometry of an operator with a window. Both shapes are channels last, of rank 4 (or 3: height 1).
 pub(super) fn windowed(window: &Window, groups: usize, input: &[usize], output: &[usize]) -> Geometry {
-    let ([n, h, w, c], [_, oh, ow, oc]) = (view4(input), view4(output));
+    let ([n, h, w, c], [_, oh, ow, oc]) = (image(input), image(output));
     Geometry {
         n,
         input: [h, w, c],
@@ -21,7 +21,7 @@ pub(super) fn windowed(window: &Window, groups: usize, input: &[usize], output: 
 
 /// The geometry of a fully connected layer over every pixel.
 pub(super) fn pointwise(input: &[usize], outputs: usize) -> Geometry {
-    let [n, h, w, c] = view4(input);
+    let [n, h, w, c] = image(input);
     Geometry {
         n,
         input: [h, w, c],
@@ -36,7 +36,7 @@ pub(super) fn pointwise(input: &[usize], outputs: usize) -> Geometry {
 
 /// The geometry of a fully connected layer over a whole image: a kernel as large as the image.
 pub(super) fn whole_image(input: &[usize], outputs: usize) -> Geometry {
-    let [_, h, w, _] = view4(input);
+    let [_, h, w, _] = image(input);
     Geometry { output: [1, 1, outputs], kernel: [h, w], ..pointwise(input, outputs) }
 }
 
