@@ -221,11 +221,11 @@ pub enum Core {
         /// Dense.
         output: TensorId,
     },
-    /// The same elements under another shape: costs nothing. No steps.
+    /// The same elements under another shape: costs nothing, unless both are the caller's own. No steps.
     Reshape {
         /// Dense.
         input: TensorId,
-        /// Dense, at the same place in memory.
+        /// Dense, at the same place in memory where that is possible.
         output: TensorId,
     },
     /// Element-wise function of two tensors whose shapes need broadcasting. No steps; writes `output`.

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use xnorc_tests::{Running, fixtures, long, recorded};
 
 /// Fixtures tried when the long tests are off: one of each exporter, and the trickiest geometries.
-const SHORT: &[&str] = &["r2b_ts17", "r2b_dyn", "larq_r2b_op17", "brevitas_conv_qonnx", "binary_geometry_ts17", "pooling_ts17"];
+const SHORT: &[&str] =
+    &["r2b_ts17", "r2b_dyn", "larq_r2b_op17", "brevitas_conv_qonnx", "binary_geometry_ts17", "pooling_ts17"];
 
 fn names(prefixes: &[&str]) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(fixtures())

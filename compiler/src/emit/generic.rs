@@ -7,8 +7,8 @@ use super::memory::Memory;
 use super::shapes::Shapes;
 use super::text::{array, float, n};
 use super::tile::scalar;
-use crate::block::{Activation, Block, Core, Dense, Network, Piece, TensorId};
-use crate::ir::{Binary, Reduction};
+use crate::block::{Activation, Block, Core, Dense, Network, Piece, Storage, TensorId};
+use crate::ir::{Binary, DType, Reduction};
 use crate::plan::{Blob, blob};
 
 /// The body of a block's function, behind the bindings of its tensors.
@@ -44,6 +44,9 @@ pub(super) fn emit(
                 return TokenStream::new();
             }
             let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
+            if network.tensor(*input).storage == Storage::Dense(DType::I64) {
+                return quote!(#y.copy_from_slice(#x););
+            }
             let len = n(network.tensor(*input).storage_len());
             quote!(copy_strided(#x, 0, &[1], #y, 0, &[1], &[#len]);)
         }

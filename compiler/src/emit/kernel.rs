@@ -36,6 +36,19 @@ pub(super) fn channels(network: &Network, core: &Core) -> usize {
     }
 }
 
+/// True when each channel is convolved on its own, which has a kernel of its own.
+fn is_depthwise(g: &Geometry) -> bool {
+    g.groups > 1 && g.groups == g.input[2] && g.groups == g.output[2]
+}
+
+/// How many blocks of 16 channels the kernel of a core has in flight at a time: the rows of so many sums interleave.
+pub(super) fn interleaved(core: &Core) -> usize {
+    match core {
+        Core::RealConv { geometry, .. } if !is_depthwise(geometry) => tiles::real(geometry).1,
+        _ => 1,
+    }
+}
+
 fn field(name: &str, ty: TokenStream, value: TokenStream) -> Field {
     Field { name: format_ident!("{name}"), ty, value }
 }
@@ -63,11 +76,8 @@ pub(super) fn of(
             };
             let span = blob.words(&blob::binary_weights(weights, g));
             let (offset, len) = (n(span.offset), n(span.len));
-            let arms = tiles::binary(g);
-            let run = tiles::select(
-                &arms,
-                |p| quote!(binary_conv::<Self, S, _, #p>(s, self.bits, self.weights, &mut self.tile)),
-            );
+            let run =
+                tiles::select(g, |p| quote!(binary_conv::<Self, S, _, #p>(s, self.bits, self.weights, &mut self.tile)));
             Kernel {
                 base: format!(
                     "BinaryConv{}At{}x{}x{}To{}",
@@ -87,17 +97,15 @@ pub(super) fn of(
             }
         }
         Core::RealConv { geometry: g, weights: w, .. } => {
-            let depthwise = g.groups > 1 && g.groups == g.input[2] && g.groups == g.output[2];
+            let depthwise = is_depthwise(g);
             let shape = shapes.real(g);
             let (weights, run) = if depthwise {
                 let run = quote!(depthwise_conv(s, &#shape, self.x, self.weights, &mut self.tile));
                 (weights(blob, &blob::depthwise_weights(w, g)), run)
             } else {
-                let arms = tiles::real(g);
-                let run = tiles::select(
-                    &arms,
-                    |pv| quote!(real_conv::<S, _, #pv>(s, &#shape, self.x, self.weights, &mut self.tile)),
-                );
+                let (p, v) = tiles::real(g);
+                let (p, v) = (n(p), n(v));
+                let run = quote!(real_conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut self.tile));
                 (weights(blob, &blob::real_weights(w, g)), run)
             };
             let [h, w, c] = g.input;

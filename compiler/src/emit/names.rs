@@ -4,6 +4,45 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span};
 
+/// What an emitted file takes from the runtime's prelude by a name in snake case: no function of its own may hide it.
+pub(super) const PRELUDE: &[&str] = &[
+    "abs",
+    "argmax",
+    "average_pool",
+    "binary_conv",
+    "bit_max_pool",
+    "broadcast",
+    "clip",
+    "copy_strided",
+    "depthwise_conv",
+    "dispatch",
+    "fill",
+    "gate",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky",
+    "load_channels",
+    "load_tile",
+    "load_vector",
+    "map",
+    "map_lanes_with",
+    "math",
+    "matmul",
+    "max_pool",
+    "neg",
+    "pixels",
+    "prelu",
+    "real_conv",
+    "reciprocal",
+    "reduce",
+    "regions",
+    "relu",
+    "scalar",
+    "softmax",
+    "store_tile",
+    "xnor_popcount",
+];
+
 /// Hands out identifiers, each once.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -56,6 +95,21 @@ pub(super) fn upper_case(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The list is that of the prelude.
+    #[test]
+    fn every_name_of_the_prelude_is_reserved() {
+        let text = xnorc_runtime::SOURCES.iter().find(|(path, _)| *path == "lib.rs").unwrap().1;
+        let prelude = text.split_once("pub mod prelude {").unwrap().1.split_once("\n}").unwrap().0;
+        let words = prelude.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let ours = |w: &&str| {
+            let lower = w.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !w.is_empty();
+            lower && !["pub", "use", "crate", "as", "run"].contains(w)
+        };
+        let mut words: Vec<&str> = words.filter(ours).collect();
+        words.sort_unstable();
+        assert_eq!(words, PRELUDE);
+    }
 
     #[test]
     fn names_become_identifiers_once() {

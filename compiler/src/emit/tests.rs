@@ -150,7 +150,8 @@ fn every_other_core() {
     b.0.inputs = vec![x, z];
     let (bits, next) = (b.bits("s", [1, 4, 4, 32], [0; 4]), b.bits("t", [1, 4, 4, 31], [0; 4]));
     let pooled = b.bits("u", [1, 2, 2, 31], [0; 4]);
-    let (wide, deep, moved) = (b.dense("wide", &[1, 4, 4, 32]), b.dense("deep", &[1, 2, 2, 5]), b.dense("moved", &[3, 3]));
+    let (wide, deep, moved) =
+        (b.dense("wide", &[1, 4, 4, 32]), b.dense("deep", &[1, 2, 2, 5]), b.dense("moved", &[3, 3]));
     let (sum, product, mean) = (b.dense("sum", &[3, 3]), b.dense("product", &[2, 3]), b.dense("mean", &[2]));
     let (flat, chances) = (b.dense("flat", &[20]), b.dense("chances", &[20]));
     let storage = Storage::Dense(DType::I64);

@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
+use super::kernel;
 use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
@@ -147,7 +148,14 @@ pub(super) fn emit(
             }
             Step::Sum(t) => {
                 let total = b.memory.write(*t, "sums");
-                let sums = b.field("sums", quote!(RowSum<'a>), quote!(RowSum::new(#total, #c)));
+                let ty = match kernel::interleaved(&block.core) {
+                    1 => quote!(RowSum<'a>),
+                    blocks => {
+                        let blocks = n(blocks);
+                        quote!(RowSum<'a, #blocks>)
+                    }
+                };
+                let sums = b.field("sums", ty, quote!(RowSum::new(#total, #c)));
                 end_row.extend(quote!(self.#sums.end_row(s, at);));
                 quote!(self.#sums.add(s, at, v);)
             }

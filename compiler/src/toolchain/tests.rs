@@ -15,11 +15,7 @@ fn network() -> Network {
         network.add_tensor(NetTensor { name: name.into(), shape: shape.to_vec(), storage, origin: None })
     };
     let input = tensor("x", &[1, 1, 1, 3], Storage::Dense(DType::F32));
-    let bits = tensor(
-        "b",
-        &[1, 1, 1, 3],
-        Storage::Bits(BitLayout { groups: 1, frame: [0; 4], frame_ones: false }),
-    );
+    let bits = tensor("b", &[1, 1, 1, 3], Storage::Bits(BitLayout { groups: 1, frame: [0; 4], frame_ones: false }));
     let output = tensor("y", &[1, 1, 1, 2], Storage::Dense(DType::F32));
     let block = |name: &str, core, steps| Block { name: name.into(), core, steps, parts: Vec::new(), reason: None };
     let from_one = Interval { low: 1.0, high: f32::INFINITY };
@@ -52,12 +48,8 @@ fn network() -> Network {
 fn a_program_is_built_and_driven() {
     let network = network();
     let plan = plan::run(&network);
-    let options = emit::Options {
-        name: "tiny".into(),
-        model_hash: "00".into(),
-        probe: true,
-        runtime: "crate::runtime".into(),
-    };
+    let options =
+        emit::Options { name: "tiny".into(), model_hash: "00".into(), probe: true, runtime: "crate::runtime".into() };
     let emitted = emit::run(&network, &plan, &options);
     let output = Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() };
     let folder = tempfile::tempdir().unwrap();

@@ -183,15 +183,7 @@ impl Builder<'_> {
         let node = self.facts.node(i);
         let (x, y) = (node.inputs[0], node.output);
         let (input, output) = (self.dense(x), self.dense(y));
-        // The caller's tensors have places of their own.
-        let public = |t: TensorId| self.network.inputs.contains(&t) || self.network.outputs.contains(&t);
-        if public(output) || public(input) {
-            let extents = self.graph.shape(y).to_vec();
-            let strides = signed(&dense_strides(&extents));
-            self.strided(i, 0, strides, extents);
-        } else {
-            self.single(i, Core::Reshape { input, output });
-        }
+        self.single(i, Core::Reshape { input, output });
     }
 
     fn gather(&mut self, i: usize, axis: usize) {

@@ -1,7 +1,7 @@
 //! From windows to geometries.
 
-use crate::block::image;
 use crate::block::Geometry;
+use crate::block::image;
 use crate::ir::Window;
 
 /// The geometry of an operator with a window. Both shapes are channels last, of rank 4 (or 3: height 1).
