@@ -7,7 +7,7 @@
 Two stages, as in the Real-to-Binary paper: first binary activations with real weights, then both binary, each with
 Adam and a cosine learning rate. Pictures are mirrored at random; they are also shifted, except in the last epochs,
 where the network may settle on centred pictures such as those it is tested on. The weights exported are those after
-the last step; the test pictures choose nothing. In the second stage the state is saved and exported after every
+the last step, not those of the best epoch. In the second stage the state is saved and exported after every
 epoch, so that an interrupted run leaves something usable and can be taken up again with `--resume`.
 """
 
