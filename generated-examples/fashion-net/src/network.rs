@@ -49,27 +49,27 @@ impl Default for Scratch {
 /// Allocates nothing and cannot panic. The instruction set is chosen at the first call; every one gives the same bits.
 pub fn infer(input: &Input, output: &mut Output, scratch: &mut Scratch) {
     sub(input, scratch);
-    stem_stem_0_conv(scratch);
-    blocks_blocks_0_gate_down_gemm(scratch);
-    blocks_blocks_0_conv_conv(scratch);
-    blocks_blocks_1_gate_down_gemm(scratch);
-    blocks_blocks_1_conv_conv(scratch);
-    blocks_blocks_2_gate_down_gemm(scratch);
-    blocks_blocks_2_conv_conv(scratch);
-    blocks_blocks_3_gate_down_gemm(scratch);
-    blocks_blocks_3_shortcut_shortcut_0_averagepool(scratch);
-    blocks_blocks_3_shortcut_shortcut_1_conv(scratch);
-    blocks_blocks_3_conv_conv(scratch);
-    blocks_blocks_4_gate_down_gemm(scratch);
-    blocks_blocks_4_conv_conv(scratch);
-    blocks_blocks_5_gate_down_gemm(scratch);
-    blocks_blocks_5_conv_conv(scratch);
-    blocks_blocks_6_gate_down_gemm(scratch);
-    blocks_blocks_6_conv_conv(scratch);
-    blocks_blocks_7_gate_down_gemm(scratch);
-    blocks_blocks_7_conv_conv(scratch);
+    stem_0(scratch);
+    blocks_0_gate_down(scratch);
+    blocks_0_conv(scratch);
+    blocks_1_gate_down(scratch);
+    blocks_1_conv(scratch);
+    blocks_2_gate_down(scratch);
+    blocks_2_conv(scratch);
+    blocks_3_gate_down(scratch);
+    blocks_3_shortcut_0(scratch);
+    blocks_3_shortcut_1(scratch);
+    blocks_3_conv(scratch);
+    blocks_4_gate_down(scratch);
+    blocks_4_conv(scratch);
+    blocks_5_gate_down(scratch);
+    blocks_5_conv(scratch);
+    blocks_6_gate_down(scratch);
+    blocks_6_conv(scratch);
+    blocks_7_gate_down(scratch);
+    blocks_7_conv(scratch);
     globalaveragepool(scratch);
-    head_gemm(output, scratch);
+    head(output, scratch);
 }
 
 /// `/Sub`: shift, scale.
@@ -90,7 +90,7 @@ fn sub(input: &Input, scratch: &mut Scratch) {
 /// 56 448 real multiply-accumulates.
 ///
 /// Not binary or not fused because weights are real: channel 5 holds 0.018916842 and 0.9984218 (largest relative deviation 51.78); input is not binary: produced by Div "/Sub".
-fn stem_stem_0_conv(scratch: &mut Scratch) {
+fn stem_0(scratch: &mut Scratch) {
     let [out, sums, x] = regions(
         &mut scratch.real,
         [(0, 6272), (7056, 32), (6272, 784)],
@@ -111,7 +111,7 @@ fn stem_stem_0_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.0/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_0_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_0_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(7056, 32), (6272, 32)]);
     let mut between = [0.0; 4];
     gate(
@@ -134,7 +134,7 @@ fn blocks_blocks_0_gate_down_gemm(scratch: &mut Scratch) {
 /// `/blocks/blocks.0/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_blocks_0_conv_conv(scratch: &mut Scratch) {
+fn blocks_0_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
         [(0, 6272), (6272, 32), (6304, 32)],
@@ -156,7 +156,7 @@ fn blocks_blocks_0_conv_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.1/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_1_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_1_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (6272, 32)]);
     let mut between = [0.0; 4];
     gate(
@@ -179,7 +179,7 @@ fn blocks_blocks_1_gate_down_gemm(scratch: &mut Scratch) {
 /// `/blocks/blocks.1/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_blocks_1_conv_conv(scratch: &mut Scratch) {
+fn blocks_1_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
         [(0, 6272), (6272, 32), (6304, 32)],
@@ -201,7 +201,7 @@ fn blocks_blocks_1_conv_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.2/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_2_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_2_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (6272, 32)]);
     let mut between = [0.0; 4];
     gate(
@@ -224,7 +224,7 @@ fn blocks_blocks_2_gate_down_gemm(scratch: &mut Scratch) {
 /// `/blocks/blocks.2/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_blocks_2_conv_conv(scratch: &mut Scratch) {
+fn blocks_2_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
         [(0, 6272), (6272, 32), (6304, 32)],
@@ -246,7 +246,7 @@ fn blocks_blocks_2_conv_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.3/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_3_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_3_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (7840, 64)]);
     let mut between = [0.0; 4];
     gate(
@@ -267,7 +267,7 @@ fn blocks_blocks_3_gate_down_gemm(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.3/shortcut/shortcut.0/AveragePool`: AveragePool.
-fn blocks_blocks_3_shortcut_shortcut_0_averagepool(scratch: &mut Scratch) {
+fn blocks_3_shortcut_0(scratch: &mut Scratch) {
     let [out, x] = regions(&mut scratch.real, [(6272, 1568), (0, 6272)]);
     dispatch(AveragePool2x2Stride2At14x14x32 {
         x,
@@ -282,7 +282,7 @@ fn blocks_blocks_3_shortcut_shortcut_0_averagepool(scratch: &mut Scratch) {
 /// 100 352 real multiply-accumulates.
 ///
 /// Not binary or not fused because weights are real: channel 9 holds 0.03041132 and 0.20251875 (largest relative deviation 5.66); input is not binary: produced by AveragePool "/blocks/blocks.3/shortcut/shortcut.0/AveragePool".
-fn blocks_blocks_3_shortcut_shortcut_1_conv(scratch: &mut Scratch) {
+fn blocks_3_shortcut_1(scratch: &mut Scratch) {
     let [out, x] = regions(&mut scratch.real, [(0, 3136), (6272, 1568)]);
     dispatch(Conv1x1At7x7x32To64 {
         x,
@@ -297,7 +297,7 @@ fn blocks_blocks_3_shortcut_shortcut_1_conv(scratch: &mut Scratch) {
 /// `/blocks/blocks.3/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 903 168 binary multiply-accumulates.
-fn blocks_blocks_3_conv_conv(scratch: &mut Scratch) {
+fn blocks_3_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
         [(0, 3136), (7840, 64), (3136, 64)],
@@ -319,7 +319,7 @@ fn blocks_blocks_3_conv_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.4/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_4_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_4_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
@@ -342,7 +342,7 @@ fn blocks_blocks_4_gate_down_gemm(scratch: &mut Scratch) {
 /// `/blocks/blocks.4/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_blocks_4_conv_conv(scratch: &mut Scratch) {
+fn blocks_4_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
         [(0, 3136), (3200, 64), (3136, 64)],
@@ -364,7 +364,7 @@ fn blocks_blocks_4_conv_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.5/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_5_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_5_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
@@ -387,7 +387,7 @@ fn blocks_blocks_5_gate_down_gemm(scratch: &mut Scratch) {
 /// `/blocks/blocks.5/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_blocks_5_conv_conv(scratch: &mut Scratch) {
+fn blocks_5_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
         [(0, 3136), (3200, 64), (3136, 64)],
@@ -409,7 +409,7 @@ fn blocks_blocks_5_conv_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.6/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_6_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_6_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
@@ -432,7 +432,7 @@ fn blocks_blocks_6_gate_down_gemm(scratch: &mut Scratch) {
 /// `/blocks/blocks.6/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_blocks_6_conv_conv(scratch: &mut Scratch) {
+fn blocks_6_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
         [(0, 3136), (3200, 64), (3136, 64)],
@@ -454,7 +454,7 @@ fn blocks_blocks_6_conv_conv(scratch: &mut Scratch) {
 }
 
 /// `/blocks/blocks.7/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
-fn blocks_blocks_7_gate_down_gemm(scratch: &mut Scratch) {
+fn blocks_7_gate_down(scratch: &mut Scratch) {
     let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
@@ -477,7 +477,7 @@ fn blocks_blocks_7_gate_down_gemm(scratch: &mut Scratch) {
 /// `/blocks/blocks.7/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip, BatchNormalization, PRelu.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_blocks_7_conv_conv(scratch: &mut Scratch) {
+fn blocks_7_conv(scratch: &mut Scratch) {
     let [gate, skip, sums] = regions(
         &mut scratch.real,
         [(3200, 64), (0, 3136), (3136, 64)],
@@ -515,7 +515,7 @@ fn globalaveragepool(scratch: &mut Scratch) {
 /// 640 real multiply-accumulates.
 ///
 /// Not binary or not fused because weights are real: channel 8 holds 0.31596816 and 1.1158986 (largest relative deviation 2.53); input is not binary: produced by GlobalAveragePool "/GlobalAveragePool".
-fn head_gemm(output: &mut Output, scratch: &mut Scratch) {
+fn head(output: &mut Output, scratch: &mut Scratch) {
     let [x] = regions(&mut scratch.real, [(3136, 64)]);
     dispatch(Conv1x1At1x1x64To10 {
         x,
