@@ -520,10 +520,8 @@ impl Graph {
             } else if seen.insert(i) {
                 stack.push((i, true));
                 for input in self.nodes[i].inputs.iter().rev() {
-                    if let Some(&p) = producers.get(input) {
-                        if !seen.contains(&p) {
-                            stack.push((p, false));
-                        }
+                    if let Some(&p) = producers.get(input).filter(|p| !seen.contains(p)) {
+                        stack.push((p, false));
                     }
                 }
             }

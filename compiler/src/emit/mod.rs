@@ -82,7 +82,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
     let weights = blob.into_bytes();
 
     let types = interface.items(network, plan);
-    let probe = options.probe.then(|| interface.probe(&probes)).unwrap_or_default();
+    let probe = if options.probe { interface.probe(&probes) } else { TokenStream::new() };
     let runtime: TokenStream = options.runtime.parse().expect("a path");
     let (size, file) = (n(weights.len()), format!("{}.weights", options.name));
     let shapes = shapes.items;
