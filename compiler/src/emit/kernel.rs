@@ -179,6 +179,8 @@ impl Kernel {
         let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
         let body = &tile.body;
+        // A tile that loads its values itself ignores those it is given.
+        let value = if tile.loads { format_ident!("_v") } else { format_ident!("v") };
         let end_row = (!tile.end_row.is_empty()).then(|| {
             let end = &tile.end_row;
             quote! {
@@ -209,7 +211,7 @@ impl Kernel {
 
             impl Epilogue for #tile_name<'_> {
                 #[inline(always)]
-                fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
+                fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
                     #body
                 }
                 #end_row

@@ -1,5 +1,7 @@
 //! The command itself: exit codes, one line per problem, nothing half-written, JSON as promised.
 
+mod crates;
+mod generated;
 mod models;
 
 use std::fmt::Write as _;
