@@ -8,6 +8,7 @@ mod display;
 mod display_network;
 pub mod emit;
 pub mod exact;
+mod half;
 pub mod import;
 pub mod interpret;
 pub mod ir;
@@ -24,7 +25,7 @@ pub use cargo::{compile, write_if_changed};
 pub use config::{is_name, load, load_graph};
 
 use block::Network;
-use diagnostics::Diagnostics;
+use diagnostics::{Diagnostic, Diagnostics};
 use sha2::{Digest as _, Sha256};
 
 /// How to compile a model.
@@ -71,6 +72,8 @@ pub fn generate(
     let imported = import::load(model, &options)?;
     let mut graph = imported.graph;
     let network = passes::run(&mut graph, |_, _| {})?;
+    let mut warnings = imported.warnings;
+    warnings.0.extend(network.notes.iter().filter_map(|note| Diagnostic::from_note(note)));
     let plan = plan::run(&network);
     let hash = Sha256::digest(model).iter().map(|b| format!("{b:02x}")).collect();
     let emitted = emit::run(
@@ -83,5 +86,5 @@ pub fn generate(
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
         },
     );
-    Ok(Output { network, plan, emitted, files: imported.files, warnings: imported.warnings })
+    Ok(Output { network, plan, emitted, files: imported.files, warnings })
 }

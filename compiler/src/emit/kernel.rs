@@ -179,7 +179,8 @@ impl Kernel {
         let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
         let body = &tile.body;
-        let value = if tile.loads { quote!(_) } else { quote!(v) };
+        // A tile that loads its values itself ignores those it is given.
+        let value = if tile.loads { format_ident!("_v") } else { format_ident!("v") };
         let end_row = (!tile.end_row.is_empty()).then(|| {
             let end = &tile.end_row;
             quote! {

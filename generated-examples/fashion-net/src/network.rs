@@ -981,7 +981,7 @@ struct MapAt1x1x64Tile<'a> {
 
 impl Epilogue for MapAt1x1x64Tile<'_> {
     #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, _: S::F, at: At) {
+    fn tile<S: Simd>(&mut self, s: S, _v: S::F, at: At) {
         let v = load_tile(s, self.stream, 64, at);
         let v = s.mul(v, load_channels(s, self.scale, at.channel));
         store_tile(s, self.stream, 64, at, v);
