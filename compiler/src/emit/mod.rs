@@ -146,7 +146,7 @@ impl Emitter<'_> {
             self.probes.push(quote!(|_, _, _| {}));
             return;
         }
-        let name = self.names.snake(&block.name);
+        let name = self.names.node(&block.name);
         let bindings = memory.bindings();
         let (parameters, arguments) = memory.signature();
         let text = doc(&describe(block));
