@@ -22,6 +22,7 @@ struct HalfBlock<'a> {
     c: usize,
     sums: RowSum<'a>,
     bits: BitsMut<'a>,
+    next: BitShape,
 }
 
 impl Epilogue for HalfBlock<'_> {
@@ -34,7 +35,7 @@ impl Epilogue for HalfBlock<'_> {
         self.sums.add(s, at, v);
         let low = s.ge(v, load_channels(s, self.low, at.channel));
         let high = s.le(v, load_channels(s, self.high, at.channel));
-        self.bits.set(at, low & high);
+        self.bits.set(&self.next, at, low & high);
     }
 
     #[inline(always)]
@@ -102,7 +103,8 @@ impl<const W: usize, const SIZE: usize, const P: usize> Kernel for Binary<'_, W,
             y: self.y,
             c,
             sums: RowSum::new(self.sums, c),
-            bits: BitsMut::new(self.next, next),
+            bits: BitsMut::new(self.next, &next),
+            next,
         };
         binary_conv::<Square<W, SIZE>, S, _, P>(s, self.bits, self.weights, &mut epilogue);
     }

@@ -68,7 +68,6 @@ impl BitShape {
 pub struct BitsMut<'a> {
     /// The words as quarters, so that the 16 bits of a tile are one store.
     quarters: &'a mut [u16],
-    shape: BitShape,
 }
 
 /// Where the quarter of a word that holds its bits `16 * i..` lies in memory.
@@ -81,20 +80,20 @@ impl<'a> BitsMut<'a> {
     /// Writes the frame, and zeros wherever tiles do not write whole words. When there are fewer words than
     /// [`BitShape::len`], nothing is ever written.
     #[inline(always)]
-    pub fn new(words: &'a mut [u64], shape: BitShape) -> Self {
+    pub fn new(words: &'a mut [u64], shape: &BitShape) -> Self {
         let words = words.get_mut(..shape.len()).unwrap_or_default();
-        prepare(words, &shape);
+        prepare(words, shape);
         // SAFETY: the same memory as four times as many u16; their alignment is smaller and every bit pattern is a
         // value of both types. The exclusive borrow of the words moves into the new slice.
         let quarters = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u16>(), words.len() * 4) };
-        Self { quarters, shape }
+        Self { quarters }
     }
 
     /// Sets the bits of 16 channels: bit `i` of the mask is channel `at.channel + i`. Channels behind the last are
-    /// left out.
+    /// left out. `shape` is that of [`BitsMut::new`]; it comes with each call, as a constant, because divisions by what
+    /// is only read from memory would take longer than the tile.
     #[inline(always)]
-    pub fn set(&mut self, at: At, mask: u16) {
-        let shape = &self.shape;
+    pub fn set(&mut self, shape: &BitShape, at: At, mask: u16) {
         // Wrapping, as a place far outside must not panic; where it leads to is checked below.
         let rows = shape.frame[0] + shape.h + shape.frame[2];
         let row = at.image.wrapping_mul(rows).wrapping_add(shape.frame[0]).wrapping_add(at.y);

@@ -57,6 +57,11 @@ pub trait Simd: Copy + sealed::Sealed {
     fn select_negative(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F {
         self.select(self.lt(x, self.splat(0.0)), a, b)
     }
+    /// Asks for memory that will be read soon; nothing is seen of it but time.
+    #[inline(always)]
+    fn prefetch<T>(self, x: &[T; 16]) {
+        let _ = x;
+    }
     /// No bit differs.
     fn acc_zero(self) -> Self::Acc;
     /// Counter of each lane += popcount(x ^ w\[lane\])
@@ -68,10 +73,8 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// Counter by counter: a + b
     fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    /// Counter by counter: a - b
-    fn acc_sub(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    /// The dot product of k signs: k - 2 * counter, as a float (exact up to 2^24).
-    fn dot(self, acc: Self::Acc, k: u32) -> Self::F;
+    /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
+    fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
     /// The lanes.
     #[inline(always)]
     fn to_array(self, v: Self::F) -> [f32; 16] {

@@ -162,9 +162,9 @@ pub(super) fn emit(
             Step::Sign { bits, intervals } => {
                 let shape = shapes.bits(network.tensor(*bits));
                 let words = b.memory.write(*bits, "signs");
-                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, #shape)));
+                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)));
                 let mask = sign_mask(&mut b, intervals);
-                quote!(self.#signs.set(at, #mask);)
+                quote!(self.#signs.set(&#shape, at, #mask);)
             }
         });
     }

@@ -15,7 +15,9 @@ use crate::block::Geometry;
 /// but four of AVX2's 16, which also hold the table of the byte-wise popcount.
 fn binary(g: &Geometry) -> (usize, usize) {
     let width = g.output[1];
-    (width.min(4), width.min(2))
+    // A tile that fills the row leaves no single pixels behind; from 4 on the weights' loads no longer matter.
+    let avx512 = (4..=7).rev().find(|&p| width.is_multiple_of(p)).unwrap_or(width.min(4));
+    (avx512, width.min(2))
 }
 
 /// The call of a binary convolution, by level: the level is a constant, so that all but one arm vanish.

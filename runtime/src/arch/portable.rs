@@ -142,12 +142,8 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
         lanes(|i| a[i].wrapping_add(b[i]))
     }
     #[inline(always)]
-    fn acc_sub(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        lanes(|i| a[i].wrapping_sub(b[i]))
-    }
-    #[inline(always)]
-    fn dot(self, acc: Self::Acc, k: u32) -> Self::F {
-        lanes(|i| k.wrapping_sub(acc[i].wrapping_mul(2)) as i32 as f32)
+    fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
+        lanes(|i| k[i] - acc[i].wrapping_mul(2) as i32 as f32)
     }
 }
 

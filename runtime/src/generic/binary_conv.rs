@@ -5,8 +5,9 @@
 //! the nearest cache.
 
 use core::marker::PhantomData;
+use core::ops::Range;
 
-use super::tile::{At, Epilogue};
+use super::tile::{At, Epilogue, prefetch_part};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 use crate::weights::Le;
@@ -248,19 +249,22 @@ pub fn binary_conv_with<S: Simd, E: Epilogue, D: Dot, const P: usize>(
     weights: &[Le<u64>],
     epilogue: &mut E,
 ) {
+    const { assert!(P <= 8, "tiles of more pixels are not unrolled") };
     let weights = weights.as_chunks::<16>().0;
     if !shape.is_valid(bits.len(), weights.len()) {
         return;
     }
     let conv = Conv { s, shape, dot, bits };
     if shape.groups == 1 || shape.group_outputs().is_multiple_of(16) {
-        for (i, block) in weights.chunks_exact(shape.block_words()).enumerate() {
+        let size = shape.block_words();
+        for (i, block) in weights.chunks_exact(size).enumerate() {
             let channel = i * 16;
             if channel >= shape.output[2] {
                 break;
             }
             let group = if shape.groups == 1 { 0 } else { channel / shape.group_outputs() };
-            conv.block::<E, P>(group, channel, block, epilogue);
+            let next = weights.get((i + 1) * size..).and_then(|w| w.get(..size)).unwrap_or_default();
+            conv.block::<E, P>(group, channel, block, next, epilogue);
         }
     } else {
         for channel in (0..shape.output[2]).step_by(16) {
@@ -269,8 +273,28 @@ pub fn binary_conv_with<S: Simd, E: Epilogue, D: Dot, const P: usize>(
     }
 }
 
+/// The body for each pixel of a tile of `$n`, at most 8, its index a constant: the counters of a tile can only stay in
+/// registers when no loop runs over them, and the body is too large for the compiler to unroll it by itself.
+macro_rules! unrolled {
+    ($n:expr, $p:ident => $body:block) => {
+        unrolled!($n, $p => $body, 0 1 2 3 4 5 6 7)
+    };
+    ($n:expr, $p:ident => $body:block, $($i:literal)*) => {
+        $(if const { $i < $n } {
+            let $p = const { if $i < $n { $i } else { 0 } };
+            $body
+        })*
+    };
+}
+
 /// Taps whose population counts are kept at hand; those of larger kernels are counted again at each border pixel.
 const CACHED_TAPS: usize = 25;
+
+/// 0 before the range, 1 inside, 2 behind.
+#[inline(always)]
+fn place(range: &Range<usize>, i: usize) -> usize {
+    usize::from(i >= range.start) + usize::from(i >= range.end)
+}
 
 struct Conv<'a, S, D> {
     s: S,
@@ -279,25 +303,38 @@ struct Conv<'a, S, D> {
     bits: &'a [u64],
 }
 
-/// 16 output channels of one group: their weights, and how many bits each tap has set.
+/// 16 output channels of one group: their weights, how many bits each tap has set, and what is at hand of
+/// [`Conv::signs`].
 struct Block<'a, S: Simd, const CACHED: usize> {
     weights: &'a [[Le<u64>; 16]],
     tap_counts: [S::Acc; CACHED],
+    /// By row and column, each of which is first, inside or last.
+    signs: [[S::F; 3]; 3],
 }
 
 impl<S: Simd, D: Dot> Conv<'_, S, D> {
     #[inline(always)]
     fn prepare<'a>(&self, weights: &'a [[Le<u64>; 16]]) -> Block<'a, S, CACHED_TAPS> {
         let s = self.s;
-        let mut tap_counts = [s.acc_zero(); CACHED_TAPS];
+        let [height, width, _] = self.shape.output;
+        let all = s.splat((self.shape.kernel[0] * self.shape.kernel[1] * self.shape.channels) as f32);
+        let mut block = Block { weights, tap_counts: [s.acc_zero(); CACHED_TAPS], signs: [[all; 3]; 3] };
         if self.corrects() {
-            for (count, tap) in tap_counts.iter_mut().zip(weights.chunks_exact(self.shape.words())) {
+            for (count, tap) in block.tap_counts.iter_mut().zip(weights.chunks_exact(self.shape.words())) {
                 for w in tap {
                     *count = s.popcnt_w(*count, w);
                 }
             }
+            if self.is_thin() {
+                let columns = [0, self.shape.axis(1).interior(width).start, width - 1];
+                for (i, y) in [0, self.shape.axis(0).interior(height).start, height - 1].into_iter().enumerate() {
+                    for (j, &x) in columns.iter().enumerate() {
+                        block.signs[i][j] = self.signs(&block, y, x);
+                    }
+                }
+            }
         }
-        Block { weights, tap_counts }
+        block
     }
 
     /// Whether there is a pixel with a tap outside the image that must not count.
@@ -305,6 +342,15 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
     fn corrects(&self) -> bool {
         let interior = |i: usize| self.shape.axis(i).interior(self.shape.output[i]) == (0..self.shape.output[i]);
         self.shape.zero_padding && !(interior(0) && interior(1))
+    }
+
+    /// Whether the border is at most one pixel wide, so that [`Block::signs`] knows them all.
+    #[inline(always)]
+    fn is_thin(&self) -> bool {
+        (0..2).all(|i| {
+            let inside = self.shape.axis(i).interior(self.shape.output[i]);
+            inside.start <= 1 && self.shape.output[i] - inside.end <= 1
+        })
     }
 
     /// The words from the first tap of an output pixel on.
@@ -331,33 +377,39 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
         count
     }
 
-    /// The dot product from a count. With `border`, taps may lie outside the image: a frame of zeros differs from a
-    /// weight wherever its bit is 1, and that is taken back.
+    /// What twice the counted bits are to be taken from, for the dot product: how many signs there are, and twice what
+    /// was counted too much, for a frame of zeros differs from a weight wherever its bit is 1.
     #[inline(always)]
-    fn finish<const C: usize>(
-        &self,
-        block: &Block<'_, S, C>,
-        mut acc: S::Acc,
-        y: usize,
-        x: usize,
-        border: bool,
-    ) -> S::F {
+    fn signs<const C: usize>(&self, block: &Block<'_, S, C>, y: usize, x: usize) -> S::F {
         let s = self.s;
         let shape = self.shape;
         let [kh, kw] = shape.kernel;
         let mut taps = kh * kw;
-        if border {
+        let mut excess = s.acc_zero();
+        if self.corrects() {
             let (rows, columns) = (shape.axis(0).taps(y), shape.axis(1).taps(x));
             for ky in 0..kh {
                 for kx in 0..kw {
                     if !(rows.contains(&ky) && columns.contains(&kx)) {
-                        acc = s.acc_sub(acc, self.tap_count(block, ky * kw + kx));
+                        excess = s.acc_add(excess, self.tap_count(block, ky * kw + kx));
                         taps -= 1;
                     }
                 }
             }
         }
-        s.dot(acc, (taps * shape.channels) as u32)
+        s.sub(s.splat((taps * shape.channels) as f32), s.dot(excess, s.splat(0.0)))
+    }
+
+    /// [`Conv::signs`] from those at hand for the row.
+    #[inline(always)]
+    fn signs_at<const C: usize>(&self, block: &Block<'_, S, C>, line: &[S::F; 3], y: usize, x: usize) -> S::F {
+        if !self.corrects() {
+            line[1]
+        } else if self.is_thin() {
+            line[place(&self.shape.axis(1).interior(self.shape.output[1]), x)]
+        } else {
+            self.signs(block, y, x)
+        }
     }
 
     /// All pixels of 16 output channels that belong to one group.
@@ -367,35 +419,35 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
         group: usize,
         channel: usize,
         weights: &[[Le<u64>; 16]],
+        next: &[[Le<u64>; 16]],
         epilogue: &mut E,
     ) {
         let shape = self.shape;
         let [height, width, _] = shape.output;
         let block = self.prepare(weights);
-        let corrects = self.corrects();
-        let (rows, columns) = (shape.axis(0).interior(height), shape.axis(1).interior(width));
+        let thin = self.is_thin();
+        let rows = shape.axis(0).interior(height);
         for image in 0..shape.n {
             for y in 0..height {
-                let border_row = corrects && !rows.contains(&y);
+                if image == 0 && height > 1 {
+                    prefetch_part(self.s, next, y, height);
+                }
+                let line = block.signs[if thin { place(&rows, y) } else { 1 }];
                 let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
                 // A constant condition, so that the loop is not even compiled where it is false.
                 if const { P > 1 && S::TILES > 1 } {
                     while at.x + P <= width {
                         let acc = self.dot.dot::<S, P>(self.s, self.first_tap(group, image, y, at.x), block.weights);
-                        for acc in acc {
-                            let border = border_row || (corrects && !columns.contains(&at.x));
-                            let v = self.finish(&block, acc, y, at.x, border);
-                            epilogue.tile(self.s, v, at);
+                        unrolled!(P, p => {
+                            epilogue.tile(self.s, self.s.dot(acc[p], self.signs_at(&block, &line, y, at.x)), at);
                             at.x += 1;
                             at.pixel += 1;
-                        }
+                        });
                     }
                 }
                 while at.x < width {
                     let [acc] = self.dot.dot::<S, 1>(self.s, self.first_tap(group, image, y, at.x), block.weights);
-                    let border = border_row || (corrects && !columns.contains(&at.x));
-                    let v = self.finish(&block, acc, y, at.x, border);
-                    epilogue.tile(self.s, v, at);
+                    epilogue.tile(self.s, self.s.dot(acc, self.signs_at(&block, &line, y, at.x)), at);
                     at.x += 1;
                     at.pixel += 1;
                 }
@@ -424,9 +476,9 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
                         let (group, inner) = (c / outputs, c % outputs);
                         let number = group * outputs.div_ceil(16) + inner / 16;
                         let weights = weights.get(number * block_words..(number + 1) * block_words).unwrap_or_default();
-                        let block = Block::<S, 0> { weights, tap_counts: [] };
+                        let block = Block::<S, 0> { weights, tap_counts: [], signs: [[s.splat(0.0); 3]; 3] };
                         let [acc] = self.dot.dot::<S, 1>(s, self.first_tap(group, image, y, at.x), weights);
-                        let v = s.to_array(self.finish(&block, acc, y, at.x, self.corrects()));
+                        let v = s.to_array(s.dot(acc, self.signs(&block, y, at.x)));
                         // Up to the end of this block, of its group, of this tile.
                         let first = inner % 16;
                         let run = (16 - first).min(outputs - inner).min(16 - filled);

@@ -44,7 +44,7 @@ pub fn bit_max_pool(
         row * s.row_words() + (s.frame[1] + x) * s.pixel_words()
     };
     // The frame; then every word is written whole, or through `set`.
-    let mut bits = BitsMut::new(out, out_shape);
+    let mut bits = BitsMut::new(out, &out_shape);
     let same = shape.groups == out_shape.groups;
     for image in 0..shape.n {
         for y in 0..out_shape.h {
@@ -75,7 +75,7 @@ pub fn bit_max_pool(
                             let word = word(group * shape.words_per_group() + inner / 64);
                             mask |= ((word >> (inner % 64) & 1) as u16) << i;
                         }
-                        bits.set(At { image, y, x: ox, pixel: 0, channel }, mask);
+                        bits.set(&out_shape, At { image, y, x: ox, pixel: 0, channel }, mask);
                     }
                 }
             }

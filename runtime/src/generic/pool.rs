@@ -75,9 +75,10 @@ impl PoolShape {
 #[inline(always)]
 fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window: impl Fn(At) -> S::F) {
     let [height, width, c] = shape.output;
-    for channel in (0..c).step_by(16) {
-        for image in 0..shape.n {
-            for y in 0..height {
+    // Row by row, so that each row of the input comes from memory once.
+    for image in 0..shape.n {
+        for y in 0..height {
+            for channel in (0..c).step_by(16) {
                 let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
                 while at.x < width {
                     let v = window(at);
@@ -91,17 +92,35 @@ fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window
     }
 }
 
-/// Folds the taps inside the image, in the order ky, kx.
+/// Takes a value into a maximum or a sum. No closure, as one called at several places is not always inlined, and what is
+/// not inlined is not compiled for the level.
 #[inline(always)]
-fn fold<S: Simd>(s: S, shape: &PoolShape, x: &[f32], at: At, from: S::F, f: impl Fn(S::F, S::F) -> S::F) -> S::F {
+fn combine<S: Simd, const MAX: bool>(s: S, x: S::F, v: S::F) -> S::F {
+    if MAX { s.max(x, v) } else { s.add(v, x) }
+}
+
+/// Maximum, or sum, of the taps inside the image, in the order ky, kx.
+#[inline(always)]
+fn fold<S: Simd, const MAX: bool>(s: S, shape: &PoolShape, x: &[f32], at: At) -> S::F {
     let [height, width, c] = shape.input;
     let (rows, columns) = (shape.axis(0), shape.axis(1));
-    let mut v = from;
+    let mut v = s.splat(if MAX { f32::NEG_INFINITY } else { 0.0 });
+    if rows.interior(shape.output[0]).contains(&at.y) && columns.interior(shape.output[1]).contains(&at.x) {
+        // The same with constant bounds.
+        let first = (at.image * height + rows.position(at.y, 0)) * width + columns.position(at.x, 0);
+        for ky in 0..shape.kernel[0] {
+            for kx in 0..shape.kernel[1] {
+                let pixel = first + ky * shape.dilations[0] * width + kx * shape.dilations[1];
+                v = combine::<S, MAX>(s, load_tile(s, x, c, At { pixel, ..at }), v);
+            }
+        }
+        return v;
+    }
     for ky in rows.taps(at.y) {
         let row = (at.image * height + rows.position(at.y, ky)) * width;
         for kx in columns.taps(at.x) {
             let pixel = row + columns.position(at.x, kx);
-            v = f(load_tile(s, x, c, At { pixel, ..at }), v);
+            v = combine::<S, MAX>(s, load_tile(s, x, c, At { pixel, ..at }), v);
         }
     }
     v
@@ -114,7 +133,7 @@ pub fn max_pool<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, x: &[f32], epilog
     if !shape.is_valid(x.len()) {
         return;
     }
-    slide(s, shape, epilogue, |at| fold(s, shape, x, at, s.splat(f32::NEG_INFINITY), |x, v| s.max(x, v)));
+    slide(s, shape, epilogue, |at| fold::<S, true>(s, shape, x, at));
 }
 
 /// Mean over a window: the sum from zero in the order ky, kx, divided by the number of taps that count.
@@ -125,7 +144,7 @@ pub fn average_pool<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, x: &[f32], ep
         return;
     }
     slide(s, shape, epilogue, |at| {
-        let sum = fold(s, shape, x, at, s.splat(0.0), |x, v| s.add(v, x));
+        let sum = fold::<S, false>(s, shape, x, at);
         let count = shape.counted(0, at.y) * shape.counted(1, at.x);
         s.div(sum, s.splat(count as f32))
     });

@@ -5,7 +5,7 @@
 //! takes, with fused multiply-add, the taps inside the image in the order ky, kx, input channel: the result does not
 //! depend on P, V or the level.
 
-use super::tile::{At, Epilogue};
+use super::tile::{At, Epilogue, prefetch_part};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 use crate::weights::Le;
@@ -118,7 +118,11 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
             // Constant conditions, so that what is not needed is not even compiled.
             if const { V > 1 && P * V <= S::TILES } {
                 while block + V <= blocks {
-                    conv.blocks::<E, P, V, BORDER>(group, block, epilogue);
+                    if const { V * 2 >= BORDER } {
+                        conv.blocks::<E, P, V, 2>(group, block, epilogue);
+                    } else {
+                        conv.blocks::<E, P, V, BORDER>(group, block, epilogue);
+                    }
                     block += V;
                 }
             }
@@ -140,7 +144,8 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
     }
 }
 
-/// Pixels of a tile at the left or right border: enough sums to hide the time that one addition takes.
+/// Pixels of a tile at the left or right border, for one block of channels: enough sums to hide the time that one
+/// addition takes.
 const BORDER: usize = 4;
 
 /// What all pixels of V times 16 output channels have in common.
@@ -197,8 +202,12 @@ impl<S: Simd> Conv<'_, S> {
         }
         let row = Row { weights, group, channel: group * shape.group_outputs() + block * 16 };
         let inside = shape.axis(1).interior(width);
+        let next = self.block_weights(group, block + V);
         for image in 0..shape.n {
             for y in 0..height {
+                if image == 0 && height > 1 {
+                    prefetch_part(self.s, next, y, height);
+                }
                 let mut done = 0;
                 // Where each part of the row begins and ends: left border, inside, right border.
                 while done < inside.start {

@@ -108,6 +108,16 @@ pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: 
     }
 }
 
+/// Asks for row number `row` of `rows` equal parts of the weights that come next: their way from memory takes longer
+/// than a block of short rows, but not longer than the one before it.
+#[inline(always)]
+pub(crate) fn prefetch_part<S: Simd, T>(s: S, next: &[[T; 16]], row: usize, rows: usize) {
+    let part = next.len().div_ceil(rows.max(1));
+    for x in next.iter().skip(row * part).take(part) {
+        s.prefetch(x);
+    }
+}
+
 /// Sums over the pixels of each image and channel: what a gate needs of its block's input.
 ///
 /// The values of a row are added up from zero in the order of x, and each row's sum is added to the total in the

@@ -53,13 +53,13 @@ unsafe fn popcount(x: __m256i) -> __m256i {
 /// # Safety
 /// AVX2 must be available.
 #[inline(always)]
-unsafe fn dot(low: __m256i, high: __m256i, k: u32) -> __m256 {
+unsafe fn dot(low: __m256i, high: __m256i, k: __m256) -> __m256 {
     // SAFETY: the caller's promise.
     unsafe {
         // The low halves of the 64-bit lanes, in order: [l0 l1 h0 h1 | l2 l3 h2 h3], then the middle pairs swapped.
         let even = _mm256_shuffle_ps::<0b10_00_10_00>(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
         let count = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_castps_si256(even));
-        _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_set1_epi32(k as i32), _mm256_slli_epi32::<1>(count)))
+        _mm256_fnmadd_ps(_mm256_cvtepi32_ps(count), _mm256_set1_ps(2.0), k)
     }
 }
 
@@ -171,6 +171,13 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn prefetch<T>(self, x: &[T; 16]) {
+        for line in 0..size_of_val(x).div_ceil(64) {
+            // SAFETY: a hint, which may be given for any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(64 * line)) }
+        }
+    }
+    #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
         // SAFETY: the token proves the instructions.
         unsafe { [_mm256_setzero_si256(); 4] }
@@ -198,17 +205,8 @@ impl Simd for Avx2 {
         sum
     }
     #[inline(always)]
-    fn acc_sub(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        let mut difference = a;
-        for (a, b) in difference.iter_mut().zip(b) {
-            // SAFETY: the token proves the instructions.
-            *a = unsafe { _mm256_sub_epi64(*a, b) };
-        }
-        difference
-    }
-    #[inline(always)]
-    fn dot(self, acc: Self::Acc, k: u32) -> Self::F {
+    fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
-        unsafe { [dot(acc[0], acc[1], k), dot(acc[2], acc[3], k)] }
+        unsafe { [dot(acc[0], acc[1], k[0]), dot(acc[2], acc[3], k[1])] }
     }
 }

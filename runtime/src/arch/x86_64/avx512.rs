@@ -103,6 +103,13 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_blend_ps(mask, b, a) }
     }
     #[inline(always)]
+    fn prefetch<T>(self, x: &[T; 16]) {
+        for line in 0..size_of_val(x).div_ceil(64) {
+            // SAFETY: a hint, which may be given for any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(64 * line)) }
+        }
+    }
+    #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
         // SAFETY: the token proves the instructions.
         unsafe { [_mm512_setzero_si512(); 2] }
@@ -134,17 +141,13 @@ impl Simd for Avx512 {
         unsafe { [_mm512_add_epi64(a[0], b[0]), _mm512_add_epi64(a[1], b[1])] }
     }
     #[inline(always)]
-    fn acc_sub(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm512_sub_epi64(a[0], b[0]), _mm512_sub_epi64(a[1], b[1])] }
-    }
-    #[inline(always)]
-    fn dot(self, acc: Self::Acc, k: u32) -> Self::F {
+    fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe {
-            let low = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(acc[0]));
-            let count = _mm512_inserti64x4::<1>(low, _mm512_cvtepi64_epi32(acc[1]));
-            _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_set1_epi32(k as i32), _mm512_slli_epi32::<1>(count)))
+            // The low halves of the 64-bit lanes: one instruction, where narrowing each vector would take five.
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let count = _mm512_permutex2var_epi32(acc[0], even, acc[1]);
+            _mm512_fnmadd_ps(_mm512_cvtepi32_ps(count), _mm512_set1_ps(2.0), k)
         }
     }
 }
