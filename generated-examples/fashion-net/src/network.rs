@@ -103,7 +103,7 @@ fn stem_0(scratch: &mut Scratch) {
             shift: WEIGHTS.floats(256, 32),
             slope: WEIGHTS.floats(384, 32),
             out,
-            signs: BitsMut::new(signs, BITS_14X14X32),
+            signs: BitsMut::new(signs, &BITS_14X14X32),
             low: WEIGHTS.floats(512, 32),
             sums: RowSum::new(sums, 32),
         },
@@ -148,7 +148,7 @@ fn blocks_0_conv(scratch: &mut Scratch) {
             scale: WEIGHTS.floats(4544, 32),
             gate,
             slope: WEIGHTS.floats(4672, 32),
-            signs: BitsMut::new(signs, BITS_14X14X32),
+            signs: BitsMut::new(signs, &BITS_14X14X32),
             low: WEIGHTS.floats(4800, 32),
             sums: RowSum::new(sums, 32),
         },
@@ -193,7 +193,7 @@ fn blocks_1_conv(scratch: &mut Scratch) {
             scale: WEIGHTS.floats(9984, 32),
             gate,
             slope: WEIGHTS.floats(10112, 32),
-            signs: BitsMut::new(signs, BITS_14X14X32),
+            signs: BitsMut::new(signs, &BITS_14X14X32),
             low: WEIGHTS.floats(10240, 32),
             sums: RowSum::new(sums, 32),
         },
@@ -230,15 +230,15 @@ fn blocks_2_conv(scratch: &mut Scratch) {
         [(0, 6272), (6272, 32), (6304, 32)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(256, 225), (0, 256)]);
-    dispatch(BinaryConv3x3At14x14x32To32 {
+    dispatch(BinaryConv3x3At14x14x32To32_2 {
         bits,
         weights: WEIGHTS.words(15808, 288),
-        tile: BinaryConv3x3At14x14x32To32Tile {
+        tile: BinaryConv3x3At14x14x32To32_2Tile {
             stream,
             scale: WEIGHTS.floats(15424, 32),
             gate,
             slope: WEIGHTS.floats(15552, 32),
-            signs: BitsMut::new(signs, BITS_14X14X32_2),
+            signs: BitsMut::new(signs, &BITS_14X14X32_2),
             low: WEIGHTS.floats(15680, 32),
             sums: RowSum::new(sums, 32),
         },
@@ -311,7 +311,7 @@ fn blocks_3_conv(scratch: &mut Scratch) {
             scale: WEIGHTS.floats(29952, 64),
             gate,
             slope: WEIGHTS.floats(30208, 64),
-            signs: BitsMut::new(signs, BITS_7X7X64),
+            signs: BitsMut::new(signs, &BITS_7X7X64),
             low: WEIGHTS.floats(30464, 64),
             sums: RowSum::new(sums, 64),
         },
@@ -356,7 +356,7 @@ fn blocks_4_conv(scratch: &mut Scratch) {
             scale: WEIGHTS.floats(41792, 64),
             gate,
             slope: WEIGHTS.floats(42048, 64),
-            signs: BitsMut::new(signs, BITS_7X7X64),
+            signs: BitsMut::new(signs, &BITS_7X7X64),
             low: WEIGHTS.floats(42304, 64),
             sums: RowSum::new(sums, 64),
         },
@@ -401,7 +401,7 @@ fn blocks_5_conv(scratch: &mut Scratch) {
             scale: WEIGHTS.floats(53632, 64),
             gate,
             slope: WEIGHTS.floats(53888, 64),
-            signs: BitsMut::new(signs, BITS_7X7X64),
+            signs: BitsMut::new(signs, &BITS_7X7X64),
             low: WEIGHTS.floats(54144, 64),
             sums: RowSum::new(sums, 64),
         },
@@ -446,7 +446,7 @@ fn blocks_6_conv(scratch: &mut Scratch) {
             scale: WEIGHTS.floats(65472, 64),
             gate,
             slope: WEIGHTS.floats(65728, 64),
-            signs: BitsMut::new(signs, BITS_7X7X64),
+            signs: BitsMut::new(signs, &BITS_7X7X64),
             low: WEIGHTS.floats(65984, 64),
             sums: RowSum::new(sums, 64),
         },
@@ -580,7 +580,8 @@ impl Epilogue for Conv3x3Stride2At28x28x1To32Tile<'_> {
         let v = s.add(v, load_channels(s, self.shift, at.channel));
         let v = prelu(s, v, load_channels(s, self.slope, at.channel));
         store_tile(s, self.out, 32, at, v);
-        self.signs.set(at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs
+            .set(&BITS_14X14X32, at, s.ge(v, load_channels(s, self.low, at.channel)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -656,7 +657,8 @@ impl Epilogue for BinaryConv3x3At14x14x32To32Tile<'_> {
         let v = prelu(s, v, load_channels(s, self.slope, at.channel));
         let v = s.add(v, load_tile(s, self.stream, 32, at));
         store_tile(s, self.stream, 32, at, v);
-        self.signs.set(at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs
+            .set(&BITS_14X14X32, at, s.ge(v, load_channels(s, self.low, at.channel)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -671,7 +673,84 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     fn run<S: Simd>(mut self, s: S) {
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 4>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
+            }
+            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
+        }
+    }
+}
+
+/// Binary 3x3 convolution, 14x14x32 -> 14x14x32, zero padding
+struct BinaryConv3x3At14x14x32To32_2<'a> {
+    bits: &'a [u64],
+    weights: &'a [Le<u64>],
+    tile: BinaryConv3x3At14x14x32To32_2Tile<'a>,
+}
+
+impl Taps for BinaryConv3x3At14x14x32To32_2<'_> {
+    const SHAPE: BinaryShape = BinaryShape {
+        n: 1,
+        input: [14, 14],
+        frame: [1, 1, 1, 1],
+        channels: 32,
+        groups: 1,
+        output: [14, 14, 32],
+        kernel: [3, 3],
+        strides: [1, 1],
+        dilations: [1, 1],
+        pads: [1, 1],
+        zero_padding: true,
+    };
+    #[inline(always)]
+    fn dot<S: Simd, const P: usize>(
+        s: S,
+        x: &[u64],
+        w: &[[Le<u64>; 16]],
+    ) -> [S::Acc; P] {
+        let mut acc = [s.acc_zero(); P];
+        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
+        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 16, w, 3);
+        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 32, w, 6);
+        acc
+    }
+}
+
+/// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through in registers.
+struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
+    stream: &'a mut [f32],
+    scale: &'a [Le<f32>],
+    gate: &'a [f32],
+    slope: &'a [Le<f32>],
+    signs: BitsMut<'a>,
+    low: &'a [Le<f32>],
+    sums: RowSum<'a>,
+}
+
+impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
+        let v = s.mul(v, load_channels(s, self.scale, at.channel));
+        let v = s.mul(v, load_vector(s, self.gate, 32, at));
+        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.add(v, load_tile(s, self.stream, 32, at));
+        store_tile(s, self.stream, 32, at, v);
+        self.signs
+            .set(&BITS_14X14X32_2, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.sums.add(s, at, v);
+    }
+    #[inline(always)]
+    fn end_row<S: Simd>(&mut self, s: S, at: At) {
+        self.sums.end_row(s, at);
+    }
+}
+
+impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        match S::LEVEL {
+            Level::Avx512 => {
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
         }
@@ -792,7 +871,8 @@ impl Epilogue for BinaryConv3x3Stride2At14x14x32To64Tile<'_> {
         let v = prelu(s, v, load_channels(s, self.slope, at.channel));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
         store_tile(s, self.stream, 64, at, v);
-        self.signs.set(at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs
+            .set(&BITS_7X7X64, at, s.ge(v, load_channels(s, self.low, at.channel)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -807,7 +887,7 @@ impl Kernel for BinaryConv3x3Stride2At14x14x32To64<'_> {
     fn run<S: Simd>(mut self, s: S) {
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 4>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
         }
@@ -868,7 +948,8 @@ impl Epilogue for BinaryConv3x3At7x7x64To64Tile<'_> {
         let v = prelu(s, v, load_channels(s, self.slope, at.channel));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
         store_tile(s, self.stream, 64, at, v);
-        self.signs.set(at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs
+            .set(&BITS_7X7X64, at, s.ge(v, load_channels(s, self.low, at.channel)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -883,7 +964,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64<'_> {
     fn run<S: Simd>(mut self, s: S) {
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 4>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
         }
@@ -961,7 +1042,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64_2<'_> {
     fn run<S: Simd>(mut self, s: S) {
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 4>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
         }
