@@ -1,6 +1,7 @@
-//! NumPy's `.npy` files, as far as tensors of this crate need them: little-endian f32, f64, integers and bool,
+//! NumPy's `.npy` files, as far as tensors of this crate need them: little-endian floats of 16, 32 and 64 bits, integers and bool,
 //! C order, versions 1 to 3. Source: `numpy.lib.format`.
 
+use crate::import::half;
 use crate::ir::{Data, Tensor};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -50,6 +51,7 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     }
     let data = match kind {
         "<f4" => Data::F32(elements!(f32, 4, f32)),
+        "<f2" => Data::F32(body.as_chunks::<2>().0.iter().map(|&b| half(u16::from_le_bytes(b))).collect()),
         "<f8" => Data::F32(elements!(f64, 8, f32)),
         "|i1" => Data::I64(elements!(i8, 1, i64)),
         "|u1" => Data::I64(elements!(u8, 1, i64)),
@@ -138,6 +140,8 @@ mod tests {
     fn other_forms() {
         let double = with_header(2, "{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", &2.5_f64.to_le_bytes());
         assert_eq!(read(&double).unwrap(), Tensor::f32([1], vec![2.5]));
+        let half = with_header(1, "{'descr': '<f2', 'fortran_order': False, 'shape': (2,)}", &[0x00, 0x3c, 0x00, 0xc1]);
+        assert_eq!(read(&half).unwrap(), Tensor::f32([2], vec![1.0, -2.5]));
         let byte = with_header(3, "{\"descr\": \"|u1\", \"fortran_order\": False, \"shape\": (2, 1)}", &[255, 1]);
         assert_eq!(read(&byte).unwrap(), Tensor::i64([2, 1], vec![255, 1]));
     }

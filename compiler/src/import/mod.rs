@@ -27,6 +27,7 @@ use crate::ir::{Graph, ValueId};
 use builder::Builder;
 use external::ExternalFiles;
 use node::NodeContext;
+pub(crate) use tensors::half;
 
 /// The oldest opset whose broadcasting is NumPy's.
 const OLDEST_OPSET: i64 = 7;

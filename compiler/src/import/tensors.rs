@@ -137,7 +137,7 @@ fn from_fields(kind: DataType, proto: &TensorProto) -> Option<Data> {
 }
 
 /// IEEE 754 binary16.
-fn half(bits: u16) -> f32 {
+pub(crate) fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let fraction = f32::from(bits & 0x3ff);
     match bits >> 10 & 0x1f {
