@@ -81,14 +81,6 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(code, place, message) }
     }
 
-    /// The warning that a note of the passes stands for, `X101 LAYER: what`; most notes stand for none.
-    pub fn from_note(note: &str) -> Option<Self> {
-        let (code, rest) = note.split_once(' ')?;
-        let &(code, _) = Code::ALL.iter().find(|(c, _)| c.as_str() == code)?;
-        let (layer, message) = rest.split_once(": ")?;
-        Some(Self::warning(code, format!("layer {layer:?}"), message))
-    }
-
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -157,17 +149,5 @@ mod tests {
     fn codes_are_unique_and_ordered() {
         let codes: Vec<&str> = Code::ALL.iter().map(|(code, _)| code.as_str()).collect();
         assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
-    }
-
-    #[test]
-    fn notes_with_a_code_are_warnings() {
-        let warning = Diagnostic::from_note("X102 conv: 1 of 8 weights: zero").unwrap();
-        assert_eq!(
-            warning,
-            Diagnostic::warning(Code::ZeroWeights, "layer \"conv\"".to_owned(), "1 of 8 weights: zero")
-        );
-        for note in ["X999 conv: what", "X102", "dimension \"batch\" of input \"x\" was taken as 1"] {
-            assert_eq!(Diagnostic::from_note(note), None, "{note}");
-        }
     }
 }

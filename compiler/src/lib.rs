@@ -25,7 +25,7 @@ pub use cargo::{compile, write_if_changed};
 pub use config::{is_name, load, load_graph};
 
 use block::Network;
-use diagnostics::{Diagnostic, Diagnostics};
+use diagnostics::{Diagnostics, Severity};
 use sha2::{Digest as _, Sha256};
 
 /// How to compile a model.
@@ -37,6 +37,8 @@ pub struct Config {
     pub name: Option<String>,
     /// The runtime's source goes inside the crate: it then depends on nothing at all.
     pub standalone: bool,
+    /// Warnings are errors: a model is refused rather than compiled to something other engines may answer differently.
+    pub strict: bool,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
     /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
@@ -73,7 +75,11 @@ pub fn generate(
     let mut graph = imported.graph;
     let network = passes::run(&mut graph, |_, _| {})?;
     let mut warnings = imported.warnings;
-    warnings.0.extend(network.notes.iter().filter_map(|note| Diagnostic::from_note(note)));
+    warnings.0.append(&mut graph.warnings.0);
+    if config.strict && !warnings.0.is_empty() {
+        warnings.0.iter_mut().for_each(|warning| warning.severity = Severity::Error);
+        return Err(warnings);
+    }
     let plan = plan::run(&network);
     let hash = Sha256::digest(model).iter().map(|b| format!("{b:02x}")).collect();
     let emitted = emit::run(

@@ -66,7 +66,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         interface: &interface,
         blob: Blob::default(),
         shapes: Shapes::default(),
-        names: Names::reserving(names::PRELUDE.iter().copied().chain(["infer", "probe", "input", "output", "scratch"])),
+        names: Names::reserving(names::PRELUDE.iter().chain(names::OWN).copied()),
         types: Names::default(),
         known: HashMap::new(),
         kernels: TokenStream::new(),

@@ -43,6 +43,9 @@ pub(super) const PRELUDE: &[&str] = &[
     "xnor_popcount",
 ];
 
+/// What the emitted file itself calls so: its door, and what `infer` calls its parameters, which would hide functions.
+pub(super) const OWN: &[&str] = &["infer", "probe", "input", "output", "scratch"];
+
 /// Hands out identifiers, each once.
 #[derive(Debug, Default)]
 pub(super) struct Names {

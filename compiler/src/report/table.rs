@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::{Port, Report};
-use crate::diagnostics::Diagnostic;
 use crate::emit::text::thousands;
 
 /// Rows in columns as wide as their widest cell; the columns named in `right` are aligned to the right.
@@ -85,9 +84,7 @@ impl fmt::Display for Report {
         ];
         f.write_str(&columns(&totals, &[1]))?;
 
-        // What is a warning is not said twice.
-        let notes = self.notes.iter().filter(|note| Diagnostic::from_note(note).is_none()).collect();
-        for (title, lines) in [("Notes", notes), ("Warnings", self.warnings.iter().collect::<Vec<_>>())] {
+        for (title, lines) in [("Notes", &self.notes), ("Warnings", &self.warnings)] {
             if !lines.is_empty() {
                 writeln!(f, "\n{title}")?;
                 for line in lines {
