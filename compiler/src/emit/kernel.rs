@@ -77,7 +77,7 @@ pub(super) fn of(
             let span = blob.words(&blob::binary_weights(weights, g));
             let (offset, len) = (n(span.offset), n(span.len));
             let run =
-                tiles::select(g, |p| quote!(binary_conv::<Self, S, _, #p>(s, self.bits, self.weights, &mut self.tile)));
+                tiles::select(g, |p| quote!(binary_conv::<Self, S, _, #p>(s, self.bits, self.weights, &mut tile)));
             Kernel {
                 base: format!(
                     "BinaryConv{}At{}x{}x{}To{}",
@@ -100,12 +100,12 @@ pub(super) fn of(
             let depthwise = is_depthwise(g);
             let shape = shapes.real(g);
             let (weights, run) = if depthwise {
-                let run = quote!(depthwise_conv(s, &#shape, self.x, self.weights, &mut self.tile));
+                let run = quote!(depthwise_conv(s, &#shape, self.x, self.weights, &mut tile));
                 (weights(blob, &blob::depthwise_weights(w, g)), run)
             } else {
                 let (p, v) = tiles::real(g);
                 let (p, v) = (n(p), n(v));
-                let run = quote!(real_conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut self.tile));
+                let run = quote!(real_conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut tile));
                 (weights(blob, &blob::real_weights(w, g)), run)
             };
             let [h, w, c] = g.input;
@@ -124,19 +124,19 @@ pub(super) fn of(
         }
         Core::MaxPool { geometry: g, .. } => {
             let shape = shapes.pool(g, None);
-            pool("MaxPool", "Maximum", g, x(input), quote!(max_pool(s, &#shape, self.x, &mut self.tile)))
+            pool("MaxPool", "Maximum", g, x(input), quote!(max_pool(s, &#shape, self.x, &mut tile)))
         }
         Core::AveragePool { geometry: g, count_include_pad, .. } => {
             let shape = shapes.pool(g, *count_include_pad);
-            pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut self.tile)))
+            pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut tile)))
         }
         Core::Map { input: id } => {
             let [count, h, w, c] = image(&network.tensor(*id).shape);
             let extents = [count, h, w, c].map(n);
             let (fields, run) = if tile.loads {
-                (Vec::new(), quote!(pixels(s, #(#extents),*, &mut self.tile)))
+                (Vec::new(), quote!(pixels(s, #(#extents),*, &mut tile)))
             } else {
-                (vec![x(input)], quote!(map(s, #(#extents),*, self.x, &mut self.tile)))
+                (vec![x(input)], quote!(map(s, #(#extents),*, self.x, &mut tile)))
             };
             Kernel {
                 base: format!("MapAt{h}x{w}x{c}"),
@@ -200,6 +200,8 @@ impl Kernel {
             }
         });
         let run = &self.run;
+        // The tile is moved into a variable of the kernel's own, as only what is no argument in memory can be kept in
+        // registers: the sums of a row above all.
         quote! {
             #title
             struct #name<'a> { #(#core_fields)* tile: #tile_name<'a> }
@@ -221,7 +223,8 @@ impl Kernel {
                 type Output = ();
 
                 #[inline(always)]
-                fn run<S: Simd>(mut self, s: S) {
+                fn run<S: Simd>(self, s: S) {
+                    let mut tile = self.tile;
                     #run
                 }
             }

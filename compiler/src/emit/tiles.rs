@@ -49,5 +49,18 @@ pub(super) fn real(g: &Geometry) -> (usize, usize) {
         let pixels = (4..=14).rev().filter(|&p| p <= width).min_by_key(|&p| (width % p, usize::abs_diff(p, 7)));
         return (pixels.unwrap_or(width), 1);
     }
-    (width.min(6), if divides(2) { 2 } else { 1 })
+    // As many blocks as there are, so that single pixels at the border are enough independent sums; then the pixels that leave
+    // the least of the last tile unused, of those that fit into 24 registers.
+    let v = [4, 2].into_iter().find(|&v| divides(v)).unwrap_or(1);
+    let inside = inside(g);
+    let pixels = (4..=24 / v).rev().filter(|&p| p <= inside).min_by_key(|&p| inside.next_multiple_of(p));
+    (pixels.unwrap_or(width.min(6)), v)
+}
+
+/// Pixels of a row none of whose taps lies left or right of the image.
+fn inside(g: &Geometry) -> usize {
+    let (pad, stride) = (g.pads[1], g.strides[1]);
+    let reach = (g.kernel[1] - 1) * g.dilations[1];
+    let end = (g.input[1] + pad).saturating_sub(reach).div_ceil(stride).min(g.output[1]);
+    end.saturating_sub(pad.div_ceil(stride))
 }

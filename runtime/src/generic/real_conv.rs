@@ -118,7 +118,9 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
             // Constant conditions, so that what is not needed is not even compiled.
             if const { V > 1 && P * V <= S::TILES } {
                 while block + V <= blocks {
-                    if const { V * 2 >= BORDER } {
+                    if const { V >= BORDER } {
+                        conv.blocks::<E, P, V, 1>(group, block, epilogue);
+                    } else if const { V * 2 >= BORDER } {
                         conv.blocks::<E, P, V, 2>(group, block, epilogue);
                     } else {
                         conv.blocks::<E, P, V, BORDER>(group, block, epilogue);
@@ -416,19 +418,20 @@ impl<S: Simd> Conv<'_, S> {
         let inputs = shape.group_inputs();
         let (rows, columns) = (shape.axis(0), shape.axis(1));
         let pixel = |p: usize| (x + p).min(shape.output[1] - 1);
-        // The taps that all pixels have.
-        let mut common = 0..kw;
+        // The taps that all pixels have, and those that any of them has.
+        let (mut common, mut any) = (0..kw, kw..0);
         for p in 0..P {
             let taps = columns.taps(pixel(p));
             common = common.start.max(taps.start)..common.end.min(taps.end);
+            any = any.start.min(taps.start)..any.end.max(taps.end);
         }
         let mut acc = [[s.splat(0.0); P]; V];
         for ky in rows.taps(y) {
             let first = (image * height + rows.position(y, ky)) * width;
             let address =
                 |p: usize, kx: usize| (first + columns.position(pixel(p), kx)) * channels + row.group * inputs;
-            let mut kx = 0;
-            while kx < kw {
+            let mut kx = any.start;
+            while kx < any.end {
                 let w_at = (ky * kw + kx) * inputs;
                 let mut at = [0; P];
                 if kx == common.start && !common.is_empty() && shape.dilations[1] == 1 && shape.groups == 1 {
