@@ -552,8 +552,9 @@ impl Epilogue for MapAt1x28x28Tile<'_> {
 impl Kernel for MapAt1x28x28<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        map(s, 1, 1, 28, 28, self.x, &mut self.tile)
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
+        map(s, 1, 1, 28, 28, self.x, &mut tile)
     }
 }
 
@@ -593,13 +594,9 @@ impl Epilogue for Conv3x3Stride2At28x28x1To32Tile<'_> {
 impl Kernel for Conv3x3Stride2At28x28x1To32<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        real_conv::<
-            S,
-            _,
-            6,
-            2,
-        >(s, &CONV_3X3_1_TO_32, self.x, self.weights, &mut self.tile)
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
+        real_conv::<S, _, 7, 2>(s, &CONV_3X3_1_TO_32, self.x, self.weights, &mut tile)
     }
 }
 
@@ -670,12 +667,13 @@ impl Epilogue for BinaryConv3x3At14x14x32To32Tile<'_> {
 impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
             }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
+            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
     }
 }
@@ -747,12 +745,13 @@ impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
 impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
             }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
+            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
     }
 }
@@ -778,8 +777,9 @@ impl Epilogue for AveragePool2x2Stride2At14x14x32Tile<'_> {
 impl Kernel for AveragePool2x2Stride2At14x14x32<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        average_pool(s, &POOL_2X2_AT_14X14, self.x, &mut self.tile)
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
+        average_pool(s, &POOL_2X2_AT_14X14, self.x, &mut tile)
     }
 }
 
@@ -807,13 +807,9 @@ impl Epilogue for Conv1x1At7x7x32To64Tile<'_> {
 impl Kernel for Conv1x1At7x7x32To64<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        real_conv::<
-            S,
-            _,
-            7,
-            1,
-        >(s, &CONV_1X1_32_TO_64, self.x, self.weights, &mut self.tile)
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
+        real_conv::<S, _, 7, 1>(s, &CONV_1X1_32_TO_64, self.x, self.weights, &mut tile)
     }
 }
 
@@ -884,12 +880,13 @@ impl Epilogue for BinaryConv3x3Stride2At14x14x32To64Tile<'_> {
 impl Kernel for BinaryConv3x3Stride2At14x14x32To64<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
             }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
+            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
     }
 }
@@ -961,12 +958,13 @@ impl Epilogue for BinaryConv3x3At7x7x64To64Tile<'_> {
 impl Kernel for BinaryConv3x3At7x7x64To64<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
             }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
+            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
     }
 }
@@ -1039,12 +1037,13 @@ impl Epilogue for BinaryConv3x3At7x7x64To64_2Tile<'_> {
 impl Kernel for BinaryConv3x3At7x7x64To64_2<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
         match S::LEVEL {
             Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut self.tile)
+                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
             }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut self.tile),
+            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
     }
 }
@@ -1072,8 +1071,9 @@ impl Epilogue for MapAt1x1x64Tile<'_> {
 impl Kernel for MapAt1x1x64<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        pixels(s, 1, 1, 1, 64, &mut self.tile)
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
+        pixels(s, 1, 1, 1, 64, &mut tile)
     }
 }
 
@@ -1101,13 +1101,9 @@ impl Epilogue for Conv1x1At1x1x64To10Tile<'_> {
 impl Kernel for Conv1x1At1x1x64To10<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        real_conv::<
-            S,
-            _,
-            1,
-            1,
-        >(s, &CONV_1X1_64_TO_10, self.x, self.weights, &mut self.tile)
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
+        real_conv::<S, _, 1, 1>(s, &CONV_1X1_64_TO_10, self.x, self.weights, &mut tile)
     }
 }
 
