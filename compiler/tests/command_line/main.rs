@@ -180,7 +180,7 @@ fn warnings_are_in_the_report_too() {
     desk.take("real_input_ts17.onnx");
     let report = desk.run(&["inspect", "real_input_ts17.onnx", "--json"]).json();
     let warnings = report["warnings"].as_array().unwrap();
-    assert!(warnings.iter().any(|w| w.as_str().unwrap().starts_with("X101 at layer ")), "{report}");
+    assert!(warnings.iter().any(|w| w.as_str().unwrap().starts_with("X101 at node ")), "{report}");
     assert!(report["blocks"].as_array().unwrap().iter().any(|b| {
         b["binary"] == false && b["reason"].as_str().is_some_and(|r| r.starts_with("input is not binary"))
     }));
