@@ -35,6 +35,12 @@ impl Config {
         self
     }
 
+    /// Whether a model with warnings is refused.
+    pub fn strict(&mut self, strict: bool) -> &mut Self {
+        self.strict = strict;
+        self
+    }
+
     /// Whether the `probe` module is emitted.
     pub fn probe(&mut self, probe: bool) -> &mut Self {
         self.probe = probe;

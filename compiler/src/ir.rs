@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::block::BinaryWeights;
+use crate::diagnostics::Diagnostics;
 use crate::exact::Affine;
 
 /// The extents of a tensor, outermost axis first. Every extent is known: symbolic ones were bound at import.
@@ -437,6 +438,8 @@ pub struct Graph {
     pub outputs: Vec<ValueId>,
     /// Remarks for the report, collected by import and passes.
     pub notes: Vec<String>,
+    /// What the user should look at, found by the passes.
+    pub warnings: Diagnostics,
 }
 
 impl Graph {
@@ -485,23 +488,6 @@ impl Graph {
         users
     }
 
-    /// Makes every use of `old`, graph outputs included, a use of `new`.
-    /// A graph output keeps its public name: `new` takes over the name and the origin.
-    pub fn replace_uses(&mut self, old: ValueId, new: ValueId) {
-        for node in &mut self.nodes {
-            for input in &mut node.inputs {
-                if *input == old {
-                    *input = new;
-                }
-            }
-        }
-        for output in &mut self.outputs {
-            if *output == old {
-                *output = new;
-            }
-        }
-    }
-
     /// Drops nodes whose results nobody uses, and restores topological order after rewrites.
     pub fn sweep(&mut self) {
         let producers = self.producers();
@@ -520,10 +506,8 @@ impl Graph {
             } else if seen.insert(i) {
                 stack.push((i, true));
                 for input in self.nodes[i].inputs.iter().rev() {
-                    if let Some(&p) = producers.get(input) {
-                        if !seen.contains(&p) {
-                            stack.push((p, false));
-                        }
+                    if let Some(&p) = producers.get(input).filter(|p| !seen.contains(p)) {
+                        stack.push((p, false));
                     }
                 }
             }

@@ -9,6 +9,7 @@ mod display;
 mod display_network;
 pub mod emit;
 pub mod exact;
+mod half;
 pub mod import;
 pub mod interpret;
 pub mod ir;
@@ -25,7 +26,7 @@ pub use cargo::{compile, write_if_changed};
 pub use config::{is_name, load, load_graph};
 
 use block::Network;
-use diagnostics::Diagnostics;
+use diagnostics::{Diagnostics, Severity};
 use sha2::{Digest as _, Sha256};
 
 /// How to compile a model.
@@ -37,6 +38,8 @@ pub struct Config {
     pub name: Option<String>,
     /// The runtime's source goes inside the crate: it then depends on nothing at all.
     pub standalone: bool,
+    /// Warnings are errors: a model is refused rather than compiled to something other engines may answer differently.
+    pub strict: bool,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
     /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
@@ -72,6 +75,12 @@ pub fn generate(
     let imported = import::load(model, &options)?;
     let mut graph = imported.graph;
     let network = passes::run(&mut graph, |_, _| {})?;
+    let mut warnings = imported.warnings;
+    warnings.0.append(&mut graph.warnings.0);
+    if config.strict && !warnings.0.is_empty() {
+        warnings.0.iter_mut().for_each(|warning| warning.severity = Severity::Error);
+        return Err(warnings);
+    }
     let plan = plan::run(&network);
     let hash = Sha256::digest(model).iter().map(|b| format!("{b:02x}")).collect();
     let emitted = emit::run(
@@ -84,5 +93,5 @@ pub fn generate(
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
         },
     );
-    Ok(Output { network, plan, emitted, files: imported.files, warnings: imported.warnings })
+    Ok(Output { network, plan, emitted, files: imported.files, warnings })
 }

@@ -1,6 +1,7 @@
-//! NumPy's `.npy` files, as far as tensors of this crate need them: little-endian f32, f64, integers and bool,
-//! C order, versions 1 to 3. Source: `numpy.lib.format`.
+//! NumPy's `.npy` files, as far as tensors of this crate need them: little-endian f16, f32, f64, integers and
+//! bool, C order, versions 1 to 3. Source: `numpy.lib.format`.
 
+use crate::half::half;
 use crate::ir::{Data, Tensor};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -49,6 +50,7 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
         };
     }
     let data = match kind {
+        "<f2" => Data::F32(body.as_chunks::<2>().0.iter().map(|&b| half(u16::from_le_bytes(b))).collect()),
         "<f4" => Data::F32(elements!(f32, 4, f32)),
         "<f8" => Data::F32(elements!(f64, 8, f32)),
         "|i1" => Data::I64(elements!(i8, 1, i64)),
@@ -138,6 +140,8 @@ mod tests {
     fn other_forms() {
         let double = with_header(2, "{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", &2.5_f64.to_le_bytes());
         assert_eq!(read(&double).unwrap(), Tensor::f32([1], vec![2.5]));
+        let half = with_header(1, "{'descr': '<f2', 'fortran_order': False, 'shape': (2,)}", &[0x00, 0xc0, 0x01, 0x00]);
+        assert_eq!(read(&half).unwrap(), Tensor::f32([2], vec![-2.0, (-24_f32).exp2()]));
         let byte = with_header(3, "{\"descr\": \"|u1\", \"fortran_order\": False, \"shape\": (2, 1)}", &[255, 1]);
         assert_eq!(read(&byte).unwrap(), Tensor::i64([2, 1], vec![255, 1]));
     }

@@ -153,8 +153,9 @@ fn prepare(words: &mut [u64], shape: &BitShape) {
     if top + left + bottom + right == 0 || pixel == 0 || row == 0 || words.is_empty() {
         return;
     }
-    let rows = top + shape.h + bottom;
-    for image in words.chunks_exact_mut(rows * row) {
+    // Chunks of no words would be a panic; there are none, but the compiler cannot always know.
+    let (rows, row) = (top + shape.h + bottom, row.max(1));
+    for image in words.chunks_exact_mut((rows * row).max(1)) {
         for (y, line) in image.chunks_exact_mut(row).enumerate() {
             if y < top || y >= top + shape.h {
                 frame(line, shape);
@@ -175,7 +176,7 @@ fn frame(pixels: &mut [u64], shape: &BitShape) {
         pixels.fill(u64::MAX);
     } else {
         let last = (1u64 << (shape.group_channels() % 64)) - 1;
-        for group in pixels.chunks_exact_mut(shape.words_per_group()) {
+        for group in pixels.chunks_exact_mut(shape.words_per_group().max(1)) {
             group.fill(u64::MAX);
             if let Some(word) = group.last_mut() {
                 *word = last;

@@ -51,12 +51,15 @@ pub(super) struct Model {
     /// Name of the crate and module: letters, digits and underscores [default: from the file's name]
     #[arg(long, value_parser = name)]
     pub(super) name: Option<String>,
+    /// Take every warning (X1xx) for an error
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 impl Model {
     /// The configuration they ask for.
     pub(super) fn config(&self) -> Config {
-        Config { dims: self.dims.clone(), name: self.name.clone(), ..Config::default() }
+        Config { dims: self.dims.clone(), name: self.name.clone(), strict: self.strict, ..Config::default() }
     }
 }
 

@@ -179,6 +179,8 @@ impl Kernel {
         let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
         let body = &tile.body;
+        // A tile that loads its values itself ignores those it is given.
+        let value = if tile.loads { format_ident!("_v") } else { format_ident!("v") };
         let end_row = (!tile.end_row.is_empty()).then(|| {
             let end = &tile.end_row;
             quote! {
@@ -211,7 +213,7 @@ impl Kernel {
 
             impl Epilogue for #tile_name<'_> {
                 #[inline(always)]
-                fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
+                fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
                     #body
                 }
                 #end_row
@@ -234,7 +236,7 @@ impl Kernel {
         let tile_name = format_ident!("{name}Tile");
         let assign = |f: &Field| {
             let (name, value) = (&f.name, &f.value);
-            if value.to_string() == name.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
+            if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
         };
         let core_fields = self.fields.iter().map(assign);
         let tile_fields = tile.fields.iter().map(assign);

@@ -129,9 +129,15 @@ fn runtime_files() -> Vec<File> {
         .map(|(path, text)| {
             let path = if *path == "lib.rs" { "mod.rs" } else { path };
             let mut out = String::new();
-            for line in text.lines() {
+            let mut lines = text.lines();
+            while let Some(line) = lines.next() {
                 // Attributes of the crate belong to the crate it moves into; paths from the root are one module deeper.
                 if line.starts_with("#![") {
+                    continue;
+                }
+                // What a feature brings in (these sources), the other crate has neither the feature nor the use for.
+                if line.starts_with("#[cfg(feature") {
+                    lines.next();
                     continue;
                 }
                 out.push_str(&line.replace("crate::", "crate::runtime::"));
@@ -177,7 +183,8 @@ fn recorded_test(output: &Output, name: &str, recording: &Recording) -> Vec<File
             [id] => {
                 let tensor = network.tensor(*id);
                 let zero = if matches!(tensor.storage, Storage::Dense(DType::I64)) { "0" } else { "0.0" };
-                format!("Box::new([{zero}; {}])", tensor.shape.iter().product::<usize>())
+                // Not `Box::new`: without optimisation that is an array on the stack.
+                format!("vec![{zero}; {}].try_into().unwrap()", tensor.shape.iter().product::<usize>())
             }
             _ => format!("Box::new({name}::{ty}::new())"),
         }
@@ -187,7 +194,8 @@ fn recorded_test(output: &Output, name: &str, recording: &Recording) -> Vec<File
          //! The recorded example: what the compiler's own interpreter computed from the same blocks.\n\n\
          fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {{\n    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))\n}}\n\n\
          fn close(value: f32, expected: f32) {{\n    assert!((value - expected).abs() <= 1e-4 * expected.abs().max(1.0), \"{{value}} instead of {{expected}}\");\n}}\n\n\
-         #[test]\nfn recorded_example() {{\n    let mut input: Box<{name}::Input> = {};\n    let mut output: Box<{name}::Output> = {};\n    let mut scratch = Box::new({name}::Scratch::new());\n\
+         // Too large for a stack.\nstatic SCRATCH: std::sync::Mutex<{name}::Scratch> = std::sync::Mutex::new({name}::Scratch::new());\n\n\
+         #[test]\nfn recorded_example() {{\n    let mut input: Box<{name}::Input> = {};\n    let mut output: Box<{name}::Output> = {};\n    let mut scratch = SCRATCH.lock().unwrap();\n\
          \x20   let mut values = floats(include_bytes!(\"recorded.input\"));\n{}    {name}::infer(&input, &mut output, &mut scratch);\n\
          \x20   let mut values = floats(include_bytes!(\"recorded.output\"));\n{}    assert!(values.next().is_none());\n}}\n",
         env!("CARGO_PKG_VERSION"),

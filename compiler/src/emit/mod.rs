@@ -66,7 +66,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         interface: &interface,
         blob: Blob::default(),
         shapes: Shapes::default(),
-        names: Names::reserving(names::PRELUDE.iter().copied().chain(["infer", "probe"])),
+        names: Names::reserving(names::PRELUDE.iter().chain(names::OWN).copied()),
         types: Names::default(),
         known: HashMap::new(),
         kernels: TokenStream::new(),
@@ -82,7 +82,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
     let weights = blob.into_bytes();
 
     let types = interface.items(network, plan);
-    let probe = options.probe.then(|| interface.probe(&probes)).unwrap_or_default();
+    let probe = if options.probe { interface.probe(&probes) } else { TokenStream::new() };
     let runtime: TokenStream = options.runtime.parse().expect("a path");
     let (size, file) = (n(weights.len()), format!("{}.weights", options.name));
     let shapes = shapes.items;
@@ -146,7 +146,7 @@ impl Emitter<'_> {
             self.probes.push(quote!(|_, _, _| {}));
             return;
         }
-        let name = self.names.snake(&block.name);
+        let name = self.names.node(&block.name);
         let bindings = memory.bindings();
         let (parameters, arguments) = memory.signature();
         let text = doc(&describe(block));

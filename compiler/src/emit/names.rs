@@ -43,6 +43,9 @@ pub(super) const PRELUDE: &[&str] = &[
     "xnor_popcount",
 ];
 
+/// What the emitted file itself calls so: its door, and what `infer` calls its parameters, which would hide functions.
+pub(super) const OWN: &[&str] = &["infer", "probe", "input", "output", "scratch"];
+
 /// Hands out identifiers, each once.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -58,6 +61,11 @@ impl Names {
     /// A snake_case identifier after `name`, with a number behind it when it is taken.
     pub(super) fn snake(&mut self, name: &str) -> Ident {
         self.unique(&snake_case(name))
+    }
+
+    /// The same after the name of a node, without what PyTorch's exporters repeat in it.
+    pub(super) fn node(&mut self, name: &str) -> Ident {
+        self.unique(&snake_case(&shorten(name)))
     }
 
     /// An identifier as given (already in the right case), with a number behind it when it is taken.
@@ -87,6 +95,19 @@ pub(crate) fn snake_case(name: &str) -> String {
     if !starts_well || syn::parse_str::<Ident>(out).is_err() { format!("layer_{out}") } else { out.to_owned() }
 }
 
+/// `/layer1/layer1.0/conv1/Conv` to `layer1.0/conv1`: a module in a container repeats the container's name, and the last
+/// part is the operator, which the function's documentation names anyway.
+fn shorten(name: &str) -> String {
+    let parts: Vec<&str> = name.split('/').filter(|p| !p.is_empty()).collect();
+    let is_path = name.starts_with('/') && parts.len() > 1;
+    let end = if is_path { parts.len() - 1 } else { parts.len() };
+    let repeated = |i: usize| {
+        parts.get(i + 1).and_then(|next| next.strip_prefix(parts[i])).is_some_and(|rest| rest.starts_with('.'))
+    };
+    let kept: Vec<&str> = (0..end).filter(|&i| !repeated(i)).map(|i| parts[i]).collect();
+    kept.join("/")
+}
+
 /// `layer1_conv1` to `LAYER1_CONV1`.
 pub(super) fn upper_case(name: &str) -> String {
     snake_case(name).to_ascii_uppercase()
@@ -109,6 +130,23 @@ mod tests {
         let mut words: Vec<&str> = words.filter(ours).collect();
         words.sort_unstable();
         assert_eq!(words, PRELUDE);
+    }
+
+    #[test]
+    fn node_names_lose_what_is_said_twice() {
+        let mut names = Names::default();
+        let all: Vec<String> = [
+            "/layer1/layer1.0/conv1/Conv",
+            "/layer1/layer1.0/conv1/Sign",
+            "/fc/Gemm",
+            "/Sub",
+            "node_Conv_1275",
+            "a/b/C",
+        ]
+        .iter()
+        .map(|n| names.node(n).to_string())
+        .collect();
+        assert_eq!(all, ["layer1_0_conv1", "layer1_0_conv1_2", "fc", "sub", "node_conv_1275", "a_b_c"]);
     }
 
     #[test]

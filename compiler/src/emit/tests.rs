@@ -212,3 +212,16 @@ fn every_other_core() {
     b.block("mean", Core::Reduce { kind: Reduction::Mean, input: product, axes: vec![1], output: mean }, vec![]);
     insta::assert_snapshot!(b.emit().source);
 }
+
+/// Dynamo calls its outputs `output`; a function of that name could not be called where a parameter is called so.
+#[test]
+fn no_function_is_hidden_by_a_parameter() {
+    let mut b = Builder::new();
+    let x = b.dense("x", &[1, 4, 4, 8]);
+    let y = b.dense("y", &[1, 4, 4, 8]);
+    b.0.inputs = vec![x];
+    b.0.outputs = vec![y];
+    b.block("output", Core::Map { input: x }, vec![Step::Store(y)]);
+    let source = b.emit().source;
+    assert!(source.contains("output_2(input, output);") && source.contains("fn output_2("), "{source}");
+}

@@ -11,36 +11,52 @@ mod weights;
 use std::sync::Arc;
 
 use crate::block::BinaryWeights;
+use crate::diagnostics::{self, Diagnostic};
 use crate::exact::Affine;
 use crate::ir::{Graph, Layout, Node, Op, ValueId, Window};
 use crate::passes::rewrite::{NewNode, Rewriter, walk};
 use codes::{Code, Codes};
 use weights::Binarized;
 
+/// What the user should know.
+#[derive(Default)]
+struct Remarks {
+    notes: Vec<String>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Remarks {
+    fn warn(&mut self, code: diagnostics::Code, node: &Node, message: String, help: &str) {
+        let place = format!("node \"{}\" ({})", node.name, node.op.name());
+        self.warnings.push(Diagnostic::warning(code, place, message).help(help));
+    }
+}
+
 /// The pass.
 pub fn run(graph: &mut Graph) {
     let mut codes = Codes::default();
-    let mut notes = Vec::new();
+    let mut remarks = Remarks::default();
     walk(graph, |rewriter, node| match &node.op {
-        Op::Conv { .. } | Op::MatMul => layer(rewriter, &codes, &mut notes, node),
+        Op::Conv { .. } | Op::MatMul => layer(rewriter, &codes, &mut remarks, node),
         _ => codes.rule(rewriter, node),
     });
     // The same sign may feed several layers.
-    for note in notes {
+    for note in remarks.notes {
         if !graph.notes.contains(&note) {
             graph.notes.push(note);
         }
     }
+    graph.warnings.0.extend(remarks.warnings);
 }
 
 /// A Conv or MatMul: binary, or with a reason.
-fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, notes: &mut Vec<String>, node: Node) {
+fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, remarks: &mut Remarks, node: Node) {
     let weights = weights::of(rewriter, &node);
     let code = codes.get(node.inputs[0]);
     let reason = match (weights, code) {
         (Ok(weights), Some(code)) => match padding(&node.op, code) {
             Ok(window) => {
-                note_layer(notes, &node, &weights, code);
+                note_layer(remarks, &node, &weights, code);
                 return binary(rewriter, node, code, weights, window);
             }
             Err(reason) => reason,
@@ -49,8 +65,9 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, notes: &mut Vec<String>, no
             let input = describe(rewriter, node.inputs[0]);
             // A handful of weights has few values by accident.
             if weights.per_channel >= 4 {
-                let layer = &node.name;
-                notes.push(format!("X101 {layer}: the weights are binary, but the input is real ({input})"));
+                let message = format!("the weights are binary, but the input is real ({input})");
+                let help = "it runs as a real-valued layer; if a sign was lost on export, put it back";
+                remarks.warn(diagnostics::Code::RealInput, &node, message, help);
             }
             format!("input is not binary: {input}")
         }
@@ -61,17 +78,19 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, notes: &mut Vec<String>, no
 }
 
 /// Says what the user should know about a binary layer.
-fn note_layer(notes: &mut Vec<String>, node: &Node, weights: &Binarized, code: &Code) {
+fn note_layer(remarks: &mut Remarks, node: &Node, weights: &Binarized, code: &Code) {
     for sign in &code.zero_signs {
-        notes.push(format!("sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: {sign}"));
+        remarks.notes.push(format!("sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: {sign}"));
     }
     let (layer, zeros, deviation) = (&node.name, weights.bits.zeros, weights.bits.deviation);
     if zeros > 0 {
         let all = weights.bits.signs.len();
-        notes.push(format!("X102 {layer}: {zeros} of {all} weights are exactly zero and count as +1"));
+        let message = format!("{zeros} of {all} weights are exactly zero and count as +1");
+        let help = "other engines leave them zero; their answers differ by as much";
+        remarks.warn(diagnostics::Code::ZeroWeights, node, message, help);
     }
     if deviation > 0.0 {
-        notes.push(format!("{layer}: weights differ from ±scale by up to {deviation:.1e} of it"));
+        remarks.notes.push(format!("{layer}: weights differ from ±scale by up to {deviation:.1e} of it"));
     }
 }
 

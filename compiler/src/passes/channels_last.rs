@@ -234,7 +234,12 @@ impl ChannelsLast {
                 Op::Reduce { kind: *kind, axes, keepdims: true }
             }
             Op::Softmax { axis, log } => Op::Softmax { axis: perm[*axis], log: *log },
-            Op::ArgMax { axis, keepdims: true, last } => Op::ArgMax { axis: perm[*axis], keepdims: true, last: *last },
+            // Its answers are integers, which no copy moves: they must already lie in the order of the file.
+            Op::ArgMax { axis, keepdims: true, last }
+                if moves_nothing(&permuted(rewriter.graph.shape(node.output), &back), perm) =>
+            {
+                Op::ArgMax { axis: perm[*axis], keepdims: true, last: *last }
+            }
             _ => return None,
         };
         let mut inputs = Vec::with_capacity(node.inputs.len());

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::PASSES;
 use super::testing::{assert_same, count};
+use crate::diagnostics::Code;
 use crate::import::{Options, load};
 use crate::interpret;
 use crate::ir::{Binary, Graph, Layout, Op, Tensor, Unary};
@@ -147,7 +148,7 @@ fn trained_cnv() {
     assert_eq!((binary_convs(&graph), count(&graph, |op| matches!(op, Op::Conv { .. }))), (5, 1));
     assert_eq!(count(&graph, |op| matches!(op, Op::BinaryMatMul { .. })), 3);
     assert_eq!(transposes(&graph), 1);
-    assert_eq!(graph.notes.iter().filter(|n| n.starts_with("X101")).count(), 1);
+    assert_eq!(graph.warnings.0.iter().filter(|w| w.code == Code::RealInput).count(), 1);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use build::is_integer;
 pub use build::{Built, build};
 pub use program::{Program, Space, Timing};
 

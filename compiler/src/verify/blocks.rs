@@ -13,7 +13,7 @@ use crate::diagnostics::Diagnostics;
 use crate::ir::{DType, Origin, Tensor};
 use crate::plan::{Place, Plan};
 use crate::report::cost;
-use crate::toolchain::{Program, Space};
+use crate::toolchain::{Program, Space, is_integer};
 
 /// What was seen of one block.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +109,9 @@ impl<'a> Run<'a> {
                             let scale = Deviation::of(&known.values, &known.values).scale;
                             seen.read_scale = seen.read_scale.max(scale);
                         }
-                        if let Some((space, offset)) = dense(self.plan.place(id)) {
+                        // An index computed by the block before stays as it is: integers are read, never written.
+                        let place = dense(self.plan.place(id)).filter(|_| !is_integer(tensor));
+                        if let Some((space, offset)) = place {
                             self.program.write_f32(space, offset, &known.values)?;
                         }
                     }

@@ -66,7 +66,8 @@ pub fn bit_max_pool(
                         bits.set_word(at + j, word(j));
                     }
                 } else {
-                    let channels = shape.group_channels();
+                    // Not 0, but the compiler does not know: it would keep a panic.
+                    let channels = shape.group_channels().max(1);
                     for channel in (0..shape.c).step_by(16) {
                         let mut mask = 0;
                         for (i, c) in (channel..shape.c.min(channel + 16)).enumerate() {

@@ -170,7 +170,8 @@ fn broadcast_axes(
             }
         }
         ([e, extents @ ..], [s, a_strides @ ..], [t, b_strides @ ..]) => {
-            let inner = extents.iter().product();
+            // Not 0, but the compiler does not know: it would keep a panic.
+            let inner = extents.iter().product::<usize>().max(1);
             for (i, y) in y.chunks_exact_mut(inner).take(*e).enumerate() {
                 let (a, b) = (a.get(i * s..).unwrap_or_default(), b.get(i * t..).unwrap_or_default());
                 broadcast_axes(f, a, a_strides, b, b_strides, y, extents);

@@ -98,7 +98,10 @@ pub fn gate_with<S: Simd>(
     if !enough(layers[0], c_in, hidden) || !enough(layers[1], hidden, c_out) {
         return;
     }
-    for (sums, out) in sums.chunks_exact(c_in).zip(out.chunks_exact_mut(c_out)).take(n) {
+    for image in 0..n {
+        let sums = sums.get(image * c_in..).and_then(|sums| sums.get(..c_in));
+        let out = out.get_mut(image * c_out..).and_then(|out| out.get_mut(..c_out));
+        let (Some(sums), Some(out)) = (sums, out) else { return };
         dense(s, sums, layers[0], buffer);
         for v in buffer.iter_mut() {
             *v = hidden_act(*v);

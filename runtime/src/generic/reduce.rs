@@ -115,7 +115,8 @@ fn reduce_kept(
             }
         }
         ([e, extents @ ..], [s, strides @ ..]) => {
-            let inner = extents.iter().product();
+            // Not 0, but the compiler does not know: it would keep a panic.
+            let inner = extents.iter().product::<usize>().max(1);
             for (i, y) in y.chunks_exact_mut(inner).take(*e).enumerate() {
                 reduce_kept(kind, x.get(i * s..).unwrap_or_default(), extents, strides, reduced, y);
             }

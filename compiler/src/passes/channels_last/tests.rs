@@ -244,6 +244,17 @@ fn indices_of_maxima_and_softmax_over_channels() {
     assert_eq!(count(&graph, axis), 2);
 }
 
+/// Integers are not transposed at run time: their operand is.
+#[test]
+fn indices_of_maxima_over_rows_lie_as_in_the_file() {
+    let mut b = Build::default();
+    let x = image(&mut b);
+    let op = Op::ArgMax { axis: 2, keepdims: false, last: true };
+    let y = b.node(op, &[x], &[2, 6, 4]);
+    let graph = check(&b.finish(&[y]));
+    assert_eq!(ops(&graph), ["Transpose", "Conv", "Transpose", "ArgMax", "Reshape"]);
+}
+
 #[test]
 fn attention_is_left_alone() {
     let mut b = Build::default();

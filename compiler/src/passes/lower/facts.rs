@@ -158,10 +158,9 @@ impl<'g> Facts<'g> {
             Op::BinaryConv { .. } | Op::BinaryMatMul { .. } => true,
             Op::MaxPool { .. } => self.is_bits_only(node.output),
             Op::Reshape | Op::Transpose(_) if self.is_same_view(u) => self.is_bits_only(node.output),
-            Op::Reshape => self.all_users(node.output, |u| self.flatten(u).is_some()),
+            Op::Reshape => self.all_users(node.output, |u| self.flattens_bits(u)),
             Op::Transpose(_) => self.all_users(node.output, |r| {
-                matches!(self.node(r).op, Op::Reshape)
-                    && self.all_users(self.node(r).output, |u| self.flatten(u).is_some())
+                matches!(self.node(r).op, Op::Reshape) && self.all_users(self.node(r).output, |u| self.flattens_bits(u))
             }),
             _ => false,
         }
@@ -169,6 +168,11 @@ impl<'g> Facts<'g> {
 
     fn all_users(&self, v: ValueId, test: impl Fn(usize) -> bool) -> bool {
         !self.is_output(v) && self.users(v).iter().all(|&u| test(u))
+    }
+
+    /// True for a binary fully connected layer that reads the bits of an image.
+    fn flattens_bits(&self, i: usize) -> bool {
+        matches!(self.node(i).op, Op::BinaryMatMul { .. }) && self.flatten(i).is_some()
     }
 
     /// The image a fully connected layer flattens, if it does.

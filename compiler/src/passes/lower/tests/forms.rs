@@ -189,6 +189,17 @@ fn bits_are_found_behind_dead_ends() {
 }
 
 #[test]
+fn a_real_layer_behind_a_flattened_sign_reads_numbers() {
+    let mut m = Maker::new();
+    let x = m.input(&[2, 2, 2, 8]);
+    let s = m.sign(x);
+    let flat = m.reshape(s, &[2, 32]);
+    let y = m.matmul(flat, 3);
+    let network = m.output(y).check();
+    assert!(!network.tensors.iter().any(|t| matches!(t.storage, Storage::Bits(_))), "{network}");
+}
+
+#[test]
 fn everything_without_a_form_is_named_at_once() {
     let mut m = Maker::new();
     let x = m.input(&[2, 3]);
