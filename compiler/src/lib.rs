@@ -1,5 +1,6 @@
 //! xnorc: an ahead-of-time compiler for binary neural networks.
 
+pub mod bench;
 pub mod block;
 pub mod cargo;
 mod config;

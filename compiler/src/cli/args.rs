@@ -35,6 +35,8 @@ pub(super) enum Command {
     Verify(Verify),
     /// Build the model and run it
     Run(Run),
+    /// Build the model and measure each block against the machine's limit
+    Bench(Bench),
 }
 
 /// The model, common to all commands.
@@ -140,6 +142,25 @@ pub(super) struct Run {
     #[command(flatten)]
     pub(super) machine: Machine,
     /// Print JSON: median_ms, min_ms, repeat, level...
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The limit is what the multiply-accumulates would take at the rates this machine reaches with nothing else to do, both
+/// measured in the same run. The input is noise: times do not depend on it.
+#[derive(Args, Debug)]
+pub(super) struct Bench {
+    #[command(flatten)]
+    pub(super) model: Model,
+    /// Number of inferences to measure, after a warm-up
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) repeat: u32,
+    #[command(flatten)]
+    pub(super) machine: Machine,
+    /// Draw the time of each block beside its limit
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) plot: Option<PathBuf>,
+    /// Print JSON: median_ms, min_ms, limit_ms, peak_binary_gmacs, peak_real_gmacs, threads, blocks...
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,10 +1,11 @@
-//! `xnorc compile`, `inspect`, `verify`, `run`.
+//! `xnorc compile`, `inspect`, `verify`, `run`, `bench`.
 //!
 //! Results go to the standard output, problems to the standard error, one line each. Exit codes: 0 fine, 1 the model
 //! cannot be compiled (or `verify` found something wrong), 2 the command was not understood.
 
 mod args;
 mod arrays;
+mod bench;
 mod compile;
 mod crate_folder;
 mod inspect;
@@ -51,6 +52,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use network::{probe, runtime};
+use runtime::{Kernel, Le, Simd};
 
 struct State {
     input: network::Input,
@@ -98,9 +99,95 @@ fn main() -> io::Result<()> {
                     to.write_all(&time.to_le_bytes())?;
                 }
             }
+            b'P' => {
+                // Block by block inside whole inferences, so that each finds the caches as it does in earnest.
+                let (warm, count) = (number(&mut from)?, number(&mut from)?);
+                let mut times = vec![0; probe::BLOCKS.len() * count];
+                for run in 0..warm + count {
+                    for (i, block) in probe::BLOCKS.iter().enumerate() {
+                        let start = Instant::now();
+                        block(std::hint::black_box(input), output, scratch);
+                        std::hint::black_box(&mut *scratch);
+                        if run >= warm {
+                            times[i * count + run - warm] = start.elapsed().as_nanos() as u64;
+                        }
+                    }
+                }
+                for time in times {
+                    to.write_all(&time.to_le_bytes())?;
+                }
+            }
+            b'K' => {
+                for peak in [peak(BINARY_MACS, || runtime::dispatch(PeakBinary)), peak(REAL_MACS, || runtime::dispatch(PeakReal))] {
+                    to.write_all(&peak.to_le_bytes())?;
+                }
+            }
             _ => return Ok(()),
         }
         to.flush()?;
+    }
+}
+
+const ROUNDS: usize = 4000;
+const BINARY_MACS: usize = ROUNDS * 6 * 16 * 64;
+const REAL_MACS: usize = ROUNDS * 12 * 16;
+
+/// Multiply-accumulates per second of the fastest of many short runs.
+fn peak<T>(macs: usize, run: impl Fn() -> T) -> f64 {
+    let mut least = f64::INFINITY;
+    for _ in 0..400 {
+        let start = Instant::now();
+        std::hint::black_box(run());
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    macs as f64 / least
+}
+
+/// What every binary convolution is made of, and nothing else: xor, population count and addition, operands in the
+/// nearest cache.
+struct PeakBinary;
+
+impl Kernel for PeakBinary {
+    type Output = [f32; 16];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> [f32; 16] {
+        let x: [u64; 64] = std::hint::black_box([0x5555_3333_0f0f_00ff; 64]);
+        let w: [[Le<u64>; 16]; 8] = std::hint::black_box([[Le::<u64>::new(0x1234_5678_9abc_def0); 16]; 8]);
+        let mut acc = [s.acc_zero(); 6];
+        for i in 0..ROUNDS {
+            for (p, acc) in acc.iter_mut().enumerate() {
+                *acc = s.xor_popcnt(*acc, x[(i + 8 * p) % 64], &w[i % 8]);
+            }
+        }
+        let mut sum = s.splat(0.0);
+        for acc in acc {
+            sum = s.add(sum, s.dot(acc, s.splat(0.0)));
+        }
+        s.to_array(sum)
+    }
+}
+
+/// Fused multiply-additions on registers.
+struct PeakReal;
+
+impl Kernel for PeakReal {
+    type Output = [f32; 16];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> [f32; 16] {
+        let (a, b) = (s.splat(std::hint::black_box(0.999)), s.splat(std::hint::black_box(0.001)));
+        let mut acc = [s.splat(1.0); 12];
+        for _ in 0..ROUNDS {
+            for acc in &mut acc {
+                *acc = s.fma(*acc, a, b);
+            }
+        }
+        let mut sum = s.splat(0.0);
+        for acc in acc {
+            sum = s.add(sum, acc);
+        }
+        s.to_array(sum)
     }
 }
 

@@ -197,6 +197,33 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Measures each of the network's `blocks` blocks inside `count` whole inferences after `warm` that are not measured.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn time_blocks(&mut self, blocks: usize, warm: usize, count: usize) -> Result<Vec<Timing>, Diagnostics> {
+        let mut command = vec![b'P'];
+        command.extend((warm as u64).to_le_bytes());
+        command.extend((count as u64).to_le_bytes());
+        let bytes = self.ask(&command, 8 * blocks * count)?;
+        let times: Vec<Duration> =
+            bytes.as_chunks().0.iter().map(|b| Duration::from_nanos(u64::from_le_bytes(*b))).collect();
+        Ok(times.chunks(count.max(1)).map(|times| Timing::new(times.to_vec())).collect())
+    }
+
+    /// Measures what this machine can do at the level in use, on one thread: binary and real multiply-accumulates per
+    /// second.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn peaks(&mut self) -> Result<[f64; 2], Diagnostics> {
+        let bytes = self.ask(b"K", 16)?;
+        let rate = |i: usize| bytes.as_chunks().0.get(i).map_or(0.0, |b| f64::from_le_bytes(*b));
+        Ok([rate(0), rate(1)])
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         // It may be in the middle of a computation that nobody waits for any more.

@@ -1,0 +1,121 @@
+//! How near to the limit of the machine a network runs.
+//!
+//! The limit of a block is its binary multiply-accumulates at the machine's highest XNOR-popcount rate plus its real ones at
+//! the highest rate of fused multiply-add, both measured in the same process at the same level, on one thread. It knows
+//! nothing of memory: a block without multiplications has the limit 0.
+
+mod plot;
+mod table;
+
+pub use plot::plot;
+pub use table::table;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::block::{Network, Storage};
+use crate::diagnostics::Diagnostics;
+use crate::ir::DType;
+use crate::report::cost::Cost;
+use crate::toolchain::{Program, Space};
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bench {
+    /// Of whole inferences, in milliseconds.
+    pub median_ms: f64,
+    /// Of whole inferences, in milliseconds.
+    pub min_ms: f64,
+    /// Sum of the blocks' limits, in milliseconds.
+    pub limit_ms: f64,
+    /// The machine's highest rate, in 10^9 binary multiply-accumulates a second.
+    pub peak_binary_gmacs: f64,
+    /// The machine's highest rate, in 10^9 real multiply-accumulates a second.
+    pub peak_real_gmacs: f64,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// Instructions in use.
+    pub level: String,
+    /// Inferences measured.
+    pub repeat: usize,
+    /// In the order of execution.
+    pub blocks: Vec<BlockTime>,
+}
+
+/// A block's share.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlockTime {
+    /// From the ONNX node of its core.
+    pub name: String,
+    /// In milliseconds.
+    pub median_ms: f64,
+    /// In milliseconds.
+    pub min_ms: f64,
+    /// In milliseconds; 0 without multiplications.
+    pub limit_ms: f64,
+    /// Binary multiply-accumulates.
+    pub binary_macs: u64,
+    /// Real multiply-accumulates.
+    pub real_macs: u64,
+}
+
+/// Measures a started program.
+///
+/// # Errors
+/// When the program has ended.
+pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize) -> Result<Bench, Diagnostics> {
+    // Noise rather than zeros, which later layers could turn into denormal or constant values.
+    let mut state = 1_u32;
+    for (i, &id) in network.inputs.iter().enumerate() {
+        let tensor = network.tensor(id);
+        if tensor.storage == Storage::Dense(DType::I64) {
+            continue;
+        }
+        let values: Vec<f32> = (0..tensor.storage_len())
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect();
+        program.write_f32(Space::Input(i), 0, &values)?;
+    }
+    let warm = (repeat / 10).clamp(3, 50);
+    // The peaks before and after: the higher is nearer to what the machine can do.
+    let before = program.peaks()?;
+    let whole = program.time(warm, repeat)?;
+    let times = program.time_blocks(network.blocks.len(), warm, repeat)?;
+    let after = program.peaks()?;
+    let [binary, real] = [before[0].max(after[0]), before[1].max(after[1])];
+    let blocks: Vec<BlockTime> = network
+        .blocks
+        .iter()
+        .zip(&times)
+        .map(|(block, time)| {
+            let cost = Cost::of(network, block);
+            BlockTime {
+                name: block.name.clone(),
+                median_ms: milliseconds(time.median()),
+                min_ms: milliseconds(time.min()),
+                limit_ms: (cost.binary_macs as f64 / binary + cost.real_macs as f64 / real) * 1e3,
+                binary_macs: cost.binary_macs,
+                real_macs: cost.real_macs,
+            }
+        })
+        .collect();
+    Ok(Bench {
+        median_ms: milliseconds(whole.median()),
+        min_ms: milliseconds(whole.min()),
+        limit_ms: blocks.iter().map(|b| b.limit_ms).sum(),
+        peak_binary_gmacs: binary / 1e9,
+        peak_real_gmacs: real / 1e9,
+        threads: 1,
+        level: level.to_owned(),
+        repeat,
+        blocks,
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
