@@ -14,7 +14,7 @@ fn changed(model: &[u8], initializer: &str, count: usize, change: impl Fn(f32) -
     for bytes in data.as_chunks_mut::<4>().0.iter_mut().take(count) {
         *bytes = change(f32::from_le_bytes(*bytes)).to_le_bytes();
     }
-    tensor.raw_data = data.into();
+    tensor.raw_data = data;
     proto.encode_to_vec()
 }
 
