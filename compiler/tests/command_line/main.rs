@@ -221,15 +221,18 @@ fn usage_errors_are_exit_code_2() {
     }
 }
 
+/// A key of a report, and what its value must be.
+type Key = (&'static str, fn(&Value) -> bool);
+
 /// Paths of keys that are missing, or not of that kind.
-fn lacking(value: &Value, keys: &[(&str, fn(&Value) -> bool)]) -> Vec<String> {
+fn lacking(value: &Value, keys: &[Key]) -> Vec<String> {
     keys.iter().filter(|(key, is)| !value.pointer(key).is_some_and(is)).map(|(key, _)| (*key).to_owned()).collect()
 }
 
 #[test]
 fn inspect_gives_the_promised_keys() {
     let report = Desk::new().run(&["inspect", fixture("r2b_ts17.onnx").to_str().unwrap(), "--json"]).json();
-    let keys: &[(&str, fn(&Value) -> bool)] = &[
+    let keys: &[Key] = &[
         ("/totals/binary_macs", Value::is_u64),
         ("/totals/real_macs", Value::is_u64),
         ("/totals/flops", Value::is_u64),
@@ -245,7 +248,7 @@ fn inspect_gives_the_promised_keys() {
     ];
     assert_eq!(lacking(&report, keys), [""; 0], "{report}");
     for block in report["blocks"].as_array().unwrap() {
-        let keys: &[(&str, fn(&Value) -> bool)] = &[
+        let keys: &[Key] = &[
             ("/name", Value::is_string),
             ("/kind", Value::is_string),
             ("/binary", Value::is_boolean),
@@ -265,7 +268,7 @@ fn verify_and_run_give_the_promised_keys_and_the_recorded_output() {
     }
     let (model, x, y) = ("sign_plain_ts17.onnx", "sign_plain_ts17.in.npy", "sign_plain_ts17.out.npy");
     let verified = desk.run(&["verify", model, "--input", x, "--expect", y, "--json"]).json();
-    let keys: &[(&str, fn(&Value) -> bool)] = &[
+    let keys: &[Key] = &[
         ("/ok", |v| *v == Value::Bool(true)),
         ("/samples", |v| *v == 1),
         ("/max_abs_error", Value::is_number),
@@ -276,7 +279,7 @@ fn verify_and_run_give_the_promised_keys_and_the_recorded_output() {
     assert_eq!(lacking(&verified, keys), [""; 0], "{verified}");
 
     let measured = desk.run(&["run", model, "--input", x, "--output", "y.npy", "--repeat", "5", "--json"]).json();
-    let keys: &[(&str, fn(&Value) -> bool)] = &[("/median_ms", Value::is_f64), ("/min_ms", Value::is_f64)];
+    let keys: &[Key] = &[("/median_ms", Value::is_f64), ("/min_ms", Value::is_f64)];
     assert_eq!(lacking(&measured, keys), [""; 0], "{measured}");
     assert!(measured["min_ms"].as_f64() <= measured["median_ms"].as_f64());
     let read = |name: &str| xnorc::npy::read(&std::fs::read(desk.path(name)).unwrap()).unwrap();
