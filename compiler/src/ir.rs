@@ -199,6 +199,34 @@ pub enum Unary {
     Not,
 }
 
+impl Unary {
+    /// ONNX's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Relu => "Relu",
+            Self::LeakyRelu(_) => "LeakyRelu",
+            Self::Clip(..) => "Clip",
+            Self::Sigmoid => "Sigmoid",
+            Self::HardSigmoid(..) => "HardSigmoid",
+            Self::HardSwish => "HardSwish",
+            Self::Tanh => "Tanh",
+            Self::Elu(_) => "Elu",
+            Self::Softplus => "Softplus",
+            Self::Erf => "Erf",
+            Self::Neg => "Neg",
+            Self::Abs => "Abs",
+            Self::Exp => "Exp",
+            Self::Log => "Log",
+            Self::Sqrt => "Sqrt",
+            Self::Reciprocal => "Reciprocal",
+            Self::Round => "Round",
+            Self::Floor => "Floor",
+            Self::Ceil => "Ceil",
+            Self::Not => "Not",
+        }
+    }
+}
+
 /// Element-wise functions of two arguments, with NumPy's broadcasting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // the names are ONNX's
@@ -219,6 +247,30 @@ pub enum Binary {
     And,
     Or,
     Xor,
+}
+
+impl Binary {
+    /// ONNX's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Add => "Add",
+            Self::Sub => "Sub",
+            Self::Mul => "Mul",
+            Self::Div => "Div",
+            Self::Pow => "Pow",
+            Self::Min => "Min",
+            Self::Max => "Max",
+            Self::Mod => "Mod",
+            Self::Equal => "Equal",
+            Self::Less => "Less",
+            Self::LessOrEqual => "LessOrEqual",
+            Self::Greater => "Greater",
+            Self::GreaterOrEqual => "GreaterOrEqual",
+            Self::And => "And",
+            Self::Or => "Or",
+            Self::Xor => "Xor",
+        }
+    }
 }
 
 /// Which axis of a spatial operator's tensors holds the channels.
@@ -398,8 +450,8 @@ impl Op {
             Self::BinaryConv { .. } => return "BinaryConv".to_owned(),
             Self::BinaryMatMul { .. } => return "BinaryMatMul".to_owned(),
             Self::Affine { .. } => return "Affine".to_owned(),
-            Self::Unary(function) => format!("{function:?}"),
-            Self::Binary(function) => format!("{function:?}"),
+            Self::Unary(function) => return function.name().to_owned(),
+            Self::Binary(function) => return function.name().to_owned(),
             op => format!("{op:?}"),
         };
         debug.chars().take_while(|c| c.is_alphanumeric()).collect()

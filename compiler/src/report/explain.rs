@@ -1,7 +1,6 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
 use crate::block::{Activation, Block, Core, Geometry, Network, Step};
-use crate::ir::Unary;
 
 /// What a block is, in the field's words.
 pub fn kind(core: &Core) -> &'static str {
@@ -106,32 +105,10 @@ pub fn parts(block: &Block) -> Vec<String> {
 }
 
 fn activation(activation: &Activation) -> &'static str {
-    let unary = match activation {
-        Activation::Unary(unary) => unary,
-        Activation::PRelu(_) => return "PRelu",
-        Activation::Sign(_) => return "Sign",
-    };
-    match unary {
-        Unary::Relu => "Relu",
-        Unary::LeakyRelu(_) => "LeakyRelu",
-        Unary::Clip(..) => "Clip",
-        Unary::Sigmoid => "Sigmoid",
-        Unary::HardSigmoid(..) => "HardSigmoid",
-        Unary::HardSwish => "HardSwish",
-        Unary::Tanh => "Tanh",
-        Unary::Elu(_) => "Elu",
-        Unary::Softplus => "Softplus",
-        Unary::Erf => "Erf",
-        Unary::Neg => "Neg",
-        Unary::Abs => "Abs",
-        Unary::Exp => "Exp",
-        Unary::Log => "Log",
-        Unary::Sqrt => "Sqrt",
-        Unary::Reciprocal => "Reciprocal",
-        Unary::Round => "Round",
-        Unary::Floor => "Floor",
-        Unary::Ceil => "Ceil",
-        Unary::Not => "Not",
+    match activation {
+        Activation::Unary(function) => function.name(),
+        Activation::PRelu(_) => "PRelu",
+        Activation::Sign(_) => "Sign",
     }
 }
 

@@ -121,7 +121,7 @@ impl Builder<'_> {
                     functions.iter().zip(maps.iter()).map(|(f, map)| f.affine(map)).collect()
                 }
                 Op::Unary(function) => {
-                    words.push(parts::unary(*function).to_owned());
+                    words.push(function.name().to_owned());
                     functions.iter().map(|f| f.unary(*function)).collect()
                 }
                 Op::PRelu if node.inputs[0] == v => {

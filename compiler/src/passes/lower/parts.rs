@@ -1,13 +1,13 @@
 //! Names of what a block stands for, in the field's words.
 
-use crate::ir::{Binary, Node, Op, Unary};
+use crate::ir::{Node, Op};
 
 /// The ONNX name of an operator.
 pub(super) fn operator(op: &Op) -> &'static str {
     match op {
         Op::Sign(_) => "Sign",
-        Op::Unary(function) => unary(*function),
-        Op::Binary(function) => binary(*function),
+        Op::Unary(function) => function.name(),
+        Op::Binary(function) => function.name(),
         Op::PRelu => "PRelu",
         Op::Where => "Where",
         Op::Cast(_) => "Cast",
@@ -34,54 +34,6 @@ pub(super) fn operator(op: &Op) -> &'static str {
 /// What a node stands for.
 pub(super) fn of(node: &Node) -> Vec<String> {
     if node.parts.is_empty() { vec![operator(&node.op).to_owned()] } else { node.parts.clone() }
-}
-
-/// The ONNX name of a function of one argument.
-pub(super) fn unary(function: Unary) -> &'static str {
-    match function {
-        Unary::Relu => "Relu",
-        Unary::LeakyRelu(_) => "LeakyRelu",
-        Unary::Clip(..) => "Clip",
-        Unary::Sigmoid => "Sigmoid",
-        Unary::HardSigmoid(..) => "HardSigmoid",
-        Unary::HardSwish => "HardSwish",
-        Unary::Tanh => "Tanh",
-        Unary::Elu(_) => "Elu",
-        Unary::Softplus => "Softplus",
-        Unary::Erf => "Erf",
-        Unary::Neg => "Neg",
-        Unary::Abs => "Abs",
-        Unary::Exp => "Exp",
-        Unary::Log => "Log",
-        Unary::Sqrt => "Sqrt",
-        Unary::Reciprocal => "Reciprocal",
-        Unary::Round => "Round",
-        Unary::Floor => "Floor",
-        Unary::Ceil => "Ceil",
-        Unary::Not => "Not",
-    }
-}
-
-/// The ONNX name of a function of two arguments.
-pub(super) fn binary(function: Binary) -> &'static str {
-    match function {
-        Binary::Add => "Add",
-        Binary::Sub => "Sub",
-        Binary::Mul => "Mul",
-        Binary::Div => "Div",
-        Binary::Pow => "Pow",
-        Binary::Min => "Min",
-        Binary::Max => "Max",
-        Binary::Mod => "Mod",
-        Binary::Equal => "Equal",
-        Binary::Less => "Less",
-        Binary::LessOrEqual => "LessOrEqual",
-        Binary::Greater => "Greater",
-        Binary::GreaterOrEqual => "GreaterOrEqual",
-        Binary::And => "And",
-        Binary::Or => "Or",
-        Binary::Xor => "Xor",
-    }
 }
 
 /// An affine map: the operators it was in the file, in the field's words, each once.

@@ -156,7 +156,7 @@ impl Builder<'_> {
         }
         let other = if a == v { b } else { a };
         let first = a == v;
-        let name = parts::binary(function);
+        let name = function.name();
         let negate = || activation(Unary::Neg);
         if self.facts.is_constant(other)
             && let Some(c) = self.per_channel(other, v)
