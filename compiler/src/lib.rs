@@ -1,4 +1,16 @@
-//! xnorc: an ahead-of-time compiler for binary neural networks.
+//! An ahead-of-time compiler for binary neural networks: a trained ONNX file in, specialised `no_std` Rust out.
+//!
+//! From a build script, one call per model does it all ([`compile`], or [`Config`] for the rest):
+//!
+//! ```no_run
+//! // build.rs
+//! xnorc::compile("models/net.onnx");
+//! ```
+//!
+//! and `xnorc_runtime::include_model!("net")` brings in the module. [`generate`] is the pure core behind it, bytes in and
+//! source out, for those who want the pieces: the [`Network`] of fused blocks, the memory [`plan`], the [`report`].
+//!
+//! How it works is told by [`passes`]; what can be wrong with a file by [`diagnostics`].
 
 pub mod bench;
 pub mod block;

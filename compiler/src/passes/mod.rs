@@ -26,7 +26,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-/// A pass: its name, as tests and `--emit` know it, and what it does to a graph.
+/// A pass: its name, as snapshots show it, and what it does to a graph.
 pub type Pass = (&'static str, fn(&mut Graph));
 
 /// The passes over the graph, in order.
