@@ -1,0 +1,184 @@
+//! `xnorc-training run`, `check`, `evaluate`, `export`.
+//!
+//! Results go to the standard output, everything else to the standard error. Exit codes: 0 fine, 1 something is wrong
+//! with a file or the training, 2 the command was not understood, 130 interrupted.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, Subcommand};
+use xnorc_training::config::{Config, DataFormat};
+use xnorc_training::data::{Dataset, Order, Plan};
+use xnorc_training::export::{Options, SignOperator, WeightForm, onnx};
+use xnorc_training::nn::Task;
+use xnorc_training::problem::{Problems, Result};
+use xnorc_training::train::{self, Outcome, Terminal};
+
+/// Trains binary neural networks as Real-to-Binary does, and exports them as ONNX.
+#[derive(Parser, Debug)]
+#[command(version)]
+struct Invocation {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Train everything a configuration says, step by step. After an interruption the same command goes on.
+    Run {
+        /// The procedure.
+        config: PathBuf,
+    },
+    /// Read a configuration and say what is wrong with it.
+    Check {
+        /// The procedure.
+        config: PathBuf,
+    },
+    /// Say how good the network of a step is on the test pictures, as JSON.
+    Evaluate {
+        /// The procedure.
+        config: PathBuf,
+        /// The step; the last one where it is left out.
+        #[arg(long)]
+        step: Option<String>,
+        /// After the last epoch rather than the best one.
+        #[arg(long)]
+        last: bool,
+    },
+    /// Write the network of a step as ONNX.
+    Export(Export),
+}
+
+#[derive(clap::Args, Debug)]
+struct Export {
+    /// The procedure.
+    #[arg(long)]
+    config: PathBuf,
+    /// The step; the last one where it is left out.
+    #[arg(long)]
+    step: Option<String>,
+    /// An untrained network with weights of this seed, for benchmarks.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// After the last epoch rather than the best one.
+    #[arg(long, conflicts_with = "seed")]
+    last: bool,
+    /// Rows and columns of the pictures of an untrained network.
+    #[arg(long, requires = "seed")]
+    size: Option<usize>,
+    /// How many classes an untrained network tells apart.
+    #[arg(long, requires = "seed")]
+    classes: Option<usize>,
+    /// The batch; of any size where it is left out.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// The operator for the sign of activations.
+    #[arg(long, value_enum, default_value_t)]
+    sign: SignOperator,
+    /// What binary weights look like.
+    #[arg(long, value_enum, default_value_t)]
+    weights: WeightForm,
+    /// The file takes values in [0, 1]: mean and standard deviation of the data go into it.
+    #[arg(long)]
+    normalise: bool,
+    /// The file.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    let result = match Invocation::parse().command {
+        Command::Run { config } => run(&config),
+        Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
+        Command::Evaluate { config, step, last } => evaluate(&config, step, last),
+        Command::Export(args) => export(&args),
+    };
+    result.unwrap_or_else(|problems| {
+        for problem in problems.0 {
+            let _ = writeln!(std::io::stderr(), "error: {problem}");
+        }
+        ExitCode::FAILURE
+    })
+}
+
+fn run(config: &std::path::Path) -> Result<ExitCode> {
+    let config = Config::load(config)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        // Whoever asks twice means it.
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        let _ = writeln!(std::io::stderr(), "stopping; the same command goes on from the last whole epoch");
+    })
+    .map_err(|e| Problems::one("Ctrl-C", format_args!("cannot be listened to: {e}")))?;
+    match train::run(&config, &stop, &mut Terminal::default())? {
+        Outcome::Done => Ok(ExitCode::SUCCESS),
+        Outcome::Interrupted => Ok(ExitCode::from(130)),
+    }
+}
+
+/// The step asked for, or the last one.
+fn step_name(config: &Config, step: Option<String>) -> String {
+    step.or_else(|| config.steps.last().map(|step| step.name.clone())).unwrap_or_default()
+}
+
+fn evaluate(config: &std::path::Path, step: Option<String>, last: bool) -> Result<ExitCode> {
+    let config = Config::load(config)?;
+    let device = train::device(&config.device)?;
+    let network = train::trained(&config, &step_name(&config, step), !last, &device)?;
+    let data = Dataset::load(&config.data)?;
+    let task = data.task(&config.data);
+    let batch = config.steps.iter().map(|step| step.batch).max().unwrap_or(1);
+    let plan = Plan::new(&config.data, task.size, task.classes, batch, Order::Sequential);
+    let result = train::evaluate(&network, &Arc::new(data.test), plan, task, &device);
+    for problem in &result.skipped.0 {
+        let _ = writeln!(std::io::stderr(), "skipped: {problem}");
+    }
+    let text = serde_json::to_string(&result).map_err(|e| Problems::one("the result", e))?;
+    let _ = writeln!(std::io::stdout(), "{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(args: &Export) -> Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    let device = train::device("cpu")?;
+    let name = step_name(&config, args.step.clone());
+    let (network, task) = match args.seed {
+        Some(seed) => {
+            let task = untrained_task(&config, args);
+            let Some(step) = config.steps.iter().find(|step| step.name == name) else {
+                return Err(Problems::one("--step", format_args!("there is no step `{name}`")));
+            };
+            (train::network_of(&config, step, task, seed, &device)?, task)
+        }
+        None => (train::trained(&config, &name, !args.last, &device)?, train::trained_task(&config)?),
+    };
+    let options = Options {
+        batch: args.batch,
+        sign: args.sign,
+        weights: args.weights,
+        normalise: args.normalise.then(|| (config.data.mean.clone(), config.data.std.clone())),
+        doc: format!("step {name}{}", if args.seed.is_some() { ", untrained" } else { "" }),
+    };
+    std::fs::write(&args.out, onnx(&network, task, &options))
+        .map_err(|e| Problems::file(&args.out, format_args!("cannot be written: {e}")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What an untrained network takes and gives: as asked for, else as the form of data says.
+fn untrained_task(config: &Config, args: &Export) -> Task {
+    let (channels, side, classes) = match config.data.format {
+        DataFormat::Idx => (1, 28, 10),
+        DataFormat::Cifar10 => (3, 32, 10),
+        DataFormat::Cifar100 => (3, 32, 100),
+        DataFormat::Folders => (3, 224, 1000),
+    };
+    let side = args.size.or(config.data.size).unwrap_or(side);
+    Task { channels, size: [side; 2], classes: args.classes.unwrap_or(classes) }
+}

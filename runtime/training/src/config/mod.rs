@@ -1,0 +1,94 @@
+//! One readable TOML file per procedure: data, networks, and the steps that train them one after the other.
+//!
+//! Every table and key is a field of a type of this module, with its default where it has one; where the paper is
+//! silent the field's words say so. A key nobody knows is an error, and all mistakes of a file are told at once
+//! ([`parse`]).
+
+mod data;
+mod network;
+mod parse;
+mod step;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use data::{Augmentation, DataConfig, DataFormat, Jitter};
+pub use network::{
+    Activation, Architecture, BlockConfig, Downsample, GateConfig, GateHidden, NetworkConfig, Order, Padding, Scale,
+    Skip, StemConfig, Surrogate,
+};
+pub use parse::parse;
+pub use step::{
+    AttentionForm, AttentionLoss, AttentionNorm, Inputs, LogitLoss, Losses, OptimiserConfig, OptimiserKind, Points,
+    ScheduleConfig, ScheduleKind, Spare, StepConfig, Weights,
+};
+
+use crate::problem::{Problems, Result};
+
+/// A whole procedure.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Where results go: a folder, relative to the configuration file.
+    pub output: PathBuf,
+    /// Everything random comes from it.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// What to train on: `cpu`, or `cuda`, `cuda:1`, `vulkan` where the program is built with that feature.
+    #[serde(default = "cpu")]
+    pub device: String,
+    /// The pictures.
+    pub data: DataConfig,
+    /// The networks by name.
+    pub networks: BTreeMap<String, NetworkConfig>,
+    /// What is trained, in this order.
+    pub steps: Vec<StepConfig>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn cpu() -> String {
+    "cpu".to_owned()
+}
+
+impl Config {
+    /// Reads and checks a file; relative paths in it are taken from its folder.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
+        let mut config = parse::<Self>(&text).and_then(Self::checked).map_err(|mut problems| {
+            problems.0.iter_mut().for_each(|p| p.place = format!("{}: {}", path.display(), p.place));
+            problems
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.output = folder.join(&config.output);
+        config.data.folder = folder.join(&config.data.folder);
+        Ok(config)
+    }
+
+    /// `self`, if every value makes sense.
+    ///
+    /// # Errors
+    /// Everything that does not.
+    pub fn checked(self) -> Result<Self> {
+        let mut problems = Problems::default();
+        self.data.check("data", &mut problems);
+        problems.check(!self.networks.is_empty(), "networks", "there is none: add a table [networks.NAME]");
+        for (name, network) in &self.networks {
+            network.check(&format!("networks.{name}"), &mut problems);
+        }
+        problems.check(!self.steps.is_empty(), "steps", "there is none: add a table [[steps]]");
+        for (i, step) in self.steps.iter().enumerate() {
+            step.check(&format!("steps[{i}]"), &self.networks, &self.steps[..i], &mut problems);
+        }
+        problems.or(self)
+    }
+}

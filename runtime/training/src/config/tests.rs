@@ -1,0 +1,127 @@
+use std::path::Path;
+
+use super::*;
+
+const FINE: &str = r#"
+output = "out"
+
+[data]
+format = "idx"
+folder = "data"
+mean = [0.3]
+std = [0.3]
+
+[networks.net]
+architecture = "binary"
+widths = [8, 16]
+depths = [1, 1]
+
+[[steps]]
+name = "first"
+network = "net"
+epochs = 3
+batch = 4
+optimiser = { kind = "adam", rate = 1e-3 }
+"#;
+
+fn problems(text: &str) -> String {
+    parse::<Config>(text).and_then(Config::checked).unwrap_err().to_string()
+}
+
+#[test]
+fn defaults_are_the_papers() {
+    let config = parse::<Config>(FINE).and_then(Config::checked).unwrap();
+    let block = config.networks["net"].block();
+    assert_eq!((block.order, block.skip, block.downsample), (Order::NormFirst, Skip::Double, Downsample::Real));
+    assert_eq!((block.scale, block.padding, block.gate), (Scale::Channel, Padding::Zero, None));
+    let step = &config.steps[0];
+    assert_eq!((step.inputs, step.weights, step.accumulate), (Inputs::Sign, Weights::Sign, 1));
+    assert_eq!(step.losses, Losses { labels: 1.0, logits: None, attention: None });
+    // What is written down beside results reads back as the same.
+    assert_eq!(parse::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+}
+
+#[test]
+fn the_ready_configurations_are_fine() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let config = Config::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(config.output.starts_with(path.parent().unwrap()));
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn every_mistake_of_the_text_is_told_with_its_line() {
+    let text = FINE
+        .replace("output", "ouptut")
+        .replace("mean = [0.3]", "mean = \"0.3\"")
+        .replace("widths", "width")
+        .replace("epochs = 3\n", "")
+        .replace("rate = 1e-3", "rate = 1e-3, momentun = 0.9");
+    let told = problems(&text);
+    for part in [
+        "line 2, column 1: unknown field `ouptut`",
+        "missing field `output`",
+        "line 7, column 8: invalid type: string \"0.3\"",
+        "line 12, column 1: unknown field `width`",
+        "missing field `epochs`; add it",
+        "unknown field `momentun`",
+    ] {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
+    assert_eq!(told.lines().count(), 6, "{told}");
+    assert!(problems("output = ").contains("line 1"));
+}
+
+#[test]
+fn every_value_that_makes_no_sense_is_told() {
+    let text = FINE
+        .replace("mean = [0.3]", "mean = [0.3, 0.3, 0.3]")
+        .replace("std = [0.3]", "std = [0]")
+        .replace("depths = [1, 1]", "depths = [1]\nstem = { kernel = 4 }")
+        .replace("epochs = 3", "epochs = 0")
+        .replace("name = \"first\"", "name = \"../first\"\nteacher = \"none\"\nlosses = { labels = 0 }")
+        .replace("rate = 1e-3", "rate = -1, momentum = 0.9");
+    let told = problems(&text);
+    for place in [
+        "data.mean",
+        "data.std",
+        "networks.net.depths",
+        "networks.net.stem.kernel",
+        "steps[0].name",
+        "steps[0].teacher",
+        "steps[0].epochs",
+        "steps[0].losses.labels",
+        "steps[0].optimiser.rate",
+        "steps[0].optimiser.momentum",
+    ] {
+        assert!(told.contains(&format!("{place}: ")), "{place}:\n{told}");
+    }
+}
+
+#[test]
+fn steps_fit_together() {
+    let second = |keys: &str| {
+        format!(
+            "{FINE}\n[networks.other]\narchitecture = \"resnet\"\nwidths = [8, 16]\ndepths = [2, 1]\n[[steps]]\nname = \
+             \"second\"\nepochs = 9\nbatch = 4\noptimiser = {{ kind = \"sgd\", rate = 0.1 }}\n{keys}"
+        )
+    };
+    let fine = second("network = \"net\"\nteacher = \"first\"\nstart-from = \"first\"\nlosses = { attention = {} }");
+    parse::<Config>(&fine).and_then(Config::checked).unwrap();
+    let told = |keys: &str| problems(&second(keys));
+    assert!(told("network = \"net\"\nlosses = { logits = {} }").contains("matching needs a teacher"));
+    assert!(told("network = \"other\"\nstart-from = \"first\"").contains("trains another network"));
+    assert!(told("network = \"other\"\nweights = \"real\"").contains("has no binary convolutions"));
+    let points = "network = \"other\"\nteacher = \"first\"\nlosses = { attention = { points = \"blocks\" } }";
+    assert!(told(points).contains("the student has 3 of them, the teacher 2"));
+    let weights = "network = \"net\"\nteacher = \"first\"\nlosses = { attention = { point-weights = [1] } }";
+    assert!(told(weights).contains("1 weights for 2 points"));
+    let schedule = "network = \"net\"\nschedule = { kind = \"step\", at = [4, 12], warm-up = 9 }";
+    assert_eq!(told(schedule).lines().count(), 2);
+    assert!(told("network = \"nett\"").contains("there is no network `nett`, but `net`, `other`"));
+}

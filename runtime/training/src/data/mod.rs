@@ -1,0 +1,119 @@
+//! Pictures: reading the forms of data sets people have, changing pictures at random, and batches of them made in
+//! parallel while the network computes.
+//!
+//! Everything random about a picture comes from (seed, epoch, number of the picture), and about a batch from (seed,
+//! epoch, number of the batch): it is the same for any number of threads, and after an interruption.
+
+mod augment;
+mod cifar;
+mod folders;
+mod idx;
+mod loader;
+mod raster;
+mod seeds;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use augment::{centred, changed};
+pub use loader::{Batch, Batches, Order, Plan};
+pub use raster::Raster;
+
+use crate::config::{DataConfig, DataFormat};
+use crate::nn::Task;
+use crate::problem::{Problems, Result};
+
+/// Two parts of labelled pictures.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What is learned from.
+    pub train: Part,
+    /// What is evaluated on.
+    pub test: Part,
+    /// The classes, in the order of their labels.
+    pub classes: Vec<String>,
+}
+
+/// Labelled pictures, in memory or in files.
+#[derive(Clone, Debug)]
+pub struct Part {
+    source: Source,
+    /// One per picture, below the number of classes.
+    pub labels: Vec<u32>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// Bytes of pictures of one size, rows × columns × channels each.
+    Memory { bytes: Vec<u8>, channels: usize, size: [usize; 2] },
+    /// A file for each picture, of any size; they become RGB.
+    Files(Vec<PathBuf>),
+}
+
+impl Dataset {
+    /// Reads what the configuration says; of folders, the names of files only.
+    ///
+    /// # Errors
+    /// Every file that is missing or is not what it should be.
+    pub fn load(config: &DataConfig) -> Result<Self> {
+        let mut data = match config.format {
+            DataFormat::Idx => idx::load(&config.folder),
+            DataFormat::Cifar10 => cifar::load_10(&config.folder),
+            DataFormat::Cifar100 => cifar::load_100(&config.folder),
+            DataFormat::Folders => folders::load(&config.folder),
+        }?;
+        if let Some(limit) = config.limit {
+            data.train.truncate(limit);
+            data.test.truncate(limit);
+        }
+        let mut problems = Problems::default();
+        for (part, name) in [(&data.train, "training"), (&data.test, "test")] {
+            problems.check(!part.is_empty(), config.folder.display(), format_args!("there are no {name} pictures"));
+        }
+        problems.or(data)
+    }
+
+    /// What a network for these pictures takes and gives.
+    pub fn task(&self, config: &DataConfig) -> Task {
+        let (channels, own) = match &self.train.source {
+            Source::Memory { channels, size, .. } => (*channels, *size),
+            Source::Files(_) => (3, [224; 2]),
+        };
+        Task { channels, size: config.size.map_or(own, |side| [side; 2]), classes: self.classes.len() }
+    }
+}
+
+impl Part {
+    /// How many pictures.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// One picture as it is.
+    ///
+    /// # Errors
+    /// A file that is no picture, or cannot be read.
+    pub fn picture(&self, index: usize) -> Result<Raster> {
+        match &self.source {
+            Source::Memory { bytes, channels, size } => {
+                let len = channels * size[0] * size[1];
+                Ok(Raster { channels: *channels, size: *size, bytes: bytes[index * len..(index + 1) * len].to_vec() })
+            }
+            Source::Files(paths) => folders::read(&paths[index]),
+        }
+    }
+
+    fn truncate(&mut self, limit: usize) {
+        self.labels.truncate(limit);
+        match &mut self.source {
+            Source::Memory { bytes, channels, size } => bytes.truncate(limit * *channels * size[0] * size[1]),
+            Source::Files(paths) => paths.truncate(limit),
+        }
+    }
+}

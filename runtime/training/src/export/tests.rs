@@ -1,0 +1,188 @@
+//! What is written is what was trained: the compiler's interpreter and another engine give the trainer's logits, and
+//! the compiler takes it whole. And the cost table of the paper, from networks written here.
+
+use burn::module::Module as _;
+use burn::tensor::{Device, Tensor};
+use tract_onnx::prelude::{DatumExt as _, Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTValue as _, Tensor as Value, tvec};
+
+use super::*;
+use crate::config::*;
+use crate::nn::{Form, Network, Task};
+use crate::testing::{values, wave, with_formula_weights};
+
+const TASK: Task = Task { channels: 3, size: [12, 12], classes: 5 };
+
+fn config(block: BlockConfig) -> NetworkConfig {
+    NetworkConfig {
+        architecture: Architecture::Binary,
+        widths: vec![8, 16],
+        depths: vec![1, 1],
+        stem: StemConfig { kernel: 3, stride: 1, pool: true, activation: Activation::Prelu },
+        block: Some(block),
+        head_norm: true,
+    }
+}
+
+/// A network with formula weights whose BNs have seen some pictures, ready for use.
+fn network(config: &NetworkConfig, form: Form) -> Network {
+    let device = Device::flex().autodiff();
+    let network = with_formula_weights(Network::new(config, TASK, form, 1, &device));
+    for seed in 0..3 {
+        network.forward(wave([4, 3, 12, 12], f64::from(seed), &device));
+    }
+    network.valid()
+}
+
+fn compile(onnx: &[u8]) -> xnorc::Output {
+    let config = xnorc::Config { strict: true, ..xnorc::Config::default() };
+    xnorc::generate(onnx, None, "net", &config).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn pictures() -> Tensor<4> {
+    wave([1, 3, 12, 12], 0.7, &Device::flex())
+}
+
+/// The logits of the compiler's plain executor of what it is about to emit.
+fn interpreted(output: &xnorc::Output) -> Vec<f32> {
+    let input = xnorc::ir::Tensor::f32([1, 3, 12, 12], values(pictures()));
+    let tensors = xnorc::interpret::network::run(&output.network, &[input]).unwrap();
+    tensors[&output.network.outputs[0]].to_f32().to_vec()
+}
+
+/// The logits of tract.
+fn of_tract(onnx: &[u8]) -> Vec<f32> {
+    let mut model = tract_onnx::onnx().model_for_read(&mut &onnx[..]).unwrap();
+    model.set_input_fact(0, f32::fact([1, 3, 12, 12]).into()).unwrap();
+    let plan = model.into_typed().unwrap().into_runnable().unwrap();
+    let input = Value::from_shape(&[1, 3, 12, 12], &values(pictures())).unwrap();
+    let output = plan.run(tvec!(input.into_tvalue())).unwrap();
+    output[0].to_plain_array_view::<f32>().unwrap().iter().copied().collect()
+}
+
+fn close(ours: &[f32], theirs: &[f32], what: &str) {
+    assert_eq!(ours.len(), theirs.len());
+    let size = theirs.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+    let error = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(error < 2e-5 * size, "{what}: {error:e} of {size}");
+}
+
+#[test]
+fn every_part_is_written_as_it_computes() {
+    let plain = BlockConfig::default();
+    let gate = Some(GateConfig::default());
+    let blocks = [
+        BlockConfig { gate, ..plain },
+        BlockConfig { gate: Some(GateConfig { bias: true, ..GateConfig::default() }), ..plain },
+        BlockConfig { order: Order::NormLast, activation: Activation::None, scale: Scale::None, ..plain },
+        BlockConfig { skip: Skip::Single, activation: Activation::Relu, scale: Scale::Mean, ..plain },
+        BlockConfig { scale: Scale::Factorised, downsample: Downsample::Binary, ..plain },
+        BlockConfig { padding: Padding::One, gate, ..plain },
+    ];
+    for block in blocks {
+        let network = network(&config(block), Form::default());
+        let expected = values(network.forward(pictures()));
+        for weights in [WeightForm::Signs, WeightForm::Scaled, WeightForm::Latent] {
+            let what = format!("{block:?} {weights:?}");
+            let options = Options { weights, ..Options::default() };
+            let onnx = onnx(&network, TASK, &options);
+            close(&of_tract(&onnx), &expected, &what);
+            let output = compile(&onnx);
+            close(&interpreted(&output), &expected, &what);
+            // Every binary convolution is one, with its scale, activation and skip in it.
+            let report = xnorc::report::Report::new(&output);
+            let shortcut = usize::from(block.downsample == Downsample::Binary);
+            assert_eq!(report.totals.binary_operators, 4 + shortcut, "{what}");
+            assert_eq!(report.totals.fused_blocks, report.totals.binary_operators, "{what}");
+        }
+    }
+}
+
+#[test]
+fn real_networks_and_steps_before_the_last_are_written_too() {
+    let real = NetworkConfig { architecture: Architecture::Resnet, block: None, ..config(BlockConfig::default()) };
+    let tanh = Form { inputs: Inputs::Tanh, weights: Weights::Real };
+    let sign = Form { inputs: Inputs::Sign, weights: Weights::Real };
+    for (config, form) in [(real, tanh), (config(BlockConfig::default()), tanh), (config(BlockConfig::default()), sign)] {
+        let network = network(&config, form);
+        let expected = values(network.forward(pictures()));
+        let onnx = onnx(&network, TASK, &Options::default());
+        close(&of_tract(&onnx), &expected, "another engine");
+        close(&interpreted(&compile(&onnx)), &expected, "interpreter");
+    }
+}
+
+#[test]
+fn mean_and_deviation_can_be_in_the_file() {
+    let network = network(&config(BlockConfig::default()), Form::default());
+    let mean = Tensor::<1>::from_floats([0.1, 0.2, 0.3], &Device::flex()).reshape([1, 3, 1, 1]);
+    let std = Tensor::<1>::from_floats([0.5, 0.25, 2.0], &Device::flex()).reshape([1, 3, 1, 1]);
+    let expected = values(network.forward((pictures() - mean) / std));
+    let normalise = Some((vec![0.1, 0.2, 0.3], vec![0.5, 0.25, 2.0]));
+    let options = Options { normalise, batch: Some(1), ..Options::default() };
+    let onnx = onnx(&network, TASK, &options);
+    close(&of_tract(&onnx), &expected, "another engine");
+    close(&interpreted(&compile(&onnx)), &expected, "interpreter");
+}
+
+/// A sign of exactly zero: γ = β = 0 makes every input of it one.
+#[test]
+fn zero_is_positive_for_everybody() {
+    let mut network = network(&config(BlockConfig::default()), Form::default());
+    for block in network.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
+        if let crate::nn::Block::Binary(block) = block {
+            for half in [&mut block.first, &mut block.second] {
+                half.norm.gamma = half.norm.gamma.clone().map(|gamma| gamma * 0.0);
+                half.norm.beta = half.norm.beta.clone().map(|beta| beta * 0.0);
+            }
+        }
+    }
+    let expected = values(network.forward(pictures()));
+    let exact = onnx(&network, TASK, &Options::default());
+    close(&of_tract(&exact), &expected, "another engine");
+    close(&interpreted(&compile(&exact)), &expected, "interpreter");
+    // ONNX's own Sign says 0 there; the compiler takes +1, and says so.
+    let plain = onnx(&network, TASK, &Options { sign: SignOperator::Sign, ..Options::default() });
+    let output = xnorc::generate(&plain, None, "net", &xnorc::Config::default()).unwrap();
+    close(&interpreted(&output), &expected, "interpreter");
+}
+
+/// Table 1: binary and real operations of ResNet-18 on ImageNet.
+#[test]
+fn the_cost_table_of_the_paper() {
+    let task = Task { channels: 3, size: [224, 224], classes: 1000 };
+    let stem = |activation| StemConfig { kernel: 7, stride: 2, pool: true, activation };
+    let binary = |block| NetworkConfig {
+        architecture: Architecture::Binary,
+        widths: vec![64, 128, 256, 512],
+        depths: vec![2, 2, 2, 2],
+        stem: stem(Activation::Prelu),
+        block: Some(block),
+        head_norm: false,
+    };
+    let bnn = BlockConfig {
+        skip: Skip::Single,
+        activation: Activation::None,
+        scale: Scale::None,
+        downsample: Downsample::Binary,
+        ..BlockConfig::default()
+    };
+    let xnor = BlockConfig { scale: Scale::Mean, ..bnn };
+    let double = BlockConfig { skip: Skip::Double, ..xnor };
+    let real_down = BlockConfig { downsample: Downsample::Real, ..double };
+    let ours = BlockConfig { gate: Some(GateConfig::default()), scale: Scale::Channel, activation: Activation::Prelu, ..real_down };
+    let resnet = NetworkConfig { architecture: Architecture::Resnet, block: None, stem: stem(Activation::Relu), ..binary(bnn) };
+    let rows = [
+        ("BNN", binary(bnn)),
+        ("XNOR-Net", binary(xnor)),
+        ("double skip", binary(double)),
+        ("Bi-Real", binary(real_down)),
+        ("Real-to-Binary", binary(ours)),
+        ("full precision", resnet),
+    ];
+    for (name, config) in rows {
+        let network = Network::new(&config, task, Form::default(), 1, &Device::flex());
+        let output = compile(&onnx(&network, task, &Options { batch: Some(1), ..Options::default() }));
+        let totals = xnorc::report::Report::new(&output).totals;
+        println!("{name}: {} {} {}", totals.binary_macs, totals.real_macs, totals.flops);
+    }
+}

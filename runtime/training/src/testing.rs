@@ -1,0 +1,102 @@
+//! What tests of several modules need.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// A formula that both sides of a comparison evaluate: numbers in [-1, 1] without a pattern.
+pub(crate) fn wave<const D: usize>(shape: [usize; D], seed: f64, device: &Device) -> Tensor<D> {
+    let n = shape.iter().product::<usize>();
+    let data = (0..n).map(|i| ((i as f64 * 12.9898 + seed).sin() * 43.758).sin() as f32).collect();
+    Tensor::from_data(TensorData::new(data, shape), device)
+}
+
+pub(crate) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().try_to_vec().unwrap()
+}
+
+/// The largest difference, relative to the largest value where that is above 1.
+pub(crate) fn distance(ours: &[f32], theirs: &[f64]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let size = theirs.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+    ours.iter().zip(theirs).map(|(a, b)| (f64::from(*a) - b).abs() / size).fold(0.0, f64::max)
+}
+
+pub(crate) fn floats(value: &serde_json::Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+/// What PyTorch said; written by `tests/pytorch/record.py`.
+pub(crate) fn recorded(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// The name a parameter has in `tests/pytorch/reference.py`: the path without the kind of block.
+fn name(path: &[String]) -> String {
+    path.iter().filter(|part| !matches!(part.as_str(), "Binary" | "Real")).cloned().collect::<Vec<_>>().join(".")
+}
+
+/// Gives every trainable parameter the values of the formula in `tests/pytorch/reference.py`.
+pub(crate) fn with_formula_weights<M: Module>(module: M) -> M {
+    struct Set(Vec<String>);
+    impl ModuleMapper for Set {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let value = param.val();
+            if !value.is_require_grad() {
+                return param;
+            }
+            let name = name(&self.0);
+            let (offset, size) = match name.rsplit('.').next().unwrap() {
+                "gamma" | "alpha" => (1.0, 0.25),
+                "beta" => (0.0, 0.25),
+                "slope" => (0.25, 0.1),
+                "bias" => (0.0, 0.1),
+                _ => (0.0, 0.5),
+            };
+            let seed = name.bytes().map(f64::from).sum();
+            let device = value.device().inner();
+            let data = wave(value.dims(), seed, &device) * size + offset;
+            param.map(|_| Tensor::from_inner(data).require_grad())
+        }
+    }
+    module.map(&mut Set(Vec::new()))
+}
+
+/// Every trainable parameter by its name there.
+pub(crate) fn parameters<M: Module>(module: &M) -> Vec<(String, Vec<f32>)> {
+    struct Get(Vec<String>, Vec<(String, Vec<f32>)>);
+    impl ModuleVisitor for Get {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.val().is_require_grad() {
+                self.1.push((name(&self.0), values(param.val())));
+            }
+        }
+    }
+    let mut get = Get(Vec::new(), Vec::new());
+    module.visit(&mut get);
+    get.1
+}
+
+/// Every number of a network, running statistics too, in the order of its modules.
+pub(crate) fn every_value<M: Module>(module: &M) -> Vec<f32> {
+    struct All(Vec<f32>);
+    impl ModuleVisitor for All {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(values(param.val()));
+        }
+    }
+    let mut all = All(Vec::new());
+    module.visit(&mut all);
+    all.0
+}

@@ -1,0 +1,87 @@
+//! Who is told how it goes.
+
+use std::fmt::Write as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Epoch;
+
+/// Is told how training goes. Nothing that it does changes the result.
+pub trait Progress {
+    /// An epoch begins: of which step, number (from 1) of how many, with how many updates.
+    fn epoch(&mut self, step: &str, epoch: usize, epochs: usize, updates: usize);
+    /// So many updates are done, with the mean loss and accuracy of the epoch so far.
+    fn update(&mut self, done: usize, loss: f64, accuracy: f64, rate: f64);
+    /// An epoch is over, and saved.
+    fn done(&mut self, step: &str, epoch: &Epoch);
+    /// Something worth knowing: a step that is skipped, a picture that cannot be read.
+    fn note(&mut self, text: &str);
+}
+
+/// Says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn epoch(&mut self, _: &str, _: usize, _: usize, _: usize) {}
+    fn update(&mut self, _: usize, _: f64, _: f64, _: f64) {}
+    fn done(&mut self, _: &str, _: &Epoch) {}
+    fn note(&mut self, _: &str) {}
+}
+
+/// A bar per epoch with loss, accuracy, learning rate and time left where the standard error is a terminal, and a line
+/// per epoch.
+#[derive(Debug, Default)]
+pub struct Terminal {
+    bar: Option<ProgressBar>,
+}
+
+impl Terminal {
+    fn line(&mut self, text: &str) {
+        match self.bar.as_ref().filter(|bar| !bar.is_hidden()) {
+            Some(bar) => bar.println(text),
+            None => {
+                let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{text}\n"));
+            }
+        }
+    }
+}
+
+impl Progress for Terminal {
+    fn epoch(&mut self, step: &str, epoch: usize, epochs: usize, updates: usize) {
+        let bar = ProgressBar::new(updates as u64);
+        let template = "{prefix} [{bar:30}] {pos}/{len} {msg}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(format!("{step} {epoch}/{epochs}"));
+        self.bar = Some(bar);
+    }
+
+    fn update(&mut self, done: usize, loss: f64, accuracy: f64, rate: f64) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("loss {loss:.4}, {:.1} % right, rate {rate:.1e}", 100.0 * accuracy));
+            bar.set_position(done as u64);
+        }
+    }
+
+    fn done(&mut self, step: &str, epoch: &Epoch) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let mut text = format!("{step}, epoch {}: loss {:.4}", epoch.epoch, epoch.loss);
+        for (name, value) in [("labels", epoch.labels), ("logits", epoch.logits), ("attention", epoch.attention)] {
+            if value != 0.0 && value != epoch.loss {
+                let _ = write!(text, ", {name} {value:.4}");
+            }
+        }
+        let [train, test, top5] = [epoch.accuracy, epoch.test_accuracy, epoch.test_top5].map(|share| 100.0 * share);
+        let _ = write!(text, "; right: training {train:.2} %, test {test:.2} % (top 5: {top5:.2} %)");
+        let _ = write!(text, "; rate {:.1e}, {:.0} s", epoch.rate, epoch.seconds);
+        self.line(&text);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(text);
+    }
+}

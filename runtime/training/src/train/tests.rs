@@ -1,0 +1,244 @@
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::*;
+use crate::config::{Config, parse};
+use crate::problem::Result;
+
+/// Pictures of three classes that differ in where they are bright, as IDX files.
+fn write_data(folder: &Path) {
+    let idx = |dims: &[u32], data: Vec<u8>| {
+        let mut bytes = vec![0, 0, 8, dims.len() as u8];
+        bytes.extend(dims.iter().flat_map(|d| d.to_be_bytes()));
+        bytes.extend(data);
+        bytes
+    };
+    for (name, count, seed) in [("train", 60u32, 0u32), ("t10k", 24, 7)] {
+        let mut pixels = Vec::new();
+        for n in 0..count {
+            for p in 0..64u32 {
+                let noise = ((n + seed).wrapping_mul(2_654_435_761).wrapping_add(p.wrapping_mul(40_503)) >> 13) % 120;
+                let bright = p / 8 % 3 == n % 3;
+                pixels.push((noise + if bright { 130 } else { 0 }) as u8);
+            }
+        }
+        std::fs::write(folder.join(format!("{name}-images-idx3-ubyte")), idx(&[count, 8, 8], pixels)).unwrap();
+        let labels = (0..count).map(|n| (n % 3) as u8).collect();
+        std::fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), idx(&[count], labels)).unwrap();
+    }
+}
+
+/// The whole progressive procedure on them, in small.
+fn config(folder: &Path, output: &str) -> Config {
+    let student = "epochs = 2\nbatch = 12\noptimiser = { kind = \"adam\", rate = 5e-3, weight-decay = 1e-5, spare = [\"norm\"] }\n\
+                   schedule = { kind = \"cosine\", warm-up = 1 }\naugmentation = { pad-crop = 1, mix-up = 0.2 }";
+    let text = format!(
+        r#"
+output = "{output}"
+
+[data]
+format = "idx"
+folder = "."
+mean = [0.4]
+std = [0.25]
+
+[networks.teacher]
+architecture = "resnet"
+widths = [8, 16]
+depths = [1, 1]
+
+[networks.student]
+architecture = "binary"
+widths = [8, 16]
+depths = [1, 1]
+block = {{ gate = {{ reduction = 2 }}, clip-latent-weights = true }}
+
+[[steps]]
+name = "teacher"
+network = "teacher"
+epochs = 2
+batch = 12
+accumulate = 2
+optimiser = {{ kind = "sgd", rate = 0.1, momentum = 0.9 }}
+
+[[steps]]
+name = "tanh"
+network = "student"
+inputs = "tanh"
+weights = "real"
+teacher = "teacher"
+losses = {{ logits = {{}}, attention = {{ weight = 10.0 }} }}
+{student}
+
+[[steps]]
+name = "sign"
+network = "student"
+weights = "real"
+teacher = "tanh"
+start-from = "tanh"
+losses = {{ logits = {{}}, attention = {{ weight = 10.0 }} }}
+{student}
+
+[[steps]]
+name = "binary"
+network = "student"
+teacher = "sign"
+start-from = "sign"
+losses = {{ logits = {{ temperature = 2.0 }} }}
+{student}
+"#
+    );
+    let mut config = parse::<Config>(&text).and_then(Config::checked).unwrap_or_else(|problems| panic!("{problems}"));
+    config.output = folder.join(&config.output);
+    config.data.folder = folder.to_owned();
+    config
+}
+
+fn train(config: &Config) -> Result<Outcome> {
+    run(config, &AtomicBool::new(false), &mut Quiet)
+}
+
+/// Sets `stop` when so many updates were told.
+struct StopAfter<'a> {
+    updates: usize,
+    seen: &'a AtomicUsize,
+    stop: &'a AtomicBool,
+}
+
+impl Progress for StopAfter<'_> {
+    fn epoch(&mut self, _: &str, _: usize, _: usize, _: usize) {}
+    fn update(&mut self, _: usize, _: f64, _: f64, _: f64) {
+        if self.seen.fetch_add(1, Ordering::Relaxed) + 1 >= self.updates {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+    fn done(&mut self, _: &str, _: &Epoch) {}
+    fn note(&mut self, _: &str) {}
+}
+
+const STEPS: [&str; 4] = ["teacher", "tanh", "sign", "binary"];
+
+/// Everything that is kept of a run but the time it took.
+fn results(config: &Config) -> Vec<(String, Vec<Epoch>, Vec<u8>)> {
+    let of = |step: &&str| {
+        let checkpoint = Checkpoint::new(&config.output, step);
+        let mut state = checkpoint.state().unwrap();
+        state.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
+        // The order of tensors in a file is not fixed; their values are.
+        let network = trained(config, step, false, &device("cpu").unwrap()).unwrap();
+        let values = crate::testing::every_value(&network).into_iter().flat_map(f32::to_le_bytes).collect();
+        ((*step).to_owned(), state.epochs, values)
+    };
+    STEPS.iter().map(of).collect()
+}
+
+/// Interrupted after every few batches, in every step, and taken up again each time: the same numbers, bit for bit,
+/// with another number of threads reading pictures.
+#[test]
+fn an_interrupted_run_ends_like_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let whole = config(folder.path(), "whole");
+    assert_eq!(train(&whole).unwrap(), Outcome::Done);
+    let mut parts = config(folder.path(), "parts");
+    let mut runs = 0;
+    loop {
+        let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+        parts.data.workers = 1 + runs % 3;
+        let outcome = run(&parts, &stop, &mut StopAfter { updates: 2, seen: &seen, stop: &stop }).unwrap();
+        runs += 1;
+        if outcome == Outcome::Done {
+            break;
+        }
+        assert!(runs < 50);
+    }
+    assert!(runs > 4, "{runs} runs");
+    assert_eq!(results(&whole), results(&parts));
+    // What is done is not done again.
+    let before = std::fs::metadata(whole.output.join("binary/state.json")).unwrap().modified().unwrap();
+    assert_eq!(train(&whole).unwrap(), Outcome::Done);
+    assert_eq!(std::fs::metadata(whole.output.join("binary/state.json")).unwrap().modified().unwrap(), before);
+    // The files are those of the last and the best epoch, and nothing else.
+    let mut names: Vec<String> = std::fs::read_dir(whole.output.join("binary"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names[1..], ["last-2.network", "last-2.optimiser", "metrics.csv", "metrics.jsonl", "state.json"]);
+    let csv = std::fs::read_to_string(whole.output.join("binary/metrics.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 3);
+    assert!(csv.starts_with("epoch,rate,loss"));
+    let lines = std::fs::read_to_string(whole.output.join("binary/metrics.jsonl")).unwrap();
+    let parsed: Vec<Epoch> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(parsed.len(), 2);
+    // Another configuration does not go on with these results.
+    let other = Config { seed: 2, ..whole };
+    assert!(train(&other).unwrap_err().to_string().contains("other settings"));
+}
+
+#[test]
+fn training_learns() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let mut config = config(folder.path(), "out");
+    config.steps.truncate(1);
+    config.steps[0].epochs = 8;
+    train(&config).unwrap();
+    let state = Checkpoint::new(&config.output, "teacher").state().unwrap();
+    let last = state.epochs.last().unwrap();
+    assert!(last.loss < 0.5 * state.epochs[0].loss && last.test_accuracy > 0.8, "{:?}", state.epochs);
+    // What evaluation says of the best network is what was told while training.
+    let device = device("cpu").unwrap();
+    let network = trained(&config, "teacher", true, &device).unwrap();
+    let data = crate::data::Dataset::load(&config.data).unwrap();
+    let task = data.task(&config.data);
+    let plan = crate::data::Plan::new(&config.data, task.size, task.classes, 7, crate::data::Order::Sequential);
+    let result = evaluate(&network, &std::sync::Arc::new(data.test), plan, task, &device);
+    assert_eq!(result.top1, state.epochs[state.best - 1].test_accuracy);
+    assert_eq!(result.top5, 1.0);
+    let right: usize = (0..3).map(|class| result.confusion[class][class]).sum();
+    assert_eq!((right as f64 / 24.0, result.confusion.iter().flatten().sum::<usize>()), (result.top1, 24));
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let mut config = config(folder.path(), "out");
+    config.steps.truncate(1);
+    config.steps[0].epochs = 1;
+    train(&config).unwrap();
+    // The second epoch goes wrong.
+    std::fs::remove_file(config.output.join("config.toml")).unwrap();
+    config.steps[0].epochs = 2;
+    config.steps[0].optimiser.rate = 1e30;
+    let told = train(&config).unwrap_err().to_string();
+    assert!(told.contains("no number any more in epoch 2"), "{told}");
+    let state = Checkpoint::new(&config.output, "teacher").state().unwrap();
+    assert_eq!(state.epochs.len(), 1);
+    trained(&config, "teacher", false, &device("cpu").unwrap()).unwrap();
+}
+
+#[test]
+fn what_cannot_be_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let config = config(folder.path(), "out");
+    let cpu = device("cpu").unwrap();
+    assert!(device("gpu").unwrap_err().to_string().contains("none of cpu"));
+    assert!(device("cuda:x").unwrap_err().to_string().contains("number"));
+    assert!(trained(&config, "binary", true, &cpu).unwrap_err().to_string().contains("nothing is trained here"));
+    assert!(trained(&config, "none", true, &cpu).unwrap_err().to_string().contains("there is no step `none`"));
+    // A file in the place of a folder cannot be written into.
+    std::fs::create_dir(&config.output).unwrap();
+    std::fs::write(config.output.join("teacher"), "in the way").unwrap();
+    assert!(train(&config).unwrap_err().to_string().contains("teacher"));
+    // Weights of another network are refused.
+    std::fs::remove_file(config.output.join("teacher")).unwrap();
+    let mut few = config.clone();
+    few.steps.truncate(1);
+    few.output = folder.path().join("few");
+    train(&few).unwrap();
+    few.networks.get_mut("teacher").unwrap().widths = vec![4, 8];
+    assert!(trained(&few, "teacher", true, &cpu).unwrap_err().to_string().contains("weights of this network"));
+}
