@@ -66,6 +66,8 @@ fn main() {
         let ms = |t: std::time::Duration| t.as_secs_f64() * 1e3;
         let [all, forward, backward, step] = times[0].map(ms);
         let median = ms(times[times.len() / 2][0]);
-        println!("{name}: {all:.0} ms (forward {forward:.0}, backward {backward:.0}, Adam {step:.1}), median {median:.0} ms");
+        println!(
+            "{name}: {all:.0} ms (forward {forward:.0}, backward {backward:.0}, Adam {step:.1}), median {median:.0} ms"
+        );
     }
 }

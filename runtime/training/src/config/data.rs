@@ -104,7 +104,11 @@ impl DataConfig {
         problems.check(self.size != Some(0), at("size"), "1 or more");
         problems.check(self.limit != Some(0), at("limit"), "1 or more");
         if self.format == DataFormat::Folders {
-            problems.check(self.size.is_some(), at("size"), "pictures in folders have any size: say what to scale to, as 224");
+            problems.check(
+                self.size.is_some(),
+                at("size"),
+                "pictures in folders have any size: say what to scale to, as 224",
+            );
         }
         if let (Some(size), Some(resize)) = (self.size, self.resize) {
             problems.check(resize >= size, at("resize"), "not smaller than `size`, which is cut out of it");
@@ -115,7 +119,11 @@ impl DataConfig {
 impl Augmentation {
     pub(super) fn check(&self, place: &str, problems: &mut Problems) {
         let at = |key: &str| format!("{place}.{key}");
-        problems.check((0.0..=1.0).contains(&self.resized_crop), at("resized-crop"), "a share of the area, from 0 to 1");
+        problems.check(
+            (0.0..=1.0).contains(&self.resized_crop),
+            at("resized-crop"),
+            "a share of the area, from 0 to 1",
+        );
         problems.check((0.0..=180.0).contains(&self.rotation), at("rotation"), "degrees, from 0 to 180");
         problems.check((0.0..=1e3).contains(&self.mix_up), at("mix-up"), "0 (off) or more; 0.2 to 1 is usual");
         problems.check(

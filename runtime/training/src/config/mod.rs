@@ -63,7 +63,8 @@ impl Config {
     /// # Errors
     /// Everything wrong with it.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
         let mut config = parse::<Self>(&text).and_then(Self::checked).map_err(|mut problems| {
             problems.0.iter_mut().for_each(|p| p.place = format!("{}: {}", path.display(), p.place));
             problems

@@ -54,10 +54,8 @@ fn read(folder: &Path, name: &str, rank: usize) -> Result<(Vec<u8>, Vec<usize>)>
     if data.len() < header || data[..4] != [0, 0, 8, rank as u8] {
         return Err(wrong(format!("is no IDX file of bytes with {rank} dimensions")));
     }
-    let dims: Vec<usize> = data[4..header]
-        .chunks_exact(4)
-        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
-        .collect();
+    let dims: Vec<usize> =
+        data[4..header].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
     let expected = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     let body = data.len() - header;
     if expected != Some(body) {

@@ -90,7 +90,11 @@ fn cifar_files_become_pixels() {
     assert_eq!(data.train.picture(0).unwrap().bytes[..6], [99, 20, 30, 10, 20, 30]);
     // CIFAR-10 has one label byte.
     for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
-        std::fs::write(folder.path().join(name).with_extension("bin"), &record[..1].iter().chain(&record[2..]).copied().collect::<Vec<_>>()).unwrap();
+        std::fs::write(
+            folder.path().join(name).with_extension("bin"),
+            &record[..1].iter().chain(&record[2..]).copied().collect::<Vec<_>>(),
+        )
+        .unwrap();
     }
     let ten = Dataset::load(&DataConfig { format: DataFormat::Cifar10, ..config }).unwrap();
     assert_eq!((ten.train.labels, ten.test.len()), (vec![7; 5], 1));
@@ -104,7 +108,9 @@ fn folders_are_classes_and_bad_pictures_are_skipped_by_name() {
         std::fs::create_dir_all(&class).unwrap();
         for i in 0..count {
             let ending = if i == 0 { "png" } else { "jpg" };
-            image::RgbImage::from_pixel(12, 10, image::Rgb([200, 100, 50])).save(class.join(format!("{i}.{ending}"))).unwrap();
+            image::RgbImage::from_pixel(12, 10, image::Rgb([200, 100, 50]))
+                .save(class.join(format!("{i}.{ending}")))
+                .unwrap();
         }
         std::fs::write(class.join("notes.txt"), "no picture").unwrap();
     }
@@ -143,7 +149,11 @@ fn pictures_are_cut_mirrored_turned_and_scaled() {
     let grey = Raster { channels: 3, size: [6, 4], bytes: vec![77; 72] };
     assert_eq!(grey.scaled([3, 8]), Raster { channels: 3, size: [3, 8], bytes: vec![77; 72] });
     let mut values = Vec::new();
-    Raster { channels: 3, size: [1, 2], bytes: vec![0, 51, 102, 153, 204, 255] }.normalised(&[0.0, 0.2, 0.5], &[1.0, 0.5, 0.1], &mut values);
+    Raster { channels: 3, size: [1, 2], bytes: vec![0, 51, 102, 153, 204, 255] }.normalised(
+        &[0.0, 0.2, 0.5],
+        &[1.0, 0.5, 0.1],
+        &mut values,
+    );
     let expected = [0.0, 0.6, 0.0, 1.2, -1.0, 5.0];
     assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{values:?}");
 }
@@ -151,12 +161,22 @@ fn pictures_are_cut_mirrored_turned_and_scaled() {
 #[test]
 fn evaluation_cuts_the_centre() {
     let picture = ramp(4, 6);
-    assert_eq!(centred(picture.clone(), None, [4, 4]).bytes, [2, 3, 4, 5, 8, 9, 10, 11, 14, 15, 16, 17, 20, 21, 22, 23]);
+    assert_eq!(
+        centred(picture.clone(), None, [4, 4]).bytes,
+        [2, 3, 4, 5, 8, 9, 10, 11, 14, 15, 16, 17, 20, 21, 22, 23]
+    );
     assert_eq!(centred(picture, Some(4), [2, 2]).bytes, [9, 10, 15, 16]);
 }
 
 fn all_changes() -> Augmentation {
-    Augmentation { pad_crop: 2, flip: true, rotation: 15.0, jitter: Some(Jitter::default()), mix_up: 0.5, ..Augmentation::default() }
+    Augmentation {
+        pad_crop: 2,
+        flip: true,
+        rotation: 15.0,
+        jitter: Some(Jitter::default()),
+        mix_up: 0.5,
+        ..Augmentation::default()
+    }
 }
 
 fn epoch(part: &Arc<Part>, seed: u64, epoch: usize, workers: usize, augmentation: Augmentation) -> Vec<Batch> {

@@ -198,9 +198,7 @@ impl Export<'_> {
         let binary = conv.weights == Weights::Sign;
         // What every weight of an output channel is multiplied with.
         let folded: Option<Vec<f32>> = match (conv.scale, self.options.weights) {
-            (Scale::Mean, _) if binary => {
-                Some(tensor(crate::nn::mean_size(conv.latent.val().without_autodiff())))
-            }
+            (Scale::Mean, _) if binary => Some(tensor(crate::nn::mean_size(conv.latent.val().without_autodiff()))),
             (Scale::Channel, WeightForm::Scaled) => conv.alpha.as_ref().map(values),
             _ => None,
         };
@@ -240,7 +238,11 @@ impl Export<'_> {
         let mut y = self.convolve(name, &weight, dims, conv.stride, pad, &x);
         let in_weights = self.options.weights == WeightForm::Scaled && conv.scale == Scale::Channel;
         if let (Some(alpha), false) = (&conv.alpha, in_weights) {
-            let parts = [("alpha", Some(alpha), 1), ("alpha_rows", conv.alpha_rows.as_ref(), 2), ("alpha_columns", conv.alpha_columns.as_ref(), 3)];
+            let parts = [
+                ("alpha", Some(alpha), 1),
+                ("alpha_rows", conv.alpha_rows.as_ref(), 2),
+                ("alpha_columns", conv.alpha_columns.as_ref(), 3),
+            ];
             for (part, param, axis) in parts {
                 let Some(param) = param else { continue };
                 let scale = values(param);

@@ -35,16 +35,17 @@ pub struct Terms {
 /// and the labels as shares of each class, [n, classes].
 pub fn terms(config: &Losses, student: &Output, teacher: Option<&Output>, targets: Tensor<2>) -> Terms {
     let labels = (config.labels > 0.0).then(|| cross_entropy(student.logits.clone(), targets));
-    let logits = config.logits.zip(teacher).map(|(matching, teacher)| {
-        match_logits(student.logits.clone(), teacher.logits.clone(), matching.temperature)
-    });
-    let attention =
-        config.attention.as_ref().zip(teacher).map(|(config, teacher)| attention(config, &student.points, &teacher.points));
-    let weights = [
-        config.labels,
-        config.logits.map_or(0.0, |l| l.weight),
-        config.attention.as_ref().map_or(0.0, |a| a.weight),
-    ];
+    let logits = config
+        .logits
+        .zip(teacher)
+        .map(|(matching, teacher)| match_logits(student.logits.clone(), teacher.logits.clone(), matching.temperature));
+    let attention = config
+        .attention
+        .as_ref()
+        .zip(teacher)
+        .map(|(config, teacher)| attention(config, &student.points, &teacher.points));
+    let weights =
+        [config.labels, config.logits.map_or(0.0, |l| l.weight), config.attention.as_ref().map_or(0.0, |a| a.weight)];
     let total = [&labels, &logits, &attention]
         .into_iter()
         .zip(weights)

@@ -64,11 +64,8 @@ fn attention_matching_is_pytorchs() {
         }
     }
     let (student, teacher) = features();
-    let config = AttentionLoss {
-        form: AttentionForm::Norm,
-        point_weights: Some(vec![0.5, 2.0]),
-        ..AttentionLoss::default()
-    };
+    let config =
+        AttentionLoss { form: AttentionForm::Norm, point_weights: Some(vec![0.5, 2.0]), ..AttentionLoss::default() };
     compare("attention weighed", attention(&config, &student, &teacher), &student);
 }
 

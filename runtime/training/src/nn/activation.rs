@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
 
-use super::Init;
+use super::{Init, prelu};
 use crate::config::Activation;
 
 /// PReLU with one slope per channel, ReLU, or nothing.
@@ -25,7 +25,7 @@ impl Act {
     /// Element by element.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match (&self.slope, self.kind) {
-            (Some(slope), _) => activation::prelu(x, slope.val()),
+            (Some(slope), _) => prelu(x, slope.val()),
             (None, Activation::Relu) => activation::relu(x),
             (None, _) => x,
         }

@@ -19,10 +19,7 @@ pub struct Dense {
 impl Dense {
     /// PyTorch's uniform values.
     pub fn new(inputs: usize, outputs: usize, bias: bool, init: &mut Init<'_>) -> Self {
-        Self {
-            weight: init.uniform([inputs, outputs], inputs),
-            bias: bias.then(|| init.uniform([outputs], inputs)),
-        }
+        Self { weight: init.uniform([inputs, outputs], inputs), bias: bias.then(|| init.uniform([outputs], inputs)) }
     }
 
     /// [n, in] to [n, out].
@@ -52,10 +49,7 @@ impl Gate {
             GateHidden::Output => outputs,
         };
         let hidden = (of / config.reduction).max(1);
-        Self {
-            down: Dense::new(inputs, hidden, config.bias, init),
-            up: Dense::new(hidden, outputs, config.bias, init),
-        }
+        Self { down: Dense::new(inputs, hidden, config.bias, init), up: Dense::new(hidden, outputs, config.bias, init) }
     }
 
     /// [n, in, h, w] to factors [n, out, 1, 1].

@@ -10,6 +10,7 @@ mod gate;
 mod half_block;
 mod init;
 mod network;
+mod prelu;
 mod sign;
 #[cfg(test)]
 mod tests;
@@ -22,4 +23,5 @@ pub use gate::{Dense, Gate};
 pub use half_block::{Form, HalfBlock, Shortcut};
 pub use init::Init;
 pub use network::{Head, Network, Output, Stage, Stem, Task};
+pub use prelu::{PreluOps, prelu};
 pub use sign::{SignOps, sign};

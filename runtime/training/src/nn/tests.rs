@@ -47,6 +47,20 @@ fn surrogates_are_those_of_the_literature() {
     }
 }
 
+/// PyTorch's rule at 0, which is where binary convolutions often are, on the CPU's own path and on the general one.
+#[test]
+fn the_slope_rules_at_zero() {
+    let x = || Tensor::<4>::from_floats([[[[2.0, 0.0]], [[-1.0, -3.0]]], [[[-0.5, 1.0]], [[0.0, 4.0]]]], &train());
+    let slopes = || Tensor::<1>::from_floats([0.25, 0.5], &train()).require_grad();
+    let by = Tensor::<4>::from_floats([[[[1.0, 2.0]], [[3.0, 4.0]]], [[[5.0, 6.0]], [[7.0, 8.0]]]], &train());
+    let (a, s) = (x().require_grad(), slopes());
+    let y = prelu(a.clone(), s.clone());
+    assert_eq!(values(y.clone()), [2.0, 0.0, -0.5, -1.5, -0.125, 1.0, 0.0, 4.0]);
+    let grads = (y * by).sum().backward();
+    assert_eq!(values(a.grad(&grads).unwrap()), [1.0, 0.5, 1.5, 2.0, 1.25, 6.0, 3.5, 8.0]);
+    assert_eq!(values(s.grad(&grads).unwrap()), [-2.5, -15.0]);
+}
+
 /// The Larq form of Real-to-Binary ResNet-18: PReLU in the stem, gates without biases of C_in / 8 hidden units instead
 /// of a learned scale. Its published count has the running statistics in it.
 #[test]
@@ -113,7 +127,9 @@ fn every_part_can_be_switched() {
         BlockConfig { skip: Skip::Single, downsample: Downsample::Binary, padding: Padding::One, ..plain },
     ];
     for block in blocks {
-        for (inputs, weights) in [(Inputs::Tanh, Weights::Real), (Inputs::Sign, Weights::Real), (Inputs::Sign, Weights::Sign)] {
+        for (inputs, weights) in
+            [(Inputs::Tanh, Weights::Real), (Inputs::Sign, Weights::Real), (Inputs::Sign, Weights::Sign)]
+        {
             let config = NetworkConfig { head_norm: block.gate.is_some(), ..small(block) };
             let network = Network::new(&config, TASK, Form { inputs, weights }, 7, &train());
             let x = wave([2, 3, 9, 9], 0.5, &train());
@@ -261,7 +277,8 @@ fn padding_with_ones_is_seen_at_the_border() {
     let device = Device::flex();
     let geometry = Geometry { channels: [1, 1], kernel: 3, stride: 1, output: [3, 3] };
     let with = |padding| {
-        let mut conv = BinaryConv::new(geometry, Scale::None, padding, Weights::Real, Surrogate::Clip, &mut Init::new(1, &device));
+        let mut conv =
+            BinaryConv::new(geometry, Scale::None, padding, Weights::Real, Surrogate::Clip, &mut Init::new(1, &device));
         conv.latent = Init::new(1, &device).constant([1, 1, 3, 3], 1.0);
         values(conv.forward(-Tensor::<4>::ones([1, 1, 3, 3], &device)))
     };

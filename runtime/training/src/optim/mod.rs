@@ -27,10 +27,8 @@ pub fn optimiser(config: &OptimiserConfig) -> Result<ModuleOptimizer> {
     Ok(match config.kind {
         OptimiserKind::Adam => {
             let [first, second] = config.betas.unwrap_or([0.9, 0.999]);
-            let plain = AdamConfig::new()
-                .with_beta_1(first)
-                .with_beta_2(second)
-                .with_epsilon(config.epsilon.unwrap_or(1e-8));
+            let plain =
+                AdamConfig::new().with_beta_1(first).with_beta_2(second).with_epsilon(config.epsilon.unwrap_or(1e-8));
             let all = ModuleOptimizer::from(plain.clone().with_weight_decay(decay).build());
             if spares { all.with_group(spared, plain.build(), None) } else { all }
         }

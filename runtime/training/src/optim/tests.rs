@@ -13,7 +13,10 @@ fn network(form: Form, device: &Device) -> Network {
         widths: vec![4, 6],
         depths: vec![1, 1],
         stem: StemConfig::default(),
-        block: Some(BlockConfig { gate: Some(GateConfig { reduction: 2, ..GateConfig::default() }), ..BlockConfig::default() }),
+        block: Some(BlockConfig {
+            gate: Some(GateConfig { reduction: 2, ..GateConfig::default() }),
+            ..BlockConfig::default()
+        }),
         head_norm: false,
     };
     let task = Task { channels: 3, size: [8, 8], classes: 5 };
@@ -36,11 +39,7 @@ fn twenty_steps_are_pytorchs() {
             let theirs = &all[format!("{name}, {form}")];
             let adam = kind == OptimiserKind::Adam;
             let rate = if adam { 1e-3 } else { 1e-2 };
-            let config = OptimiserConfig {
-                weight_decay: 1e-2,
-                momentum: (!adam).then_some(0.9),
-                ..plain(kind, rate)
-            };
+            let config = OptimiserConfig { weight_decay: 1e-2, momentum: (!adam).then_some(0.9), ..plain(kind, rate) };
             let losses = Losses {
                 labels: 1.0,
                 logits: Some(LogitLoss { weight: 0.5, temperature: 2.0 }),
@@ -84,14 +83,8 @@ fn plain(kind: OptimiserKind, rate: f64) -> OptimiserConfig {
 fn weight_decay_spares_what_it_is_told_to() {
     let device = Device::flex().autodiff();
     let kinds = [Spare::Norm, Spare::Bias, Spare::Prelu, Spare::Scale, Spare::Gate, Spare::Latent];
-    let ends: [&[&str]; 6] = [
-        &["gamma", "beta"],
-        &["bias"],
-        &["slope"],
-        &["alpha"],
-        &["gate.down.weight", "gate.up.weight"],
-        &["latent"],
-    ];
+    let ends: [&[&str]; 6] =
+        [&["gamma", "beta"], &["bias"], &["slope"], &["alpha"], &["gate.down.weight", "gate.up.weight"], &["latent"]];
     let of = |spare: Vec<Spare>| {
         let network = network(Form::default(), &device);
         let config = OptimiserConfig { weight_decay: 0.5, spare, ..plain(OptimiserKind::Sgd, 0.1) };

@@ -36,8 +36,9 @@ pub struct Epoch {
 
 /// A header and a line per epoch.
 pub(super) fn csv(epochs: &[Epoch]) -> String {
-    let mut text = "epoch,rate,loss,labels,logits,attention,accuracy,test-loss,test-accuracy,test-top5,skipped,seconds\n"
-        .to_owned();
+    let mut text =
+        "epoch,rate,loss,labels,logits,attention,accuracy,test-loss,test-accuracy,test-top5,skipped,seconds\n"
+            .to_owned();
     for e in epochs {
         // A text in memory takes every line.
         let _ = writeln!(

@@ -57,7 +57,12 @@ struct Sums {
 
 impl Step<'_> {
     /// Trains from where `state` is to the end.
-    pub(super) fn run(&mut self, mut network: Network, mut optimiser: ModuleOptimizer, mut state: State) -> Result<End> {
+    pub(super) fn run(
+        &mut self,
+        mut network: Network,
+        mut optimiser: ModuleOptimizer,
+        mut state: State,
+    ) -> Result<End> {
         for epoch in state.epochs.len()..self.step.epochs {
             let start = Instant::now();
             let mut sums = Sums::default();
