@@ -389,7 +389,7 @@ impl ScheduleConfig {
     fn check(&self, place: &str, epochs: usize, problems: &mut Problems) {
         let at = |key: &str| format!("{place}.{key}");
         let step = self.kind == ScheduleKind::Step;
-        problems.check(step == !self.at.is_empty(), at("at"), "the epochs of `kind = \"step\"`: [40, 60, 70]");
+        problems.check(step != self.at.is_empty(), at("at"), "the epochs of `kind = \"step\"`: [40, 60, 70]");
         problems.check(self.at.is_sorted_by(|a, b| a < b), at("at"), "in rising order, each once");
         problems.check(
             self.at.iter().all(|&e| e < epochs),

@@ -92,7 +92,7 @@ fn cifar_files_become_pixels() {
     for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
         std::fs::write(
             folder.path().join(name).with_extension("bin"),
-            &record[..1].iter().chain(&record[2..]).copied().collect::<Vec<_>>(),
+            record[..1].iter().chain(&record[2..]).copied().collect::<Vec<_>>(),
         )
         .unwrap();
     }

@@ -32,7 +32,7 @@ fn logits() -> (Tensor<2>, Tensor<2>) {
 fn labels_are_pytorchs() {
     let (student, _) = logits();
     let hard = Tensor::<1, Int>::from_ints([0, 5, 2, 2], &device()).one_hot::<2>(6).float();
-    compare("labels", cross_entropy(student.clone(), hard), &[student.clone()]);
+    compare("labels", cross_entropy(student.clone(), hard), std::slice::from_ref(&student));
     let mixed = activation::softmax(wave([4, 6], 0.3, &device()) * 2.0, 1);
     compare("mixed labels", cross_entropy(student.clone(), mixed), &[student]);
 }
@@ -109,7 +109,7 @@ fn equal_and_empty_maps_have_finite_gradients() {
             let same = wave([2, 3, 4, 4], 0.5, &device());
             for (student, teacher) in [(same.clone(), same.clone()), (same.zeros_like(), same.clone())] {
                 let student = student.require_grad();
-                let loss = attention(&config, &[student.clone()], &[teacher]);
+                let loss = attention(&config, std::slice::from_ref(&student), &[teacher]);
                 let grads = loss.backward();
                 assert!(values(loss)[0].is_finite());
                 assert!(values(student.grad(&grads).unwrap()).iter().all(|v| v.is_finite()), "{config:?}");
