@@ -47,6 +47,12 @@ impl Config {
         self
     }
 
+    /// From how many nanoseconds on a block can be divided among threads.
+    pub fn share_from(&mut self, nanoseconds: usize) -> &mut Self {
+        self.share_from = Some(nanoseconds);
+        self
+    }
+
     /// Writes there instead of into cargo's `OUT_DIR`.
     pub fn out_dir(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
         self.out_dir = Some(folder.into());

@@ -32,6 +32,9 @@ mod dispatch;
 mod generic;
 pub mod math;
 mod simd;
+mod team;
+#[cfg(feature = "std")]
+mod threads;
 mod weights;
 
 pub use bits::{BitShape, BitsMut};
@@ -52,8 +55,11 @@ pub use generic::pool::{PoolShape, average_pool, max_pool};
 pub use generic::real_conv::{RealShape, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
-pub use generic::tile::{At, Epilogue, RowSum, load_channels, load_tile, load_vector, store_tile};
+pub use generic::tile::{At, Epilogue, RowSum, add_rows, load_channels, load_tile, load_vector, store_tile};
 pub use simd::Simd;
+pub use team::{Alone, Team, Work, batch, cut, cut_mut, cut_rows, share};
+#[cfg(feature = "std")]
+pub use threads::Pool;
 pub use weights::{Le, Weights};
 
 pub mod scalar;
@@ -66,12 +72,13 @@ pub use sources::SOURCES;
 pub mod prelude {
     pub use crate::run as xnor_popcount;
     pub use crate::{
-        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolShape, RealShape, Reduction, RowSum, Simd,
-        Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool, broadcast, clip, copy_strided,
-        depthwise_conv, dispatch, fill, gate, hard_sigmoid, hard_swish, leaky, load_channels, load_tile, load_vector,
-        map, map_lanes_with, math, matmul, max_pool, neg, pixels, prelu, real_conv, reciprocal, reduce, regions, relu,
-        scalar, softmax, store_tile,
+        Alone, At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolShape, RealShape, Reduction,
+        RowSum, Simd, Taps, Team, Weights, Work, abs, add_rows, argmax, average_pool, batch, binary_conv, bit_max_pool,
+        broadcast, clip, copy_strided, cut, cut_mut, cut_rows, depthwise_conv, dispatch, fill, gate, hard_sigmoid,
+        hard_swish, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul, max_pool, neg,
+        pixels, prelu, real_conv, reciprocal, reduce, regions, relu, scalar, share, softmax, store_tile,
     };
+    pub use core::ops::Range;
 }
 
 /// Brings in the module that `xnorc::compile` wrote for a model in the build script.

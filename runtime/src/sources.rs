@@ -31,5 +31,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("math.rs", include_str!("math.rs")),
     ("scalar.rs", include_str!("scalar.rs")),
     ("simd.rs", include_str!("simd.rs")),
+    ("team.rs", include_str!("team.rs")),
+    ("threads.rs", include_str!("threads.rs")),
     ("weights.rs", include_str!("weights.rs")),
 ];

@@ -66,6 +66,7 @@ mod tests {
             limit_ms: min_ms / 2.0,
             binary_macs: 1,
             real_macs: 0,
+            bytes: 1000,
         };
         let bench = Bench {
             median_ms: 3.0,

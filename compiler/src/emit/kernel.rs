@@ -24,14 +24,17 @@ pub(super) struct Kernel {
     taps: Option<(TokenStream, TokenStream)>,
 }
 
-/// Channels of the values of a block with a tiled core.
-pub(super) fn channels(network: &Network, core: &Core) -> usize {
+/// Shape of the values of a block with a tiled core.
+pub(crate) fn grid(network: &Network, core: &Core) -> [usize; 4] {
     match core {
         Core::BinaryConv { geometry, .. }
         | Core::RealConv { geometry, .. }
         | Core::MaxPool { geometry, .. }
-        | Core::AveragePool { geometry, .. } => geometry.output[2],
-        Core::Map { input } => image(&network.tensor(*input).shape)[3],
+        | Core::AveragePool { geometry, .. } => {
+            let [h, w, c] = geometry.output;
+            [geometry.n, h, w, c]
+        }
+        Core::Map { input } => image(&network.tensor(*input).shape),
         _ => unreachable!("no tiles"),
     }
 }
@@ -50,7 +53,7 @@ pub(super) fn interleaved(core: &Core) -> usize {
 }
 
 fn field(name: &str, ty: TokenStream, value: TokenStream) -> Field {
-    Field { name: format_ident!("{name}"), ty, value }
+    Field { name: format_ident!("{name}"), ty, value, cut: None }
 }
 
 fn weights(blob: &mut Blob, floats: &[f32]) -> Field {
@@ -175,7 +178,18 @@ impl Kernel {
             quote!(#name: #ty,)
         };
         let core_fields = self.fields.iter().map(field);
-        let tile_fields: Vec<TokenStream> = tile.fields.iter().map(field).collect();
+        let shared = tile.rows.is_some();
+        let band = shared.then(|| quote!(band: Range<usize>,));
+        let tile_fields: Vec<TokenStream> = band.into_iter().chain(tile.fields.iter().map(field)).collect();
+        let rows = shared.then(|| {
+            quote! {
+                #[inline(always)]
+                fn rows(&self) -> Range<usize> {
+                    self.band.clone()
+                }
+            }
+        });
+        let work = shared.then(|| work(name, &tile_name, tile));
         let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
         let body = &tile.body;
@@ -212,6 +226,8 @@ impl Kernel {
             struct #tile_name<'a> { #(#tile_fields)* }
 
             impl Epilogue for #tile_name<'_> {
+                #rows
+
                 #[inline(always)]
                 fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
                     #body
@@ -228,6 +244,8 @@ impl Kernel {
                     #run
                 }
             }
+
+            #work
         }
     }
 
@@ -239,8 +257,40 @@ impl Kernel {
             if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
         };
         let core_fields = self.fields.iter().map(assign);
-        let tile_fields = tile.fields.iter().map(assign);
+        let band = tile.rows.map(|rows| {
+            let rows = n(rows);
+            quote!(band: 0..#rows,)
+        });
+        let tile_fields = band.into_iter().chain(tile.fields.iter().map(assign));
         quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* } })
+    }
+}
+
+/// How a kernel is divided into bands of rows.
+fn work(name: &Ident, tile_name: &Ident, tile: &Tile) -> TokenStream {
+    let cut: Vec<(&Ident, &TokenStream)> =
+        tile.fields.iter().filter_map(|f| f.cut.as_ref().map(|cut| (&f.name, cut))).collect();
+    let lets = cut.iter().map(|(field, cut)| quote!(let #field = #cut;));
+    let (first, rest) = (cut.iter().map(|(f, _)| quote!(#f: #f.0)), cut.iter().map(|(f, _)| quote!(#f: #f.1)));
+    quote! {
+        impl Work for #name<'_> {
+            fn rows(&self) -> Range<usize> {
+                self.tile.band.clone()
+            }
+
+            fn split(self, count: usize) -> (Self, Self) {
+                let tile = self.tile;
+                #(#lets)*
+                let band = cut_rows(tile.band, count);
+                let first = #tile_name { band: band.0, #(#first,)* ..tile };
+                let rest = #tile_name { band: band.1, #(#rest,)* ..tile };
+                (Self { tile: first, ..self }, Self { tile: rest, ..self })
+            }
+
+            fn run(self) {
+                dispatch(self);
+            }
+        }
     }
 }
 

@@ -36,6 +36,7 @@ impl Builder {
             model_hash: "00".into(),
             probe: false,
             runtime: "::xnorc_runtime".into(),
+            share_from: 1,
         };
         emit::run(&self.0, &plan, &options)
     }

@@ -20,6 +20,8 @@ pub(super) struct Field {
     pub(super) ty: TokenStream,
     /// What the block's function puts in.
     pub(super) value: TokenStream,
+    /// The parts of it in `tile` that belong to the first `count` rows and to the rest; `None` when all rows share it.
+    pub(super) cut: Option<TokenStream>,
 }
 
 /// A block's steps, emitted.
@@ -30,6 +32,10 @@ pub(super) struct Tile {
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
     pub(super) end_row: TokenStream,
+    /// What the block's function does when all rows are there.
+    pub(super) after: TokenStream,
+    /// Rows of the output, over all images, if they can be divided among threads.
+    pub(super) rows: Option<usize>,
     /// True when the tile itself loads the values of a [`Core::Map`], because they are replaced in place.
     pub(super) loads: bool,
 }
@@ -39,6 +45,10 @@ struct Builder<'a, 'b> {
     fields: Vec<Field>,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
     dense: Vec<(Place, Ident)>,
+    /// Elements of a row of a dense tensor.
+    row: usize,
+    /// Elements of the workspace handed out.
+    workspace: usize,
     memory: &'a mut Memory<'b>,
     blob: &'a mut Blob,
 }
@@ -47,13 +57,26 @@ impl Builder<'_, '_> {
     fn parameter(&mut self, role: &str, values: &[f32]) -> Ident {
         let span = self.blob.per_channel(values);
         let (offset, len) = (n(span.offset), n(span.len));
-        self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+        self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)), |_| None)
     }
 
-    fn field(&mut self, role: &str, ty: TokenStream, value: TokenStream) -> Ident {
+    fn field(
+        &mut self,
+        role: &str,
+        ty: TokenStream,
+        value: TokenStream,
+        cut: impl FnOnce(&Ident) -> Option<TokenStream>,
+    ) -> Ident {
         let name = self.names.unique(role);
-        self.fields.push(Field { name: name.clone(), ty, value });
+        let cut = cut(&name);
+        self.fields.push(Field { name: name.clone(), ty, value, cut });
         name
+    }
+
+    /// A vector per image.
+    fn per_image(&mut self, id: TensorId, role: &str) -> Ident {
+        let value = self.memory.read(id, role);
+        self.field(role, quote!(&'a [f32]), value, |_| None)
     }
 
     fn read(&mut self, id: TensorId, role: &str) -> Ident {
@@ -62,7 +85,8 @@ impl Builder<'_, '_> {
             return name.clone();
         }
         let value = self.memory.read(id, role);
-        let name = self.field(role, quote!(&'a [f32]), value);
+        let row = n(self.row);
+        let name = self.field(role, quote!(&'a [f32]), value, |name| Some(quote!(cut(tile.#name, count * #row))));
         self.dense.push((place, name.clone()));
         name
     }
@@ -73,23 +97,40 @@ impl Builder<'_, '_> {
             return name.clone();
         }
         let value = self.memory.write(id, role);
-        let name = self.field(role, quote!(&'a mut [f32]), value);
+        let row = n(self.row);
+        let name =
+            self.field(role, quote!(&'a mut [f32]), value, |name| Some(quote!(cut_mut(tile.#name, count * #row))));
         self.dense.push((place, name.clone()));
         name
     }
+
+    /// Memory for the sums of each row.
+    fn row_sums(&mut self, len: usize) -> TokenStream {
+        let rows = self.memory.workspace("row_sums", self.workspace, len);
+        self.workspace += len;
+        rows
+    }
 }
 
-/// Emits the steps of a block whose values have `channels` channels.
+/// Emits the steps of a block whose values are a tensor of that shape; `shared`: the rows can be divided among threads.
 pub(super) fn emit(
     network: &Network,
     block: &Block,
-    channels: usize,
+    [images, height, width, channels]: [usize; 4],
+    shared: bool,
     memory: &mut Memory<'_>,
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let mut b =
-        Builder { names: Names::reserving(["s", "v", "at"]), fields: Vec::new(), dense: Vec::new(), memory, blob };
+    let mut b = Builder {
+        names: Names::reserving(["s", "v", "at", "band", "tile", "count"]),
+        fields: Vec::new(),
+        dense: Vec::new(),
+        row: width * channels,
+        workspace: 0,
+        memory,
+        blob,
+    };
     // What is stored over an operand comes first: it is one mutable field.
     let stored: Vec<TensorId> =
         block.steps.iter().filter_map(|s| if let Step::Store(t) = s { Some(*t) } else { None }).collect();
@@ -103,6 +144,7 @@ pub(super) fn emit(
     let c = n(channels);
     let mut body = TokenStream::new();
     let mut end_row = TokenStream::new();
+    let mut after = TokenStream::new();
     let mut loads = false;
     if let Core::Map { input } = &block.core {
         let place = b.memory.place(*input);
@@ -122,8 +164,14 @@ pub(super) fn emit(
                 quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
             }
             Step::Gate(t) => {
-                let gate = b.read(*t, "gate");
-                quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
+                if height * width == 1 {
+                    // A vector per pixel, and perhaps the place of another one.
+                    let gate = b.read(*t, "gate");
+                    quote!(let v = s.mul(v, load_tile(s, self.#gate, #c, at));)
+                } else {
+                    let gate = b.per_image(*t, "gate");
+                    quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
+                }
             }
             Step::Activation(Activation::PRelu(p)) => {
                 let slope = b.parameter("slope", p);
@@ -155,20 +203,31 @@ pub(super) fn emit(
                         quote!(RowSum<'a, #blocks>)
                     }
                 };
-                let sums = b.field("sums", ty, quote!(RowSum::new(#total, #c)));
+                let rows = if height == 1 {
+                    total
+                } else {
+                    let rows = b.row_sums(images * height * channels);
+                    let height = n(height);
+                    after.extend(quote!(add_rows(#rows, #height, #c, #total);));
+                    rows
+                };
+                let sums =
+                    b.field("sums", ty, quote!(RowSum::new(#rows, #c)), |name| Some(quote!(tile.#name.cut(count))));
                 end_row.extend(quote!(self.#sums.end_row(s, at);));
                 quote!(self.#sums.add(s, at, v);)
             }
             Step::Sign { bits, intervals } => {
                 let shape = shapes.bits(network.tensor(*bits));
                 let words = b.memory.write(*bits, "signs");
-                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)));
+                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)), |name| {
+                    Some(quote!(tile.#name.cut(&#shape, tile.band.start, count)))
+                });
                 let mask = sign_mask(&mut b, intervals);
                 quote!(self.#signs.set(&#shape, at, #mask);)
             }
         });
     }
-    Tile { fields: b.fields, body, end_row, loads }
+    Tile { fields: b.fields, body, end_row, after, rows: shared.then_some(images * height), loads }
 }
 
 /// Compares with the thresholds; a bound that no channel needs is not there.
