@@ -1,6 +1,6 @@
 //! Maximum and mean over windows; the channels are the lanes.
 
-use super::tile::{At, Epilogue, load_tile};
+use super::tile::{At, Epilogue, band_of, load_tile};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 
@@ -83,9 +83,9 @@ fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window
     let [height, width, c] = shape.output;
     // Row by row, so that each row of the input comes from memory once.
     for image in 0..shape.n {
-        for y in 0..height {
+        for y in band_of(epilogue, image, height) {
             for channel in (0..c).step_by(16) {
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let v = window(at);
                     epilogue.tile(s, v, at);
