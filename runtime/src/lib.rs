@@ -52,6 +52,7 @@ pub use generic::gate::{GateShape, gate, gate_with};
 pub use generic::map::{map, pixels};
 pub use generic::matmul::{matmul, matmul_with};
 pub use generic::pool::{PoolShape, average_pool, max_pool};
+pub use generic::pooled::PoolRows;
 pub use generic::real_conv::{RealShape, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
@@ -72,11 +73,11 @@ pub use sources::SOURCES;
 pub mod prelude {
     pub use crate::run as xnor_popcount;
     pub use crate::{
-        Alone, At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolShape, RealShape, Reduction,
-        RowSum, Simd, Taps, Team, Weights, Work, abs, add_rows, argmax, average_pool, batch, binary_conv, bit_max_pool,
-        broadcast, clip, copy_strided, cut, cut_mut, cut_rows, depthwise_conv, dispatch, fill, gate, hard_sigmoid,
-        hard_swish, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul, max_pool, neg,
-        pixels, prelu, real_conv, reciprocal, reduce, regions, relu, scalar, share, softmax, store_tile,
+        Alone, At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolRows, PoolShape, RealShape,
+        Reduction, RowSum, Simd, Taps, Team, Weights, Work, abs, add_rows, argmax, average_pool, batch, binary_conv,
+        bit_max_pool, broadcast, clip, copy_strided, cut, cut_mut, cut_rows, depthwise_conv, dispatch, fill, gate,
+        hard_sigmoid, hard_swish, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul,
+        max_pool, neg, pixels, prelu, real_conv, reciprocal, reduce, regions, relu, scalar, share, softmax, store_tile,
     };
     pub use core::ops::Range;
 }

@@ -3,9 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
+use super::bands;
 use super::shapes::Shapes;
 use super::text::{doc, n};
-use super::tile::{Field, Tile};
+use super::tile::{Field, Steps, Tile};
 use super::tiles;
 use crate::block::{BitPadding, Block, Core, Geometry, Network, Storage, image};
 use crate::plan::{Blob, blob};
@@ -24,7 +25,7 @@ pub(super) struct Kernel {
     taps: Option<(TokenStream, TokenStream)>,
 }
 
-/// Shape of the values of a block with a tiled core.
+/// Shape of the values of a tiled core.
 pub(crate) fn grid(network: &Network, core: &Core) -> [usize; 4] {
     match core {
         Core::BinaryConv { geometry, .. }
@@ -45,7 +46,7 @@ fn is_depthwise(g: &Geometry) -> bool {
 }
 
 /// How many blocks of 16 channels the kernel of a core has in flight at a time: the rows of so many sums interleave.
-pub(super) fn interleaved(core: &Core) -> usize {
+pub(crate) fn interleaved(core: &Core) -> usize {
     match core {
         Core::RealConv { geometry, .. } if !is_depthwise(geometry) => tiles::real(geometry).1,
         _ => 1,
@@ -177,32 +178,32 @@ impl Kernel {
             let (name, ty) = (&f.name, &f.ty);
             quote!(#name: #ty,)
         };
+        let fields = |steps: &Steps| -> Vec<TokenStream> {
+            let band = steps.band.map(|_| quote!(band: Range<usize>,));
+            band.into_iter().chain(steps.fields.iter().map(field)).collect()
+        };
         let core_fields = self.fields.iter().map(field);
-        let shared = tile.rows.is_some();
-        let band = shared.then(|| quote!(band: Range<usize>,));
-        let tile_fields: Vec<TokenStream> = band.into_iter().chain(tile.fields.iter().map(field)).collect();
-        let rows = shared.then(|| {
-            quote! {
-                #[inline(always)]
-                fn rows(&self) -> Range<usize> {
-                    self.band.clone()
-                }
-            }
-        });
-        let work = shared.then(|| work(name, &tile_name, tile));
-        let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
+        let tile_fields = fields(&tile.steps);
+        let has_lifetime = !tile.steps.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
-        let body = &tile.body;
         // A tile that loads its values itself ignores those it is given.
         let value = if tile.loads { format_ident!("_v") } else { format_ident!("v") };
-        let end_row = (!tile.end_row.is_empty()).then(|| {
-            let end = &tile.end_row;
+        let steps = epilogue(&tile_name, &value, &tile.steps);
+        let pooled = tile.pooled.as_ref().map(|pooled| {
+            let pooled_name = format_ident!("{name}Pooled");
+            let title = doc(&format!("What a tile of [`{name}`] goes through behind its pool."));
+            let fields = fields(pooled);
+            let steps = epilogue(&pooled_name, &format_ident!("v"), pooled);
             quote! {
-                #[inline(always)]
-                fn end_row<S: Simd>(&mut self, s: S, at: At) {
-                    #end
-                }
+                #title
+                struct #pooled_name<'a> { #(#fields)* }
+
+                #steps
             }
+        });
+        let pooled_field = tile.pooled.as_ref().map(|_| {
+            let pooled_name = format_ident!("{name}Pooled");
+            quote!(pooled: #pooled_name<'a>,)
         });
         let taps = self.taps.as_ref().map(|(shape, dot)| {
             quote! {
@@ -213,6 +214,7 @@ impl Kernel {
                 }
             }
         });
+        let work = tile.is_shared().then(|| bands::work(name, &self.fields, tile));
         let run = &self.run;
         // The tile is moved into a variable of the kernel's own, as only what is no argument in memory can be kept in
         // registers: the sums of a row above all.
@@ -223,17 +225,11 @@ impl Kernel {
             #taps
 
             #tile_title
-            struct #tile_name<'a> { #(#tile_fields)* }
+            struct #tile_name<'a> { #(#tile_fields)* #pooled_field }
 
-            impl Epilogue for #tile_name<'_> {
-                #rows
+            #steps
 
-                #[inline(always)]
-                fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
-                    #body
-                }
-                #end_row
-            }
+            #pooled
 
             impl Kernel for #name<'_> {
                 type Output = ();
@@ -256,40 +252,54 @@ impl Kernel {
             let (name, value) = (&f.name, &f.value);
             if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
         };
+        let fields = |steps: &Steps| -> Vec<TokenStream> {
+            let band = steps.band.map(|rows| {
+                let rows = n(rows);
+                quote!(band: 0..#rows,)
+            });
+            band.into_iter().chain(steps.fields.iter().map(assign)).collect()
+        };
         let core_fields = self.fields.iter().map(assign);
-        let band = tile.rows.map(|rows| {
-            let rows = n(rows);
-            quote!(band: 0..#rows,)
+        let tile_fields = fields(&tile.steps);
+        let pooled = tile.pooled.as_ref().map(|pooled| {
+            let pooled_name = format_ident!("{name}Pooled");
+            let fields = fields(pooled);
+            quote!(pooled: #pooled_name { #(#fields)* },)
         });
-        let tile_fields = band.into_iter().chain(tile.fields.iter().map(assign));
-        quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* } })
+        quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* #pooled } })
     }
 }
 
-/// How a kernel is divided into bands of rows.
-fn work(name: &Ident, tile_name: &Ident, tile: &Tile) -> TokenStream {
-    let cut: Vec<(&Ident, &TokenStream)> =
-        tile.fields.iter().filter_map(|f| f.cut.as_ref().map(|cut| (&f.name, cut))).collect();
-    let lets = cut.iter().map(|(field, cut)| quote!(let #field = #cut;));
-    let (first, rest) = (cut.iter().map(|(f, _)| quote!(#f: #f.0)), cut.iter().map(|(f, _)| quote!(#f: #f.1)));
-    quote! {
-        impl Work for #name<'_> {
+/// The impl of `Epilogue` for a struct of steps.
+fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
+    let body = &steps.body;
+    let end_row = (!steps.end_row.is_empty()).then(|| {
+        let end = &steps.end_row;
+        quote! {
+            #[inline(always)]
+            fn end_row<S: Simd>(&mut self, s: S, at: At) {
+                #end
+            }
+        }
+    });
+    let rows = (!steps.rows.is_empty()).then(|| {
+        let rows = &steps.rows;
+        quote! {
+            #[inline(always)]
             fn rows(&self) -> Range<usize> {
-                self.tile.band.clone()
+                #rows
             }
+        }
+    });
+    quote! {
+        impl Epilogue for #name<'_> {
+            #rows
 
-            fn split(self, count: usize) -> (Self, Self) {
-                let tile = self.tile;
-                #(#lets)*
-                let band = cut_rows(tile.band, count);
-                let first = #tile_name { band: band.0, #(#first,)* ..tile };
-                let rest = #tile_name { band: band.1, #(#rest,)* ..tile };
-                (Self { tile: first, ..self }, Self { tile: rest, ..self })
+            #[inline(always)]
+            fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
+                #body
             }
-
-            fn run(self) {
-                dispatch(self);
-            }
+            #end_row
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Memory<'a> {
     names: Names,
     real: Vec<(Ident, usize, usize)>,
     bits: Vec<(Ident, usize, usize)>,
-    /// Offset of what the block needs for itself.
+    /// Offset of what is left of the memory that the block needs for itself.
     workspace: usize,
     uses_input: bool,
     uses_output: bool,
@@ -52,9 +52,11 @@ impl<'a> Memory<'a> {
         self.reach(id, role, true)
     }
 
-    /// An expression for a part of the memory that the block needs only while it runs.
-    pub(super) fn workspace(&mut self, role: &str, offset: usize, len: usize) -> TokenStream {
-        region(&mut self.real, &mut self.names, role, self.workspace + offset, len)
+    /// An expression for the next part of the memory that the block needs only while it runs.
+    pub(super) fn workspace(&mut self, role: &str, len: usize) -> TokenStream {
+        let offset = self.workspace;
+        self.workspace += len;
+        region(&mut self.real, &mut self.names, role, offset, len)
     }
 
     fn reach(&mut self, id: TensorId, role: &str, write: bool) -> TokenStream {

@@ -4,6 +4,7 @@
 //! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
 //! a network of a hundred equal blocks holds its loops once.
 
+mod bands;
 mod generic;
 mod interface;
 pub(crate) mod kernel;
@@ -12,7 +13,7 @@ mod memory;
 pub(crate) mod names;
 mod shapes;
 pub(crate) mod text;
-mod tile;
+pub(crate) mod tile;
 mod tiles;
 
 #[cfg(test)]
@@ -159,14 +160,15 @@ impl Emitter<'_> {
             Some(input) => {
                 let grid = kernel::grid(self.network, &block.core);
                 let cost = Cost::of(self.network, block).nanoseconds();
-                shared = grid[0] * grid[1] > 1 && cost >= self.share_from;
-                let tile = tile::emit(self.network, block, grid, shared, &mut memory, &mut self.blob, &mut self.shapes);
+                let share = cost >= self.share_from;
+                let tile = tile::emit(self.network, block, grid, share, &mut memory, &mut self.blob, &mut self.shapes);
                 let role = if block.is_binary() { "bits" } else { "x" };
                 let operand = if tile.loads { TokenStream::new() } else { memory.read(input, role) };
                 let kernel = kernel::of(self.network, block, operand, &tile, &mut self.blob, &mut self.shapes);
                 let name = self.kernel_type(&kernel, &tile);
                 let value = kernel.value(&name, &tile);
                 let after = &tile.after;
+                shared = tile.is_shared();
                 if shared {
                     let cost = n(cost);
                     quote!(share(team, #cost, #value); #after)

@@ -1,16 +1,16 @@
 //! The steps of a block: what a tile of 16 channels goes through while it is in registers.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
 
 use super::kernel;
 use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::block::{Activation, Block, Core, Interval, Network, Step, TensorId};
+use crate::block::{Activation, Block, Core, Geometry, Interval, Network, Step, TensorId};
 use crate::ir::Unary;
-use crate::plan::{Blob, Place};
+use crate::plan::{Blob, LANES, Place};
 
 /// A field of the emitted tile struct.
 pub(super) struct Field {
@@ -20,63 +20,199 @@ pub(super) struct Field {
     pub(super) ty: TokenStream,
     /// What the block's function puts in.
     pub(super) value: TokenStream,
-    /// The parts of it in `tile` that belong to the first `count` rows and to the rest; `None` when all rows share it.
+    /// Of what all rows do not share: the part that belongs to the first `count` rows, and the rest; in terms of `tile` or
+    /// `pooled`, which holds it.
     pub(super) cut: Option<TokenStream>,
 }
 
-/// A block's steps, emitted.
-pub(super) struct Tile {
+/// Steps on one grid of pixels, emitted: an `Epilogue`.
+#[derive(Default)]
+pub(super) struct Steps {
     /// Parameters and tensors.
     pub(super) fields: Vec<Field>,
     /// Body of `Epilogue::tile`; the value is `v`.
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
     pub(super) end_row: TokenStream,
+    /// Body of `Epilogue::rows`, where these are not all rows.
+    pub(super) rows: TokenStream,
+    /// Rows, over all images, if they can be divided among threads: then there is a field `band`.
+    pub(super) band: Option<usize>,
+}
+
+/// A block's steps, emitted.
+pub(super) struct Tile {
+    /// Up to the pool, if there is one.
+    pub(super) steps: Steps,
+    /// Behind the pool; the field `pooled` of the tile holds them.
+    pub(super) pooled: Option<Steps>,
+    /// What a band of rows needs of its own when it is not the first: the field `window`, and the floats of its memory.
+    pub(super) window: Option<(Ident, TokenStream, usize)>,
     /// What the block's function does when all rows are there.
     pub(super) after: TokenStream,
-    /// Rows of the output, over all images, if they can be divided among threads.
-    pub(super) rows: Option<usize>,
     /// True when the tile itself loads the values of a [`Core::Map`], because they are replaced in place.
     pub(super) loads: bool,
+}
+
+impl Tile {
+    /// Whether its rows can be divided among threads.
+    pub(super) fn is_shared(&self) -> bool {
+        self.pooled.as_ref().unwrap_or(&self.steps).band.is_some()
+    }
 }
 
 struct Builder<'a, 'b> {
     names: Names,
     fields: Vec<Field>,
+    /// `[n, h, w, c]` of what goes through the steps.
+    grid: [usize; 4],
+    /// The variable that holds the fields while they are divided.
+    holder: Ident,
+    /// What the block's function does when all rows are there.
+    after: TokenStream,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
     dense: Vec<(Place, Ident)>,
-    /// Elements of a row of a dense tensor.
-    row: usize,
-    /// Elements of the workspace handed out.
-    workspace: usize,
     memory: &'a mut Memory<'b>,
     blob: &'a mut Blob,
 }
 
-impl Builder<'_, '_> {
+impl<'a, 'b> Builder<'a, 'b> {
+    fn new(grid: [usize; 4], holder: &str, memory: &'a mut Memory<'b>, blob: &'a mut Blob) -> Self {
+        Self {
+            names: Names::reserving(["s", "v", "at", "tile", "pooled", "band", "count", "first", "rest", "apart"]),
+            fields: Vec::new(),
+            grid,
+            holder: format_ident!("{holder}"),
+            after: TokenStream::new(),
+            dense: Vec::new(),
+            memory,
+            blob,
+        }
+    }
+
+    /// What is stored over an operand comes first: it is one mutable field. The one that holds the values of a
+    /// [`Core::Map`], if there is one.
+    fn reserve_stored(&mut self, block: &Block, steps: &[Step]) -> Option<Ident> {
+        let reads = block.reads();
+        for step in steps {
+            if let Step::Store(t) = step {
+                let place = self.memory.place(*t);
+                if reads.iter().any(|&r| self.memory.place(r) == place) {
+                    self.write(*t, "stream");
+                }
+            }
+        }
+        let Core::Map { input } = &block.core else { return None };
+        let place = self.memory.place(*input);
+        self.dense.iter().find(|(p, _)| *p == place).map(|(_, name)| name.clone())
+    }
+
+    /// The code of a step; what it does after a row goes to `end_row`.
+    fn step(
+        &mut self,
+        network: &Network,
+        step: &Step,
+        interleaved: usize,
+        shapes: &mut Shapes,
+        end_row: &mut TokenStream,
+    ) -> TokenStream {
+        let [images, height, width, channels] = self.grid;
+        let c = n(channels);
+        match step {
+            Step::Scale(p) => {
+                let scale = self.parameter("scale", p);
+                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
+            }
+            Step::Shift(p) => {
+                let shift = self.parameter("shift", p);
+                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
+            }
+            Step::Gate(t) => {
+                if height * width == 1 {
+                    // A vector per pixel, and perhaps at the place of another one.
+                    let gate = self.read(*t, "gate");
+                    quote!(let v = s.mul(v, load_tile(s, self.#gate, #c, at));)
+                } else {
+                    let value = self.memory.read(*t, "gate");
+                    let gate = self.field("gate", quote!(&'a [f32]), value, |_| None);
+                    quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
+                }
+            }
+            Step::Activation(Activation::PRelu(p)) => {
+                let slope = self.parameter("slope", p);
+                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
+            }
+            Step::Activation(Activation::Sign(intervals)) => {
+                let mask = sign_mask(self, intervals);
+                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
+            }
+            Step::Activation(Activation::Unary(f)) => unary(f),
+            Step::Add(t) => {
+                let skip = self.read(*t, "skip");
+                quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
+            }
+            Step::Mul(t) => {
+                let factor = self.read(*t, "factor");
+                quote!(let v = s.mul(v, load_tile(s, self.#factor, #c, at));)
+            }
+            Step::Store(t) => {
+                let out = self.write(*t, "out");
+                quote!(store_tile(s, self.#out, #c, at, v);)
+            }
+            Step::Sum(t) => {
+                let total = self.memory.write(*t, "sums");
+                let rows = if height == 1 {
+                    total
+                } else {
+                    let rows = self.memory.workspace("row_sums", images * height * channels);
+                    let height = n(height);
+                    self.after.extend(quote!(add_rows(#rows, #height, #c, #total);));
+                    rows
+                };
+                let ty = counted(quote!(RowSum), interleaved);
+                let sums =
+                    self.field("sums", ty, quote!(RowSum::new(#rows, #c)), |sums| Some(quote!(#sums.cut(count))));
+                end_row.extend(quote!(self.#sums.end_row(s, at);));
+                quote!(self.#sums.add(s, at, v);)
+            }
+            Step::Sign { bits, intervals } => {
+                let shape = shapes.bits(network.tensor(*bits));
+                let words = self.memory.write(*bits, "signs");
+                let holder = self.holder.clone();
+                let signs = self.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)), |signs| {
+                    Some(quote!(#signs.cut(&#shape, #holder.band.start, count)))
+                });
+                let mask = sign_mask(self, intervals);
+                quote!(self.#signs.set(&#shape, at, #mask);)
+            }
+            Step::MaxPool(_) => unreachable!("a block has one pool at most"),
+        }
+    }
+
     fn parameter(&mut self, role: &str, values: &[f32]) -> Ident {
         let span = self.blob.per_channel(values);
         let (offset, len) = (n(span.offset), n(span.len));
         self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)), |_| None)
     }
 
+    /// Adds a field; `cut` says how to divide the expression that it is given.
     fn field(
         &mut self,
         role: &str,
         ty: TokenStream,
         value: TokenStream,
-        cut: impl FnOnce(&Ident) -> Option<TokenStream>,
+        cut: impl FnOnce(TokenStream) -> Option<TokenStream>,
     ) -> Ident {
         let name = self.names.unique(role);
-        let cut = cut(&name);
+        let holder = &self.holder;
+        let cut = cut(quote!(#holder.#name));
         self.fields.push(Field { name: name.clone(), ty, value, cut });
         name
     }
 
-    /// A vector per image.
-    fn per_image(&mut self, id: TensorId, role: &str) -> Ident {
-        let value = self.memory.read(id, role);
-        self.field(role, quote!(&'a [f32]), value, |_| None)
+    /// Elements of a row of a dense tensor.
+    fn row(&self) -> Literal {
+        n(self.grid[2] * self.grid[3])
     }
 
     fn read(&mut self, id: TensorId, role: &str) -> Ident {
@@ -85,8 +221,8 @@ impl Builder<'_, '_> {
             return name.clone();
         }
         let value = self.memory.read(id, role);
-        let row = n(self.row);
-        let name = self.field(role, quote!(&'a [f32]), value, |name| Some(quote!(cut(tile.#name, count * #row))));
+        let row = self.row();
+        let name = self.field(role, quote!(&'a [f32]), value, |x| Some(quote!(cut(#x, count * #row))));
         self.dense.push((place, name.clone()));
         name
     }
@@ -97,137 +233,97 @@ impl Builder<'_, '_> {
             return name.clone();
         }
         let value = self.memory.write(id, role);
-        let row = n(self.row);
-        let name =
-            self.field(role, quote!(&'a mut [f32]), value, |name| Some(quote!(cut_mut(tile.#name, count * #row))));
+        let row = self.row();
+        let name = self.field(role, quote!(&'a mut [f32]), value, |x| Some(quote!(cut_mut(#x, count * #row))));
         self.dense.push((place, name.clone()));
         name
     }
-
-    /// Memory for the sums of each row.
-    fn row_sums(&mut self, len: usize) -> TokenStream {
-        let rows = self.memory.workspace("row_sums", self.workspace, len);
-        self.workspace += len;
-        rows
-    }
 }
 
-/// Emits the steps of a block whose values are a tensor of that shape; `shared`: the rows can be divided among threads.
+/// Emits the steps of a block whose core gives a tensor of the shape `grid`; `share`: its rows may be divided among threads.
 pub(super) fn emit(
     network: &Network,
     block: &Block,
-    [images, height, width, channels]: [usize; 4],
-    shared: bool,
+    grid: [usize; 4],
+    share: bool,
     memory: &mut Memory<'_>,
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let mut b = Builder {
-        names: Names::reserving(["s", "v", "at", "band", "tile", "count"]),
-        fields: Vec::new(),
-        dense: Vec::new(),
-        row: width * channels,
-        workspace: 0,
-        memory,
-        blob,
-    };
-    // What is stored over an operand comes first: it is one mutable field.
-    let stored: Vec<TensorId> =
-        block.steps.iter().filter_map(|s| if let Step::Store(t) = s { Some(*t) } else { None }).collect();
-    let reads = block.reads();
-    for &t in &stored {
-        let place = b.memory.place(t);
-        if reads.iter().any(|&r| b.memory.place(r) == place) {
-            b.write(t, "stream");
-        }
-    }
-    let c = n(channels);
+    let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
+    let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
+    let mut b = Builder::new(grid, "tile", memory, blob);
+    let loads = b.reserve_stored(block, before);
     let mut body = TokenStream::new();
-    let mut end_row = TokenStream::new();
-    let mut after = TokenStream::new();
-    let mut loads = false;
-    if let Core::Map { input } = &block.core {
-        let place = b.memory.place(*input);
-        if let Some((_, name)) = b.dense.iter().find(|(p, _)| *p == place) {
-            body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
-            loads = true;
+    let c = n(grid[3]);
+    if let Some(name) = &loads {
+        body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
+    }
+    let (mut end_row, mut rows) = (TokenStream::new(), TokenStream::new());
+    let interleaved = kernel::interleaved(&block.core);
+    for step in before {
+        body.extend(b.step(network, step, interleaved, shapes, &mut end_row));
+    }
+    // Two bands of a pool overlap in the rows before it: those must not go anywhere but into the windows.
+    let own = b.fields.iter().any(|field| field.cut.is_some());
+    let mut band = rows_of(grid).filter(|_| share);
+    let mut window = None;
+    if let Some((Step::MaxPool(geometry), _)) = behind.split_first() {
+        band = None;
+        let shape = shapes.pool(geometry, None);
+        let len = window_len(geometry, interleaved);
+        let memory = b.memory.workspace("window", len);
+        let (path, ty) = (quote!(PoolRows), counted(quote!(PoolRows), interleaved));
+        let name = b.field("window", ty, quote!(#path::new(#memory)), |x| Some(quote!((#x, #path::new(&mut [])))));
+        window = Some((name.clone(), path, len));
+        let window = name;
+        body.extend(quote!(self.#window.put(s, &#shape, at, v);));
+        end_row.extend(quote!(self.#window.end_row(s, &#shape, at, &mut self.pooled);));
+        rows.extend(quote!(#shape.rows_under(self.pooled.rows())));
+    }
+    if band.is_some() {
+        rows.extend(quote!(self.band.clone()));
+    }
+    let mut after = b.after;
+    let steps = Steps { fields: b.fields, body, end_row, rows, band };
+    let pooled = block.pool().map(|geometry| {
+        let [height, width, channels] = geometry.output;
+        let grid = [geometry.n, height, width, channels];
+        let mut b = Builder::new(grid, "pooled", memory, blob);
+        let behind = &behind[1..];
+        b.reserve_stored(block, behind);
+        let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
+        for step in behind {
+            // A pooled row is given at once.
+            body.extend(b.step(network, step, 1, shapes, &mut end_row));
         }
+        after.extend(b.after);
+        let band = rows_of(grid).filter(|_| share && !own);
+        let rows = band.map(|_| quote!(self.band.clone())).unwrap_or_default();
+        Steps { fields: b.fields, body, end_row, rows, band }
+    });
+    Tile { steps, pooled, window, after, loads: loads.is_some() }
+}
+
+/// The rows of all images, if there is something to divide.
+fn rows_of([images, height, ..]: [usize; 4]) -> Option<usize> {
+    Some(images * height).filter(|&rows| rows > 1)
+}
+
+/// f32s of the rows that the windows of a pool still need, of the channels that the kernel before it has in flight.
+pub(crate) fn window_len(pool: &Geometry, interleaved: usize) -> usize {
+    let [height, width, _] = pool.input;
+    let rows = ((pool.kernel[0] - 1) * pool.dilations[0] + 1).min(height);
+    rows * interleaved * width * LANES
+}
+
+/// A type of the runtime with its number of interleaved rows, which is 1 by default.
+fn counted(ty: TokenStream, interleaved: usize) -> TokenStream {
+    if interleaved == 1 {
+        return quote!(#ty<'a>);
     }
-    for step in &block.steps {
-        body.extend(match step {
-            Step::Scale(p) => {
-                let scale = b.parameter("scale", p);
-                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
-            }
-            Step::Shift(p) => {
-                let shift = b.parameter("shift", p);
-                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
-            }
-            Step::Gate(t) => {
-                if height * width == 1 {
-                    // A vector per pixel, and perhaps the place of another one.
-                    let gate = b.read(*t, "gate");
-                    quote!(let v = s.mul(v, load_tile(s, self.#gate, #c, at));)
-                } else {
-                    let gate = b.per_image(*t, "gate");
-                    quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
-                }
-            }
-            Step::Activation(Activation::PRelu(p)) => {
-                let slope = b.parameter("slope", p);
-                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
-            }
-            Step::Activation(Activation::Sign(intervals)) => {
-                let mask = sign_mask(&mut b, intervals);
-                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
-            }
-            Step::Activation(Activation::Unary(f)) => unary(f),
-            Step::Add(t) => {
-                let skip = b.read(*t, "skip");
-                quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
-            }
-            Step::Mul(t) => {
-                let factor = b.read(*t, "factor");
-                quote!(let v = s.mul(v, load_tile(s, self.#factor, #c, at));)
-            }
-            Step::Store(t) => {
-                let out = b.write(*t, "out");
-                quote!(store_tile(s, self.#out, #c, at, v);)
-            }
-            Step::Sum(t) => {
-                let total = b.memory.write(*t, "sums");
-                let ty = match kernel::interleaved(&block.core) {
-                    1 => quote!(RowSum<'a>),
-                    blocks => {
-                        let blocks = n(blocks);
-                        quote!(RowSum<'a, #blocks>)
-                    }
-                };
-                let rows = if height == 1 {
-                    total
-                } else {
-                    let rows = b.row_sums(images * height * channels);
-                    let height = n(height);
-                    after.extend(quote!(add_rows(#rows, #height, #c, #total);));
-                    rows
-                };
-                let sums =
-                    b.field("sums", ty, quote!(RowSum::new(#rows, #c)), |name| Some(quote!(tile.#name.cut(count))));
-                end_row.extend(quote!(self.#sums.end_row(s, at);));
-                quote!(self.#sums.add(s, at, v);)
-            }
-            Step::Sign { bits, intervals } => {
-                let shape = shapes.bits(network.tensor(*bits));
-                let words = b.memory.write(*bits, "signs");
-                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)), |name| {
-                    Some(quote!(tile.#name.cut(&#shape, tile.band.start, count)))
-                });
-                let mask = sign_mask(&mut b, intervals);
-                quote!(self.#signs.set(&#shape, at, #mask);)
-            }
-        });
-    }
-    Tile { fields: b.fields, body, end_row, after, rows: shared.then_some(images * height), loads }
+    let interleaved = n(interleaved);
+    quote!(#ty<'a, #interleaved>)
 }
 
 /// Compares with the thresholds; a bound that no channel needs is not there.

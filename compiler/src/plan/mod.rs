@@ -4,10 +4,10 @@ mod alias;
 pub mod blob;
 mod pack;
 
-pub use blob::Blob;
+pub use blob::{Blob, LANES};
 
 use crate::block::{Block, Network, Step, Storage, TensorId};
-use crate::emit::kernel;
+use crate::emit::{kernel, tile};
 use crate::ir::DType;
 
 /// Where a tensor lies while the network runs.
@@ -101,15 +101,26 @@ pub fn run(network: &Network) -> Plan {
     Plan { places, workspaces, real_len, bits_len }
 }
 
-/// f32s that a block needs only while it runs: the sums of its rows, which are added up when all rows are there, so that
-/// threads can compute them in any order.
+/// f32s that a block needs only while it runs: the rows that the windows of its pool still need, and the sums of its rows,
+/// which are added up when all rows are there, so that threads can compute them in any order.
 fn workspace(network: &Network, block: &Block) -> usize {
-    let sums = block.steps.iter().filter(|step| matches!(step, Step::Sum(_))).count();
-    if sums == 0 {
-        return 0;
+    let mut len = 0;
+    let mut rows = None;
+    for step in &block.steps {
+        match step {
+            Step::MaxPool(pool) => {
+                len += tile::window_len(pool, kernel::interleaved(&block.core));
+                rows = Some((pool.n, pool.output[0], pool.output[2]));
+            }
+            Step::Sum(_) => {
+                let (images, height, channels) = rows.unwrap_or_else(|| {
+                    let [images, height, _, channels] = kernel::grid(network, &block.core);
+                    (images, height, channels)
+                });
+                len += if height == 1 { 0 } else { images * height * channels };
+            }
+            _ => {}
+        }
     }
-    match kernel::grid(network, &block.core) {
-        [_, 1, _, _] => 0,
-        [images, height, _, channels] => sums * images * height * channels,
-    }
+    len
 }
