@@ -226,3 +226,25 @@ fn no_function_is_hidden_by_a_parameter() {
     let source = b.emit().source;
     assert!(source.contains("output_2(input, output);") && source.contains("fn output_2("), "{source}");
 }
+
+/// A stem whose pool slides over its rows: a band of it has windows of its own.
+#[test]
+fn a_pool_inside_a_block() {
+    let mut b = Builder::new();
+    let x = b.dense("x", &[1, 8, 8, 3]);
+    b.0.inputs = vec![x];
+    let (y, sums, bits) = (b.dense("y", &[1, 4, 4, 32]), b.dense("sums", &[1, 32]), b.bits("s", [1, 4, 4, 32], [1; 4]));
+    b.0.outputs = vec![y, sums];
+    b.block(
+        "stem/Conv",
+        Core::RealConv { input: x, geometry: geometry([8, 8, 3], [8, 8, 32], 3, 1, 1), weights: ramp(27 * 32) },
+        vec![
+            Step::Shift(ramp(32)),
+            Step::MaxPool(geometry([8, 8, 32], [4, 4, 32], 3, 2, 1)),
+            Step::Store(y),
+            Step::Sign { bits, intervals: rising(32) },
+            Step::Sum(sums),
+        ],
+    );
+    insta::assert_snapshot!(b.emit().source);
+}
