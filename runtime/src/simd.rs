@@ -50,6 +50,11 @@ pub trait Simd: Copy + sealed::Sealed {
     fn le(self, a: Self::F, b: Self::F) -> u16;
     /// Bit per lane: a < b (false for NaN)
     fn lt(self, a: Self::F, b: Self::F) -> u16;
+    /// Bit per lane: low <= a and a <= high (false for NaN)
+    #[inline(always)]
+    fn within(self, a: Self::F, low: Self::F, high: Self::F) -> u16 {
+        self.ge(a, low) & self.le(a, high)
+    }
     /// Lane of a where its bit of the mask is 1, of b where it is 0
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F;
     /// x < 0 ? a : b, per lane; the same as `select(lt(x, 0), a, b)`, but without a mask in a general register.

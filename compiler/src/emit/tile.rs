@@ -26,6 +26,8 @@ pub(super) struct Field {
 pub(super) struct Tile {
     /// Parameters and tensors.
     pub(super) fields: Vec<Field>,
+    /// Body of `Epilogue::start_row`.
+    pub(super) start_row: TokenStream,
     /// Body of `Epilogue::tile`; the value is `v`.
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
@@ -39,15 +41,47 @@ struct Builder<'a, 'b> {
     fields: Vec<Field>,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
     dense: Vec<(Place, Ident)>,
+    /// Whether parameters are taken at hand once a row instead of being loaded for each tile: the sums of a binary
+    /// convolution are so short that this matters.
+    at_hand: bool,
+    /// Fields of gates at hand, by place.
+    gates: Vec<(Place, Ident)>,
+    start_row: TokenStream,
     memory: &'a mut Memory<'b>,
     blob: &'a mut Blob,
 }
 
 impl Builder<'_, '_> {
-    fn parameter(&mut self, role: &str, values: &[f32]) -> Ident {
+    /// The expression of a parameter of a tile's channels.
+    fn parameter(&mut self, role: &str, values: &[f32]) -> TokenStream {
         let span = self.blob.per_channel(values);
         let (offset, len) = (n(span.offset), n(span.len));
-        self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+        let all = quote!(WEIGHTS.floats(#offset, #len));
+        if self.at_hand {
+            let name = self.field(role, quote!(PerChannel<'a>), quote!(PerChannel::new(#all)));
+            self.start_row.extend(quote!(self.#name.start_row(s, at);));
+            quote!(self.#name.get(s))
+        } else {
+            let name = self.field(role, quote!(&'a [Le<f32>]), all);
+            quote!(load_channels(s, self.#name, at.channel))
+        }
+    }
+
+    /// The expression of what a gate gives a tile's channels.
+    fn gate(&mut self, id: TensorId, channels: &TokenStream) -> TokenStream {
+        let place = self.memory.place(id);
+        if let Some((_, name)) = self.gates.iter().find(|(p, _)| *p == place) {
+            return quote!(self.#name.get(s));
+        }
+        if !self.at_hand || self.dense.iter().any(|(p, _)| *p == place) {
+            let name = self.read(id, "gate");
+            return quote!(load_vector(s, self.#name, #channels, at));
+        }
+        let all = self.memory.read(id, "gate");
+        let name = self.field("gate", quote!(PerImage<'a>), quote!(PerImage::new(#all, #channels)));
+        self.start_row.extend(quote!(self.#name.start_row(s, at);));
+        self.gates.push((place, name.clone()));
+        quote!(self.#name.get(s))
     }
 
     fn field(&mut self, role: &str, ty: TokenStream, value: TokenStream) -> Ident {
@@ -88,8 +122,16 @@ pub(super) fn emit(
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let mut b =
-        Builder { names: Names::reserving(["s", "v", "at"]), fields: Vec::new(), dense: Vec::new(), memory, blob };
+    let mut b = Builder {
+        names: Names::reserving(["s", "v", "at"]),
+        fields: Vec::new(),
+        dense: Vec::new(),
+        at_hand: matches!(block.core, Core::BinaryConv { .. }),
+        gates: Vec::new(),
+        start_row: TokenStream::new(),
+        memory,
+        blob,
+    };
     // What is stored over an operand comes first: it is one mutable field.
     let stored: Vec<TensorId> =
         block.steps.iter().filter_map(|s| if let Step::Store(t) = s { Some(*t) } else { None }).collect();
@@ -115,19 +157,19 @@ pub(super) fn emit(
         body.extend(match step {
             Step::Scale(p) => {
                 let scale = b.parameter("scale", p);
-                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
+                quote!(let v = s.mul(v, #scale);)
             }
             Step::Shift(p) => {
                 let shift = b.parameter("shift", p);
-                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
+                quote!(let v = s.add(v, #shift);)
             }
             Step::Gate(t) => {
-                let gate = b.read(*t, "gate");
-                quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
+                let gate = b.gate(*t, &quote!(#c));
+                quote!(let v = s.mul(v, #gate);)
             }
             Step::Activation(Activation::PRelu(p)) => {
                 let slope = b.parameter("slope", p);
-                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
+                quote!(let v = prelu(s, v, #slope);)
             }
             Step::Activation(Activation::Sign(intervals)) => {
                 let mask = sign_mask(&mut b, intervals);
@@ -168,7 +210,7 @@ pub(super) fn emit(
             }
         });
     }
-    Tile { fields: b.fields, body, end_row, loads }
+    Tile { fields: b.fields, start_row: b.start_row, body, end_row, loads }
 }
 
 /// Compares with the thresholds; a bound that no channel needs is not there.
@@ -183,8 +225,7 @@ fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
             let value = float(values[0]);
             quote!(s.splat(#value))
         } else {
-            let name = b.parameter(role, values);
-            quote!(load_channels(s, self.#name, at.channel))
+            b.parameter(role, values)
         }
     };
     let open_above = high.iter().all(|&x| x == f32::INFINITY);
@@ -197,7 +238,7 @@ fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
         quote!(s.le(v, #high))
     } else {
         let (low, high) = (bound("low", low), bound("high", high));
-        quote!(s.ge(v, #low) & s.le(v, #high))
+        quote!(s.within(v, #low, #high))
     }
 }
 

@@ -3,8 +3,8 @@
 
 mod binary;
 mod bits;
+mod constant;
 mod coverage;
 mod dense;
 mod harness;
 mod real;
-mod unrolled;
