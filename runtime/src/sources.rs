@@ -14,6 +14,8 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("dispatch.rs", include_str!("dispatch.rs")),
     ("generic/activation.rs", include_str!("generic/activation.rs")),
     ("generic/binary_conv.rs", include_str!("generic/binary_conv.rs")),
+    ("generic/binary_dot.rs", include_str!("generic/binary_dot.rs")),
+    ("generic/binary_shape.rs", include_str!("generic/binary_shape.rs")),
     ("generic/bit_pool.rs", include_str!("generic/bit_pool.rs")),
     ("generic/copy.rs", include_str!("generic/copy.rs")),
     ("generic/depthwise.rs", include_str!("generic/depthwise.rs")),

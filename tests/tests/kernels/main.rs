@@ -3,9 +3,9 @@
 
 mod binary;
 mod bits;
+mod constant;
 mod coverage;
 mod dense;
 mod harness;
 mod pooled;
 mod real;
-mod unrolled;
