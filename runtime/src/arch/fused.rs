@@ -117,6 +117,7 @@ mod tests {
         };
         let sign = |r: u32| r & 0x8000_0000;
         for round in 0..400_000u32 {
+            let step = 1 << (round / 8 % 8);
             let mut any = |i: usize| {
                 let r = word();
                 match (round % 8, i) {
@@ -125,14 +126,15 @@ mod tests {
                     // Small products beside denormal numbers.
                     (2, 0 | 1) => f32::from_bits(sign(r) | (0x1a00_0000 + (r & 0x00ff_ffff))),
                     (2, _) => f32::from_bits(sign(r) | (r & 0x00ff_ffff)),
-                    // Half a unit of the sum, and the least bit more or less.
-                    (3, 0) => f32::from_bits(sign(r) | (0x3f80_0000 + (r & 1))),
-                    (3, 1) => f32::from_bits(0x3380_0000 - (r & 1)),
+                    // (1 + e)(1 - e) times half a unit of the sum, a normal or a denormal number: less by e^2, which f64
+                    // does not keep.
+                    (3 | 4, 0) => {
+                        f32::from_bits(sign(r) | (if round % 8 == 3 { 0x3f80_0000 } else { 0x1a00_0000 } | step))
+                    }
+                    (3, 1) => f32::from_bits(0x3380_0000 - 2 * step),
+                    (4, 1) => f32::from_bits(0x1a00_0000 - 2 * step),
                     (3, _) => f32::from_bits(sign(r) | (0x3f80_0000 + (r & 0x007f_ffff))),
-                    // Half a unit of a denormal sum, and less than f64 keeps of it.
-                    (4, 0) => f32::from_bits(sign(r) | (0x1a00_0000 + (r & 3))),
-                    (4, 1) => f32::from_bits(0x1a00_0000),
-                    (4, _) => f32::from_bits(r & 0x000f_ffff),
+                    (4, _) => f32::from_bits(sign(r) | 0x000f_0000 | (r & 0x000f_ffff)),
                     // Few bits.
                     (5, _) => (r % 33) as f32 - 16.0,
                     _ => f32::from_bits(r),
