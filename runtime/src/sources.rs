@@ -4,8 +4,14 @@
 
 /// Path below `src/`, and text.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("arch/aarch64/mod.rs", include_str!("arch/aarch64/mod.rs")),
+    ("arch/aarch64/neon.rs", include_str!("arch/aarch64/neon.rs")),
+    ("arch/fused.rs", include_str!("arch/fused.rs")),
     ("arch/mod.rs", include_str!("arch/mod.rs")),
+    ("arch/other.rs", include_str!("arch/other.rs")),
     ("arch/portable.rs", include_str!("arch/portable.rs")),
+    ("arch/wasm/mod.rs", include_str!("arch/wasm/mod.rs")),
+    ("arch/wasm/simd128.rs", include_str!("arch/wasm/simd128.rs")),
     ("arch/x86_64/avx2.rs", include_str!("arch/x86_64/avx2.rs")),
     ("arch/x86_64/avx512.rs", include_str!("arch/x86_64/avx512.rs")),
     ("arch/x86_64/cpuid.rs", include_str!("arch/x86_64/cpuid.rs")),

@@ -3,7 +3,11 @@
 //! Each architecture gives the same four functions, `detected`, `level`, `set_level` and `enter`, and its `LEVELS`, from
 //! the lowest.
 
-pub(crate) mod portable;
+// What has the instruction in every level needs neither of them.
+#[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
+mod portable;
+
+mod fused;
 
 // Bare-metal targets without SSE (`x86_64-unknown-none`) pass floats differently: they get the portable kernels.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
