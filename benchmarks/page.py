@@ -73,3 +73,18 @@ def rivals_short(outcome):
     text = f"{record['title']}; {outcome['machine']}, one thread:\n\n"
     text += table(["", "minimum, ms", "median, ms", "times ours"], rows, 3)
     return text + "\n![Time per inference](benchmarks/results/rivals.svg)\n"
+
+
+def layers(outcome):
+    """Our blocks beside OpenVINO's kernel and blocks: ours, theirs, theirs / ours."""
+    head = ["layer", "limit", "their kernel", "our block", "block in a chain", "with the gate", "on its own"]
+    rows = []
+    for row in outcome["layers"]:
+        kernel, plain = row["their_kernel_ms"], row["ours_plain_ms"]
+        cells = [f"{row['limit_ms']:.3f}", f"{kernel:.3f}", f"{plain:.3f}: {kernel / plain:.2f}"]
+        for label in ("plain", "gated", "alone"):
+            ours, theirs = row[f"ours_{label}_ms"], row[f"theirs_{label}_ms"]
+            cells.append(f"{ours:.3f}, {theirs:.3f}: {theirs / ours:.2f}")
+        rows.append([f"{row['side']}x{row['side']}x{row['channels']}", *cells])
+    versions = f"OpenVINO {outcome['openvino']}, {outcome['machine']}, one thread; milliseconds"
+    return f"{versions}.\n\n" + table(head, rows, 6)
