@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::tile::{At, Epilogue, prefetch_part};
+use super::tile::{At, Epilogue, band_of, prefetch_part};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 use crate::weights::Le;
@@ -215,13 +215,8 @@ pub fn run_with<S: Simd, const P: usize>(
     else {
         return;
     };
-    for (j, w) in w.iter().enumerate() {
-        for (p, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: p < P and j < len, so p * step + j < span, which is the length of `x`.
-            let x = unsafe { *x.get_unchecked(p * step + j) };
-            *acc = s.xor_popcnt(*acc, x, w);
-        }
-    }
+    // SAFETY: p < P and j < len, the length of `w`, so p * step + j < span, which is the length of `x`.
+    s.xor_popcnt_run(acc, w, |p, j| unsafe { *x.get_unchecked(p * step + j) });
 }
 
 /// A binary convolution whose geometry is known at compile time; tiles of P pixels.
@@ -428,12 +423,13 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
         let thin = self.is_thin();
         let rows = shape.axis(0).interior(height);
         for image in 0..shape.n {
-            for y in 0..height {
-                if image == 0 && height > 1 {
-                    prefetch_part(self.s, next, y, height);
+            let band = band_of(epilogue, image, height);
+            for y in band.clone() {
+                if height > 1 {
+                    prefetch_part(self.s, next, y - band.start, band.len());
                 }
                 let line = block.signs[if thin { place(&rows, y) } else { 1 }];
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 // A constant condition, so that the loop is not even compiled where it is false.
                 if const { P > 1 && S::TILES > 1 } {
                     while at.x + P <= width {
@@ -466,8 +462,8 @@ impl<S: Simd, D: Dot> Conv<'_, S, D> {
         let outputs = shape.group_outputs();
         let block_words = shape.block_words();
         for image in 0..shape.n {
-            for y in 0..height {
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+            for y in band_of(epilogue, image, height) {
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let mut lanes = [0.0; 16];
                     let mut filled = 0;

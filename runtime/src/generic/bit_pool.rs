@@ -75,7 +75,7 @@ pub fn bit_max_pool(
                             let word = word(group * shape.words_per_group() + inner / 64);
                             mask |= ((word >> (inner % 64) & 1) as u16) << i;
                         }
-                        bits.set(&out_shape, At { image, y, x: ox, pixel: 0, channel }, mask);
+                        bits.set(&out_shape, At { image, y, x: ox, row: 0, pixel: 0, channel }, mask);
                     }
                 }
             }

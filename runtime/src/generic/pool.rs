@@ -1,6 +1,6 @@
 //! Maximum and mean over windows; the channels are the lanes.
 
-use super::tile::{At, Epilogue, load_tile};
+use super::tile::{At, Epilogue, band_of, load_tile};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 
@@ -27,7 +27,7 @@ pub struct PoolShape {
 
 impl PoolShape {
     #[inline(always)]
-    const fn axis(&self, i: usize) -> Axis {
+    pub(super) const fn axis(&self, i: usize) -> Axis {
         Axis {
             input: self.input[i],
             kernel: self.kernel[i],
@@ -51,6 +51,13 @@ impl PoolShape {
     #[inline(always)]
     fn is_valid(&self, x: usize) -> bool {
         let [h, w, c] = self.input;
+        self.is_sound() && x >= self.n * h * w * c
+    }
+
+    /// Whether the extents make sense and no index overflows.
+    #[inline(always)]
+    pub(super) fn is_sound(&self) -> bool {
+        let [h, w, c] = self.input;
         let [oh, ow, oc] = self.output;
         let small = |e: usize| e < 1 << 24;
         c == oc
@@ -67,7 +74,6 @@ impl PoolShape {
             ]
             .iter()
             .all(|pair| small(pair[0]) && small(pair[1]))
-            && x >= self.n * h * w * c
     }
 }
 
@@ -77,9 +83,9 @@ fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window
     let [height, width, c] = shape.output;
     // Row by row, so that each row of the input comes from memory once.
     for image in 0..shape.n {
-        for y in 0..height {
+        for y in band_of(epilogue, image, height) {
             for channel in (0..c).step_by(16) {
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let v = window(at);
                     epilogue.tile(s, v, at);

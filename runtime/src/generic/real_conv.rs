@@ -5,7 +5,7 @@
 //! takes, with fused multiply-add, the taps inside the image in the order ky, kx, input channel: the result does not
 //! depend on P, V or the level.
 
-use super::tile::{At, Epilogue, prefetch_part};
+use super::tile::{At, Epilogue, band_of, prefetch_part};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 use crate::weights::Le;
@@ -206,9 +206,10 @@ impl<S: Simd> Conv<'_, S> {
         let inside = shape.axis(1).interior(width);
         let next = self.block_weights(group, block + V);
         for image in 0..shape.n {
-            for y in 0..height {
-                if image == 0 && height > 1 {
-                    prefetch_part(self.s, next, y, height);
+            let band = band_of(epilogue, image, height);
+            for y in band.clone() {
+                if height > 1 {
+                    prefetch_part(self.s, next, y - band.start, band.len());
                 }
                 let mut done = 0;
                 // Where each part of the row begins and ends: left border, inside, right border.
@@ -237,8 +238,8 @@ impl<S: Simd> Conv<'_, S> {
                     done = self.border::<E, V, B>(&row, image, y, done, width, epilogue);
                 }
                 for v in 0..V {
-                    let pixel = (image * height + y + 1) * width;
-                    epilogue.end_row(self.s, At { image, y, x: width, pixel, channel: row.channel + v * 16 });
+                    let at = At::start(epilogue, [height, width], image, y, row.channel + v * 16);
+                    epilogue.end_row(self.s, At { x: width, pixel: at.pixel.wrapping_add(width), ..at });
                 }
             }
         }
@@ -293,12 +294,12 @@ impl<S: Simd> Conv<'_, S> {
         epilogue: &mut E,
     ) {
         let [height, width, _] = self.shape.output;
-        let first = (image * height + y) * width;
+        let first = At::start(epilogue, [height, width], image, y, row.channel);
         for (v, acc) in acc.iter().enumerate() {
             for (p, acc) in acc.iter().enumerate() {
                 let x = start + p;
                 if x >= done && x < end {
-                    let at = At { image, y, x, pixel: first + x, channel: row.channel + v * 16 };
+                    let at = At { x, pixel: first.pixel.wrapping_add(x), channel: first.channel + v * 16, ..first };
                     epilogue.tile(self.s, *acc, at);
                 }
             }
@@ -472,8 +473,8 @@ impl<S: Simd> Conv<'_, S> {
         let [height, width, channels] = shape.output;
         let outputs = shape.group_outputs();
         for image in 0..shape.n {
-            for y in 0..height {
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+            for y in band_of(epilogue, image, height) {
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let mut lanes = [0.0; 16];
                     let mut filled = 0;

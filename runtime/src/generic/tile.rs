@@ -1,5 +1,7 @@
 //! Tiles, what happens to them, and how they get to and from memory.
 
+use core::ops::Range;
+
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -12,19 +14,51 @@ pub struct At {
     pub y: usize,
     /// Column.
     pub x: usize,
-    /// `(image * height + y) * width + x`
+    /// Row, counted over all images from the first one that the epilogue takes.
+    pub row: usize,
+    /// Pixel, counted from the first one that the epilogue takes: `row * width + x`.
     pub pixel: usize,
     /// First of the 16 channels: a multiple of 16, counted over all groups.
     pub channel: usize,
 }
 
+impl At {
+    /// The first pixel of a row that the epilogue takes.
+    #[inline(always)]
+    pub(crate) fn start<E: Epilogue>(
+        epilogue: &E,
+        [height, width]: [usize; 2],
+        image: usize,
+        y: usize,
+        channel: usize,
+    ) -> Self {
+        let row = (image * height + y).wrapping_sub(epilogue.rows().start);
+        Self { image, y, x: 0, row, pixel: row.wrapping_mul(width), channel }
+    }
+}
+
+/// The rows of an image that the epilogue takes.
+#[inline(always)]
+pub(crate) fn band_of<E: Epilogue>(epilogue: &E, image: usize, height: usize) -> Range<usize> {
+    let Range { start, end } = epilogue.rows();
+    let local = |row: usize| row.saturating_sub(image * height).min(height);
+    local(start)..local(end)
+}
+
 /// What happens to the values a driver computes.
 ///
-/// A driver calls [`tile`](Epilogue::tile) once for each pixel and each 16 channels, for one row of one image in the
-/// order of x, then [`end_row`](Epilogue::end_row), before the next row; the rows of an image come in the order of y.
+/// A driver calls [`tile`](Epilogue::tile) once for each pixel of its [`rows`](Epilogue::rows) and each 16 channels, for one
+/// row of one image in the order of x, then [`end_row`](Epilogue::end_row), before the next row; the rows of an image come in the order of y.
 /// Only drivers with a parameter `V` interleave the rows of V neighbouring groups of 16 channels.
 /// Lanes behind the last channel hold anything.
 pub trait Epilogue {
+    /// The rows it takes, those of all images counted one after the other: row `y` of an image is number
+    /// `image * height + y`. All of them, unless it is one band of several.
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        0..usize::MAX
+    }
+
     /// Takes 16 values.
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At);
 
@@ -108,7 +142,7 @@ pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: 
     }
 }
 
-/// Asks for row number `row` of `rows` equal parts of the weights that come next: their way from memory takes longer
+/// Asks for part number `row` of `rows` equal parts of the weights that come next: their way from memory takes longer
 /// than a block of short rows, but not longer than the one before it.
 #[inline(always)]
 pub(crate) fn prefetch_part<S: Simd, T>(s: S, next: &[[T; 16]], row: usize, rows: usize) {

@@ -31,7 +31,7 @@ fn write(shape: BitShape, x: &[bool], words: &mut [u64], random: &mut Random) {
                 let bit = x[pixel * shape.c + channel + i];
                 mask = mask & !(1 << i) | u16::from(bit) << i;
             }
-            bits.set(&shape, At { image, y, x: column, pixel, channel }, mask);
+            bits.set(&shape, At { image, y, x: column, row: 0, pixel, channel }, mask);
         }
     }
 }
@@ -96,15 +96,15 @@ fn short_buffers_stay_as_they_are() {
     let shape = BitShape { n: 1, h: 2, w: 2, c: 70, groups: 1, frame: [1; 4], frame_ones: true };
     let mut words = vec![7; shape.len() - 1];
     let mut bits = BitsMut::new(&mut words, &shape);
-    bits.set(&shape, At { image: 0, y: 0, x: 0, pixel: 0, channel: 0 }, 0xffff);
+    bits.set(&shape, At { image: 0, y: 0, x: 0, row: 0, pixel: 0, channel: 0 }, 0xffff);
     assert!(words.iter().all(|&word| word == 7));
     let mut words = vec![7; shape.len()];
     let mut bits = BitsMut::new(&mut words, &shape);
     // Far outside: nothing happens.
-    bits.set(&shape, At { image: 9, y: 0, x: 0, pixel: 0, channel: 0 }, 0xffff);
-    bits.set(&shape, At { image: 0, y: 0, x: 0, pixel: 0, channel: 96 }, 0xffff);
+    bits.set(&shape, At { image: 9, y: 0, x: 0, row: 0, pixel: 0, channel: 0 }, 0xffff);
+    bits.set(&shape, At { image: 0, y: 0, x: 0, row: 0, pixel: 0, channel: 96 }, 0xffff);
     let far = usize::MAX - 5;
-    bits.set(&shape, At { image: far, y: far, x: far, pixel: far, channel: far }, 0xffff);
+    bits.set(&shape, At { image: far, y: far, x: far, row: far, pixel: far, channel: far }, 0xffff);
     let empty = pack(&shape, &[false; 4 * 70], &mut Random::new(0));
     assert_eq!(words, empty[..shape.len()]);
 }

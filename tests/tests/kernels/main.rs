@@ -6,5 +6,6 @@ mod bits;
 mod coverage;
 mod dense;
 mod harness;
+mod pooled;
 mod real;
 mod unrolled;
