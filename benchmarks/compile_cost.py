@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 import argparse
 import csv
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -69,9 +70,13 @@ def cost(layers, width, repeat):
     folder = WORK / "compile_cost"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    net = networks.ResNet(f"r2b{layers}x{width}", widths=tuple(width * w for w in (64, 128, 256, 512)), depths=DEPTHS[layers])
+    widths = tuple(width * usual for usual in networks.ResNet.widths)
+    net = networks.ResNet(f"r2b{layers}x{width}", widths=widths, depths=DEPTHS[layers])
     model = folder / "model.onnx"
-    model.write_bytes(networks.real_to_binary(net).SerializeToString())
+    # In a process of its own: the peak memory that Linux tells of a child begins with what its parent holds.
+    writer = multiprocessing.get_context("spawn").Process(target=networks.write, args=(net, model))
+    writer.start()
+    writer.join()
     crate = folder / "network"
     xnorc = [engines.XNORC, "compile", model, "--out", crate, "--name", "network", "--standalone", "--force"]
     xnorc_s, xnorc_mib = least(xnorc, repeat)

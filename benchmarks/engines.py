@@ -32,7 +32,7 @@ class Worker:
     times: list = field(default_factory=list)
     """Milliseconds, one list per round."""
 
-    def start(self, timeout_hint=""):
+    def start(self):
         """Starts the process pinned to its core and reads its first answer. Raises `Unavailable`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.answer_file = self.folder / f"{slug(self.name)}.f32"
@@ -144,8 +144,11 @@ def tract_version():
     return next(p["version"] for p in lock["package"] if p["name"] == "tract-onnx")
 
 
-def engines(model, picture, folder, core, ours=True):
-    """Everything that may run a network, as (name, factory of a `Worker`); a factory raises `Unavailable`."""
+def engines(model, picture, folder, core, larq):
+    """Everything that may run a network, as (name, factory of a `Worker`); a factory raises `Unavailable`.
+
+    `larq`: whether the file is one that Larq's worker can build anew.
+    """
 
     def script(name, *options, exact=True, requirements="requirements.txt", label=None):
         def make():
@@ -171,4 +174,10 @@ def engines(model, picture, folder, core, ours=True):
     yield script("openvino", label="OpenVINO", exact=False)
     yield script("openvino", "f32", label="OpenVINO, f32")
     yield "tract", tract
+    def larq_reads_no_onnx():
+        raise Unavailable("reads no ONNX")
+
+    if not larq:
+        yield "Larq Compute Engine", larq_reads_no_onnx
+        return
     yield script("larq", "xnnpack", label="Larq Compute Engine", requirements="requirements-larq.txt")

@@ -183,6 +183,11 @@ def real_to_binary(net):
     return finish(b, net.name, [1, 3, net.side, net.side], head(b, x, net), [1, net.classes])
 
 
+def write(net, path):
+    """Writes the binary network to a file."""
+    path.write_bytes(real_to_binary(net).SerializeToString())
+
+
 def real_valued(net):
     """The network of `net` with real-valued basic blocks, each in the place of two half-blocks."""
     b = Builder(net.seed)

@@ -88,3 +88,23 @@ def layers(outcome):
         rows.append([f"{row['side']}x{row['side']}x{row['channels']}", *cells])
     versions = f"OpenVINO {outcome['openvino']}, {outcome['machine']}, one thread; milliseconds"
     return f"{versions}.\n\n" + table(head, rows, 6)
+
+
+def compile_cost(rows):
+    """Depth, then width."""
+    head = ["layers, width", "half-blocks", "xnorc, s", "MiB", "rustc, s", "MiB", "source, KiB", "weights, MiB", "text, KiB"]
+    cells = [
+        [
+            f"{row['layers']:.0f} x{row['width']:.0f}",
+            f"{row['half_blocks']:.0f}",
+            f"{row['xnorc_s']:.1f}",
+            f"{row['xnorc_mib']:.0f}",
+            f"{row['rustc_s']:.1f}",
+            f"{row['rustc_mib']:.0f}",
+            f"{row['source_bytes'] / 1024:.0f}",
+            f"{row['weight_bytes'] / 2**20:.1f}",
+            f"{row['text_bytes'] / 1024:.0f}",
+        ]
+        for row in rows
+    ]
+    return table(head, cells, 8) + "\n![What compiling costs](results/compile_cost.svg)\n"

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 INK, PAPER, GRID = "#1f2328", "#ffffff", "#d0d7de"
 NIGHT = {INK: "#e6edf3", PAPER: "#0d1117", GRID: "#30363d"}
-COLORS = ["#0969da", "#bc4c00", "#2da44e", "#8250df"]
+CURVES = ["#8c959f", "#0969da", "#bc4c00", "#2da44e", "#8250df"]
 OURS, THEIRS, LIMIT = "#0969da", "#8c959f", "#bc4c00"
 
 plt.rcParams.update(
@@ -68,4 +68,32 @@ def rivals(outcome, path):
         axis.invert_yaxis()
         axis.grid(axis="x")
         axis.set_xlim(0, 1.12 * max(times))
+    save(figure, path)
+
+
+def compile_cost(rows, path):
+    """Against depth and against width: time, memory and size, each as a multiple of what the smallest network takes."""
+    curves = [
+        ("weight_bytes", "weights"),
+        ("xnorc_s", "xnorc, time"),
+        ("rustc_s", "rustc, time"),
+        ("rustc_mib", "rustc, memory"),
+        ("text_bytes", "text segment"),
+    ]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
+    axes_of = [
+        ("half_blocks", [r for r in rows if r["width"] == 1], "half-blocks (18 to 101 layers)"),
+        ("width", [r for r in rows if r["layers"] == 18], "width (18 layers)"),
+    ]
+    for axis, (key, points, label) in zip(axes, axes_of):
+        for (column, name), color in zip(curves, CURVES):
+            x = [row[key] for row in points]
+            axis.plot(x, [row[column] / points[0][column] for row in points], "o-", color=color, label=name)
+        axis.set(xscale="log", yscale="log", xlabel=label)
+        axis.set_xticks(x, [f"{value:.0f}" for value in x])
+        axis.minorticks_off()
+        axis.set_yticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        axis.grid()
+    axes[0].set_ylabel("times that of 18 layers, x1")
+    axes[1].legend(loc="upper left")
     save(figure, path)
