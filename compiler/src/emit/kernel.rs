@@ -264,8 +264,19 @@ fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
             }
         }
     });
+    let rows = (!steps.rows.is_empty()).then(|| {
+        let rows = &steps.rows;
+        quote! {
+            #[inline(always)]
+            fn rows(&self) -> core::ops::Range<usize> {
+                #rows
+            }
+        }
+    });
     quote! {
         impl Epilogue for #name<'_> {
+            #rows
+
             #[inline(always)]
             fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
                 #body

@@ -31,6 +31,8 @@ pub(super) struct Steps {
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
     pub(super) end_row: TokenStream,
+    /// Body of `Epilogue::rows`, where these are not all rows.
+    pub(super) rows: TokenStream,
 }
 
 /// A block's steps, emitted.
@@ -195,20 +197,21 @@ pub(super) fn emit(
     if let Some(name) = &loads {
         body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
     }
-    let mut end_row = TokenStream::new();
+    let (mut end_row, mut rows) = (TokenStream::new(), TokenStream::new());
     let interleaved = kernel::interleaved(&block.core);
     for step in before {
         body.extend(b.step(network, step, channels, interleaved, shapes, &mut end_row));
     }
     if let Some((Step::MaxPool(geometry), _)) = behind.split_first() {
         let shape = shapes.pool(geometry, None);
-        let rows = b.memory.workspace("rows");
+        let window = b.memory.workspace("window");
         let ty = counted(quote!(PoolRows), interleaved);
-        let rows = b.field("rows", ty, quote!(PoolRows::new(#rows)));
-        body.extend(quote!(self.#rows.put(s, &#shape, at, v);));
-        end_row.extend(quote!(self.#rows.end_row(s, &#shape, at, &mut self.pooled);));
+        let window = b.field("window", ty, quote!(PoolRows::new(#window)));
+        body.extend(quote!(self.#window.put(s, &#shape, at, v);));
+        end_row.extend(quote!(self.#window.end_row(s, &#shape, at, &mut self.pooled);));
+        rows.extend(quote!(#shape.rows_under(self.pooled.rows())));
     }
-    let steps = Steps { fields: b.fields, body, end_row };
+    let steps = Steps { fields: b.fields, body, end_row, rows };
     let pooled = behind.split_first().map(|(_, behind)| {
         let mut b = Builder::new(memory, blob);
         b.reserve_stored(block, behind);
@@ -217,7 +220,7 @@ pub(super) fn emit(
             // A pooled row is given at once.
             body.extend(b.step(network, step, channels, 1, shapes, &mut end_row));
         }
-        Steps { fields: b.fields, body, end_row }
+        Steps { fields: b.fields, body, end_row, rows: TokenStream::new() }
     });
     Tile { steps, pooled, loads: loads.is_some() }
 }
