@@ -31,6 +31,7 @@ mod bits;
 mod dispatch;
 mod generic;
 pub mod math;
+mod narrow;
 mod simd;
 mod weights;
 
@@ -48,11 +49,17 @@ pub use generic::depthwise::depthwise_conv;
 pub use generic::gate::{GateShape, gate, gate_with};
 pub use generic::map::{map, pixels};
 pub use generic::matmul::{matmul, matmul_with};
+pub use generic::narrow_conv::narrow_conv;
+pub use generic::narrow_input::{input_to_bf16, input_to_int8};
 pub use generic::pool::{PoolShape, average_pool, max_pool};
 pub use generic::real_conv::{RealShape, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
 pub use generic::tile::{At, Epilogue, RowSum, load_channels, load_tile, load_vector, store_tile};
+pub use narrow::{
+    NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, dispatch_bf16, dispatch_int8,
+    has_narrow_instructions, to_bf16,
+};
 pub use simd::Simd;
 pub use weights::{Le, Weights};
 

@@ -1,6 +1,7 @@
 //! One thin typed shell per instruction set.
 //!
-//! Each architecture gives the same four functions: `detected`, `level`, `set_level` and `enter`.
+//! Each architecture gives the same functions: `detected`, `level`, `set_level` and `enter`; and for narrow numbers
+//! `has_narrow`, `enter_bf16` and `enter_int8`.
 
 pub(crate) mod portable;
 
@@ -8,7 +9,7 @@ pub(crate) mod portable;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod x86_64;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-pub(crate) use x86_64::{detected, enter, level, set_level};
+pub(crate) use x86_64::{detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};
 
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-pub(crate) use portable::{detected, enter, level, set_level};
+pub(crate) use portable::{detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};

@@ -8,6 +8,7 @@ use crate::weights::Le;
 mod only {
     use super::Portable;
     use crate::dispatch::{Kernel, Level};
+    use crate::narrow::{NarrowKernel, PlainBf16Kernel, PlainInt8Kernel};
 
     #[inline(always)]
     pub(crate) fn detected() -> Level {
@@ -23,12 +24,27 @@ mod only {
     pub(crate) fn set_level(_: Level) {}
 
     #[inline(always)]
+    pub(crate) fn has_narrow(_: Level) -> [bool; 2] {
+        [false; 2]
+    }
+
+    #[inline(always)]
+    pub(crate) fn enter_bf16<K: NarrowKernel>(_: Level, kernel: K) -> K::Output {
+        PlainBf16Kernel(kernel).run(Portable {})
+    }
+
+    #[inline(always)]
+    pub(crate) fn enter_int8<K: NarrowKernel>(_: Level, kernel: K) -> K::Output {
+        PlainInt8Kernel(kernel).run(Portable {})
+    }
+
+    #[inline(always)]
     pub(crate) fn enter<K: Kernel>(_: Level, kernel: K) -> K::Output {
         kernel.run(Portable)
     }
 }
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-pub(crate) use only::{detected, enter, level, set_level};
+pub(crate) use only::{detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};
 
 /// Plain Rust, for which the compiler may use whatever the surrounding function is compiled for: the level
 /// [`Level::Popcnt`] is this very code in a function with POPCNT.

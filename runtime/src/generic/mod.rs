@@ -8,6 +8,8 @@ pub(crate) mod depthwise;
 pub(crate) mod gate;
 pub(crate) mod map;
 pub(crate) mod matmul;
+pub(crate) mod narrow_conv;
+pub(crate) mod narrow_input;
 pub(crate) mod pool;
 pub(crate) mod real_conv;
 pub(crate) mod reduce;
