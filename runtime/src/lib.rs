@@ -57,8 +57,8 @@ pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
 pub use generic::tile::{At, Epilogue, RowSum, load_channels, load_tile, load_vector, store_tile};
 pub use narrow::{
-    NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, dispatch_bf16, dispatch_int8,
-    has_narrow_instructions, to_bf16,
+    NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, dispatch_bf16, dispatch_bf16_at,
+    dispatch_int8, dispatch_int8_at, has_narrow_instructions, to_bf16,
 };
 pub use simd::Simd;
 pub use weights::{Le, Weights};

@@ -12,7 +12,7 @@
 //!
 //! **int8**: unsigned activations times signed weights, added up in 32-bit integers without rounding or saturation.
 
-use crate::dispatch::Kernel;
+use crate::dispatch::{Kernel, Level};
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
 
@@ -213,6 +213,18 @@ pub fn dispatch_bf16<K: NarrowKernel>(kernel: K) -> K::Output {
 #[inline(always)]
 pub fn dispatch_int8<K: NarrowKernel>(kernel: K) -> K::Output {
     crate::arch::enter_int8(crate::level(), kernel)
+}
+
+/// Runs a kernel on bf16 on that level, or the highest available one below it.
+#[inline(always)]
+pub fn dispatch_bf16_at<K: NarrowKernel>(level: Level, kernel: K) -> K::Output {
+    crate::arch::enter_bf16(level.min(crate::arch::detected()), kernel)
+}
+
+/// Runs a kernel on 8-bit integers on that level, or the highest available one below it.
+#[inline(always)]
+pub fn dispatch_int8_at<K: NarrowKernel>(level: Level, kernel: K) -> K::Output {
+    crate::arch::enter_int8(level.min(crate::arch::detected()), kernel)
 }
 
 /// Whether the level in use has instructions for products of bf16, and of 8-bit integers.

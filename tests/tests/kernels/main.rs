@@ -6,5 +6,6 @@ mod bits;
 mod coverage;
 mod dense;
 mod harness;
+mod narrow;
 mod real;
 mod unrolled;

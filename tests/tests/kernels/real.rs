@@ -11,21 +11,21 @@ use crate::harness::{Driver, Random, expect, le, levels, to_bits};
 
 /// A random window over a random image.
 #[derive(Clone, Debug)]
-struct Case {
-    n: usize,
+pub(crate) struct Case {
+    pub(crate) n: usize,
     size: [usize; 2],
-    kernel: [usize; 2],
+    pub(crate) kernel: [usize; 2],
     strides: [usize; 2],
-    dilations: [usize; 2],
+    pub(crate) dilations: [usize; 2],
     pads: [usize; 4],
-    inputs: usize,
-    outputs: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
     groups: usize,
-    seed: u64,
+    pub(crate) seed: u64,
 }
 
 prop_compose! {
-    fn cases()(
+    pub(crate) fn cases()(
         n in 1..3usize,
         extra in [0..8usize, 0..16usize],
         kernel in [1..6usize, 1..6usize],
@@ -46,7 +46,7 @@ prop_compose! {
 }
 
 impl Case {
-    fn output(&self) -> [usize; 2] {
+    pub(crate) fn output(&self) -> [usize; 2] {
         [0, 1].map(|i| {
             let pads = self.pads[i] + self.pads[i + 2];
             extent(self.size[i], pads, self.kernel[i], self.strides[i], self.dilations[i])
@@ -54,7 +54,7 @@ impl Case {
     }
 
     /// The pixels of the input under output (oy, ox) inside the image, with the number of their tap.
-    fn taps(&self, oy: usize, ox: usize) -> Vec<(usize, usize)> {
+    pub(crate) fn taps(&self, oy: usize, ox: usize) -> Vec<(usize, usize)> {
         let mut taps = Vec::new();
         for ky in 0..self.kernel[0] {
             for kx in 0..self.kernel[1] {
@@ -69,7 +69,11 @@ impl Case {
     }
 
     /// `f(image, oy, ox, taps, channel)` for each element of the output.
-    fn each(&self, channels: usize, f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32) -> Vec<f32> {
+    pub(crate) fn each(
+        &self,
+        channels: usize,
+        f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32,
+    ) -> Vec<f32> {
         let [oh, ow] = self.output();
         let mut y = Vec::new();
         for image in 0..self.n {
@@ -83,7 +87,7 @@ impl Case {
         y
     }
 
-    fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
+    pub(crate) fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
         let [oh, ow] = self.output();
         RealShape {
             n: self.n,
@@ -97,7 +101,7 @@ impl Case {
         }
     }
 
-    fn pixels(&self) -> usize {
+    pub(crate) fn pixels(&self) -> usize {
         self.size[0] * self.size[1]
     }
 }
