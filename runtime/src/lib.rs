@@ -73,11 +73,12 @@ pub use sources::SOURCES;
 pub mod prelude {
     pub use crate::run as xnor_popcount;
     pub use crate::{
-        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolShape, RealShape, Reduction, RowSum, Simd,
-        Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool, broadcast, clip, copy_strided,
-        depthwise_conv, dispatch, fill, gate, hard_sigmoid, hard_swish, leaky, load_channels, load_tile, load_vector,
-        map, map_lanes_with, math, matmul, max_pool, neg, pixels, prelu, real_conv, reciprocal, reduce, regions, relu,
-        scalar, softmax, store_tile,
+        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, NarrowDot, NarrowKernel, PoolShape, RealShape,
+        Reduction, RowSum, Simd, Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool, broadcast, clip,
+        copy_strided, depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill, gate, hard_sigmoid, hard_swish,
+        input_to_bf16, input_to_int8, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul,
+        max_pool, narrow_conv, neg, pixels, prelu, real_conv, reciprocal, reduce, regions, relu, scalar, softmax,
+        store_tile,
     };
 }
 

@@ -27,7 +27,7 @@ pub fn narrow_conv<S: Simd, D: NarrowDot<S>, E: Epilogue, const P: usize, const 
     s: S,
     d: D,
     shape: &RealShape,
-    x: &[u64],
+    x: &[f32],
     weights: &[Le<u32>],
     epilogue: &mut E,
 ) {

@@ -2,7 +2,7 @@
 //!
 //! Layout: `[n][top + h + bottom][left + w + right][c]`, each row rounded up to whole 32-bit words, bytes in little-endian
 //! order; behind the last row one word more, so that a run of values may be read in whole words. The frame holds the
-//! padding, so that the convolution has no border.
+//! padding, so that the convolution has no border. The memory is that of floats, which are as long as these words.
 
 use super::real_conv::RealShape;
 use super::window::fits;
@@ -45,31 +45,31 @@ impl Framed {
         (image * self.rows + row) * self.row
     }
 
-    /// 64-bit words of `n` images.
+    /// 32-bit words of `n` images.
     #[inline(always)]
     fn words(&self, n: usize) -> usize {
-        (self.at(n, 0) + 4).div_ceil(8)
+        self.at(n, 0) / 4 + 1
     }
 }
 
-/// The bytes of words.
+/// The bytes of floats.
 #[inline(always)]
-pub(crate) fn bytes(words: &[u64]) -> &[u8] {
+pub(crate) fn bytes(words: &[f32]) -> &[u8] {
     // SAFETY: the same memory, and bytes have no alignment.
     unsafe { core::slice::from_raw_parts(words.as_ptr().cast::<u8>(), size_of_val(words)) }
 }
 
-/// The bytes of words.
+/// The bytes of floats.
 #[inline(always)]
-fn bytes_mut(words: &mut [u64]) -> &mut [u8] {
-    // SAFETY: the same memory, exclusively borrowed; bytes have no alignment, and any bytes are words.
+fn bytes_mut(words: &mut [f32]) -> &mut [u8] {
+    // SAFETY: the same memory, exclusively borrowed; bytes have no alignment, and any bytes are floats.
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), size_of_val(words)) }
 }
 
 /// Rounds the input of a convolution to bf16 ([`to_bf16`]); its padding is zero.
 ///
 /// `x`: dense `[n][h][w][c]`. `to`: see the module. Does nothing when they do not fit the shape, or it has groups.
-pub fn input_to_bf16(shape: &RealShape, x: &[f32], to: &mut [u64]) {
+pub fn input_to_bf16(shape: &RealShape, x: &[f32], to: &mut [f32]) {
     dispatch(ToBf16 { shape, x, to });
 }
 
@@ -77,14 +77,14 @@ pub fn input_to_bf16(shape: &RealShape, x: &[f32], to: &mut [u64]) {
 /// least 0, at most 255; a NaN becomes 0. Its padding is the zero point.
 ///
 /// `x`: dense `[n][h][w][c]`. `to`: see the module. Does nothing when they do not fit the shape, or it has groups.
-pub fn input_to_int8(shape: &RealShape, inverse_scale: f32, zero_point: u8, x: &[f32], to: &mut [u64]) {
+pub fn input_to_int8(shape: &RealShape, inverse_scale: f32, zero_point: u8, x: &[f32], to: &mut [f32]) {
     dispatch(ToInt8 { shape, inverse_scale, zero_point, x, to });
 }
 
 struct ToBf16<'a> {
     shape: &'a RealShape,
     x: &'a [f32],
-    to: &'a mut [u64],
+    to: &'a mut [f32],
 }
 
 impl Kernel for ToBf16<'_> {
@@ -101,7 +101,7 @@ struct ToInt8<'a> {
     inverse_scale: f32,
     zero_point: u8,
     x: &'a [f32],
-    to: &'a mut [u64],
+    to: &'a mut [f32],
 }
 
 impl Kernel for ToInt8<'_> {
@@ -128,7 +128,7 @@ impl Kernel for ToInt8<'_> {
 fn convert<const SIZE: usize>(
     shape: &RealShape,
     x: &[f32],
-    to: &mut [u64],
+    to: &mut [f32],
     pad: [u8; SIZE],
     f: impl Fn(f32) -> [u8; SIZE],
 ) {

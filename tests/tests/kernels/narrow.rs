@@ -30,7 +30,7 @@ impl Format {
 struct Conv<const P: usize, const V: usize> {
     format: Format,
     shape: RealShape,
-    x: Vec<u64>,
+    x: Vec<f32>,
     weights: Vec<Le<u32>>,
 }
 
@@ -181,7 +181,7 @@ fn check_bf16<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
         sum
     });
     let shape = case.shape(case.inputs, case.outputs, 1);
-    let mut narrow = vec![u64::MAX; room(case)];
+    let mut narrow = vec![UNTOUCHED; 2 * room(case)];
     input_to_bf16(&shape, &x, &mut narrow);
     let weights = pack(case, Format::Bf16, None, |o, i| u32::from(to_bf16(weights[o * fan_in + i])));
     check(&Conv::<P, V> { format: Format::Bf16, shape, x: narrow, weights }, &y)
@@ -216,7 +216,7 @@ fn check_int8<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
         sum as f32
     });
     let shape = case.shape(case.inputs, case.outputs, 1);
-    let mut narrow = vec![u64::MAX; room(case)];
+    let mut narrow = vec![UNTOUCHED; 2 * room(case)];
     input_to_int8(&shape, inverse_scale, zero_point, &x, &mut narrow);
     let head: Vec<u32> = weights
         .chunks(fan_in)
@@ -268,22 +268,22 @@ fn pointwise(inputs: usize) -> RealShape {
 #[test]
 fn quantisation_rounds_to_even_and_saturates() {
     let x = [0.0, 0.5, 1.5, -0.5, -3.0, 300.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 252.4];
-    let mut to = [0; 2];
+    let mut to = [0.0; 4];
     input_to_int8(&pointwise(10), 1.0, 2, &x, &mut to);
-    assert_eq!(to.map(u64::to_le_bytes).concat()[..10], [2, 2, 4, 2, 0, 255, 0, 255, 0, 254]);
+    assert_eq!(to.map(f32::to_le_bytes).concat()[..10], [2, 2, 4, 2, 0, 255, 0, 255, 0, 254]);
 }
 
 #[test]
 fn what_does_not_fit_does_nothing() {
     let shape = pointwise(10);
-    let mut to = [7; 2];
+    let mut to = [UNTOUCHED; 5];
     input_to_bf16(&shape, &[1.0; 10], &mut to);
     input_to_int8(&shape, 1.0, 0, &[1.0; 9], &mut to);
     input_to_int8(&RealShape { groups: 2, ..shape }, 1.0, 0, &[1.0; 10], &mut to);
-    assert_eq!(to, [7; 2]);
-    for (x, weights) in [(1, 5 * 16), (3, 5 * 16 - 1)] {
+    assert_eq!(to, [UNTOUCHED; 5]);
+    for (x, weights) in [(5, 5 * 16), (6, 5 * 16 - 1)] {
         let weights = vec![Le::<u32>::new(0); weights];
-        let conv = Conv::<1, 1> { format: Format::Bf16, shape, x: vec![0; x], weights };
+        let conv = Conv::<1, 1> { format: Format::Bf16, shape, x: vec![0.0; x], weights };
         for level in levels() {
             let mut got = [UNTOUCHED];
             dispatch_bf16_at(level, Run(&conv, &mut Store(&mut got, 1)));
@@ -297,7 +297,7 @@ fn what_does_not_fit_does_nothing() {
 fn a_run_ends_where_it_ends() {
     let x = [1.0, 2.0, 3.0, f32::INFINITY];
     let shape = RealShape { input: [1, 4, 1], output: [1, 2, 1], kernel: [1, 3], ..pointwise(1) };
-    let mut narrow = vec![u64::MAX; 3];
+    let mut narrow = vec![UNTOUCHED; 3];
     input_to_bf16(&shape, &x, &mut narrow);
     let one = u32::from(to_bf16(1.0));
     let mut weights = vec![Le::<u32>::new(0); 32];
