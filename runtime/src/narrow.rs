@@ -41,6 +41,8 @@ pub trait NarrowDot<S: Simd>: Copy + Sealed {
     const PARTS: usize;
     /// Rows of 16 words in front of the weights of each 16 channels: 1 where sums start from given numbers, else 0.
     const HEAD: usize;
+    /// Whether a product with a weight of zero is zero whatever the other factor: not where that may be infinite.
+    const ZERO_WINS: bool;
     /// 16 sums.
     type Acc: Copy;
     /// A word for all channels.
@@ -93,6 +95,7 @@ impl Sealed for PlainBf16 {}
 impl<S: Simd> NarrowDot<S> for PlainBf16 {
     const PARTS: usize = 2;
     const HEAD: usize = 0;
+    const ZERO_WINS: bool = false;
     type Acc = S::F;
     type X = [S::F; 2];
     type W = [S::F; 2];
@@ -128,6 +131,7 @@ impl Sealed for PlainInt8 {}
 impl<S: Simd> NarrowDot<S> for PlainInt8 {
     const PARTS: usize = 4;
     const HEAD: usize = 1;
+    const ZERO_WINS: bool = true;
     type Acc = [i32; 16];
     type X = [i32; 4];
     type W = [[i32; 16]; 4];

@@ -5,6 +5,7 @@
 /// Path below `src/`, and text.
 pub const SOURCES: &[(&str, &str)] = &[
     ("arch/mod.rs", include_str!("arch/mod.rs")),
+    ("arch/narrow.rs", include_str!("arch/narrow.rs")),
     ("arch/portable.rs", include_str!("arch/portable.rs")),
     ("arch/x86_64/avx2.rs", include_str!("arch/x86_64/avx2.rs")),
     ("arch/x86_64/avx2_narrow.rs", include_str!("arch/x86_64/avx2_narrow.rs")),
@@ -27,6 +28,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("generic/narrow_conv.rs", include_str!("generic/narrow_conv.rs")),
     ("generic/narrow_input.rs", include_str!("generic/narrow_input.rs")),
     ("generic/pool.rs", include_str!("generic/pool.rs")),
+    ("generic/pooled.rs", include_str!("generic/pooled.rs")),
     ("generic/real_conv.rs", include_str!("generic/real_conv.rs")),
     ("generic/reduce.rs", include_str!("generic/reduce.rs")),
     ("generic/regions.rs", include_str!("generic/regions.rs")),

@@ -22,14 +22,23 @@ pub(super) struct Field {
     pub(super) value: TokenStream,
 }
 
-/// A block's steps, emitted.
-pub(super) struct Tile {
+/// Steps on one grid of pixels, emitted: an `Epilogue`.
+#[derive(Default)]
+pub(super) struct Steps {
     /// Parameters and tensors.
     pub(super) fields: Vec<Field>,
     /// Body of `Epilogue::tile`; the value is `v`.
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
     pub(super) end_row: TokenStream,
+}
+
+/// A block's steps, emitted.
+pub(super) struct Tile {
+    /// Up to the pool, if there is one.
+    pub(super) steps: Steps,
+    /// Behind the pool; the field `pooled` of the tile holds them.
+    pub(super) pooled: Option<Steps>,
     /// True when the tile itself loads the values of a [`Core::Map`], because they are replaced in place.
     pub(super) loads: bool,
 }
@@ -43,7 +52,96 @@ struct Builder<'a, 'b> {
     blob: &'a mut Blob,
 }
 
-impl Builder<'_, '_> {
+impl<'a, 'b> Builder<'a, 'b> {
+    fn new(memory: &'a mut Memory<'b>, blob: &'a mut Blob) -> Self {
+        Self {
+            names: Names::reserving(["s", "v", "at", "pooled"]),
+            fields: Vec::new(),
+            dense: Vec::new(),
+            memory,
+            blob,
+        }
+    }
+
+    /// What is stored over an operand comes first: it is one mutable field. The one that holds the values of a
+    /// [`Core::Map`], if there is one.
+    fn reserve_stored(&mut self, block: &Block, steps: &[Step]) -> Option<Ident> {
+        let reads = block.reads();
+        for step in steps {
+            if let Step::Store(t) = step {
+                let place = self.memory.place(*t);
+                if reads.iter().any(|&r| self.memory.place(r) == place) {
+                    self.write(*t, "stream");
+                }
+            }
+        }
+        let Core::Map { input } = &block.core else { return None };
+        let place = self.memory.place(*input);
+        self.dense.iter().find(|(p, _)| *p == place).map(|(_, name)| name.clone())
+    }
+
+    /// The code of a step; what it does after a row goes to `end_row`.
+    fn step(
+        &mut self,
+        network: &Network,
+        step: &Step,
+        channels: usize,
+        interleaved: usize,
+        shapes: &mut Shapes,
+        end_row: &mut TokenStream,
+    ) -> TokenStream {
+        let c = n(channels);
+        match step {
+            Step::Scale(p) => {
+                let scale = self.parameter("scale", p);
+                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
+            }
+            Step::Shift(p) => {
+                let shift = self.parameter("shift", p);
+                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
+            }
+            Step::Gate(t) => {
+                let gate = self.read(*t, "gate");
+                quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
+            }
+            Step::Activation(Activation::PRelu(p)) => {
+                let slope = self.parameter("slope", p);
+                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
+            }
+            Step::Activation(Activation::Sign(intervals)) => {
+                let mask = sign_mask(self, intervals);
+                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
+            }
+            Step::Activation(Activation::Unary(f)) => unary(f),
+            Step::Add(t) => {
+                let skip = self.read(*t, "skip");
+                quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
+            }
+            Step::Mul(t) => {
+                let factor = self.read(*t, "factor");
+                quote!(let v = s.mul(v, load_tile(s, self.#factor, #c, at));)
+            }
+            Step::Store(t) => {
+                let out = self.write(*t, "out");
+                quote!(store_tile(s, self.#out, #c, at, v);)
+            }
+            Step::Sum(t) => {
+                let total = self.memory.write(*t, "sums");
+                let sums = self.field("sums", counted(quote!(RowSum), interleaved), quote!(RowSum::new(#total, #c)));
+                end_row.extend(quote!(self.#sums.end_row(s, at);));
+                quote!(self.#sums.add(s, at, v);)
+            }
+            Step::Sign { bits, intervals } => {
+                let shape = shapes.bits(network.tensor(*bits));
+                let words = self.memory.write(*bits, "signs");
+                let signs = self.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)));
+                let mask = sign_mask(self, intervals);
+                quote!(self.#signs.set(&#shape, at, #mask);)
+            }
+            Step::MaxPool(_) => unreachable!("a block has one pool at most"),
+        }
+    }
+
     fn parameter(&mut self, role: &str, values: &[f32]) -> Ident {
         let span = self.blob.per_channel(values);
         let (offset, len) = (n(span.offset), n(span.len));
@@ -88,87 +186,49 @@ pub(super) fn emit(
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let mut b =
-        Builder { names: Names::reserving(["s", "v", "at"]), fields: Vec::new(), dense: Vec::new(), memory, blob };
-    // What is stored over an operand comes first: it is one mutable field.
-    let stored: Vec<TensorId> =
-        block.steps.iter().filter_map(|s| if let Step::Store(t) = s { Some(*t) } else { None }).collect();
-    let reads = block.reads();
-    for &t in &stored {
-        let place = b.memory.place(t);
-        if reads.iter().any(|&r| b.memory.place(r) == place) {
-            b.write(t, "stream");
-        }
-    }
-    let c = n(channels);
+    let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
+    let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
+    let mut b = Builder::new(memory, blob);
+    let loads = b.reserve_stored(block, before);
     let mut body = TokenStream::new();
+    let c = n(channels);
+    if let Some(name) = &loads {
+        body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
+    }
     let mut end_row = TokenStream::new();
-    let mut loads = false;
-    if let Core::Map { input } = &block.core {
-        let place = b.memory.place(*input);
-        if let Some((_, name)) = b.dense.iter().find(|(p, _)| *p == place) {
-            body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
-            loads = true;
+    let interleaved = kernel::interleaved(&block.core);
+    for step in before {
+        body.extend(b.step(network, step, channels, interleaved, shapes, &mut end_row));
+    }
+    if let Some((Step::MaxPool(geometry), _)) = behind.split_first() {
+        let shape = shapes.pool(geometry, None);
+        let rows = b.memory.workspace("rows");
+        let ty = counted(quote!(PoolRows), interleaved);
+        let rows = b.field("rows", ty, quote!(PoolRows::new(#rows)));
+        body.extend(quote!(self.#rows.put(s, &#shape, at, v);));
+        end_row.extend(quote!(self.#rows.end_row(s, &#shape, at, &mut self.pooled);));
+    }
+    let steps = Steps { fields: b.fields, body, end_row };
+    let pooled = behind.split_first().map(|(_, behind)| {
+        let mut b = Builder::new(memory, blob);
+        b.reserve_stored(block, behind);
+        let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
+        for step in behind {
+            // A pooled row is given at once.
+            body.extend(b.step(network, step, channels, 1, shapes, &mut end_row));
         }
+        Steps { fields: b.fields, body, end_row }
+    });
+    Tile { steps, pooled, loads: loads.is_some() }
+}
+
+/// A type of the runtime with its number of interleaved rows, which is 1 by default.
+fn counted(ty: TokenStream, interleaved: usize) -> TokenStream {
+    if interleaved == 1 {
+        return quote!(#ty<'a>);
     }
-    for step in &block.steps {
-        body.extend(match step {
-            Step::Scale(p) => {
-                let scale = b.parameter("scale", p);
-                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
-            }
-            Step::Shift(p) => {
-                let shift = b.parameter("shift", p);
-                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
-            }
-            Step::Gate(t) => {
-                let gate = b.read(*t, "gate");
-                quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
-            }
-            Step::Activation(Activation::PRelu(p)) => {
-                let slope = b.parameter("slope", p);
-                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
-            }
-            Step::Activation(Activation::Sign(intervals)) => {
-                let mask = sign_mask(&mut b, intervals);
-                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
-            }
-            Step::Activation(Activation::Unary(f)) => unary(f),
-            Step::Add(t) => {
-                let skip = b.read(*t, "skip");
-                quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
-            }
-            Step::Mul(t) => {
-                let factor = b.read(*t, "factor");
-                quote!(let v = s.mul(v, load_tile(s, self.#factor, #c, at));)
-            }
-            Step::Store(t) => {
-                let out = b.write(*t, "out");
-                quote!(store_tile(s, self.#out, #c, at, v);)
-            }
-            Step::Sum(t) => {
-                let total = b.memory.write(*t, "sums");
-                let ty = match kernel::interleaved(&block.core) {
-                    1 => quote!(RowSum<'a>),
-                    blocks => {
-                        let blocks = n(blocks);
-                        quote!(RowSum<'a, #blocks>)
-                    }
-                };
-                let sums = b.field("sums", ty, quote!(RowSum::new(#total, #c)));
-                end_row.extend(quote!(self.#sums.end_row(s, at);));
-                quote!(self.#sums.add(s, at, v);)
-            }
-            Step::Sign { bits, intervals } => {
-                let shape = shapes.bits(network.tensor(*bits));
-                let words = b.memory.write(*bits, "signs");
-                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)));
-                let mask = sign_mask(&mut b, intervals);
-                quote!(self.#signs.set(&#shape, at, #mask);)
-            }
-        });
-    }
-    Tile { fields: b.fields, body, end_row, loads }
+    let interleaved = n(interleaved);
+    quote!(#ty<'a, #interleaved>)
 }
 
 /// Compares with the thresholds; a bound that no channel needs is not there.

@@ -1,7 +1,8 @@
 //! One thin typed shell per instruction set.
 //!
-//! Each architecture gives the same functions: `detected`, `level`, `set_level` and `enter`; and for narrow numbers
-//! `has_narrow`, `enter_bf16` and `enter_int8`.
+//! Each architecture gives the same four functions, `detected`, `level`, `set_level` and `enter`, and its `LEVELS`, from
+//! the lowest; and for narrow numbers `has_narrow`, `enter_bf16` and `enter_int8`, where it does not take those of
+//! the module `narrow`.
 
 pub(crate) mod portable;
 
@@ -9,7 +10,33 @@ pub(crate) mod portable;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod x86_64;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-pub(crate) use x86_64::{detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};
+pub(crate) use x86_64::{LEVELS, detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};
 
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-pub(crate) use portable::{detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};
+mod narrow;
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+pub(crate) use narrow::{enter_bf16, enter_int8, has_narrow};
+
+// Not where the system does without NEON, nor where the numbering of lanes does not follow memory.
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+mod aarch64;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+pub(crate) use aarch64::{LEVELS, detected, enter, level, set_level};
+
+#[cfg(all(target_family = "wasm", target_feature = "simd128"))]
+mod wasm;
+#[cfg(all(target_family = "wasm", target_feature = "simd128"))]
+pub(crate) use wasm::{LEVELS, detected, enter, level, set_level};
+
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+    all(target_family = "wasm", target_feature = "simd128"),
+)))]
+mod other;
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+    all(target_family = "wasm", target_feature = "simd128"),
+)))]
+pub(crate) use other::{LEVELS, detected, enter, level, set_level};

@@ -4,48 +4,6 @@ use crate::dispatch::Level;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
 
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-mod only {
-    use super::Portable;
-    use crate::dispatch::{Kernel, Level};
-    use crate::narrow::{NarrowKernel, PlainBf16Kernel, PlainInt8Kernel};
-
-    #[inline(always)]
-    pub(crate) fn detected() -> Level {
-        Level::Portable
-    }
-
-    #[inline(always)]
-    pub(crate) fn level() -> Level {
-        Level::Portable
-    }
-
-    #[inline(always)]
-    pub(crate) fn set_level(_: Level) {}
-
-    #[inline(always)]
-    pub(crate) fn has_narrow(_: Level) -> [bool; 2] {
-        [false; 2]
-    }
-
-    #[inline(always)]
-    pub(crate) fn enter_bf16<K: NarrowKernel>(_: Level, kernel: K) -> K::Output {
-        PlainBf16Kernel(kernel).run(Portable {})
-    }
-
-    #[inline(always)]
-    pub(crate) fn enter_int8<K: NarrowKernel>(_: Level, kernel: K) -> K::Output {
-        PlainInt8Kernel(kernel).run(Portable {})
-    }
-
-    #[inline(always)]
-    pub(crate) fn enter<K: Kernel>(_: Level, kernel: K) -> K::Output {
-        kernel.run(Portable)
-    }
-}
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-pub(crate) use only::{detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};
-
 /// Plain Rust, for which the compiler may use whatever the surrounding function is compiled for: the level
 /// [`Level::Popcnt`] is this very code in a function with POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +127,7 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
 /// whose last bit is 1), which keeps enough of what was cut off for the last rounding, to f32, to be that of the exact
 /// value: f64 has more than 2 * 24 + 2 bits. (Boldo and Melquiond, Emulation of FMA and correctly rounded sums, 2008.)
 #[inline(always)]
-fn fma(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn fma(a: f32, b: f32, c: f32) -> f32 {
     let product = f64::from(a) * f64::from(b);
     let c = f64::from(c);
     let sum = product + c;

@@ -215,13 +215,8 @@ pub fn run_with<S: Simd, const P: usize>(
     else {
         return;
     };
-    for (j, w) in w.iter().enumerate() {
-        for (p, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: p < P and j < len, so p * step + j < span, which is the length of `x`.
-            let x = unsafe { *x.get_unchecked(p * step + j) };
-            *acc = s.xor_popcnt(*acc, x, w);
-        }
-    }
+    // SAFETY: p < P and j < len, the length of `w`, so p * step + j < span, which is the length of `x`.
+    s.xor_popcnt_run(acc, w, |p, j| unsafe { *x.get_unchecked(p * step + j) });
 }
 
 /// A binary convolution whose geometry is known at compile time; tiles of P pixels.

@@ -11,6 +11,7 @@ pub(crate) mod matmul;
 pub(crate) mod narrow_conv;
 pub(crate) mod narrow_input;
 pub(crate) mod pool;
+pub(crate) mod pooled;
 pub(crate) mod real_conv;
 pub(crate) mod reduce;
 pub(crate) mod regions;

@@ -47,7 +47,7 @@ pub fn narrow_conv<S: Simd, D: NarrowDot<S>, E: Epilogue, const P: usize, const 
         weights: weights.as_chunks::<16>().0,
         runs,
         run,
-        last: values % D::PARTS,
+        last: if D::ZERO_WINS { 0 } else { values % D::PARTS },
         block: D::HEAD + shape.kernel[0] * runs * run,
     };
     let blocks = shape.output[2].div_ceil(16);
@@ -85,7 +85,7 @@ struct Conv<'a, S, D> {
     runs: usize,
     /// Words of a run.
     run: usize,
-    /// Values in the last word of a run, or 0 when it is full.
+    /// Values in the last word of a run, or 0 when it can be taken as a full one.
     last: usize,
     /// Rows of weights of 16 output channels.
     block: usize,

@@ -68,6 +68,20 @@ impl Case {
         taps
     }
 
+    /// What a max-pool over so many channels gives.
+    pub(crate) fn max_pool(&self, x: &[f32], c: usize) -> Vec<f32> {
+        self.each(c, |image, _, _, inside, o| {
+            let values = inside.iter().map(|&(_, pixel)| x[(image * self.pixels() + pixel) * c + o]);
+            values.fold(f32::NEG_INFINITY, f32::max)
+        })
+    }
+
+    pub(crate) fn pool_shape(&self, c: usize, include_pad: bool) -> PoolShape {
+        let RealShape { n, input, output, kernel, strides, dilations, pads, .. } = self.shape(c, c, c);
+        let include_pad = include_pad.then_some([self.pads[2], self.pads[3]]);
+        PoolShape { n, input, output, kernel, strides, dilations, pads, include_pad }
+    }
+
     /// `f(image, oy, ox, taps, channel)` for each element of the output.
     pub(crate) fn each(
         &self,
@@ -99,6 +113,10 @@ impl Case {
             pads: [self.pads[0], self.pads[1]],
             groups,
         }
+    }
+
+    pub(crate) fn n(&self) -> usize {
+        self.n
     }
 
     pub(crate) fn pixels(&self) -> usize {
@@ -218,11 +236,8 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
     let mut random = Random::new(case.seed);
     let c = case.outputs;
     let x = random.floats(case.n * case.pixels() * c);
-    let y = case.each(c, |image, oy, ox, inside, o| {
-        let values = inside.iter().map(|&(_, pixel)| x[(image * case.pixels() + pixel) * c + o]);
-        if max {
-            return values.fold(f32::NEG_INFINITY, f32::max);
-        }
+    let mean = |image, oy, ox, inside: &[(usize, usize)], o| {
+        let values = inside.iter().map(|&(_, pixel): &(usize, usize)| x[(image * case.pixels() + pixel) * c + o]);
         let count = if include_pad {
             let axis = |i: usize, o: usize| {
                 let end = case.size[i] + case.pads[i] + case.pads[i + 2];
@@ -233,11 +248,9 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
             inside.len()
         };
         values.fold(0f32, |sum, v| sum + v) / count as f32
-    });
-    let RealShape { n, input, output, kernel, strides, dilations, pads, .. } = case.shape(c, c, c);
-    let include_pad = include_pad.then_some([case.pads[2], case.pads[3]]);
-    let shape = PoolShape { n, input, output, kernel, strides, dilations, pads, include_pad };
-    expect::<_, 1>(&Pool { shape, x, max }, &y)
+    };
+    let y = if max { case.max_pool(&x, c) } else { case.each(c, mean) };
+    expect::<_, 1>(&Pool { shape: case.pool_shape(c, include_pad), x, max }, &y)
 }
 
 proptest! {

@@ -47,6 +47,7 @@ impl Sealed for Bf16 {}
 impl NarrowDot<Avx2> for Bf16 {
     const PARTS: usize = 2;
     const HEAD: usize = 0;
+    const ZERO_WINS: bool = false;
     type Acc = [__m256; 2];
     /// First part, second part.
     type X = [__m256; 2];
@@ -98,6 +99,7 @@ impl Sealed for Int8 {}
 impl NarrowDot<Avx2> for Int8 {
     const PARTS: usize = 4;
     const HEAD: usize = 1;
+    const ZERO_WINS: bool = true;
     type Acc = [__m256i; 2];
     /// Bytes 0 and 2, bytes 1 and 3.
     type X = [__m256i; 2];

@@ -26,6 +26,7 @@ impl Sealed for Bf16 {}
 impl NarrowDot<Avx512> for Bf16 {
     const PARTS: usize = 2;
     const HEAD: usize = 0;
+    const ZERO_WINS: bool = false;
     type Acc = __m512;
     type X = __m512i;
     type W = __m512i;

@@ -13,6 +13,9 @@ use super::portable::{Portable, Scalar};
 use crate::dispatch::{Kernel, Level};
 use crate::narrow::{NarrowKernel, PlainBf16Kernel, PlainInt8Kernel};
 
+/// What there are kernels for.
+pub(crate) const LEVELS: &[Level] = &[Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512];
+
 /// The level in use, as a number; 0 while nobody has asked.
 static LEVEL: AtomicU8 = AtomicU8::new(0);
 
@@ -51,7 +54,8 @@ pub(crate) fn set_level(level: Level) {
 #[inline(always)]
 pub(crate) fn enter<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
-        Level::Portable => kernel.run(Portable {}),
+        // The levels of other architectures are never in use.
+        Level::Portable | Level::Neon | Level::Simd128 => kernel.run(Portable {}),
         // SAFETY: the level is available, so the processor has POPCNT.
         Level::Popcnt => unsafe { popcnt(kernel) },
         // SAFETY: the level is available, so processor and system have all that the function is compiled for.

@@ -26,6 +26,7 @@ impl Sealed for Vnni {}
 impl NarrowDot<Avx512> for Vnni {
     const PARTS: usize = 4;
     const HEAD: usize = 1;
+    const ZERO_WINS: bool = true;
     type Acc = __m512i;
     type X = __m512i;
     type W = __m512i;
