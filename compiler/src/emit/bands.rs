@@ -32,8 +32,8 @@ impl Parts {
     }
 }
 
-/// The impl of `Work` for a kernel, whose core has the fields `core`.
-pub(super) fn work(name: &Ident, core: &[Field], tile: &Tile) -> TokenStream {
+/// The impl of `Work` for a kernel, whose core has the fields `core`, and which the function `door` runs.
+pub(super) fn work(name: &Ident, core: &[Field], door: &TokenStream, tile: &Tile) -> TokenStream {
     let tile_name = format_ident!("{name}Tile");
     let (holder, inner) = (format_ident!("tile"), format_ident!("pooled"));
     let mut parts = Parts::of(&tile.steps, &holder);
@@ -54,9 +54,9 @@ pub(super) fn work(name: &Ident, core: &[Field], tile: &Tile) -> TokenStream {
     // The fields of the core are the same for all.
     assert!(core.iter().all(|field| field.cut.is_none()), "{name}: a core that is divided");
     let run = match &tile.window {
-        None => quote!(dispatch(self);),
+        None => quote!(#door(self);),
         Some((window, ..)) => quote! {
-            if self.tile.#window.is_empty() { self.apart() } else { dispatch(self) }
+            if self.tile.#window.is_empty() { self.apart() } else { #door(self) }
         },
     };
     let apart = tile.window.as_ref().map(|(window, path, len)| {
@@ -72,7 +72,7 @@ pub(super) fn work(name: &Ident, core: &[Field], tile: &Tile) -> TokenStream {
                 fn apart(self) {
                     let mut window = [0.0; #len];
                     let tile = #tile_name { #window: #path::new(&mut window), ..self.tile };
-                    dispatch(#name { tile, ..self });
+                    #door(#name { tile, ..self });
                 }
             }
         }

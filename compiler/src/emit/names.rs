@@ -21,10 +21,14 @@ pub(super) const PRELUDE: &[&str] = &[
     "cut_rows",
     "depthwise_conv",
     "dispatch",
+    "dispatch_bf16",
+    "dispatch_int8",
     "fill",
     "gate",
     "hard_sigmoid",
     "hard_swish",
+    "input_to_bf16",
+    "input_to_int8",
     "leaky",
     "load_channels",
     "load_tile",
@@ -34,6 +38,7 @@ pub(super) const PRELUDE: &[&str] = &[
     "math",
     "matmul",
     "max_pool",
+    "narrow_conv",
     "neg",
     "pixels",
     "prelu",
@@ -46,7 +51,6 @@ pub(super) const PRELUDE: &[&str] = &[
     "share",
     "softmax",
     "store_tile",
-    "xnor_popcount",
 ];
 
 /// What the emitted file itself calls so: its door, and what `infer` calls its parameters, which would hide functions.
@@ -130,7 +134,7 @@ mod tests {
         let prelude = text.split_once("pub mod prelude {").unwrap().1.split_once("\n}").unwrap().0;
         let words = prelude.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let ours = |w: &&str| {
-            let lower = w.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !w.is_empty();
+            let lower = w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') && !w.is_empty();
             lower && !["pub", "use", "crate", "as", "run", "core", "ops"].contains(w)
         };
         let mut words: Vec<&str> = words.filter(ours).collect();

@@ -30,6 +30,8 @@ pub(super) struct Field {
 pub(super) struct Steps {
     /// Parameters and tensors.
     pub(super) fields: Vec<Field>,
+    /// Body of `Epilogue::start_row`.
+    pub(super) start_row: TokenStream,
     /// Body of `Epilogue::tile`; the value is `v`.
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
@@ -72,12 +74,18 @@ struct Builder<'a, 'b> {
     after: TokenStream,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
     dense: Vec<(Place, Ident)>,
+    /// Whether parameters are taken at hand once a row instead of being loaded for each tile: the sums of a binary
+    /// convolution are so short that this matters.
+    at_hand: bool,
+    /// Fields of gates at hand, by place.
+    gates: Vec<(Place, Ident)>,
+    start_row: TokenStream,
     memory: &'a mut Memory<'b>,
     blob: &'a mut Blob,
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
-    fn new(grid: [usize; 4], holder: &str, memory: &'a mut Memory<'b>, blob: &'a mut Blob) -> Self {
+    fn new(grid: [usize; 4], holder: &str, at_hand: bool, memory: &'a mut Memory<'b>, blob: &'a mut Blob) -> Self {
         Self {
             names: Names::reserving(["s", "v", "at", "tile", "pooled", "band", "count", "first", "rest", "apart"]),
             fields: Vec::new(),
@@ -85,6 +93,9 @@ impl<'a, 'b> Builder<'a, 'b> {
             holder: format_ident!("{holder}"),
             after: TokenStream::new(),
             dense: Vec::new(),
+            at_hand,
+            gates: Vec::new(),
+            start_row: TokenStream::new(),
             memory,
             blob,
         }
@@ -116,31 +127,24 @@ impl<'a, 'b> Builder<'a, 'b> {
         shapes: &mut Shapes,
         end_row: &mut TokenStream,
     ) -> TokenStream {
-        let [images, height, width, channels] = self.grid;
+        let [images, height, _, channels] = self.grid;
         let c = n(channels);
         match step {
             Step::Scale(p) => {
                 let scale = self.parameter("scale", p);
-                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
+                quote!(let v = s.mul(v, #scale);)
             }
             Step::Shift(p) => {
                 let shift = self.parameter("shift", p);
-                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
+                quote!(let v = s.add(v, #shift);)
             }
             Step::Gate(t) => {
-                if height * width == 1 {
-                    // A vector per pixel, and perhaps at the place of another one.
-                    let gate = self.read(*t, "gate");
-                    quote!(let v = s.mul(v, load_tile(s, self.#gate, #c, at));)
-                } else {
-                    let value = self.memory.read(*t, "gate");
-                    let gate = self.field("gate", quote!(&'a [f32]), value, |_| None);
-                    quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
-                }
+                let gate = self.gate(*t);
+                quote!(let v = s.mul(v, #gate);)
             }
             Step::Activation(Activation::PRelu(p)) => {
                 let slope = self.parameter("slope", p);
-                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
+                quote!(let v = prelu(s, v, #slope);)
             }
             Step::Activation(Activation::Sign(intervals)) => {
                 let mask = sign_mask(self, intervals);
@@ -189,10 +193,51 @@ impl<'a, 'b> Builder<'a, 'b> {
         }
     }
 
-    fn parameter(&mut self, role: &str, values: &[f32]) -> Ident {
+    /// The expression of a parameter of a tile's channels.
+    fn parameter(&mut self, role: &str, values: &[f32]) -> TokenStream {
         let span = self.blob.per_channel(values);
         let (offset, len) = (n(span.offset), n(span.len));
-        self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)), |_| None)
+        let all = quote!(WEIGHTS.floats(#offset, #len));
+        if self.at_hand {
+            let name = self.field(role, quote!(PerChannel<'a>), quote!(PerChannel::new(#all)), |_| None);
+            self.start_row.extend(quote!(self.#name.start_row(s, at);));
+            quote!(self.#name.get(s))
+        } else {
+            let name = self.field(role, quote!(&'a [Le<f32>]), all, |_| None);
+            quote!(load_channels(s, self.#name, at.channel))
+        }
+    }
+
+    /// The expression of what a gate gives a tile's channels.
+    fn gate(&mut self, id: TensorId) -> TokenStream {
+        let [_, height, width, channels] = self.grid;
+        let channels = n(channels);
+        let place = self.memory.place(id);
+        if let Some((_, name)) = self.gates.iter().find(|(p, _)| *p == place) {
+            return if self.at_hand {
+                quote!(self.#name.get(s))
+            } else {
+                quote!(load_vector(s, self.#name, #channels, at))
+            };
+        }
+        if height * width == 1 && self.dense.iter().any(|(p, _)| *p == place) {
+            // A vector per pixel, and at the place of another one.
+            let name = self.read(id, "gate");
+            return quote!(load_tile(s, self.#name, #channels, at));
+        }
+        let all = self.memory.read(id, "gate");
+        let name = if self.at_hand {
+            self.field("gate", quote!(PerImage<'a>), quote!(PerImage::new(#all, #channels)), |_| None)
+        } else {
+            self.field("gate", quote!(&'a [f32]), all, |_| None)
+        };
+        self.gates.push((place, name.clone()));
+        if self.at_hand {
+            self.start_row.extend(quote!(self.#name.start_row(s, at);));
+            quote!(self.#name.get(s))
+        } else {
+            quote!(load_vector(s, self.#name, #channels, at))
+        }
     }
 
     /// Adds a field; `cut` says how to divide the expression that it is given.
@@ -252,7 +297,8 @@ pub(super) fn emit(
 ) -> Tile {
     let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
     let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
-    let mut b = Builder::new(grid, "tile", memory, blob);
+    let at_hand = matches!(block.core, Core::BinaryConv { .. });
+    let mut b = Builder::new(grid, "tile", at_hand, memory, blob);
     let loads = b.reserve_stored(block, before);
     let mut body = TokenStream::new();
     let c = n(grid[3]);
@@ -285,11 +331,11 @@ pub(super) fn emit(
         rows.extend(quote!(self.band.clone()));
     }
     let mut after = b.after;
-    let steps = Steps { fields: b.fields, body, end_row, rows, band };
+    let steps = Steps { fields: b.fields, start_row: b.start_row, body, end_row, rows, band };
     let pooled = block.pool().map(|geometry| {
         let [height, width, channels] = geometry.output;
         let grid = [geometry.n, height, width, channels];
-        let mut b = Builder::new(grid, "pooled", memory, blob);
+        let mut b = Builder::new(grid, "pooled", false, memory, blob);
         let behind = &behind[1..];
         b.reserve_stored(block, behind);
         let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
@@ -300,7 +346,7 @@ pub(super) fn emit(
         after.extend(b.after);
         let band = rows_of(grid).filter(|_| share && !own);
         let rows = band.map(|_| quote!(self.band.clone())).unwrap_or_default();
-        Steps { fields: b.fields, body, end_row, rows, band }
+        Steps { fields: b.fields, body, end_row, rows, band, ..Steps::default() }
     });
     Tile { steps, pooled, window, after, loads: loads.is_some() }
 }
@@ -338,8 +384,7 @@ fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
             let value = float(values[0]);
             quote!(s.splat(#value))
         } else {
-            let name = b.parameter(role, values);
-            quote!(load_channels(s, self.#name, at.channel))
+            b.parameter(role, values)
         }
     };
     let open_above = high.iter().all(|&x| x == f32::INFINITY);
@@ -352,7 +397,7 @@ fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
         quote!(s.le(v, #high))
     } else {
         let (low, high) = (bound("low", low), bound("high", high));
-        quote!(s.ge(v, #low) & s.le(v, #high))
+        quote!(s.within(v, #low, #high))
     }
 }
 
