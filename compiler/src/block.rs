@@ -355,7 +355,8 @@ pub enum Step {
     Scale(PerChannel),
     /// v += p\[channel\]
     Shift(PerChannel),
-    /// v *= t\[image\]\[channel\]: a gate, known only at run time.
+    /// v *= t\[image\]\[channel\]: a gate, known only at run time. Right behind a scale the two are one factor, their rounded
+    /// product: it is the same for all pixels of an image.
     Gate(TensorId),
     /// v = f(v)
     Activation(Activation),

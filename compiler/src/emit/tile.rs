@@ -67,6 +67,24 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// The expression of what a gate gives a tile's channels, times the scale before it if there is one.
+    fn scaled_gate(&mut self, id: TensorId, scale: Option<&[f32]>, channels: &TokenStream) -> TokenStream {
+        let Some(scale) = scale else { return self.gate(id, channels) };
+        let place = self.memory.place(id);
+        let taken = self.gates.iter().chain(&self.dense).any(|(p, _)| *p == place);
+        if !self.at_hand || taken {
+            let (gate, scale) = (self.gate(id, channels), self.parameter("scale", scale));
+            return quote!(s.mul(#scale, #gate));
+        }
+        let gate = self.memory.read(id, "gate");
+        let span = self.blob.per_channel(scale);
+        let (offset, len) = (n(span.offset), n(span.len));
+        let scale = quote!(WEIGHTS.floats(#offset, #len));
+        let name = self.field("gate", quote!(PerImage<'a>), quote!(PerImage::scaled(#gate, #scale, #channels)));
+        self.start_row.extend(quote!(self.#name.start_row(s, at);));
+        quote!(self.#name.get(s))
+    }
+
     /// The expression of what a gate gives a tile's channels.
     fn gate(&mut self, id: TensorId, channels: &TokenStream) -> TokenStream {
         let place = self.memory.place(id);
@@ -153,8 +171,11 @@ pub(super) fn emit(
             loads = true;
         }
     }
-    for step in &block.steps {
+    for (i, step) in block.steps.iter().enumerate() {
+        let before = i.checked_sub(1).and_then(|i| block.steps.get(i));
         body.extend(match step {
+            // The gate takes it along.
+            Step::Scale(_) if matches!(block.steps.get(i + 1), Some(Step::Gate(_))) => TokenStream::new(),
             Step::Scale(p) => {
                 let scale = b.parameter("scale", p);
                 quote!(let v = s.mul(v, #scale);)
@@ -164,7 +185,8 @@ pub(super) fn emit(
                 quote!(let v = s.add(v, #shift);)
             }
             Step::Gate(t) => {
-                let gate = b.gate(*t, &quote!(#c));
+                let scale = if let Some(Step::Scale(p)) = before { Some(&p[..]) } else { None };
+                let gate = b.scaled_gate(*t, scale, &quote!(#c));
                 quote!(let v = s.mul(v, #gate);)
             }
             Step::Activation(Activation::PRelu(p)) => {

@@ -269,7 +269,8 @@ fn chosen_geometries() {
         check::<2>(&Case { kernel: [7, 7], pads: [3; 4], channels: 5, padding, ..base.clone() }).unwrap();
         check::<2>(&Case { size: [2, 2], kernel: [5, 5], pads: [2, 2, 2, 2], padding, ..base.clone() }).unwrap();
         // A column that is padding altogether, on either side.
-        let narrow = Case { size: [5, 4], kernel: [3, 1], strides: [1, 2], pads: [0, 2, 0, 1], padding, ..base.clone() };
+        let narrow =
+            Case { size: [5, 4], kernel: [3, 1], strides: [1, 2], pads: [0, 2, 0, 1], padding, ..base.clone() };
         check::<4>(&narrow).unwrap();
         // Outputs of a group that are no multiple of 16.
         for outputs in [1, 5, 16, 17, 20] {
