@@ -10,8 +10,8 @@
 //!                                                       └─> sums for the next block's gate
 //! ```
 //!
-//! is one block; so are a stem convolution with its activation, a max-pool that also writes sign bits, and a
-//! BatchNormalization that stands alone ([`Core::Map`]).
+//! is one block; so are a stem convolution with its activation and max-pool, whose full-sized result is never in memory,
+//! a max-pool that also writes sign bits, and a BatchNormalization that stands alone ([`Core::Map`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -366,6 +366,9 @@ pub enum Step {
     Mul(TensorId),
     /// t\[pixel\]\[channel\] = v
     Store(TensorId),
+    /// Maximum over a window of the tiles so far; padded taps take no part. The steps behind it see the pooled grid. At most
+    /// once in a block, whose core is a convolution: only the rows of a window are ever in memory.
+    MaxPool(Geometry),
     /// t\[image\]\[channel\] += v, row by row: each row of pixels is summed from zero in order, then added.
     Sum(TensorId),
     /// Packs the sign of v (v itself stays).
@@ -468,6 +471,14 @@ impl Block {
             _ => None,
         }));
         writes
+    }
+
+    /// The pool among its steps, if there is one.
+    pub fn pool(&self) -> Option<&Geometry> {
+        self.steps.iter().find_map(|step| match step {
+            Step::MaxPool(geometry) => Some(geometry),
+            _ => None,
+        })
     }
 
     /// True when its core works on sign bits.

@@ -182,6 +182,7 @@ impl Display for Step {
             Step::Add(t) => write!(f, "add {t}"),
             Step::Mul(t) => write!(f, "mul {t}"),
             Step::Store(t) => write!(f, "store {t}"),
+            Step::MaxPool(geometry) => write!(f, "max_pool {geometry}"),
             Step::Sum(t) => write!(f, "sum {t}"),
             Step::Sign { bits, intervals } => write!(f, "sign {bits} {}", Intervals(intervals)),
         }

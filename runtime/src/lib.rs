@@ -48,6 +48,7 @@ pub use generic::gate::{GateShape, gate, gate_with};
 pub use generic::map::{map, pixels};
 pub use generic::matmul::{matmul, matmul_with};
 pub use generic::pool::{PoolShape, average_pool, max_pool};
+pub use generic::pooled::PoolRows;
 pub use generic::real_conv::{RealShape, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
@@ -66,11 +67,11 @@ pub use sources::SOURCES;
 /// What an emitted file uses.
 pub mod prelude {
     pub use crate::{
-        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PerChannel, PerImage, PoolShape, RealShape,
-        Reduction, RowSum, Simd, Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool, broadcast, clip,
-        copy_strided, depthwise_conv, dispatch, fill, gate, hard_sigmoid, hard_swish, leaky, load_channels, load_tile,
-        load_vector, map, map_lanes_with, math, matmul, max_pool, neg, pixels, prelu, real_conv, reciprocal, reduce,
-        regions, relu, scalar, softmax, store_tile,
+        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PerChannel, PerImage, PoolRows, PoolShape,
+        RealShape, Reduction, RowSum, Simd, Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool,
+        broadcast, clip, copy_strided, depthwise_conv, dispatch, fill, gate, hard_sigmoid, hard_swish, leaky,
+        load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul, max_pool, neg, pixels, prelu,
+        real_conv, reciprocal, reduce, regions, relu, scalar, softmax, store_tile,
     };
 }
 

@@ -71,13 +71,21 @@ pub trait Simd: Copy + sealed::Sealed {
     fn acc_zero(self) -> Self::Acc;
     /// Counter of each lane += popcount(x ^ w\[lane\])
     fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc;
-    /// Counter of each lane += popcount(w\[lane\])
+    /// [`xor_popcnt`](Simd::xor_popcnt) of P counters over a run of words: counter p takes `x(p, j)` and `w[j]` for every
+    /// j. Levels that can count many words in narrower lanes do.
     #[inline(always)]
-    fn popcnt_w(self, acc: Self::Acc, w: &[Le<u64>; 16]) -> Self::Acc {
-        self.xor_popcnt(acc, 0, w)
+    fn xor_popcnt_run<const P: usize>(
+        self,
+        acc: &mut [Self::Acc; P],
+        w: &[[Le<u64>; 16]],
+        x: impl Fn(usize, usize) -> u64,
+    ) {
+        for (j, w) in w.iter().enumerate() {
+            for (p, acc) in acc.iter_mut().enumerate() {
+                *acc = self.xor_popcnt(*acc, x(p, j), w);
+            }
+        }
     }
-    /// Counter by counter: a + b
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
     /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
     /// The lanes.

@@ -24,6 +24,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("generic/matmul.rs", include_str!("generic/matmul.rs")),
     ("generic/mod.rs", include_str!("generic/mod.rs")),
     ("generic/pool.rs", include_str!("generic/pool.rs")),
+    ("generic/pooled.rs", include_str!("generic/pooled.rs")),
     ("generic/real_conv.rs", include_str!("generic/real_conv.rs")),
     ("generic/reduce.rs", include_str!("generic/reduce.rs")),
     ("generic/regions.rs", include_str!("generic/regions.rs")),

@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::shapes::Shapes;
 use super::text::{doc, n};
-use super::tile::{Field, Tile};
+use super::tile::{Field, Steps, Tile};
 use super::tiles;
 use crate::block::{BitPadding, Block, Core, Geometry, Network, Storage, image};
 use crate::plan::{Blob, blob};
@@ -42,7 +42,7 @@ fn is_depthwise(g: &Geometry) -> bool {
 }
 
 /// How many blocks of 16 channels the kernel of a core has in flight at a time: the rows of so many sums interleave.
-pub(super) fn interleaved(core: &Core) -> usize {
+pub(crate) fn interleaved(core: &Core) -> usize {
     match core {
         Core::RealConv { geometry, .. } if !is_depthwise(geometry) => tiles::real(geometry).1,
         _ => 1,
@@ -175,29 +175,27 @@ impl Kernel {
             quote!(#name: #ty,)
         };
         let core_fields = self.fields.iter().map(field);
-        let tile_fields: Vec<TokenStream> = tile.fields.iter().map(field).collect();
-        let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
+        let tile_fields: Vec<TokenStream> = tile.steps.fields.iter().map(field).collect();
+        let has_lifetime = !tile.steps.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
-        let body = &tile.body;
         // A tile that loads its values itself ignores those it is given.
         let value = if tile.loads { format_ident!("_v") } else { format_ident!("v") };
-        let start_row = (!tile.start_row.is_empty()).then(|| {
-            let start = &tile.start_row;
+        let steps = epilogue(&tile_name, &value, &tile.steps);
+        let pooled = tile.pooled.as_ref().map(|pooled| {
+            let pooled_name = format_ident!("{name}Pooled");
+            let title = doc(&format!("What a tile of [`{name}`] goes through behind its pool."));
+            let fields = pooled.fields.iter().map(field);
+            let steps = epilogue(&pooled_name, &format_ident!("v"), pooled);
             quote! {
-                #[inline(always)]
-                fn start_row<S: Simd>(&mut self, s: S, at: At) {
-                    #start
-                }
+                #title
+                struct #pooled_name<'a> { #(#fields)* }
+
+                #steps
             }
         });
-        let end_row = (!tile.end_row.is_empty()).then(|| {
-            let end = &tile.end_row;
-            quote! {
-                #[inline(always)]
-                fn end_row<S: Simd>(&mut self, s: S, at: At) {
-                    #end
-                }
-            }
+        let pooled_field = tile.pooled.as_ref().map(|_| {
+            let pooled_name = format_ident!("{name}Pooled");
+            quote!(pooled: #pooled_name<'a>,)
         });
         let taps = self.taps.as_ref().map(|shape| {
             quote! {
@@ -216,16 +214,11 @@ impl Kernel {
             #taps
 
             #tile_title
-            struct #tile_name<'a> { #(#tile_fields)* }
+            struct #tile_name<'a> { #(#tile_fields)* #pooled_field }
 
-            impl Epilogue for #tile_name<'_> {
-                #start_row
-                #[inline(always)]
-                fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
-                    #body
-                }
-                #end_row
-            }
+            #steps
+
+            #pooled
 
             impl Kernel for #name<'_> {
                 type Output = ();
@@ -247,8 +240,58 @@ impl Kernel {
             if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
         };
         let core_fields = self.fields.iter().map(assign);
-        let tile_fields = tile.fields.iter().map(assign);
-        quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* } })
+        let tile_fields = tile.steps.fields.iter().map(assign);
+        let pooled = tile.pooled.as_ref().map(|pooled| {
+            let pooled_name = format_ident!("{name}Pooled");
+            let fields = pooled.fields.iter().map(assign);
+            quote!(pooled: #pooled_name { #(#fields)* },)
+        });
+        quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* #pooled } })
+    }
+}
+
+/// The impl of `Epilogue` for a struct of steps.
+fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
+    let body = &steps.body;
+    let start_row = (!steps.start_row.is_empty()).then(|| {
+        let start = &steps.start_row;
+        quote! {
+            #[inline(always)]
+            fn start_row<S: Simd>(&mut self, s: S, at: At) {
+                #start
+            }
+        }
+    });
+    let end_row = (!steps.end_row.is_empty()).then(|| {
+        let end = &steps.end_row;
+        quote! {
+            #[inline(always)]
+            fn end_row<S: Simd>(&mut self, s: S, at: At) {
+                #end
+            }
+        }
+    });
+    let rows = (!steps.rows.is_empty()).then(|| {
+        let rows = &steps.rows;
+        quote! {
+            #[inline(always)]
+            fn rows(&self) -> core::ops::Range<usize> {
+                #rows
+            }
+        }
+    });
+    quote! {
+        impl Epilogue for #name<'_> {
+            #rows
+
+            #start_row
+
+            #[inline(always)]
+            fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
+                #body
+            }
+            #end_row
+        }
     }
 }
 

@@ -16,18 +16,22 @@ pub(super) struct Memory<'a> {
     names: Names,
     real: Vec<(Ident, usize, usize)>,
     bits: Vec<(Ident, usize, usize)>,
+    /// Offset and length of what the block needs for itself.
+    workspace: (usize, usize),
     uses_input: bool,
     uses_output: bool,
 }
 
 impl<'a> Memory<'a> {
-    pub(super) fn new(plan: &'a Plan, interface: &'a Interface) -> Self {
+    /// Those of the block with this number.
+    pub(super) fn new(plan: &'a Plan, interface: &'a Interface, block: usize) -> Self {
         Self {
             plan,
             interface,
             names: Names::reserving(["input", "output", "scratch"]),
             real: Vec::new(),
             bits: Vec::new(),
+            workspace: plan.workspaces[block],
             uses_input: false,
             uses_output: false,
         }
@@ -46,6 +50,12 @@ impl<'a> Memory<'a> {
     /// An expression for a tensor that is written (and perhaps read).
     pub(super) fn write(&mut self, id: TensorId, role: &str) -> TokenStream {
         self.reach(id, role, true)
+    }
+
+    /// An expression for the memory that the block needs only while it runs.
+    pub(super) fn workspace(&mut self, role: &str) -> TokenStream {
+        let (offset, len) = self.workspace;
+        region(&mut self.real, &mut self.names, role, offset, len)
     }
 
     fn reach(&mut self, id: TensorId, role: &str, write: bool) -> TokenStream {

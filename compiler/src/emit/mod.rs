@@ -6,7 +6,7 @@
 
 mod generic;
 mod interface;
-mod kernel;
+pub(crate) mod kernel;
 pub mod krate;
 mod memory;
 pub(crate) mod names;
@@ -74,8 +74,8 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         calls: TokenStream::new(),
         probes: Vec::new(),
     };
-    for block in &network.blocks {
-        emitter.block(block);
+    for (index, block) in network.blocks.iter().enumerate() {
+        emitter.block(index, block);
     }
     let Emitter { blob, shapes, kernels, functions, calls, probes, .. } = emitter;
     let weight_bytes = blob.payload;
@@ -126,8 +126,8 @@ struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
-    fn block(&mut self, block: &Block) {
-        let mut memory = Memory::new(self.plan, self.interface);
+    fn block(&mut self, index: usize, block: &Block) {
+        let mut memory = Memory::new(self.plan, self.interface, index);
         let body = match tiled_input(&block.core) {
             Some(input) => {
                 let channels = kernel::channels(self.network, &block.core);

@@ -22,8 +22,9 @@ pub(super) struct Field {
     pub(super) value: TokenStream,
 }
 
-/// A block's steps, emitted.
-pub(super) struct Tile {
+/// Steps on one grid of pixels, emitted: an `Epilogue`.
+#[derive(Default)]
+pub(super) struct Steps {
     /// Parameters and tensors.
     pub(super) fields: Vec<Field>,
     /// Body of `Epilogue::start_row`.
@@ -32,6 +33,16 @@ pub(super) struct Tile {
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
     pub(super) end_row: TokenStream,
+    /// Body of `Epilogue::rows`, where these are not all rows.
+    pub(super) rows: TokenStream,
+}
+
+/// A block's steps, emitted.
+pub(super) struct Tile {
+    /// Up to the pool, if there is one.
+    pub(super) steps: Steps,
+    /// Behind the pool; the field `pooled` of the tile holds them.
+    pub(super) pooled: Option<Steps>,
     /// True when the tile itself loads the values of a [`Core::Map`], because they are replaced in place.
     pub(super) loads: bool,
 }
@@ -51,12 +62,107 @@ struct Builder<'a, 'b> {
     blob: &'a mut Blob,
 }
 
-impl Builder<'_, '_> {
+impl<'a, 'b> Builder<'a, 'b> {
+    fn new(memory: &'a mut Memory<'b>, blob: &'a mut Blob, at_hand: bool) -> Self {
+        Self {
+            names: Names::reserving(["s", "v", "at", "pooled"]),
+            fields: Vec::new(),
+            dense: Vec::new(),
+            at_hand,
+            gates: Vec::new(),
+            start_row: TokenStream::new(),
+            memory,
+            blob,
+        }
+    }
+
+    /// What is stored over an operand comes first: it is one mutable field. The one that holds the values of a
+    /// [`Core::Map`], if there is one.
+    fn reserve_stored(&mut self, block: &Block, steps: &[Step]) -> Option<Ident> {
+        let reads = block.reads();
+        for step in steps {
+            if let Step::Store(t) = step {
+                let place = self.memory.place(*t);
+                if reads.iter().any(|&r| self.memory.place(r) == place) {
+                    self.write(*t, "stream");
+                }
+            }
+        }
+        let Core::Map { input } = &block.core else { return None };
+        let place = self.memory.place(*input);
+        self.dense.iter().find(|(p, _)| *p == place).map(|(_, name)| name.clone())
+    }
+
+    /// The code of a step, the steps around it known; what it does after a row goes to `end_row`.
+    fn step(
+        &mut self,
+        network: &Network,
+        steps: &[Step],
+        i: usize,
+        channels: usize,
+        interleaved: usize,
+        shapes: &mut Shapes,
+        end_row: &mut TokenStream,
+    ) -> TokenStream {
+        let c = n(channels);
+        match &steps[i] {
+            // The gate takes it along.
+            Step::Scale(_) if matches!(steps.get(i + 1), Some(Step::Gate(_))) => TokenStream::new(),
+            Step::Scale(p) => {
+                let scale = self.parameter("scale", p);
+                quote!(let v = s.mul(v, #scale);)
+            }
+            Step::Shift(p) => {
+                let shift = self.parameter("shift", p);
+                quote!(let v = s.add(v, #shift);)
+            }
+            Step::Gate(t) => {
+                let before = i.checked_sub(1).and_then(|i| steps.get(i));
+                let scale = if let Some(Step::Scale(p)) = before { Some(&p[..]) } else { None };
+                let gate = self.scaled_gate(*t, scale, &quote!(#c));
+                quote!(let v = s.mul(v, #gate);)
+            }
+            Step::Activation(Activation::PRelu(p)) => {
+                let slope = self.parameter("slope", p);
+                quote!(let v = prelu(s, v, #slope);)
+            }
+            Step::Activation(Activation::Sign(intervals)) => {
+                let mask = sign_mask(self, intervals);
+                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
+            }
+            Step::Activation(Activation::Unary(f)) => unary(f),
+            Step::Add(t) => {
+                let skip = self.read(*t, "skip");
+                quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
+            }
+            Step::Mul(t) => {
+                let factor = self.read(*t, "factor");
+                quote!(let v = s.mul(v, load_tile(s, self.#factor, #c, at));)
+            }
+            Step::Store(t) => {
+                let out = self.write(*t, "out");
+                quote!(store_tile(s, self.#out, #c, at, v);)
+            }
+            Step::Sum(t) => {
+                let total = self.memory.write(*t, "sums");
+                let sums = self.field("sums", counted(quote!(RowSum), interleaved), quote!(RowSum::new(#total, #c)));
+                end_row.extend(quote!(self.#sums.end_row(s, at);));
+                quote!(self.#sums.add(s, at, v);)
+            }
+            Step::Sign { bits, intervals } => {
+                let shape = shapes.bits(network.tensor(*bits));
+                let words = self.memory.write(*bits, "signs");
+                let signs = self.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)));
+                let mask = sign_mask(self, intervals);
+                quote!(self.#signs.set(&#shape, at, #mask);)
+            }
+            Step::MaxPool(_) => unreachable!("a block has one pool at most"),
+        }
+    }
+
     /// The expression of a parameter of a tile's channels.
     fn parameter(&mut self, role: &str, values: &[f32]) -> TokenStream {
-        let span = self.blob.per_channel(values);
-        let (offset, len) = (n(span.offset), n(span.len));
-        let all = quote!(WEIGHTS.floats(#offset, #len));
+        let all = self.per_channel(values);
         if self.at_hand {
             let name = self.field(role, quote!(PerChannel<'a>), quote!(PerChannel::new(#all)));
             self.start_row.extend(quote!(self.#name.start_row(s, at);));
@@ -67,38 +173,47 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// The expression of a parameter of all channels.
+    fn per_channel(&mut self, values: &[f32]) -> TokenStream {
+        let span = self.blob.per_channel(values);
+        let (offset, len) = (n(span.offset), n(span.len));
+        quote!(WEIGHTS.floats(#offset, #len))
+    }
+
     /// The expression of what a gate gives a tile's channels, times the scale before it if there is one.
     fn scaled_gate(&mut self, id: TensorId, scale: Option<&[f32]>, channels: &TokenStream) -> TokenStream {
-        let Some(scale) = scale else { return self.gate(id, channels) };
         let place = self.memory.place(id);
         let taken = self.gates.iter().chain(&self.dense).any(|(p, _)| *p == place);
         if !self.at_hand || taken {
-            let (gate, scale) = (self.gate(id, channels), self.parameter("scale", scale));
-            return quote!(s.mul(#scale, #gate));
+            // Another field of the tile may already hold it: two cannot when one of them is written.
+            let gate = match self.gates.iter().find(|(p, _)| *p == place) {
+                Some((_, name)) => quote!(self.#name.get(s)),
+                None => {
+                    let name = self.read(id, "gate");
+                    quote!(load_vector(s, self.#name, #channels, at))
+                }
+            };
+            return match scale {
+                Some(scale) => {
+                    let scale = self.parameter("scale", scale);
+                    quote!(s.mul(#scale, #gate))
+                }
+                None => gate,
+            };
         }
         let gate = self.memory.read(id, "gate");
-        let span = self.blob.per_channel(scale);
-        let (offset, len) = (n(span.offset), n(span.len));
-        let scale = quote!(WEIGHTS.floats(#offset, #len));
-        let name = self.field("gate", quote!(PerImage<'a>), quote!(PerImage::scaled(#gate, #scale, #channels)));
+        let value = match scale {
+            Some(scale) => {
+                let scale = self.per_channel(scale);
+                quote!(PerImage::scaled(#gate, #scale, #channels))
+            }
+            None => quote!(PerImage::new(#gate, #channels)),
+        };
+        let name = self.field("gate", quote!(PerImage<'a>), value);
         self.start_row.extend(quote!(self.#name.start_row(s, at);));
-        quote!(self.#name.get(s))
-    }
-
-    /// The expression of what a gate gives a tile's channels.
-    fn gate(&mut self, id: TensorId, channels: &TokenStream) -> TokenStream {
-        let place = self.memory.place(id);
-        if let Some((_, name)) = self.gates.iter().find(|(p, _)| *p == place) {
-            return quote!(self.#name.get(s));
+        if scale.is_none() {
+            self.gates.push((place, name.clone()));
         }
-        if !self.at_hand || self.dense.iter().any(|(p, _)| *p == place) {
-            let name = self.read(id, "gate");
-            return quote!(load_vector(s, self.#name, #channels, at));
-        }
-        let all = self.memory.read(id, "gate");
-        let name = self.field("gate", quote!(PerImage<'a>), quote!(PerImage::new(#all, #channels)));
-        self.start_row.extend(quote!(self.#name.start_row(s, at);));
-        self.gates.push((place, name.clone()));
         quote!(self.#name.get(s))
     }
 
@@ -140,99 +255,50 @@ pub(super) fn emit(
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let mut b = Builder {
-        names: Names::reserving(["s", "v", "at"]),
-        fields: Vec::new(),
-        dense: Vec::new(),
-        at_hand: matches!(block.core, Core::BinaryConv { .. }),
-        gates: Vec::new(),
-        start_row: TokenStream::new(),
-        memory,
-        blob,
-    };
-    // What is stored over an operand comes first: it is one mutable field.
-    let stored: Vec<TensorId> =
-        block.steps.iter().filter_map(|s| if let Step::Store(t) = s { Some(*t) } else { None }).collect();
-    let reads = block.reads();
-    for &t in &stored {
-        let place = b.memory.place(t);
-        if reads.iter().any(|&r| b.memory.place(r) == place) {
-            b.write(t, "stream");
-        }
-    }
-    let c = n(channels);
+    let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
+    let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
+    let mut b = Builder::new(memory, blob, matches!(block.core, Core::BinaryConv { .. }));
+    let loads = b.reserve_stored(block, before);
     let mut body = TokenStream::new();
-    let mut end_row = TokenStream::new();
-    let mut loads = false;
-    if let Core::Map { input } = &block.core {
-        let place = b.memory.place(*input);
-        if let Some((_, name)) = b.dense.iter().find(|(p, _)| *p == place) {
-            body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
-            loads = true;
+    let c = n(channels);
+    if let Some(name) = &loads {
+        body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
+    }
+    let (mut end_row, mut rows) = (TokenStream::new(), TokenStream::new());
+    let interleaved = kernel::interleaved(&block.core);
+    for i in 0..before.len() {
+        body.extend(b.step(network, before, i, channels, interleaved, shapes, &mut end_row));
+    }
+    if let Some((Step::MaxPool(geometry), _)) = behind.split_first() {
+        let shape = shapes.pool(geometry, None);
+        let window = b.memory.workspace("window");
+        let ty = counted(quote!(PoolRows), interleaved);
+        let window = b.field("window", ty, quote!(PoolRows::new(#window)));
+        body.extend(quote!(self.#window.put(s, &#shape, at, v);));
+        end_row.extend(quote!(self.#window.end_row(s, &#shape, at, &mut self.pooled);));
+        rows.extend(quote!(#shape.rows_under(self.pooled.rows())));
+    }
+    let steps = Steps { fields: b.fields, start_row: b.start_row, body, end_row, rows };
+    let pooled = behind.split_first().map(|(_, behind)| {
+        let mut b = Builder::new(memory, blob, false);
+        b.reserve_stored(block, behind);
+        let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
+        for i in 0..behind.len() {
+            // A pooled row is given at once.
+            body.extend(b.step(network, behind, i, channels, 1, shapes, &mut end_row));
         }
+        Steps { fields: b.fields, body, end_row, ..Steps::default() }
+    });
+    Tile { steps, pooled, loads: loads.is_some() }
+}
+
+/// A type of the runtime with its number of interleaved rows, which is 1 by default.
+fn counted(ty: TokenStream, interleaved: usize) -> TokenStream {
+    if interleaved == 1 {
+        return quote!(#ty<'a>);
     }
-    for (i, step) in block.steps.iter().enumerate() {
-        let before = i.checked_sub(1).and_then(|i| block.steps.get(i));
-        body.extend(match step {
-            // The gate takes it along.
-            Step::Scale(_) if matches!(block.steps.get(i + 1), Some(Step::Gate(_))) => TokenStream::new(),
-            Step::Scale(p) => {
-                let scale = b.parameter("scale", p);
-                quote!(let v = s.mul(v, #scale);)
-            }
-            Step::Shift(p) => {
-                let shift = b.parameter("shift", p);
-                quote!(let v = s.add(v, #shift);)
-            }
-            Step::Gate(t) => {
-                let scale = if let Some(Step::Scale(p)) = before { Some(&p[..]) } else { None };
-                let gate = b.scaled_gate(*t, scale, &quote!(#c));
-                quote!(let v = s.mul(v, #gate);)
-            }
-            Step::Activation(Activation::PRelu(p)) => {
-                let slope = b.parameter("slope", p);
-                quote!(let v = prelu(s, v, #slope);)
-            }
-            Step::Activation(Activation::Sign(intervals)) => {
-                let mask = sign_mask(&mut b, intervals);
-                quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
-            }
-            Step::Activation(Activation::Unary(f)) => unary(f),
-            Step::Add(t) => {
-                let skip = b.read(*t, "skip");
-                quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
-            }
-            Step::Mul(t) => {
-                let factor = b.read(*t, "factor");
-                quote!(let v = s.mul(v, load_tile(s, self.#factor, #c, at));)
-            }
-            Step::Store(t) => {
-                let out = b.write(*t, "out");
-                quote!(store_tile(s, self.#out, #c, at, v);)
-            }
-            Step::Sum(t) => {
-                let total = b.memory.write(*t, "sums");
-                let ty = match kernel::interleaved(&block.core) {
-                    1 => quote!(RowSum<'a>),
-                    blocks => {
-                        let blocks = n(blocks);
-                        quote!(RowSum<'a, #blocks>)
-                    }
-                };
-                let sums = b.field("sums", ty, quote!(RowSum::new(#total, #c)));
-                end_row.extend(quote!(self.#sums.end_row(s, at);));
-                quote!(self.#sums.add(s, at, v);)
-            }
-            Step::Sign { bits, intervals } => {
-                let shape = shapes.bits(network.tensor(*bits));
-                let words = b.memory.write(*bits, "signs");
-                let signs = b.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)));
-                let mask = sign_mask(&mut b, intervals);
-                quote!(self.#signs.set(&#shape, at, #mask);)
-            }
-        });
-    }
-    Tile { fields: b.fields, start_row: b.start_row, body, end_row, loads }
+    let interleaved = n(interleaved);
+    quote!(#ty<'a, #interleaved>)
 }
 
 /// Compares with the thresholds; a bound that no channel needs is not there.

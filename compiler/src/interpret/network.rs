@@ -125,6 +125,7 @@ impl Runner<'_> {
             Step::Add(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v + w)?,
             Step::Mul(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v * w)?,
             Step::Store(t) => self.put(*t, Data::F32(tile.values.clone()))?,
+            Step::MaxPool(geometry) => *tile = cores::max_pool(geometry, &tile.values)?,
             Step::Sum(t) => {
                 let mut sums = vec![0.0_f32; images * channels];
                 for (r, row) in tile.values.chunks(columns * channels).enumerate() {

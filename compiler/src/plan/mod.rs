@@ -4,9 +4,10 @@ mod alias;
 pub mod blob;
 mod pack;
 
-pub use blob::Blob;
+pub use blob::{Blob, LANES};
 
-use crate::block::{Network, Storage, TensorId};
+use crate::block::{Block, Network, Storage, TensorId};
+use crate::emit::kernel;
 use crate::ir::DType;
 
 /// Where a tensor lies while the network runs.
@@ -27,6 +28,8 @@ pub enum Place {
 pub struct Plan {
     /// By [`TensorId`].
     pub places: Vec<Place>,
+    /// By block: offset and length of what it needs only while it runs, in the f32 part of the scratch memory.
+    pub workspaces: Vec<(usize, usize)>,
     /// f32s of scratch memory.
     pub real_len: usize,
     /// 64-bit words of scratch memory.
@@ -62,6 +65,13 @@ pub fn run(network: &Network) -> Plan {
             Storage::Bits(_) => bits.push(item),
         }
     }
+    let tensors = real.len();
+    for (position, block) in network.blocks.iter().enumerate() {
+        let len = workspace(block);
+        if len > 0 {
+            real.push(pack::Item { index: position, len, first: position, last: position });
+        }
+    }
     // A cache line, so that no vector of a tensor's first tile straddles two.
     let (real_offsets, real_len) = pack::pack(&real, 16);
     let (bits_offsets, bits_len) = pack::pack(&bits, 8);
@@ -77,11 +87,25 @@ pub fn run(network: &Network) -> Plan {
             assign(group, place);
         }
     }
-    for (item, offset) in real.iter().zip(real_offsets) {
-        assign(&groups[item.index], Place::Real(offset, item.len));
+    let mut workspaces = vec![(0, 0); network.blocks.len()];
+    for (i, (item, offset)) in real.iter().zip(real_offsets).enumerate() {
+        if i < tensors {
+            assign(&groups[item.index], Place::Real(offset, item.len));
+        } else {
+            workspaces[item.index] = (offset, item.len);
+        }
     }
     for (item, offset) in bits.iter().zip(bits_offsets) {
         assign(&groups[item.index], Place::Bits(offset, item.len));
     }
-    Plan { places, real_len, bits_len }
+    Plan { places, workspaces, real_len, bits_len }
+}
+
+/// f32s that a block needs only while it runs: the rows that the windows of its pool still need, of the channels that its
+/// kernel has in flight.
+fn workspace(block: &Block) -> usize {
+    let Some(pool) = block.pool() else { return 0 };
+    let [height, width, _] = pool.input;
+    let rows = ((pool.kernel[0] - 1) * pool.dilations[0] + 1).min(height);
+    rows * kernel::interleaved(&block.core) * width * LANES
 }

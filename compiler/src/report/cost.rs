@@ -57,14 +57,18 @@ impl Cost {
             Core::Softmax { input, .. } => cost.flops = 5 * len(*input),
             Core::Map { .. } | Core::BitMaxPool { .. } | Core::Copy { .. } | Core::Reshape { .. } => {}
         }
-        let elements = tile_elements(network, block);
+        let mut elements = tile_elements(network, block);
         for step in &block.steps {
+            if let Step::MaxPool(geometry) = step {
+                cost.flops += taps(geometry);
+                elements = outputs(geometry);
+            }
             cost.flops += elements
                 * match step {
                     Step::Scale(_) | Step::Shift(_) | Step::Gate(_) | Step::Activation(_) => 1,
                     Step::Add(_) | Step::Mul(_) | Step::Sum(_) => 1,
                     Step::Sign { .. } => 2,
-                    Step::Store(_) => 0,
+                    Step::Store(_) | Step::MaxPool(_) => 0,
                 };
             cost.weight_bytes += match step {
                 Step::Scale(p) | Step::Shift(p) | Step::Activation(Activation::PRelu(p)) => 4 * p.len() as u64,
@@ -99,14 +103,18 @@ pub fn geometry(core: &Core) -> Option<&Geometry> {
 
 /// Taps read by a pool: each output looks at its own channel only.
 fn taps(g: &Geometry) -> u64 {
-    (g.n * g.output.iter().product::<usize>() * g.kernel[0] * g.kernel[1]) as u64
+    outputs(g) * (g.kernel[0] * g.kernel[1]) as u64
+}
+
+fn outputs(g: &Geometry) -> u64 {
+    (g.n * g.output.iter().product::<usize>()) as u64
 }
 
 fn dense_bytes(layer: &Dense) -> u64 {
     4 * (layer.weights.len() + layer.bias.len()) as u64
 }
 
-/// How many values go through the block's steps.
+/// How many values go through the block's steps, up to a pool.
 fn tile_elements(network: &Network, block: &Block) -> u64 {
     let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
     match &block.core {
@@ -114,6 +122,6 @@ fn tile_elements(network: &Network, block: &Block) -> u64 {
         Core::Gate { sums, second, .. } => {
             (network.tensor(*sums).shape.first().copied().unwrap_or(1) * second.outputs) as u64
         }
-        core => geometry(core).map_or(0, |g| (g.n * g.output.iter().product::<usize>()) as u64),
+        core => geometry(core).map_or(0, outputs),
     }
 }

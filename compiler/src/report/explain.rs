@@ -88,6 +88,7 @@ pub fn parts(block: &Block) -> Vec<String> {
             Step::Activation(a) => activation(a),
             Step::Add(_) => "skip",
             Step::Mul(_) => "multiply",
+            Step::MaxPool(_) => "MaxPool",
             Step::Sign { .. } => "Sign",
             Step::Sum(_) => "gate sums",
             Step::Store(_) => continue,

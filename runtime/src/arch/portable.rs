@@ -4,32 +4,6 @@ use crate::dispatch::Level;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
 
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-mod only {
-    use super::Portable;
-    use crate::dispatch::{Kernel, Level};
-
-    #[inline(always)]
-    pub(crate) fn detected() -> Level {
-        Level::Portable
-    }
-
-    #[inline(always)]
-    pub(crate) fn level() -> Level {
-        Level::Portable
-    }
-
-    #[inline(always)]
-    pub(crate) fn set_level(_: Level) {}
-
-    #[inline(always)]
-    pub(crate) fn enter<K: Kernel>(_: Level, kernel: K) -> K::Output {
-        kernel.run(Portable)
-    }
-}
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-pub(crate) use only::{detected, enter, level, set_level};
-
 /// Plain Rust, for which the compiler may use whatever the surrounding function is compiled for: the level
 /// [`Level::Popcnt`] is this very code in a function with POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -138,10 +112,6 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
         lanes(|i| acc[i].wrapping_add((x ^ w[i].get()).count_ones()))
     }
     #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        lanes(|i| a[i].wrapping_add(b[i]))
-    }
-    #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         lanes(|i| k[i] - acc[i].wrapping_mul(2) as i32 as f32)
     }
@@ -153,7 +123,7 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
 /// whose last bit is 1), which keeps enough of what was cut off for the last rounding, to f32, to be that of the exact
 /// value: f64 has more than 2 * 24 + 2 bits. (Boldo and Melquiond, Emulation of FMA and correctly rounded sums, 2008.)
 #[inline(always)]
-fn fma(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn fma(a: f32, b: f32, c: f32) -> f32 {
     let product = f64::from(a) * f64::from(b);
     let c = f64::from(c);
     let sum = product + c;

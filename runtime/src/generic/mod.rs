@@ -11,6 +11,7 @@ pub(crate) mod gate;
 pub(crate) mod map;
 pub(crate) mod matmul;
 pub(crate) mod pool;
+pub(crate) mod pooled;
 pub(crate) mod real_conv;
 pub(crate) mod reduce;
 pub(crate) mod regions;

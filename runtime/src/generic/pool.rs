@@ -27,7 +27,7 @@ pub struct PoolShape {
 
 impl PoolShape {
     #[inline(always)]
-    const fn axis(&self, i: usize) -> Axis {
+    pub(super) const fn axis(&self, i: usize) -> Axis {
         Axis {
             input: self.input[i],
             kernel: self.kernel[i],
@@ -51,6 +51,13 @@ impl PoolShape {
     #[inline(always)]
     fn is_valid(&self, x: usize) -> bool {
         let [h, w, c] = self.input;
+        self.is_sound() && x >= self.n * h * w * c
+    }
+
+    /// Whether the extents make sense and no index overflows.
+    #[inline(always)]
+    pub(super) fn is_sound(&self) -> bool {
+        let [h, w, c] = self.input;
         let [oh, ow, oc] = self.output;
         let small = |e: usize| e < 1 << 24;
         c == oc
@@ -67,7 +74,6 @@ impl PoolShape {
             ]
             .iter()
             .all(|pair| small(pair[0]) && small(pair[1]))
-            && x >= self.n * h * w * c
     }
 }
 

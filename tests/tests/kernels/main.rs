@@ -7,4 +7,5 @@ mod constant;
 mod coverage;
 mod dense;
 mod harness;
+mod pooled;
 mod real;

@@ -11,7 +11,7 @@ use crate::harness::{Driver, Random, expect, le, levels, to_bits};
 
 /// A random window over a random image.
 #[derive(Clone, Debug)]
-struct Case {
+pub(crate) struct Case {
     n: usize,
     size: [usize; 2],
     kernel: [usize; 2],
@@ -19,13 +19,13 @@ struct Case {
     dilations: [usize; 2],
     pads: [usize; 4],
     inputs: usize,
-    outputs: usize,
+    pub(crate) outputs: usize,
     groups: usize,
-    seed: u64,
+    pub(crate) seed: u64,
 }
 
 prop_compose! {
-    fn cases()(
+    pub(crate) fn cases()(
         n in 1..3usize,
         extra in [0..8usize, 0..16usize],
         kernel in [1..6usize, 1..6usize],
@@ -46,7 +46,7 @@ prop_compose! {
 }
 
 impl Case {
-    fn output(&self) -> [usize; 2] {
+    pub(crate) fn output(&self) -> [usize; 2] {
         [0, 1].map(|i| {
             let pads = self.pads[i] + self.pads[i + 2];
             extent(self.size[i], pads, self.kernel[i], self.strides[i], self.dilations[i])
@@ -54,7 +54,7 @@ impl Case {
     }
 
     /// The pixels of the input under output (oy, ox) inside the image, with the number of their tap.
-    fn taps(&self, oy: usize, ox: usize) -> Vec<(usize, usize)> {
+    pub(crate) fn taps(&self, oy: usize, ox: usize) -> Vec<(usize, usize)> {
         let mut taps = Vec::new();
         for ky in 0..self.kernel[0] {
             for kx in 0..self.kernel[1] {
@@ -66,6 +66,20 @@ impl Case {
             }
         }
         taps
+    }
+
+    /// What a max-pool over so many channels gives.
+    pub(crate) fn max_pool(&self, x: &[f32], c: usize) -> Vec<f32> {
+        self.each(c, |image, _, _, inside, o| {
+            let values = inside.iter().map(|&(_, pixel)| x[(image * self.pixels() + pixel) * c + o]);
+            values.fold(f32::NEG_INFINITY, f32::max)
+        })
+    }
+
+    pub(crate) fn pool_shape(&self, c: usize, include_pad: bool) -> PoolShape {
+        let RealShape { n, input, output, kernel, strides, dilations, pads, .. } = self.shape(c, c, c);
+        let include_pad = include_pad.then_some([self.pads[2], self.pads[3]]);
+        PoolShape { n, input, output, kernel, strides, dilations, pads, include_pad }
     }
 
     /// `f(image, oy, ox, taps, channel)` for each element of the output.
@@ -97,7 +111,11 @@ impl Case {
         }
     }
 
-    fn pixels(&self) -> usize {
+    pub(crate) fn n(&self) -> usize {
+        self.n
+    }
+
+    pub(crate) fn pixels(&self) -> usize {
         self.size[0] * self.size[1]
     }
 }
@@ -214,11 +232,8 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
     let mut random = Random::new(case.seed);
     let c = case.outputs;
     let x = random.floats(case.n * case.pixels() * c);
-    let y = case.each(c, |image, oy, ox, inside, o| {
-        let values = inside.iter().map(|&(_, pixel)| x[(image * case.pixels() + pixel) * c + o]);
-        if max {
-            return values.fold(f32::NEG_INFINITY, f32::max);
-        }
+    let mean = |image, oy, ox, inside: &[(usize, usize)], o| {
+        let values = inside.iter().map(|&(_, pixel): &(usize, usize)| x[(image * case.pixels() + pixel) * c + o]);
         let count = if include_pad {
             let axis = |i: usize, o: usize| {
                 let end = case.size[i] + case.pads[i] + case.pads[i + 2];
@@ -229,11 +244,9 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
             inside.len()
         };
         values.fold(0f32, |sum, v| sum + v) / count as f32
-    });
-    let RealShape { n, input, output, kernel, strides, dilations, pads, .. } = case.shape(c, c, c);
-    let include_pad = include_pad.then_some([case.pads[2], case.pads[3]]);
-    let shape = PoolShape { n, input, output, kernel, strides, dilations, pads, include_pad };
-    expect::<_, 1>(&Pool { shape, x, max }, &y)
+    };
+    let y = if max { case.max_pool(&x, c) } else { case.each(c, mean) };
+    expect::<_, 1>(&Pool { shape: case.pool_shape(c, include_pad), x, max }, &y)
 }
 
 proptest! {

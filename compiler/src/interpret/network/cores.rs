@@ -226,7 +226,7 @@ fn real_conv(g: &Geometry, input: &[f32], weights: &[f32]) -> Result<Tile, Strin
     Ok(Tile { extents: [g.n, oh, ow, oc], values })
 }
 
-fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
+pub(super) fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
     check(g, input.len())?;
     let ([h, w, c], [oh, ow, _], [kh, kw]) = (g.input, g.output, g.kernel);
     let mut values = vec![f32::NEG_INFINITY; g.n * oh * ow * c];

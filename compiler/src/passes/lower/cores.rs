@@ -235,16 +235,17 @@ impl Builder<'_> {
     }
 
     fn pooled(&mut self, i: usize, window: &Window) -> (TensorId, Geometry) {
+        (self.dense(self.facts.node(i).inputs[0]), self.pool_geometry(i, window))
+    }
+
+    pub(super) fn pool_geometry(&self, i: usize, window: &Window) -> Geometry {
         let node = self.facts.node(i);
         let channels = self.facts.view(node.inputs[0])[3];
-        let geometry = windowed(window, channels, self.graph.shape(node.inputs[0]), self.graph.shape(node.output));
-        (self.dense(node.inputs[0]), geometry)
+        windowed(window, channels, self.graph.shape(node.inputs[0]), self.graph.shape(node.output))
     }
 
     fn bit_pool(&mut self, i: usize, window: &Window) {
-        let node = self.facts.node(i);
-        let channels = self.facts.view(node.inputs[0])[3];
-        let geometry = windowed(window, channels, self.graph.shape(node.inputs[0]), self.graph.shape(node.output));
+        let geometry = self.pool_geometry(i, window);
         let input = self.bits_read[&i];
         for output in self.bits_pooled.get(&i).cloned().unwrap_or_default() {
             self.open(i, Core::BitMaxPool { input, output, geometry }, vec!["MaxPool".into()]);

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Builder, Item, parts};
-use crate::block::{Activation, Step};
+use super::{Builder, Draft, Item, parts};
+use crate::block::{Activation, Core, Step};
 use crate::ir::{Binary, DType, Op, Tensor, Unary, ValueId};
 
 /// A step before its operand has a place.
@@ -49,7 +49,7 @@ impl Builder<'_> {
         loop {
             self.drafts[draft].items.push(Item::Value(v));
             let found = self.continuations(v).into_iter().find(|next| self.is_ready(draft, next));
-            let Some(next) = found else { return };
+            let Some(next) = found.or_else(|| self.pooled_rows(draft, v)) else { return };
             v = self.graph.nodes[next.node].output;
             self.take_in(draft, next);
         }
@@ -76,6 +76,23 @@ impl Builder<'_> {
                 parts.push(part);
             }
         }
+    }
+
+    /// A max-pool behind a convolution takes the rows as they come, where no other step could be next.
+    fn pooled_rows(&self, draft: usize, v: ValueId) -> Option<Continuation> {
+        let Draft { block, items, .. } = &self.drafts[draft];
+        let (Core::RealConv { geometry, .. } | Core::BinaryConv { geometry, .. }) = &block.core else { return None };
+        if items.iter().any(|item| matches!(item, Item::Step(Step::MaxPool(_)))) {
+            return None;
+        }
+        let (node, window) = self.facts.users(v).iter().find_map(|&u| match &self.facts.node(u).op {
+            Op::MaxPool { window, .. } if self.owner[u].is_none() && !self.is_bit_pool(u) => Some((u, window)),
+            _ => None,
+        })?;
+        let pool = self.pool_geometry(node, window);
+        let steps = vec![Planned::Step(Step::MaxPool(pool))];
+        let parts = parts::of(self.facts.node(node));
+        (pool.n == geometry.n && pool.input == geometry.output).then_some(Continuation { node, steps, parts })
     }
 
     fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::block::TensorId {

@@ -9,6 +9,9 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use super::portable::{Portable, Scalar};
 use crate::dispatch::{Kernel, Level};
 
+/// What there are kernels for.
+pub(crate) const LEVELS: &[Level] = &[Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512];
+
 /// The level in use, as a number; 0 while nobody has asked.
 static LEVEL: AtomicU8 = AtomicU8::new(0);
 
@@ -47,7 +50,8 @@ pub(crate) fn set_level(level: Level) {
 #[inline(always)]
 pub(crate) fn enter<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
-        Level::Portable => kernel.run(Portable {}),
+        // The levels of other architectures are never in use.
+        Level::Portable | Level::Neon | Level::Simd128 => kernel.run(Portable {}),
         // SAFETY: the level is available, so the processor has POPCNT.
         Level::Popcnt => unsafe { popcnt(kernel) },
         // SAFETY: the level is available, so processor and system have all that the function is compiled for.

@@ -59,8 +59,7 @@ fn half_blocks_are_one_block_and_a_gate() {
     assert_eq!(
         words(&network),
         [
-            "conv store",
-            "max scale shift act store sign sum",
+            "conv max scale shift act store sign sum",
             "gate store",
             "binary scale gate act add store sign sum",
             "gate store",
@@ -224,8 +223,21 @@ fn xnor_chain_and_bireal() {
     let z = m.norm(z);
     let z = m.binary(Binary::Add, z, y);
     let network = m.output(z).check();
-    assert!(words(&network).contains(&"binary scale act store".to_owned()), "{network}");
+    assert!(words(&network).contains(&"binary scale act max sign scale shift store".to_owned()), "{network}");
     assert!(words(&network).contains(&"binary scale shift add store".to_owned()), "{network}");
+}
+
+/// A pool that is not the only reader of what is before it, and one behind another pool: no second pool joins a block.
+#[test]
+fn pools_join_a_convolution_once() {
+    let mut m = Maker::new();
+    let x = m.input(&[2, 9, 9, 5]);
+    let y = m.conv(x, 18, window(3, 1, 1), 1);
+    let p = m.max_pool(y, window(3, 2, 1));
+    let q = m.max_pool(p, window(2, 2, 0));
+    let alone = m.max_pool(x, window(2, 2, 0));
+    let network = m.output(y).output(q).output(alone).check();
+    assert_eq!(words(&network), ["conv store max store", "max store", "max store"]);
 }
 
 #[test]
@@ -273,7 +285,7 @@ fn two_roots_keep_the_first_in_f32() {
     let s = m.sign(t);
     let y = m.binary_conv(s, 4, window(3, 1, 1), 1);
     let network = m.output(y).check();
-    assert!(words(&network).contains(&"max scale shift act scale shift sign".to_owned()), "{network}");
+    assert!(words(&network).contains(&"conv max scale shift act scale shift sign".to_owned()), "{network}");
 }
 
 #[test]

@@ -258,6 +258,7 @@ fn words(network: &Network) -> Vec<String> {
         Step::Store(_) => "store",
         Step::Sum(_) => "sum",
         Step::Sign { .. } => "sign",
+        Step::MaxPool(_) => "max",
     };
     let line = |b: &Block| [core(&b.core)].into_iter().chain(b.steps.iter().map(step)).collect::<Vec<_>>().join(" ");
     network.blocks.iter().map(line).collect()
