@@ -71,15 +71,10 @@ pub trait Simd: Copy + sealed::Sealed {
     fn acc_zero(self) -> Self::Acc;
     /// Counter of each lane += popcount(x ^ w\[lane\])
     fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc;
-    /// [`xor_popcnt`](Simd::xor_popcnt) of P counters over a run of words: counter p takes `x(p, j)` and `w[j]` for every
+    /// [`xor_popcnt`](Simd::xor_popcnt) of some counters over a run of words: counter p takes `x(p, j)` and `w[j]` for every
     /// j. Levels that can count many words in narrower lanes do.
     #[inline(always)]
-    fn xor_popcnt_run<const P: usize>(
-        self,
-        acc: &mut [Self::Acc; P],
-        w: &[[Le<u64>; 16]],
-        x: impl Fn(usize, usize) -> u64,
-    ) {
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
         for (j, w) in w.iter().enumerate() {
             for (p, acc) in acc.iter_mut().enumerate() {
                 *acc = self.xor_popcnt(*acc, x(p, j), w);

@@ -119,7 +119,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             Step::Gate(t) => {
                 let before = i.checked_sub(1).and_then(|i| steps.get(i));
                 let scale = if let Some(Step::Scale(p)) = before { Some(&p[..]) } else { None };
-                let gate = self.scaled_gate(*t, scale, &quote!(#c));
+                let gate = self.scaled_gate(*t, scale, channels);
                 quote!(let v = s.mul(v, #gate);)
             }
             Step::Activation(Activation::PRelu(p)) => {
@@ -181,7 +181,8 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 
     /// The expression of what a gate gives a tile's channels, times the scale before it if there is one.
-    fn scaled_gate(&mut self, id: TensorId, scale: Option<&[f32]>, channels: &TokenStream) -> TokenStream {
+    fn scaled_gate(&mut self, id: TensorId, scale: Option<&[f32]>, channels: usize) -> TokenStream {
+        let channels = n(channels);
         let place = self.memory.place(id);
         let taken = self.gates.iter().chain(&self.dense).any(|(p, _)| *p == place);
         if !self.at_hand || taken {

@@ -85,19 +85,11 @@ unsafe fn columns<S: Simd, const P: usize, const NOT_FIRST: bool, const NOT_LAST
     for kx in runs {
         let x_at = ky * shape.dilations[0] * shape.row_words() + kx * shape.dilations[1] * pixel;
         let w_at = (ky * shape.kernel[1] + kx) * words;
-        // SAFETY: ky, kx and the words of a tap, or of neighbouring ones, are words of the window.
+        let first = usize::from(NOT_FIRST);
+        let Some(acc) = acc.get_mut(first..P - usize::from(NOT_LAST)) else { return };
+        // SAFETY: ky, kx and the run lie inside the window, so these are some of its weights.
         let w = unsafe { w.get_unchecked(w_at..w_at + len) };
-        if !NOT_FIRST && !NOT_LAST {
-            // SAFETY: the word j of the window p steps further right; p < P, and j < len, the length of `w`.
-            s.xor_popcnt_run(acc, w, |p, j| unsafe { *x.get_unchecked(x_at + p * shape.step() + j) });
-            continue;
-        }
-        for (j, w) in w.iter().enumerate() {
-            for p in usize::from(NOT_FIRST)..P - usize::from(NOT_LAST) {
-                // SAFETY: as above.
-                let x = unsafe { *x.get_unchecked(x_at + p * shape.step() + j) };
-                acc[p] = s.xor_popcnt(acc[p], x, w);
-            }
-        }
+        // SAFETY: p < P - first and j < len: a word of the window `first + p` steps further right.
+        s.xor_popcnt_run(acc, w, |p, j| unsafe { *x.get_unchecked(x_at + (first + p) * shape.step() + j) });
     }
 }

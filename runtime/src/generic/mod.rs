@@ -10,6 +10,8 @@ pub(crate) mod depthwise;
 pub(crate) mod gate;
 pub(crate) mod map;
 pub(crate) mod matmul;
+pub(crate) mod narrow_conv;
+pub(crate) mod narrow_input;
 pub(crate) mod pool;
 pub(crate) mod pooled;
 pub(crate) mod real_conv;

@@ -7,5 +7,6 @@ mod constant;
 mod coverage;
 mod dense;
 mod harness;
+mod narrow;
 mod pooled;
 mod real;

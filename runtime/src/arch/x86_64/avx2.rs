@@ -11,6 +11,15 @@ use crate::weights::Le;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
+impl Avx2 {
+    /// # Safety
+    /// [`Level::Avx2`] must be available.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
 /// Runs the kernel with all of it compiled for this level.
 ///
 /// # Safety
@@ -241,12 +250,7 @@ impl Simd for Avx2 {
         acc
     }
     #[inline(always)]
-    fn xor_popcnt_run<const P: usize>(
-        self,
-        acc: &mut [Self::Acc; P],
-        w: &[[Le<u64>; 16]],
-        x: impl Fn(usize, usize) -> u64,
-    ) {
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
         let mut done = 0;
         for part in w.chunks(FULL) {
             for acc in acc.iter_mut() {

@@ -10,6 +10,15 @@ use crate::weights::Le;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
 
+impl Avx512 {
+    /// # Safety
+    /// [`Level::Avx512`] must be available.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
 /// Runs the kernel with all of it compiled for this level.
 ///
 /// # Safety
