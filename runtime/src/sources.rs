@@ -4,9 +4,15 @@
 
 /// Path below `src/`, and text.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("arch/aarch64/mod.rs", include_str!("arch/aarch64/mod.rs")),
+    ("arch/aarch64/neon.rs", include_str!("arch/aarch64/neon.rs")),
+    ("arch/fused.rs", include_str!("arch/fused.rs")),
     ("arch/mod.rs", include_str!("arch/mod.rs")),
     ("arch/narrow.rs", include_str!("arch/narrow.rs")),
+    ("arch/other.rs", include_str!("arch/other.rs")),
     ("arch/portable.rs", include_str!("arch/portable.rs")),
+    ("arch/wasm/mod.rs", include_str!("arch/wasm/mod.rs")),
+    ("arch/wasm/simd128.rs", include_str!("arch/wasm/simd128.rs")),
     ("arch/x86_64/avx2.rs", include_str!("arch/x86_64/avx2.rs")),
     ("arch/x86_64/avx2_narrow.rs", include_str!("arch/x86_64/avx2_narrow.rs")),
     ("arch/x86_64/avx512.rs", include_str!("arch/x86_64/avx512.rs")),
@@ -18,6 +24,8 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("dispatch.rs", include_str!("dispatch.rs")),
     ("generic/activation.rs", include_str!("generic/activation.rs")),
     ("generic/binary_conv.rs", include_str!("generic/binary_conv.rs")),
+    ("generic/binary_dot.rs", include_str!("generic/binary_dot.rs")),
+    ("generic/binary_shape.rs", include_str!("generic/binary_shape.rs")),
     ("generic/bit_pool.rs", include_str!("generic/bit_pool.rs")),
     ("generic/copy.rs", include_str!("generic/copy.rs")),
     ("generic/depthwise.rs", include_str!("generic/depthwise.rs")),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use xnorc::{Arithmetic, Config};
+use xnorc_runtime::Level;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,8 +117,16 @@ pub(super) struct Machine {
     pub(super) level: Option<String>,
 }
 
-/// The runtime's levels, from the lowest.
-pub(super) const LEVELS: [&str; 4] = ["portable", "popcnt", "avx2", "avx512"];
+/// The runtime's levels.
+pub(super) const LEVELS: [&str; Level::ALL.len()] = {
+    let mut names = [""; Level::ALL.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = Level::ALL[i].name();
+        i += 1;
+    }
+    names
+};
 
 /// `verify` runs every block on the oracle's own inputs and compares what it writes, then the whole network. A sign that
 /// differs because the value before it is within rounding of its threshold is counted, not failed.

@@ -21,7 +21,7 @@ pub(super) struct Kernel {
     /// Body of `Kernel::run`.
     run: TokenStream,
     /// Further impls, in terms of `K`, the type's name.
-    taps: Option<(TokenStream, TokenStream)>,
+    taps: Option<TokenStream>,
     /// The numbers it multiplies.
     arithmetic: Arithmetic,
 }
@@ -113,7 +113,7 @@ pub(super) fn of(
                     field("weights", quote!(&'a [Le<u64>]), quote!(WEIGHTS.words(#offset, #len))),
                 ],
                 run,
-                taps: Some((Shapes::binary(g, layout.frame, *padding), dot(g, layout.frame))),
+                taps: Some(Shapes::binary(g, layout.frame, *padding)),
                 arithmetic: Arithmetic::F32,
             }
         }
@@ -248,12 +248,10 @@ impl Kernel {
             let pooled_name = format_ident!("{name}Pooled");
             quote!(pooled: #pooled_name<'a>,)
         });
-        let taps = self.taps.as_ref().map(|(shape, dot)| {
+        let taps = self.taps.as_ref().map(|shape| {
             quote! {
                 impl Taps for #name<'_> {
                     const SHAPE: BinaryShape = #shape;
-
-                    #dot
                 }
             }
         });
@@ -328,42 +326,34 @@ fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
             }
         }
     });
+    let start_row = (!steps.start_row.is_empty()).then(|| {
+        let start = &steps.start_row;
+        quote! {
+            #[inline(always)]
+            fn start_row<S: Simd>(&mut self, s: S, at: At) {
+                #start
+            }
+        }
+    });
+    let rows = (!steps.rows.is_empty()).then(|| {
+        let rows = &steps.rows;
+        quote! {
+            #[inline(always)]
+            fn rows(&self) -> core::ops::Range<usize> {
+                #rows
+            }
+        }
+    });
     quote! {
         impl Epilogue for #name<'_> {
+            #rows
+            #start_row
+
             #[inline(always)]
             fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
                 #body
             }
             #end_row
-        }
-    }
-}
-
-/// The dot products of a tile, tap by tap: what the convolution is made of.
-fn dot(g: &Geometry, frame: [usize; 4]) -> TokenStream {
-    let words = (g.input[2] / g.groups).div_ceil(64);
-    let pixel = words * g.groups;
-    let row = (frame[1] + g.input[1] + frame[3]) * pixel;
-    let step = n(g.strides[1] * pixel);
-    let [kh, kw] = g.kernel;
-    // The taps of a kernel row lie side by side, unless dilation or other groups' channels come between them.
-    let adjacent = kw == 1 || (g.dilations[1] == 1 && g.groups == 1);
-    let mut lines = TokenStream::new();
-    for ky in 0..kh {
-        let (length, count) = if adjacent { (kw * words, 1) } else { (words, kw) };
-        for kx in 0..count {
-            let x_at = n(ky * g.dilations[0] * row + kx * g.dilations[1] * pixel);
-            let w_at = n((ky * kw + kx) * words);
-            let length = n(length);
-            lines.extend(quote!(xnor_popcount::<S, P, #length, #step>(s, &mut acc, x, #x_at, w, #w_at);));
-        }
-    }
-    quote! {
-        #[inline(always)]
-        fn dot<S: Simd, const P: usize>(s: S, x: &[u64], w: &[[Le<u64>; 16]]) -> [S::Acc; P] {
-            let mut acc = [s.acc_zero(); P];
-            #lines
-            acc
         }
     }
 }

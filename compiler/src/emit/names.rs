@@ -45,7 +45,6 @@ pub(super) const PRELUDE: &[&str] = &[
     "scalar",
     "softmax",
     "store_tile",
-    "xnor_popcount",
 ];
 
 /// What the emitted file itself calls so: its door, and what `infer` calls its parameters, which would hide functions.

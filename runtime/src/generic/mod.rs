@@ -2,6 +2,8 @@
 
 pub(crate) mod activation;
 pub(crate) mod binary_conv;
+pub(crate) mod binary_dot;
+pub(crate) mod binary_shape;
 pub(crate) mod bit_pool;
 pub(crate) mod copy;
 pub(crate) mod depthwise;

@@ -1,8 +1,10 @@
 //! A max-pool inside an epilogue: the windows slide over the rows of a convolution while it computes them, so that only as
 //! many rows as a window is high are ever in memory.
 
+use core::ops::Range;
+
 use super::pool::PoolShape;
-use super::tile::{At, Epilogue};
+use super::tile::{At, Epilogue, band_of};
 use crate::simd::Simd;
 
 /// The rows that windows still need, of V neighbouring groups of 16 channels, as many as the driver interleaves.
@@ -35,6 +37,28 @@ impl PoolShape {
     }
 }
 
+impl PoolShape {
+    /// The rows of the input, those of all images counted one after the other, that a band of rows of the output needs:
+    /// what an epilogue with a pool inside asks its driver for. Those under two bands are computed for each.
+    #[inline(always)]
+    pub fn rows_under(&self, band: Range<usize>) -> Range<usize> {
+        let (height, rows) = (self.output[0], self.input[0]);
+        let (Range { start, end }, all) = (band, self.n.saturating_mul(height));
+        if start == 0 && end >= all {
+            return 0..usize::MAX;
+        }
+        let end = end.min(all);
+        let (Some(last), true) = (rows.checked_sub(1), start < end && self.is_sound()) else { return 0..0 };
+        // A window that lies in the padding as a whole comes with the nearest row.
+        let tap = |row: usize, reach: usize| {
+            let first = row % height * self.strides[0] + reach;
+            row / height * rows + first.saturating_sub(self.pads[0]).min(last)
+        };
+        let reach = self.kernel[0].saturating_sub(1).saturating_mul(self.dilations[0]);
+        tap(start, 0)..tap(end - 1, reach) + 1
+    }
+}
+
 impl<'a, const V: usize> PoolRows<'a, V> {
     /// Uses this memory, [`PoolRows::len`] floats.
     #[inline(always)]
@@ -63,7 +87,7 @@ impl<'a, const V: usize> PoolRows<'a, V> {
         }
     }
 
-    /// After a row of the input: gives the epilogue the rows of the output that are now complete. Padded taps take no part,
+    /// After a row of the input: gives the epilogue those of its rows that are now complete. Padded taps take no part,
     /// and neither does NaN; -inf over no taps at all, as [`max_pool`](super::pool::max_pool). Gives nothing when the memory
     /// does not fit the shape.
     #[inline(always)]
@@ -72,9 +96,10 @@ impl<'a, const V: usize> PoolRows<'a, V> {
         if !shape.is_sound() || self.rows.len() < Self::len(shape) / 16 {
             return;
         }
-        for y in shape.complete(at.y)..shape.complete(at.y.saturating_add(1)) {
-            let pixel = at.image.wrapping_mul(height).wrapping_add(y).wrapping_mul(width);
-            let mut at = At { y, x: 0, pixel, ..at };
+        let band = band_of(epilogue, at.image, height);
+        let (first, end) = (shape.complete(at.y), shape.complete(at.y.saturating_add(1)));
+        for y in first.max(band.start)..end.min(band.end) {
+            let mut at = At::start(epilogue, [height, width], at.image, y, at.channel);
             while at.x < width {
                 let v = self.window(s, shape, at);
                 epilogue.tile(s, v, at);

@@ -107,6 +107,15 @@ impl Simd for Avx512 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
     }
     #[inline(always)]
+    fn within(self, a: Self::F, low: Self::F, high: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            // The second comparison only where the first holds: an AND of masks would take a vector pipe once more.
+            let above = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, low);
+            _mm512_mask_cmp_ps_mask::<_CMP_LE_OQ>(above, a, high)
+        }
+    }
+    #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe { _mm512_mask_blend_ps(mask, b, a) }

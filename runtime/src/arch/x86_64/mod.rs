@@ -55,7 +55,7 @@ pub(crate) fn set_level(level: Level) {
 pub(crate) fn enter<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
         // The levels of other architectures are never in use.
-        Level::Portable | Level::Neon | Level::Simd128 => kernel.run(Portable {}),
+        Level::Portable | Level::Neon | Level::Simd128 => super::outlined(kernel, Portable {}),
         // SAFETY: the level is available, so the processor has POPCNT.
         Level::Popcnt => unsafe { popcnt(kernel) },
         // SAFETY: the level is available, so processor and system have all that the function is compiled for.
