@@ -348,6 +348,27 @@ impl Interval {
     }
 }
 
+/// A pool among the steps of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// What it takes of a window.
+    pub kind: PoolKind,
+    /// Geometry; `groups` is the number of channels.
+    pub geometry: Geometry,
+}
+
+/// What a pool takes of a window, as [`Core::MaxPool`] and [`Core::AveragePool`] do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Maximum; padded taps take no part.
+    Max,
+    /// Mean.
+    Average {
+        /// Bottom and right padding that counts, when `count_include_pad`.
+        count_include_pad: Option<[usize; 2]>,
+    },
+}
+
 /// One step of a tile through the registers, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -365,9 +386,9 @@ pub enum Step {
     Mul(TensorId),
     /// t\[pixel\]\[channel\] = v
     Store(TensorId),
-    /// Maximum over a window of the tiles so far; padded taps take no part. The steps behind it see the pooled grid. At most
-    /// once in a block, whose core is a convolution: only the rows of a window are ever in memory.
-    MaxPool(Geometry),
+    /// The steps behind it see windows of the pixels before it. At most once in a block, whose core is a convolution or
+    /// [`Core::Map`]: only the rows of a window are ever in memory.
+    Pool(Pool),
     /// t\[image\]\[channel\] += v, row by row: each row of pixels is summed from zero in order, then added.
     Sum(TensorId),
     /// Packs the sign of v (v itself stays).
@@ -473,9 +494,9 @@ impl Block {
     }
 
     /// The pool among its steps, if there is one.
-    pub fn pool(&self) -> Option<&Geometry> {
+    pub fn pool(&self) -> Option<&Pool> {
         self.steps.iter().find_map(|step| match step {
-            Step::MaxPool(geometry) => Some(geometry),
+            Step::Pool(pool) => Some(pool),
             _ => None,
         })
     }

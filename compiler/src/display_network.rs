@@ -6,7 +6,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::block::{
-    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Step, Storage, TensorId,
+    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Pool, PoolKind, Step,
+    Storage, TensorId,
 };
 use crate::ir::DType;
 
@@ -182,7 +183,14 @@ impl Display for Step {
             Step::Add(t) => write!(f, "add {t}"),
             Step::Mul(t) => write!(f, "mul {t}"),
             Step::Store(t) => write!(f, "store {t}"),
-            Step::MaxPool(geometry) => write!(f, "max_pool {geometry}"),
+            Step::Pool(Pool { kind: PoolKind::Max, geometry }) => write!(f, "max_pool {geometry}"),
+            Step::Pool(Pool { kind: PoolKind::Average { count_include_pad }, geometry }) => {
+                write!(f, "average_pool {geometry}")?;
+                match count_include_pad {
+                    Some(counted) => write!(f, " counting {}", Joined(counted, ",")),
+                    None => Ok(()),
+                }
+            }
             Step::Sum(t) => write!(f, "sum {t}"),
             Step::Sign { bits, intervals } => write!(f, "sign {bits} {}", Intervals(intervals)),
         }

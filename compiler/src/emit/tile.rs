@@ -8,7 +8,7 @@ use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::block::{Activation, Block, Core, Interval, Network, Step, TensorId};
+use crate::block::{Activation, Block, Core, Interval, Network, PoolKind, Step, TensorId};
 use crate::ir::Unary;
 use crate::plan::{Blob, Place};
 
@@ -140,7 +140,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let mask = sign_mask(self, intervals);
                 quote!(self.#signs.set(&#shape, at, #mask);)
             }
-            Step::MaxPool(_) => unreachable!("a block has one pool at most"),
+            Step::Pool(_) => unreachable!("a block has one pool at most"),
         }
     }
 
@@ -188,7 +188,7 @@ pub(super) fn emit(
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
+    let pool = block.steps.iter().position(|step| matches!(step, Step::Pool(_)));
     let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
     let mut b = Builder::new(memory, blob);
     let loads = b.reserve_stored(block, before);
@@ -202,13 +202,17 @@ pub(super) fn emit(
     for step in before {
         body.extend(b.step(network, step, channels, interleaved, shapes, &mut end_row));
     }
-    if let Some((Step::MaxPool(geometry), _)) = behind.split_first() {
-        let shape = shapes.pool(geometry, None);
+    if let Some((Step::Pool(pool), _)) = behind.split_first() {
+        let (method, include_pad) = match pool.kind {
+            PoolKind::Max => (quote!(max), None),
+            PoolKind::Average { count_include_pad } => (quote!(mean), count_include_pad),
+        };
+        let shape = shapes.pool(&pool.geometry, include_pad);
         let window = b.memory.workspace("window");
         let ty = counted(quote!(PoolRows), interleaved);
         let window = b.field("window", ty, quote!(PoolRows::new(#window)));
         body.extend(quote!(self.#window.put(s, &#shape, at, v);));
-        end_row.extend(quote!(self.#window.end_row(s, &#shape, at, &mut self.pooled);));
+        end_row.extend(quote!(self.#window.#method(s, &#shape, at, &mut self.pooled);));
         rows.extend(quote!(#shape.rows_under(self.pooled.rows())));
     }
     let steps = Steps { fields: b.fields, body, end_row, rows };

@@ -8,7 +8,7 @@ mod cores;
 
 use std::collections::HashMap;
 
-use crate::block::{Activation, Block, Network, Step, Storage, TensorId};
+use crate::block::{Activation, Block, Network, Pool, PoolKind, Step, Storage, TensorId};
 use crate::ir::{DType, Data, Op, Tensor, Unary};
 
 /// Runs a network (level 3), giving every tensor computed on the way; sign bits as -1.0 and +1.0 under the logical shape.
@@ -112,7 +112,14 @@ impl Runner<'_> {
             Step::Add(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v + w)?,
             Step::Mul(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v * w)?,
             Step::Store(t) => self.put(*t, Data::F32(tile.values.clone()))?,
-            Step::MaxPool(geometry) => *tile = cores::max_pool(geometry, &tile.values)?,
+            Step::Pool(Pool { kind, geometry }) => {
+                *tile = match kind {
+                    PoolKind::Max => cores::max_pool(geometry, &tile.values)?,
+                    PoolKind::Average { count_include_pad } => {
+                        cores::average_pool(geometry, &tile.values, *count_include_pad)?
+                    }
+                }
+            }
             Step::Sum(t) => {
                 let mut sums = vec![0.0_f32; images * channels];
                 for (r, row) in tile.values.chunks(columns * channels).enumerate() {

@@ -105,6 +105,7 @@ pub fn run(network: &Network) -> Plan {
 /// kernel has in flight.
 fn workspace(block: &Block) -> usize {
     let Some(pool) = block.pool() else { return 0 };
+    let pool = &pool.geometry;
     let [height, width, _] = pool.input;
     let rows = ((pool.kernel[0] - 1) * pool.dilations[0] + 1).min(height);
     rows * kernel::interleaved(&block.core) * width * LANES

@@ -59,16 +59,16 @@ impl Cost {
         }
         let mut elements = tile_elements(network, block);
         for step in &block.steps {
-            if let Step::MaxPool(geometry) = step {
-                cost.flops += taps(geometry);
-                elements = outputs(geometry);
+            if let Step::Pool(pool) = step {
+                cost.flops += taps(&pool.geometry);
+                elements = outputs(&pool.geometry);
             }
             cost.flops += elements
                 * match step {
                     Step::Scale(_) | Step::Shift(_) | Step::Gate(_) | Step::Activation(_) => 1,
                     Step::Add(_) | Step::Mul(_) | Step::Sum(_) => 1,
                     Step::Sign { .. } => 2,
-                    Step::Store(_) | Step::MaxPool(_) => 0,
+                    Step::Store(_) | Step::Pool(_) => 0,
                 };
             cost.weight_bytes += match step {
                 Step::Scale(p) | Step::Shift(p) | Step::Activation(Activation::PRelu(p)) => 4 * p.len() as u64,

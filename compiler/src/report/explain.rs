@@ -1,6 +1,6 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
-use crate::block::{Activation, Block, Core, Geometry, Network, Step};
+use crate::block::{Activation, Block, Core, Geometry, Network, Pool, PoolKind, Step};
 
 /// What a block is, in the field's words.
 pub fn kind(core: &Core) -> &'static str {
@@ -88,7 +88,8 @@ pub fn parts(block: &Block) -> Vec<String> {
             Step::Activation(a) => activation(a),
             Step::Add(_) => "skip",
             Step::Mul(_) => "multiply",
-            Step::MaxPool(_) => "MaxPool",
+            Step::Pool(Pool { kind: PoolKind::Max, .. }) => "MaxPool",
+            Step::Pool(Pool { kind: PoolKind::Average { .. }, .. }) => "AveragePool",
             Step::Sign { .. } => "Sign",
             Step::Sum(_) => "gate sums",
             Step::Store(_) => continue,

@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
                 let shape = &self.network.tensor(*input).shape;
                 return shape.iter().skip(1).rev().skip(1).product::<usize>().max(1) as f64;
             }
-            core => block.pool().or(cost::geometry(core)).map(|g| g.output),
+            core => block.pool().map(|pool| &pool.geometry).or(cost::geometry(core)).map(|g| g.output),
         };
         shape.map_or(1.0, |[h, w, _]| (h * w).max(1) as f64)
     }

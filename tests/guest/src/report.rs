@@ -94,8 +94,22 @@ impl Epilogue for Hashed {
 /// Every operation of the vector trait.
 struct Operations([f32; 16], [f32; 16], [f32; 16], u16);
 
-const OPERATIONS: [&str; 14] =
-    ["splat", "add", "sub", "mul", "div", "min", "max", "fma", "ge", "le", "lt", "select", "select_negative", "load_le"];
+const OPERATIONS: [&str; 14] = [
+    "splat",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "min",
+    "max",
+    "fma",
+    "ge",
+    "le",
+    "lt",
+    "select",
+    "select_negative",
+    "load_le",
+];
 
 impl Kernel for Operations {
     type Output = [[f32; 16]; OPERATIONS.len()];
@@ -216,7 +230,8 @@ fn binary(out: &mut dyn Write, level: Level) -> Result {
         for (i, word) in bits.iter_mut().enumerate() {
             let row = i / shape.row_words() % (input[0] + 2 * pads[0]);
             let column = i / words % (input[1] + 2 * pads[1]);
-            let inside = (pads[0]..pads[0] + input[0]).contains(&row) && (pads[1]..pads[1] + input[1]).contains(&column);
+            let inside =
+                (pads[0]..pads[0] + input[0]).contains(&row) && (pads[1]..pads[1] + input[1]).contains(&column);
             *word = if inside || !shape.zero_padding { random.word() } else { 0 };
         }
         weights.fill_with(|| Le::<u64>::new(random.word()));

@@ -76,6 +76,23 @@ impl Case {
         })
     }
 
+    /// What an average pool over so many channels gives.
+    pub(crate) fn average_pool(&self, x: &[f32], c: usize, include_pad: bool) -> Vec<f32> {
+        self.each(c, |image, oy, ox, inside, o| {
+            let values = inside.iter().map(|&(_, pixel)| x[(image * self.pixels() + pixel) * c + o]);
+            let count = if include_pad {
+                let axis = |i: usize, o: usize| {
+                    let end = self.size[i] + self.pads[i] + self.pads[i + 2];
+                    (0..self.kernel[i]).filter(|k| o * self.strides[i] + k * self.dilations[i] < end).count()
+                };
+                axis(0, oy) * axis(1, ox)
+            } else {
+                inside.len()
+            };
+            values.fold(0f32, |sum, v| sum + v) / count as f32
+        })
+    }
+
     pub(crate) fn pool_shape(&self, c: usize, include_pad: bool) -> PoolShape {
         let RealShape { n, input, output, kernel, strides, dilations, pads, .. } = self.shape(c, c, c);
         let include_pad = include_pad.then_some([self.pads[2], self.pads[3]]);
@@ -232,20 +249,7 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
     let mut random = Random::new(case.seed);
     let c = case.outputs;
     let x = random.floats(case.n * case.pixels() * c);
-    let mean = |image, oy, ox, inside: &[(usize, usize)], o| {
-        let values = inside.iter().map(|&(_, pixel): &(usize, usize)| x[(image * case.pixels() + pixel) * c + o]);
-        let count = if include_pad {
-            let axis = |i: usize, o: usize| {
-                let end = case.size[i] + case.pads[i] + case.pads[i + 2];
-                (0..case.kernel[i]).filter(|k| o * case.strides[i] + k * case.dilations[i] < end).count()
-            };
-            axis(0, oy) * axis(1, ox)
-        } else {
-            inside.len()
-        };
-        values.fold(0f32, |sum, v| sum + v) / count as f32
-    };
-    let y = if max { case.max_pool(&x, c) } else { case.each(c, mean) };
+    let y = if max { case.max_pool(&x, c) } else { case.average_pool(&x, c, include_pad) };
     expect::<_, 1>(&Pool { shape: case.pool_shape(c, include_pad), x, max }, &y)
 }
 

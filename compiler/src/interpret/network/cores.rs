@@ -242,7 +242,7 @@ pub(super) fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
     Ok(Tile { extents: [g.n, oh, ow, c], values })
 }
 
-fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) -> Result<Tile, String> {
+pub(super) fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) -> Result<Tile, String> {
     check(g, input.len())?;
     let ([h, w, c], [oh, ow, _], [kh, kw]) = (g.input, g.output, g.kernel);
     let mut values = vec![0.0_f32; g.n * oh * ow * c];

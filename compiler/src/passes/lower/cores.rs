@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::geometry::{pointwise, whole_image, windowed};
 use super::thresholds::Piecewise;
 use super::{Builder, Item, generic, parts};
-use crate::block::{Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Step, Storage, TensorId};
+use crate::block::{
+    Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Pool, PoolKind, Step, Storage, TensorId,
+};
 use crate::ir::{DType, Node, Op, Unary, ValueId, Window};
 
 impl Builder<'_> {
@@ -19,20 +21,16 @@ impl Builder<'_> {
                 self.real_matmul(i)
             }
             _ if self.facts.is_global_mean(i) => self.global_mean(i),
+            Op::MaxPool { window, .. } if self.is_bit_pool(i) => self.bit_pool(i, window),
             Op::MaxPool { window, .. } => {
-                if self.is_bit_pool(i) {
-                    self.bit_pool(i, window);
-                } else {
-                    let (input, geometry) = self.pooled(i, window);
-                    self.start(i, Core::MaxPool { input, geometry });
-                }
+                let (input, geometry) = (self.dense(node.inputs[0]), self.pool_geometry(i, window));
+                self.start(i, Core::MaxPool { input, geometry });
             }
-            Op::AveragePool { window, count_include_pad, ceil_extra, .. } => {
-                let (input, geometry) = self.pooled(i, window);
-                // What `ceil_mode` adds never counts.
-                let counted = |side: usize| window.pads[2 + side].saturating_sub(ceil_extra[side]);
-                let count_include_pad = count_include_pad.then(|| [counted(0), counted(1)]);
-                self.start(i, Core::AveragePool { input, geometry, count_include_pad });
+            Op::AveragePool { .. } => {
+                let input = self.dense(node.inputs[0]);
+                if let Some(Pool { kind: PoolKind::Average { count_include_pad }, geometry }) = self.real_pool(i) {
+                    self.start(i, Core::AveragePool { input, geometry, count_include_pad });
+                }
             }
             _ => self.element_wise(i),
         }
@@ -234,11 +232,24 @@ impl Builder<'_> {
         self.start(i, Core::RealConv { input, geometry, weights: Arc::new(transposed) });
     }
 
-    fn pooled(&mut self, i: usize, window: &Window) -> (TensorId, Geometry) {
-        (self.dense(self.facts.node(i).inputs[0]), self.pool_geometry(i, window))
+    /// What a node is as a pool of real values; `None` where it is none, or the mean over the whole image, which is a sum.
+    pub(super) fn real_pool(&self, i: usize) -> Option<Pool> {
+        match &self.facts.node(i).op {
+            Op::MaxPool { window, .. } if !self.is_bit_pool(i) => {
+                Some(Pool { kind: PoolKind::Max, geometry: self.pool_geometry(i, window) })
+            }
+            Op::AveragePool { window, count_include_pad, ceil_extra, .. } if !self.facts.is_global_mean(i) => {
+                // What `ceil_mode` adds never counts.
+                let counted = |side: usize| window.pads[2 + side].saturating_sub(ceil_extra[side]);
+                let count_include_pad = count_include_pad.then(|| [counted(0), counted(1)]);
+                let kind = PoolKind::Average { count_include_pad };
+                Some(Pool { kind, geometry: self.pool_geometry(i, window) })
+            }
+            _ => None,
+        }
     }
 
-    pub(super) fn pool_geometry(&self, i: usize, window: &Window) -> Geometry {
+    fn pool_geometry(&self, i: usize, window: &Window) -> Geometry {
         let node = self.facts.node(i);
         let channels = self.facts.view(node.inputs[0])[3];
         windowed(window, channels, self.graph.shape(node.inputs[0]), self.graph.shape(node.output))

@@ -88,7 +88,7 @@ impl Builder<'_> {
 
     fn lay_out_as_row(&self, block: &mut Block) {
         let by_image = block.steps.iter().any(|step| match step {
-            Step::Gate(_) | Step::Sum(_) | Step::MaxPool(_) => true,
+            Step::Gate(_) | Step::Sum(_) | Step::Pool(_) => true,
             Step::Sign { bits, .. } => {
                 matches!(&self.network.tensor(*bits).storage, Storage::Bits(layout) if layout.frame != [0; 4])
             }
@@ -238,7 +238,7 @@ fn for_each_tensor(block: &mut Block, f: impl Fn(&mut TensorId) + Copy) {
             | Step::Sign { bits: t, .. } => {
                 f(t);
             }
-            Step::Scale(_) | Step::Shift(_) | Step::Activation(_) | Step::MaxPool(_) => {}
+            Step::Scale(_) | Step::Shift(_) | Step::Activation(_) | Step::Pool(_) => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Builder, Draft, Item, parts};
-use crate::block::{Activation, Core, Step};
+use crate::block::{Activation, Core, Geometry, Step, image};
 use crate::ir::{Binary, DType, Op, Tensor, Unary, ValueId};
 
 /// A step before its operand has a place.
@@ -78,21 +78,27 @@ impl Builder<'_> {
         }
     }
 
-    /// A max-pool behind a convolution takes the rows as they come, where no other step could be next.
+    /// A pool takes the rows as they come, where no other step could be next.
     fn pooled_rows(&self, draft: usize, v: ValueId) -> Option<Continuation> {
         let Draft { block, items, .. } = &self.drafts[draft];
-        let (Core::RealConv { geometry, .. } | Core::BinaryConv { geometry, .. }) = &block.core else { return None };
-        if items.iter().any(|item| matches!(item, Item::Step(Step::MaxPool(_)))) {
+        let extents = match &block.core {
+            Core::RealConv { geometry: g, .. } | Core::BinaryConv { geometry: g, .. } => {
+                [g.n, g.output[0], g.output[1], g.output[2]]
+            }
+            Core::Map { input } => image(&self.network.tensor(*input).shape),
+            // Their rows come for all channels at once, which would take far more memory.
+            _ => return None,
+        };
+        if items.iter().any(|item| matches!(item, Item::Step(Step::Pool(_)))) {
             return None;
         }
-        let (node, window) = self.facts.users(v).iter().find_map(|&u| match &self.facts.node(u).op {
-            Op::MaxPool { window, .. } if self.owner[u].is_none() && !self.is_bit_pool(u) => Some((u, window)),
-            _ => None,
+        let waiting = self.facts.users(v).iter().filter(|&&u| self.owner[u].is_none());
+        let (node, pool) = waiting.filter_map(|&u| Some((u, self.real_pool(u)?))).find(|(_, pool)| {
+            let Geometry { n, input: [h, w, c], .. } = pool.geometry;
+            [n, h, w, c] == extents
         })?;
-        let pool = self.pool_geometry(node, window);
-        let steps = vec![Planned::Step(Step::MaxPool(pool))];
         let parts = parts::of(self.facts.node(node));
-        (pool.n == geometry.n && pool.input == geometry.output).then_some(Continuation { node, steps, parts })
+        Some(Continuation { node, steps: vec![Planned::Step(Step::Pool(pool))], parts })
     }
 
     fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::block::TensorId {

@@ -111,8 +111,7 @@ unsafe fn mask(m: [uint32x4_t; 4]) -> u16 {
 /// NEON must exist.
 #[inline(always)]
 unsafe fn spread(mask: u16) -> [uint32x4_t; 4] {
-    const BITS: [u32; 16] =
-        [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768];
+    const BITS: [u32; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768];
     // SAFETY: the caller's promise; the table is four vectors.
     unsafe {
         let mask = vdupq_n_u32(u32::from(mask));

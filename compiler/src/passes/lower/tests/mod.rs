@@ -8,7 +8,7 @@ mod random;
 use std::sync::Arc;
 
 use super::run;
-use crate::block::{BinaryWeights, Block, Core, Network, Step, Storage};
+use crate::block::{BinaryWeights, Block, Core, Network, Pool, PoolKind, Step, Storage};
 use crate::exact::Affine;
 use crate::interpret;
 use crate::ir::{Binary, DType, Graph, Layout, Node, Op, Reduction, Tensor, Unary, ValueId, Window, Zero};
@@ -258,7 +258,8 @@ fn words(network: &Network) -> Vec<String> {
         Step::Store(_) => "store",
         Step::Sum(_) => "sum",
         Step::Sign { .. } => "sign",
-        Step::MaxPool(_) => "max",
+        Step::Pool(Pool { kind: PoolKind::Max, .. }) => "max",
+        Step::Pool(_) => "average",
     };
     let line = |b: &Block| [core(&b.core)].into_iter().chain(b.steps.iter().map(step)).collect::<Vec<_>>().join(" ");
     network.blocks.iter().map(line).collect()
