@@ -160,8 +160,10 @@ pub enum Core {
     /// Real-valued convolution or fully connected layer; zero padding; sums in the order ky, kx, channel with fused
     /// multiply-add, starting from zero.
     RealConv {
-        /// Dense.
+        /// Dense `[n, h, w, c]`, or, where it is `planar`, `[n, c, h, w]`.
         input: TensorId,
+        /// Channel by channel, as the caller has it: a stem that reads its few channels so needs no transposed copy.
+        planar: bool,
         /// Geometry.
         geometry: Geometry,
         /// `[O][kh][kw][I / groups]`.
@@ -186,6 +188,11 @@ pub enum Core {
     /// The elements of a tensor, unchanged: a block of steps alone.
     Map {
         /// Dense.
+        input: TensorId,
+    },
+    /// The elements of a tensor that lies channel by channel: [`Core::Map`] without the transposed copy.
+    Planes {
+        /// Dense `[n, c, h, w]`; the block's values are `[n, h, w, c]`.
         input: TensorId,
     },
     /// A data-driven gate: two fully connected layers on the channel sums of a block's input,
@@ -348,6 +355,15 @@ impl Interval {
     }
 }
 
+/// A value per pixel and channel, the same for every image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PerPixel {
+    /// Height, width, channels; 1 where all have the same.
+    pub extents: [usize; 3],
+    /// In the order `[h][w][c]`.
+    pub values: Arc<Vec<f32>>,
+}
+
 /// A pool among the steps of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {
@@ -376,6 +392,10 @@ pub enum Step {
     Scale(PerChannel),
     /// v += p\[channel\]
     Shift(PerChannel),
+    /// v *= p\[y\]\[x\]\[channel\]: the factorised scale of XNOR-Net++
+    ScalePixels(PerPixel),
+    /// v += p\[y\]\[x\]\[channel\]
+    ShiftPixels(PerPixel),
     /// v *= t\[image\]\[channel\]: a gate, known only at run time.
     Gate(TensorId),
     /// v = f(v)
@@ -456,6 +476,7 @@ impl Block {
             | Core::MaxPool { input, .. }
             | Core::AveragePool { input, .. }
             | Core::Map { input }
+            | Core::Planes { input }
             | Core::Gate { sums: input, .. }
             | Core::BitMaxPool { input, .. }
             | Core::Reshape { input, .. }

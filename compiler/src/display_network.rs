@@ -80,7 +80,10 @@ impl Display for Core {
                 let hash = fnv(weights.signs.iter().map(|&plus| u32::from(plus)));
                 write!(f, "binary_conv({input}, {} signs {hash}) {geometry} of {padding}", weights.signs.len())
             }
-            Core::RealConv { input, geometry, weights } => write!(f, "conv({input}, {}) {geometry}", Floats(weights)),
+            Core::RealConv { input, planar, geometry, weights } => {
+                let planar = if *planar { " in planes" } else { "" };
+                write!(f, "conv({input}{planar}, {}) {geometry}", Floats(weights))
+            }
             Core::MaxPool { input, geometry } => write!(f, "max_pool({input}) {geometry}"),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 write!(f, "average_pool({input}) {geometry}")?;
@@ -90,6 +93,7 @@ impl Display for Core {
                 }
             }
             Core::Map { input } => write!(f, "map({input})"),
+            Core::Planes { input } => write!(f, "planes({input})"),
             Core::Gate { sums, first, hidden, second, squash } => {
                 write!(f, "gate({sums}): {first}, {hidden}, {second}, {squash}")
             }
@@ -178,6 +182,8 @@ impl Display for Step {
         match self {
             Step::Scale(p) => write!(f, "scale {}", Floats(p)),
             Step::Shift(p) => write!(f, "shift {}", Floats(p)),
+            Step::ScalePixels(p) => write!(f, "scale {} of {}", Floats(&p.values), Joined(&p.extents, "x")),
+            Step::ShiftPixels(p) => write!(f, "shift {} of {}", Floats(&p.values), Joined(&p.extents, "x")),
             Step::Gate(t) => write!(f, "gate {t}"),
             Step::Activation(activation) => write!(f, "{activation}"),
             Step::Add(t) => write!(f, "add {t}"),

@@ -46,11 +46,11 @@ pub use generic::bit_pool::bit_max_pool;
 pub use generic::copy::{broadcast, copy_strided, fill};
 pub use generic::depthwise::depthwise_conv;
 pub use generic::gate::{GateShape, gate, gate_with};
-pub use generic::map::{map, pixels};
+pub use generic::map::{map, pixels, planes};
 pub use generic::matmul::{matmul, matmul_with};
 pub use generic::pool::{PoolShape, average_pool, max_pool};
 pub use generic::pooled::PoolRows;
-pub use generic::real_conv::{RealShape, real_conv};
+pub use generic::real_conv::{RealShape, planar_conv, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
 pub use generic::tile::{At, Epilogue, RowSum, load_channels, load_tile, load_vector, store_tile};
@@ -70,8 +70,8 @@ pub mod prelude {
         At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolRows, PoolShape, RealShape, Reduction,
         RowSum, Simd, Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool, broadcast, clip,
         copy_strided, depthwise_conv, dispatch, fill, gate, hard_sigmoid, hard_swish, leaky, load_channels, load_tile,
-        load_vector, map, map_lanes_with, math, matmul, max_pool, neg, pixels, prelu, real_conv, reciprocal, reduce,
-        regions, relu, scalar, softmax, store_tile,
+        load_vector, map, map_lanes_with, math, matmul, max_pool, neg, pixels, planar_conv, planes, prelu, real_conv,
+        reciprocal, reduce, regions, relu, scalar, softmax, store_tile,
     };
 }
 

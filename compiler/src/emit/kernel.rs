@@ -32,6 +32,7 @@ pub(super) fn channels(network: &Network, core: &Core) -> usize {
         | Core::MaxPool { geometry, .. }
         | Core::AveragePool { geometry, .. } => geometry.output[2],
         Core::Map { input } => image(&network.tensor(*input).shape)[3],
+        Core::Planes { input } => network.tensor(*input).shape[1],
         _ => unreachable!("no tiles"),
     }
 }
@@ -96,7 +97,7 @@ pub(super) fn of(
                 taps: Some((Shapes::binary(g, layout.frame, *padding), dot(g, layout.frame))),
             }
         }
-        Core::RealConv { geometry: g, weights: w, .. } => {
+        Core::RealConv { geometry: g, weights: w, planar, .. } => {
             let depthwise = is_depthwise(g);
             let shape = shapes.real(g);
             let (weights, run) = if depthwise {
@@ -105,7 +106,8 @@ pub(super) fn of(
             } else {
                 let (p, v) = tiles::real(g);
                 let (p, v) = (n(p), n(v));
-                let run = quote!(real_conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut tile));
+                let conv = if *planar { quote!(planar_conv) } else { quote!(real_conv) };
+                let run = quote!(#conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut tile));
                 (weights(blob, &blob::real_weights(w, g)), run)
             };
             let [h, w, c] = g.input;
@@ -129,6 +131,17 @@ pub(super) fn of(
         Core::AveragePool { geometry: g, count_include_pad, .. } => {
             let shape = shapes.pool(g, *count_include_pad);
             pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut tile)))
+        }
+        Core::Planes { input: id } => {
+            let &[count, c, h, w] = &network.tensor(*id).shape[..] else { panic!("{}: no planes", block.name) };
+            let extents = [count, h, w, c].map(n);
+            Kernel {
+                base: format!("PlanesAt{h}x{w}x{c}"),
+                title: format!("Element-wise on planes, {h}x{w}x{c}"),
+                fields: vec![x(input)],
+                run: quote!(planes(s, #(#extents),*, self.x, &mut tile)),
+                taps: None,
+            }
         }
         Core::Map { input: id } => {
             let [count, h, w, c] = image(&network.tensor(*id).shape);

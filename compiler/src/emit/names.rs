@@ -31,6 +31,8 @@ pub(super) const PRELUDE: &[&str] = &[
     "max_pool",
     "neg",
     "pixels",
+    "planar_conv",
+    "planes",
     "prelu",
     "real_conv",
     "reciprocal",

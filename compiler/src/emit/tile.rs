@@ -8,9 +8,9 @@ use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::block::{Activation, Block, Core, Interval, Network, PoolKind, Step, TensorId};
+use crate::block::{Activation, Block, Core, Interval, Network, PerPixel, PoolKind, Step, TensorId};
 use crate::ir::Unary;
-use crate::plan::{Blob, Place};
+use crate::plan::{Blob, LANES, Place};
 
 /// A field of the emitted tile struct.
 pub(super) struct Field {
@@ -102,6 +102,14 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let shift = self.parameter("shift", p);
                 quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
             }
+            Step::ScalePixels(p) => {
+                let factor = self.per_pixel("factor", p);
+                quote!(let v = s.mul(v, #factor);)
+            }
+            Step::ShiftPixels(p) => {
+                let term = self.per_pixel("term", p);
+                quote!(let v = s.add(v, #term);)
+            }
             Step::Gate(t) => {
                 let gate = self.read(*t, "gate");
                 quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
@@ -148,6 +156,35 @@ impl<'a, 'b> Builder<'a, 'b> {
         let span = self.blob.per_channel(values);
         let (offset, len) = (n(span.offset), n(span.len));
         self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+    }
+
+    /// The parameters of a tile's pixel: whole tiles for each.
+    fn per_pixel(&mut self, role: &str, p: &PerPixel) -> TokenStream {
+        let [height, width, channels] = p.extents;
+        let mut values = Vec::new();
+        for pixel in p.values.chunks(channels) {
+            values.extend_from_slice(pixel);
+            let pad = if channels == 1 { pixel[0] } else { 0.0 };
+            values.resize(values.len().next_multiple_of(LANES), pad);
+        }
+        let name = self.parameter(role, &values);
+        let padded = n(channels.next_multiple_of(LANES));
+        let pixel = match (height, width) {
+            (1, 1) => None,
+            (_, 1) => Some(quote!(at.y * #padded)),
+            (1, _) => Some(quote!(at.x * #padded)),
+            _ => {
+                let width = n(width);
+                Some(quote!((at.y * #width + at.x) * #padded))
+            }
+        };
+        let at = match (pixel, channels) {
+            (Some(pixel), 1) => pixel,
+            (Some(pixel), _) => quote!(#pixel + at.channel),
+            (None, 1) => quote!(0),
+            (None, _) => quote!(at.channel),
+        };
+        quote!(load_channels(s, self.#name, #at))
     }
 
     fn field(&mut self, role: &str, ty: TokenStream, value: TokenStream) -> Ident {

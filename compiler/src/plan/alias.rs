@@ -87,7 +87,7 @@ fn lives(network: &Network) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// An operand that a block reads only tile by tile, before it stores the same tile of the result: the result may replace it.
-fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
+pub(super) fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
     let mut candidates = Vec::new();
     if let Core::Map { input } = &block.core {
         candidates.push(*input);

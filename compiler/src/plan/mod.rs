@@ -2,6 +2,7 @@
 
 mod alias;
 pub mod blob;
+pub mod order;
 mod pack;
 
 pub use blob::{Blob, LANES};

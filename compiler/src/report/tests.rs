@@ -56,7 +56,12 @@ fn output() -> Output {
     network.blocks = vec![
         block(
             "stem",
-            Core::RealConv { input, geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1), weights: channels(70 * 9 * 3) },
+            Core::RealConv {
+                input,
+                planar: false,
+                geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1),
+                weights: channels(70 * 9 * 3),
+            },
             vec![
                 Step::Activation(Activation::Unary(Unary::Relu)),
                 Step::Sum(sums),
@@ -182,8 +187,16 @@ fn an_unfused_binary_block_has_a_reason() {
 #[test]
 fn the_keys_of_the_contract_are_there() {
     let json = serde_json::to_value(Report::new(&output())).unwrap();
-    let totals =
-        ["binary_macs", "real_macs", "flops", "binary_operators", "fused_blocks", "weight_bytes", "scratch_bytes"];
+    let totals = [
+        "binary_macs",
+        "real_macs",
+        "flops",
+        "binary_operators",
+        "fused_blocks",
+        "weight_bytes",
+        "scratch_bytes",
+        "scratch_bound_bytes",
+    ];
     for key in totals {
         assert!(json["totals"][key].is_u64(), "{key}");
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use xnorc_runtime::{
     At, Epilogue, Le, PoolShape, RealShape, Simd, average_pool, depthwise_conv, load_tile, map, max_pool, pixels,
-    real_conv, store_tile,
+    planar_conv, planes, real_conv, store_tile,
 };
 
 use crate::binary::extent;
@@ -182,7 +182,28 @@ fn check_conv<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
     }
     let shape = case.shape(inputs * groups, outputs * groups, groups);
     let conv = RealConv::<P, V> { shape, x, weights: le(&packed) };
-    expect::<_, V>(&conv, &y).map_err(|e| format!("P = {P}, V = {V}: {e}"))
+    expect::<_, V>(&conv, &y).map_err(|e| format!("P = {P}, V = {V}: {e}"))?;
+    let x = to_planes(&conv.x, case.pixels(), inputs * groups);
+    expect::<_, V>(&PlanarConv(RealConv { x, ..conv }), &y).map_err(|e| format!("planar, P = {P}, V = {V}: {e}"))
+}
+
+/// The same from planes.
+struct PlanarConv<const P: usize, const V: usize>(RealConv<P, V>);
+
+impl<const P: usize, const V: usize> Driver<V> for PlanarConv<P, V> {
+    fn output(&self) -> [usize; 4] {
+        self.0.output()
+    }
+
+    #[inline(always)]
+    fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E) {
+        planar_conv::<S, E, P, V>(s, &self.0.shape, &self.0.x, &self.0.weights, epilogue);
+    }
+}
+
+/// `[n][h][w][c]` to `[n][c][h][w]`.
+fn to_planes(x: &[f32], pixels: usize, c: usize) -> Vec<f32> {
+    x.chunks(pixels * c).flat_map(|image| (0..c * pixels).map(move |i| image[i % pixels * c + i / pixels])).collect()
 }
 
 struct Depthwise {
@@ -345,6 +366,20 @@ impl Driver<1> for Map {
     }
 }
 
+struct Planes(Map);
+
+impl Driver<1> for Planes {
+    fn output(&self) -> [usize; 4] {
+        self.0.shape
+    }
+
+    #[inline(always)]
+    fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E) {
+        let [n, h, w, c] = self.0.shape;
+        planes(s, n, h, w, c, &self.0.x, epilogue);
+    }
+}
+
 struct InPlace {
     shape: [usize; 4],
     x: Vec<f32>,
@@ -379,6 +414,8 @@ fn maps_give_every_element() {
     for shape in [[2, 3, 4, 16], [1, 1, 1, 5], [2, 1, 3, 33], [1, 5, 2, 64]] {
         let x = Random::new(4).floats(shape.iter().product());
         expect::<_, 1>(&Map { shape, x: x.clone() }, &x).unwrap();
+        let planar = to_planes(&x, shape[1] * shape[2], shape[3]);
+        expect::<_, 1>(&Planes(Map { shape, x: planar }), &x).unwrap();
         let twice: Vec<f32> = x.iter().map(|x| x + x).collect();
         for level in levels() {
             let got = xnorc_runtime::dispatch_at(level, InPlace { shape, x: x.clone() });
@@ -416,6 +453,7 @@ fn misuse_calls_nothing() {
             let short: [(&[f32], &[Le<f32>]); 3] = [(&x[1..], &w), (&x, &w[16..]), (&[], &[])];
             for (x, w) in short {
                 real_conv::<S, _, 4, 1>(s, &good, x, w, &mut Never);
+                planar_conv::<S, _, 4, 1>(s, &good, x, w, &mut Never);
                 depthwise_conv(s, &RealShape { groups: 4, ..good }, x, &w[..w.len().min(9 * 16 - 1)], &mut Never);
             }
             let wrong = [
@@ -430,6 +468,7 @@ fn misuse_calls_nothing() {
             ];
             for shape in wrong {
                 real_conv::<S, _, 4, 1>(s, &shape, &x, &w, &mut Never);
+                planar_conv::<S, _, 4, 1>(s, &shape, &x, &w, &mut Never);
                 depthwise_conv(s, &shape, &x, &w, &mut Never);
             }
             let pool = PoolShape {
@@ -446,6 +485,7 @@ fn misuse_calls_nothing() {
             average_pool(s, &PoolShape { n: usize::MAX, ..pool }, &x, &mut Never);
             average_pool(s, &PoolShape { pads: [usize::MAX, 0], ..pool }, &x, &mut Never);
             map(s, 1, 3, 3, 4, &x[1..], &mut Never);
+            planes(s, 1, 3, 3, 4, &x[1..], &mut Never);
             pixels(s, usize::MAX, 3, 3, 4, &mut Never);
         }
     }

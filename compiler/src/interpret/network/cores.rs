@@ -14,10 +14,23 @@ impl Runner<'_> {
                 let weights: Vec<i8> = weights.signs.iter().map(|&plus| if plus { 1 } else { -1 }).collect();
                 binary_conv(geometry, &bits, &weights, *padding).map(Some)
             }
-            Core::RealConv { input, geometry, weights } => real_conv(geometry, self.floats(*input)?, weights).map(Some),
+            Core::RealConv { input, planar, geometry, weights } => {
+                let input = self.floats(*input)?;
+                if !planar {
+                    return real_conv(geometry, input, weights).map(Some);
+                }
+                let [h, w, c] = geometry.input;
+                check(geometry, input.len())?;
+                real_conv(geometry, &channels_last([geometry.n, h, w, c], input), weights).map(Some)
+            }
             Core::MaxPool { input, geometry } => max_pool(geometry, self.floats(*input)?).map(Some),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 average_pool(geometry, self.floats(*input)?, *count_include_pad).map(Some)
+            }
+            Core::Planes { input } => {
+                let &[n, c, h, w] = &self.network.tensor(*input).shape[..] else { return Err("no planes".to_owned()) };
+                let values = channels_last([n, h, w, c], self.floats(*input)?);
+                Ok(Some(Tile { extents: [n, h, w, c], values }))
             }
             Core::Map { input } => {
                 let extents = view(&self.network.tensor(*input).shape);
@@ -127,6 +140,12 @@ fn view(shape: &[usize]) -> [usize; 4] {
         [n, h, w, c] => [n, h, w, c],
         [n, ref middle @ .., c] => [n, 1, middle.iter().product(), c],
     }
+}
+
+/// `[n, c, h, w]` as `[n, h, w, c]`.
+fn channels_last([n, h, w, c]: [usize; 4], planes: &[f32]) -> Vec<f32> {
+    let strides = [(h * w * c) as isize, 1, (h * w) as isize];
+    offsets(&[n, h * w, c], &strides).map(|at| planes[at as usize]).collect()
 }
 
 /// Offsets of the elements of a strided array, in row-major order.

@@ -10,6 +10,9 @@ use crate::block::{
 };
 use crate::ir::{DType, Node, Op, Unary, ValueId, Window};
 
+/// Channels of an image that a convolution reads plane by plane: those of a picture, with transparency.
+const PLANES: usize = 4;
+
 impl Builder<'_> {
     /// Makes a node, which no block has taken in, a block of its own.
     pub(super) fn start_block(&mut self, i: usize) {
@@ -189,11 +192,13 @@ impl Builder<'_> {
                 reordered.extend((0..per_group).map(|c| filter[c * taps + tap]));
             }
         }
-        let mut input = self.dense(node.inputs[0]);
+        let few = self.facts.view(node.inputs[0])[3] <= PLANES;
+        let planes = self.planes(node.inputs[0]).filter(|_| few && groups == 1 && window.pad_value == 0.0);
+        let mut input = self.dense(planes.unwrap_or(node.inputs[0]));
         if window.pad_value != 0.0 && window.pads != [0; 4] {
             input = self.padded(node, input, window, &mut geometry);
         }
-        let core = Core::RealConv { input, geometry, weights: Arc::new(reordered) };
+        let core = Core::RealConv { input, planar: planes.is_some(), geometry, weights: Arc::new(reordered) };
         let draft = self.open(i, core, parts::of(node));
         if let Some(bias) = node.inputs.get(2) {
             let Some(bias) = self.graph.constant(*bias) else {
@@ -202,6 +207,20 @@ impl Builder<'_> {
             self.drafts[draft].items.push(Item::Step(Step::Shift(Arc::new(bias.to_f32()))));
         }
         self.grow(draft, node.output);
+    }
+
+    /// The value, `[n, c, h, w]`, that a transposition makes channels last.
+    fn planes(&self, v: ValueId) -> Option<ValueId> {
+        let node = self.facts.node(self.facts.producer(v)?);
+        matches!(&node.op, Op::Transpose(perm) if perm[..] == [0, 2, 3, 1]).then(|| node.inputs[0])
+    }
+
+    /// The core of steps alone on a value; from its planes, where nobody else needs them transposed.
+    pub(super) fn map(&mut self, v: ValueId) -> Core {
+        match self.planes(v).filter(|_| self.facts.users(v).len() == 1 && !self.facts.is_output(v)) {
+            Some(planes) => Core::Planes { input: self.dense(planes) },
+            None => Core::Map { input: self.dense(v) },
+        }
     }
 
     /// Real-valued convolutions pad with zeros: any other padding is written out.
@@ -229,7 +248,7 @@ impl Builder<'_> {
         let transposed: Vec<f32> = (0..m * k).map(|at| data[at % k * m + at / k]).collect();
         let input = self.dense(node.inputs[0]);
         let geometry = pointwise(self.graph.shape(node.inputs[0]), m);
-        self.start(i, Core::RealConv { input, geometry, weights: Arc::new(transposed) });
+        self.start(i, Core::RealConv { input, planar: false, geometry, weights: Arc::new(transposed) });
     }
 
     /// What a node is as a pool of real values; `None` where it is none, or the mean over the whole image, which is a sum.
@@ -303,13 +322,13 @@ impl Builder<'_> {
         let found = operands.iter().find_map(|&v| Some((v, self.continuation(i, v)?)));
         let is_step = !matches!(node.op, Op::Reshape | Op::Transpose(_));
         let Some((v, next)) = found.filter(|_| is_step) else { return self.generic(i) };
-        let input = self.dense(v);
+        let core = self.map(v);
         let shared = self.facts.users(v).len() > 1 || self.facts.is_output(v);
         let reason = self.refused.remove(&i).or_else(|| {
             let name = &self.graph.value(v).name;
             (shared && self.facts.producer(v).is_some()).then(|| format!("\"{name}\" has other users as well"))
         });
-        let draft = self.open(i, Core::Map { input }, vec![]);
+        let draft = self.open(i, core, vec![]);
         if self.drafts[draft].block.reason.is_none() {
             self.drafts[draft].block.reason = reason;
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Builder, Draft, Item, parts};
-use crate::block::{Activation, Core, Geometry, Step, image};
+use crate::block::{Activation, Core, Geometry, PerPixel, Step, image};
 use crate::ir::{Binary, DType, Op, Tensor, Unary, ValueId};
 
 /// A step before its operand has a place.
@@ -61,8 +61,14 @@ impl Builder<'_> {
         for step in next.steps {
             let step = match step {
                 Planned::Step(step) => step,
-                Planned::Add(w) => Step::Add(self.operand(w, &shape)),
-                Planned::Mul(w) => Step::Mul(self.operand(w, &shape)),
+                Planned::Add(w) => match self.per_pixel(w, &shape) {
+                    Some(p) => Step::ShiftPixels(p),
+                    None => Step::Add(self.operand(w, &shape)),
+                },
+                Planned::Mul(w) => match self.per_pixel(w, &shape) {
+                    Some(p) => Step::ScalePixels(p),
+                    None => Step::Mul(self.operand(w, &shape)),
+                },
                 Planned::Gate(w) => Step::Gate(self.dense(w)),
             };
             self.drafts[draft].items.push(Item::Step(step));
@@ -99,6 +105,24 @@ impl Builder<'_> {
         })?;
         let parts = parts::of(self.facts.node(node));
         Some(Continuation { node, steps: vec![Planned::Step(Step::Pool(pool))], parts })
+    }
+
+    /// A constant that is the same for every image, for values of that shape.
+    fn per_pixel(&self, w: ValueId, shape: &[usize]) -> Option<PerPixel> {
+        let tensor = self.graph.constant(w)?;
+        let mut own = vec![1; shape.len().checked_sub(tensor.shape.len())?];
+        own.extend(&tensor.shape);
+        if (2..=4).contains(&shape.len()) && own[0] == 1 {
+            // The axes of both are the same ones.
+            let [_, height, width, channels] = image(&own);
+            return Some(PerPixel { extents: [height, width, channels], values: Arc::new(tensor.to_f32()) });
+        }
+        let all = expand(tensor, shape);
+        let [_, height, width, channels] = image(shape);
+        let (first, others) = all.split_at_checked(height * width * channels)?;
+        let same = |image: &[f32]| image.iter().map(|v| v.to_bits()).eq(first.iter().map(|v| v.to_bits()));
+        let values = Arc::new(first.to_vec());
+        others.chunks(first.len()).all(same).then_some(PerPixel { extents: [height, width, channels], values })
     }
 
     fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::block::TensorId {

@@ -238,6 +238,7 @@ fn words(network: &Network) -> Vec<String> {
         Core::MaxPool { .. } => "max",
         Core::AveragePool { .. } => "average",
         Core::Map { .. } => "map",
+        Core::Planes { .. } => "planes",
         Core::Gate { .. } => "gate",
         Core::BitMaxPool { .. } => "or",
         Core::Copy { .. } => "copy",
@@ -251,6 +252,8 @@ fn words(network: &Network) -> Vec<String> {
     let step = |step: &Step| match step {
         Step::Scale(_) => "scale",
         Step::Shift(_) => "shift",
+        Step::ScalePixels(_) => "scales",
+        Step::ShiftPixels(_) => "shifts",
         Step::Gate(_) => "gate",
         Step::Activation(_) => "act",
         Step::Add(_) => "add",
