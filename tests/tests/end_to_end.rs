@@ -55,11 +55,11 @@ fn check(name: &str) -> Result<String, String> {
         return Err(format!("verify: {}\n{}", verification.ok, verification.failures.join("\n")));
     }
     let portable = running.bits(&sample, Some("portable")).map_err(|e| e.to_string())?;
-    for level in ["popcnt", "avx2", "avx512"] {
+    for level in [Some("popcnt"), Some("avx2"), None] {
         // A level the machine lacks is answered with the best below it.
-        let bits = running.bits(&sample, Some(level)).map_err(|e| e.to_string())?;
+        let bits = running.bits(&sample, level).map_err(|e| e.to_string())?;
         if bits != portable {
-            return Err(format!("{level} gives other bits than portable"));
+            return Err(format!("{} gives other bits than portable", level.unwrap_or("the best level")));
         }
     }
     if name == HALF {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::block::{
-    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Step,
+    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Products, Step,
 };
 use crate::ir::Unary;
 
@@ -61,6 +61,7 @@ fn output() -> Output {
                 planar: false,
                 geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1),
                 weights: channels(70 * 9 * 3),
+                products: Products::F32,
             },
             vec![
                 Step::Activation(Activation::Unary(Unary::Relu)),
@@ -112,7 +113,7 @@ fn output() -> Output {
     ];
     network.inputs = vec![input];
     network.outputs = vec![out];
-    let plan = crate::plan::Plan { places: Vec::new(), workspaces: Vec::new(), real_len: 10, bits_len: 3 };
+    let plan = crate::plan::Plan { places: Vec::new(), windows: Vec::new(), real_len: 10, bits_len: 3 };
     let emitted = crate::emit::Emitted { weights: vec![0; 128], weight_bytes: 100, ..Default::default() };
     Output { network, plan, emitted, files: Vec::new(), warnings: Default::default() }
 }

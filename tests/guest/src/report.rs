@@ -144,12 +144,21 @@ fn operations(out: &mut dyn Write, level: Level) -> Result {
     let mut random = Random(7);
     let mut hashes = OPERATIONS.map(|_| Hash::new());
     for round in 0..3000u32 {
-        let a = core::array::from_fn(|_| random.wild());
-        let b = core::array::from_fn(|_| random.wild());
+        let mut a = core::array::from_fn(|_| random.wild());
+        let mut b = core::array::from_fn(|_| random.wild());
         let mut c = core::array::from_fn(|_| random.wild());
         if round % 2 == 1 {
             // What almost cancels the product.
             c = core::array::from_fn(|i| -(a[i] * b[i]) * f32::from_bits(0x3f80_0000 ^ (round % 7)));
+        }
+        if round % 4 >= 2 {
+            // (1 + e)(1 - e) times half a unit of c: less by e^2, which only a single rounding sees.
+            let step = 1 << random.below(8);
+            let (one, half) = if round % 4 == 2 { (0x3f80_0000, 0x3380_0000) } else { (0x1a00_0000, 0x1a00_0000) };
+            a = [f32::from_bits(one | step); 16];
+            b = [f32::from_bits(half - 2 * step); 16];
+            let least = if round % 4 == 2 { 0x3f80_0000 } else { 0x000f_0000 };
+            c = core::array::from_fn(|_| f32::from_bits(least | (random.word() as u32 & 0x000f_ffff)));
         }
         let results = dispatch_at(level, Operations(a, b, c, random.word() as u16));
         for (hash, result) in hashes.iter_mut().zip(results) {

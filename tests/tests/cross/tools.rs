@@ -27,7 +27,17 @@ pub(crate) fn try_run(command: &mut Command) -> Result<Output, String> {
     if output.status.success() {
         return Ok(output);
     }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
+    let text = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes)
+            .lines()
+            .rev()
+            .take(40)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     Err(format!("{command:?}: {}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr)))
 }
 
@@ -142,7 +152,11 @@ fn library_source() -> Result<PathBuf, String> {
             "-c",
             "dpkg-deb --fsys-tarfile rust-src_*.deb | tar -x --wildcards './usr/src/rustc-*/library/*' && rm rust-src_*.deb",
         ]))?;
-        return if library.is_dir() { Ok(library) } else { Err(format!("{} is not in the package", library.display())) };
+        return if library.is_dir() {
+            Ok(library)
+        } else {
+            Err(format!("{} is not in the package", library.display()))
+        };
     }
     Err(format!("no package rust-src {version} in Debian's {}: {problems}", suites.join(", ")))
 }

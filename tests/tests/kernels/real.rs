@@ -12,13 +12,13 @@ use crate::harness::{Driver, Random, expect, le, levels, to_bits};
 /// A random window over a random image.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    n: usize,
+    pub(crate) n: usize,
     size: [usize; 2],
-    kernel: [usize; 2],
+    pub(crate) kernel: [usize; 2],
     strides: [usize; 2],
-    dilations: [usize; 2],
+    pub(crate) dilations: [usize; 2],
     pads: [usize; 4],
-    inputs: usize,
+    pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     groups: usize,
     pub(crate) seed: u64,
@@ -100,7 +100,11 @@ impl Case {
     }
 
     /// `f(image, oy, ox, taps, channel)` for each element of the output.
-    fn each(&self, channels: usize, f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32) -> Vec<f32> {
+    pub(crate) fn each(
+        &self,
+        channels: usize,
+        f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32,
+    ) -> Vec<f32> {
         let [oh, ow] = self.output();
         let mut y = Vec::new();
         for image in 0..self.n {
@@ -114,7 +118,7 @@ impl Case {
         y
     }
 
-    fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
+    pub(crate) fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
         let [oh, ow] = self.output();
         RealShape {
             n: self.n,
@@ -202,7 +206,7 @@ impl<const P: usize, const V: usize> Driver<V> for PlanarConv<P, V> {
 }
 
 /// `[n][h][w][c]` to `[n][c][h][w]`.
-fn to_planes(x: &[f32], pixels: usize, c: usize) -> Vec<f32> {
+pub(crate) fn to_planes(x: &[f32], pixels: usize, c: usize) -> Vec<f32> {
     x.chunks(pixels * c).flat_map(|image| (0..c * pixels).map(move |i| image[i % pixels * c + i / pixels])).collect()
 }
 

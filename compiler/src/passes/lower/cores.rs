@@ -6,7 +6,8 @@ use super::geometry::{pointwise, whole_image, windowed};
 use super::thresholds::Piecewise;
 use super::{Builder, Item, generic, parts};
 use crate::block::{
-    Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Pool, PoolKind, Step, Storage, TensorId,
+    Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Pool, PoolKind, Products, Step, Storage,
+    TensorId,
 };
 use crate::ir::{DType, Node, Op, Unary, ValueId, Window};
 
@@ -198,7 +199,8 @@ impl Builder<'_> {
         if window.pad_value != 0.0 && window.pads != [0; 4] {
             input = self.padded(node, input, window, &mut geometry);
         }
-        let core = Core::RealConv { input, planar: planes.is_some(), geometry, weights: Arc::new(reordered) };
+        let (planar, products) = (planes.is_some(), Products::F32);
+        let core = Core::RealConv { input, planar, geometry, weights: Arc::new(reordered), products };
         let draft = self.open(i, core, parts::of(node));
         if let Some(bias) = node.inputs.get(2) {
             let Some(bias) = self.graph.constant(*bias) else {
@@ -248,7 +250,8 @@ impl Builder<'_> {
         let transposed: Vec<f32> = (0..m * k).map(|at| data[at % k * m + at / k]).collect();
         let input = self.dense(node.inputs[0]);
         let geometry = pointwise(self.graph.shape(node.inputs[0]), m);
-        self.start(i, Core::RealConv { input, planar: false, geometry, weights: Arc::new(transposed) });
+        let (planar, products) = (false, Products::F32);
+        self.start(i, Core::RealConv { input, planar, geometry, weights: Arc::new(transposed), products });
     }
 
     /// What a node is as a pool of real values; `None` where it is none, or the mean over the whole image, which is a sum.

@@ -5,7 +5,7 @@
 
 use core::arch::wasm32::*;
 
-use crate::arch::portable;
+use crate::arch::fused;
 use crate::dispatch::Level;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
@@ -96,11 +96,7 @@ fn spread(mask: u16) -> [v128; 4] {
     })
 }
 
-/// a * b + c with one rounding.
-///
-/// The product of two f32 is exact in f64, and so the sum is rounded twice, to f64 and to f32. The second rounding goes
-/// wrong only where the first ended in the middle between two f32: then the lanes are computed one by one, as the
-/// portable level does ([`portable::in_doubt`] says why the test finds all of these).
+/// a * b + c of four lanes, rounded twice, and where that is in doubt ([`fused`]).
 #[inline(always)]
 fn fma(a: v128, b: v128, c: v128) -> (v128, v128) {
     let sum = |a, b, c| {
@@ -178,7 +174,8 @@ impl Simd for Simd128 {
         let sums = each!(i => fma(a[i], b[i], c[i]));
         let doubt = v128_or(v128_or(sums[0].1, sums[1].1), v128_or(sums[2].1, sums[3].1));
         if v128_any_true(doubt) {
-            return exact(self, a, b, c);
+            let [a, b, c] = [a, b, c].map(|v| self.to_array(v));
+            return self.load(&fused::exact(a, b, c));
         }
         each!(i => sums[i].0)
     }
@@ -215,12 +212,7 @@ impl Simd for Simd128 {
         acc
     }
     #[inline(always)]
-    fn xor_popcnt_run<const P: usize>(
-        self,
-        acc: &mut [Self::Acc; P],
-        w: &[[Le<u64>; 16]],
-        x: impl Fn(usize, usize) -> u64,
-    ) {
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
         let mut done = 0;
         for part in w.chunks(FULL) {
             for acc in acc.iter_mut() {
@@ -247,16 +239,4 @@ impl Simd for Simd128 {
         let sums = acc.sums();
         each!(i => f32x4_sub(k[i], f32x4_convert_i32x4(i32x4_shl(sums[i], 1))))
     }
-}
-
-/// The rare case of [`Simd::fma`]: not inlined, as it would be many times larger than the rest.
-#[inline(never)]
-#[cold]
-fn exact(s: Simd128, a: [v128; 4], b: [v128; 4], c: [v128; 4]) -> [v128; 4] {
-    let (a, b, c) = (s.to_array(a), s.to_array(b), s.to_array(c));
-    let mut sums = [0.0; 16];
-    for (i, sum) in sums.iter_mut().enumerate() {
-        *sum = portable::fma(a[i], b[i], c[i]);
-    }
-    s.load(&sums)
 }
