@@ -74,7 +74,10 @@ fn the_fields_the_scripts_read_exist() {
         ("benchmarks/page.py", "limit_ms"),
         ("benchmarks/page.py", "level"),
     ] {
-        assert!(read(script).contains(&format!("\"{field}\"")) || read(script).contains(&format!("['{field}']")), "{script}");
+        assert!(
+            read(script).contains(&format!("\"{field}\"")) || read(script).contains(&format!("['{field}']")),
+            "{script}"
+        );
         assert!(text.contains(&format!("\"{field}\":")), "{script} reads {field}, which is not in {text}");
     }
 }
