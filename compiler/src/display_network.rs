@@ -6,7 +6,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::block::{
-    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Step, Storage, TensorId,
+    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Products, Quantized,
+    Step, Storage, TensorId,
 };
 use crate::ir::DType;
 
@@ -79,7 +80,18 @@ impl Display for Core {
                 let hash = fnv(weights.signs.iter().map(|&plus| u32::from(plus)));
                 write!(f, "binary_conv({input}, {} signs {hash}) {geometry} of {padding}", weights.signs.len())
             }
-            Core::RealConv { input, geometry, weights } => write!(f, "conv({input}, {}) {geometry}", Floats(weights)),
+            Core::RealConv { input, geometry, weights, products } => {
+                write!(f, "conv({input}, {}) {geometry}", Floats(weights))?;
+                match products {
+                    Products::F32 => Ok(()),
+                    Products::Bf16 { narrow } => write!(f, " in bf16 by {narrow}"),
+                    Products::Int8 { narrow, quantized } => {
+                        let Quantized { inverse_scale, zero_point, weights } = &**quantized;
+                        let hash = fnv(weights.iter().map(|&w| u32::from(w as u8)));
+                        write!(f, " in int8 by {narrow}: * {inverse_scale:?} + {zero_point}, weights {hash}")
+                    }
+                }
+            }
             Core::MaxPool { input, geometry } => write!(f, "max_pool({input}) {geometry}"),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 write!(f, "average_pool({input}) {geometry}")?;

@@ -37,6 +37,7 @@ use std::path::PathBuf;
 pub use cargo::{compile, write_if_changed};
 pub use config::{is_name, load, load_graph};
 
+pub use block::Arithmetic;
 use block::Network;
 use diagnostics::{Diagnostics, Severity};
 use sha2::{Digest as _, Sha256};
@@ -56,6 +57,13 @@ pub struct Config {
     pub probe: bool,
     /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
     pub out_dir: Option<PathBuf>,
+    /// The arithmetic of real-valued layers that [`real_layers_by_name`](Config::real_layers_by_name) does not name.
+    pub real_layers: Arithmetic,
+    /// The arithmetic of single layers, by the names of their blocks in the report; the last one of a name counts.
+    pub real_layers_by_name: Vec<(String, Arithmetic)>,
+    /// Example inputs, from which the ranges of 8-bit activations are learned: one tensor per input of the model after the
+    /// other, or stacks of them along the first axis.
+    pub calibration: Vec<Vec<ir::Tensor>>,
 }
 
 /// A compiled model.
@@ -86,7 +94,8 @@ pub fn generate(
     let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
     let imported = import::load(model, &options)?;
     let mut graph = imported.graph;
-    let network = passes::run(&mut graph, |_, _| {})?;
+    let mut network = passes::run(&mut graph, |_, _| {})?;
+    passes::narrow::run(&mut network, config)?;
     let mut warnings = imported.warnings;
     warnings.0.append(&mut graph.warnings.0);
     if config.strict && !warnings.0.is_empty() {

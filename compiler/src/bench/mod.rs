@@ -1,7 +1,7 @@
 //! How near to the limit of the machine a network runs.
 //!
 //! The limit of a block is its binary multiply-accumulates at the machine's highest XNOR-popcount rate plus its real ones at
-//! the highest rate of fused multiply-add, both measured in the same process at the same level, on one thread. It knows
+//! the highest rate of fused multiply-add (of dot products in bf16 or 8-bit integers, for a layer that is so by choice), all measured in the same process at the same level, on one thread. It knows
 //! nothing of memory: a block without multiplications has the limit 0.
 
 mod plot;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::block::{Network, Storage};
+use crate::block::{Arithmetic, Network, Storage};
 use crate::diagnostics::Diagnostics;
 use crate::ir::DType;
 use crate::report::cost::Cost;
@@ -33,6 +33,12 @@ pub struct Bench {
     pub peak_binary_gmacs: f64,
     /// The machine's highest rate, in 10^9 real multiply-accumulates a second.
     pub peak_real_gmacs: f64,
+    /// The same in bf16, if any layer is computed so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bf16_gmacs: Option<f64>,
+    /// The same in 8-bit integers, if any layer is computed so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_int8_gmacs: Option<f64>,
     /// Threads of one inference.
     pub threads: usize,
     /// Instructions in use.
@@ -58,6 +64,22 @@ pub struct BlockTime {
     pub binary_macs: u64,
     /// Real multiply-accumulates.
     pub real_macs: u64,
+    /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<&'static str>,
+}
+
+impl Bench {
+    /// The rates that make the limit, in words.
+    pub(super) fn rates(&self) -> String {
+        let mut rates = format!("{:.0} G binary and {:.1} G real", self.peak_binary_gmacs, self.peak_real_gmacs);
+        for (name, peak) in [("bf16", self.peak_bf16_gmacs), ("int8", self.peak_int8_gmacs)] {
+            if let Some(peak) = peak {
+                rates += &format!(" and {peak:.1} G {name}");
+            }
+        }
+        rates
+    }
 }
 
 /// Measures a started program.
@@ -86,13 +108,18 @@ pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize)
     let whole = program.time(warm, repeat)?;
     let times = program.time_blocks(network.blocks.len(), warm, repeat)?;
     let after = program.peaks()?;
-    let [binary, real] = [before[0].max(after[0]), before[1].max(after[1])];
+    let [binary, real, bf16, int8] = [0, 1, 2, 3].map(|i| before[i].max(after[i]));
     let blocks: Vec<BlockTime> = network
         .blocks
         .iter()
         .zip(&times)
         .map(|(block, time)| {
             let cost = Cost::of(network, block);
+            let real = match block.arithmetic() {
+                Some(Arithmetic::Bf16) => bf16,
+                Some(Arithmetic::Int8) => int8,
+                Some(Arithmetic::F32) | None => real,
+            };
             BlockTime {
                 name: block.name.clone(),
                 median_ms: milliseconds(time.median()),
@@ -100,15 +127,19 @@ pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize)
                 limit_ms: (cost.binary_macs as f64 / binary + cost.real_macs as f64 / real) * 1e3,
                 binary_macs: cost.binary_macs,
                 real_macs: cost.real_macs,
+                arithmetic: block.arithmetic().map(Arithmetic::name),
             }
         })
         .collect();
+    let uses = |arithmetic| network.blocks.iter().any(|b| b.arithmetic() == Some(arithmetic));
     Ok(Bench {
         median_ms: milliseconds(whole.median()),
         min_ms: milliseconds(whole.min()),
         limit_ms: blocks.iter().map(|b| b.limit_ms).sum(),
         peak_binary_gmacs: binary / 1e9,
         peak_real_gmacs: real / 1e9,
+        peak_bf16_gmacs: uses(Arithmetic::Bf16).then_some(bf16 / 1e9),
+        peak_int8_gmacs: uses(Arithmetic::Int8).then_some(int8 / 1e9),
         threads: 1,
         level: level.to_owned(),
         repeat,

@@ -2,11 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::Bench;
+use super::{Bench, BlockTime};
+use crate::block::Arithmetic;
+
+/// A block's name, and its arithmetic if that is looser by choice.
+pub(super) fn label(block: &BlockTime) -> String {
+    match block.arithmetic {
+        Some(looser) if looser != Arithmetic::F32.name() => format!("{} ({looser})", block.name),
+        _ => block.name.clone(),
+    }
+}
 
 /// One line per block, then the totals.
 pub fn table(bench: &Bench) -> String {
-    let width = bench.blocks.iter().map(|b| b.name.chars().count()).max().unwrap_or(0).clamp(5, 60);
+    let width = bench.blocks.iter().map(|b| label(b).chars().count()).max().unwrap_or(0).clamp(5, 60);
     let mut text =
         format!("{:<width$}  {:>10}  {:>10}  {:>10}  {:>8}\n", "block", "median ms", "min ms", "limit ms", "of limit");
     let share = |limit: f64, time: f64| {
@@ -16,7 +25,7 @@ pub fn table(bench: &Bench) -> String {
         let _ = writeln!(
             text,
             "{:<width$}  {:>10.4}  {:>10.4}  {:>10.4}  {:>8}",
-            block.name,
+            label(block),
             block.median_ms,
             block.min_ms,
             block.limit_ms,
@@ -34,10 +43,9 @@ pub fn table(bench: &Bench) -> String {
     );
     let _ = writeln!(
         text,
-        "\nlimit: {:.0} G binary and {:.1} G real multiply-accumulates a second ({}, one thread, {} runs); the fastest run takes \
+        "\nlimit: {} multiply-accumulates a second ({}, one thread, {} runs); the fastest run takes \
          {:.2} times as long",
-        bench.peak_binary_gmacs,
-        bench.peak_real_gmacs,
+        bench.rates(),
         bench.level,
         bench.repeat,
         bench.min_ms / bench.limit_ms

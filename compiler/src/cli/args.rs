@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use xnorc::Config;
+use xnorc::{Arithmetic, Config};
 use xnorc_runtime::Level;
 
 const EXAMPLES: &str = "\
@@ -14,6 +14,8 @@ Examples:
   xnorc verify net.onnx                         against tract, on random pictures
   xnorc verify net.onnx --input x.npy --expect y.npy
   xnorc run net.onnx --input x.npy --output y.npy --repeat 100
+  xnorc verify net.onnx --real int8 --calibrate x.npy
+                                                real-valued layers in 8 bits: what that costs in accuracy
 
 Exit codes: 0 fine, 1 the model cannot be compiled or something is wrong, 2 usage.
 Problems go to the standard error, one line each, with a stable code (X001...).";
@@ -55,12 +57,28 @@ pub(super) struct Model {
     /// Take every warning (X1xx) for an error
     #[arg(long)]
     pub(super) strict: bool,
+    /// Arithmetic of the real-valued layers: f32, or faster and looser bf16 or int8; of a single one as in `bf16:NAME`, by
+    /// its name in `inspect` (may be repeated, the last one counts)
+    #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real)]
+    pub(super) real: Vec<(Arithmetic, Option<String>)>,
+    /// Example input for int8 as .npy, or a stack of them along the first axis; a model of k inputs takes k of them per
+    /// example, in the file's order (may be repeated)
+    #[arg(long = "calibrate", value_name = "X.npy")]
+    pub(super) calibrate: Vec<PathBuf>,
 }
 
 impl Model {
-    /// The configuration they ask for.
+    /// The configuration they ask for, without example inputs.
     pub(super) fn config(&self) -> Config {
-        Config { dims: self.dims.clone(), name: self.name.clone(), strict: self.strict, ..Config::default() }
+        let mut config =
+            Config { dims: self.dims.clone(), name: self.name.clone(), strict: self.strict, ..Config::default() };
+        for (arithmetic, name) in &self.real {
+            match name {
+                Some(name) => config.real_layer(name, *arithmetic),
+                None => config.real_layers(*arithmetic),
+            };
+        }
+        config
     }
 }
 
@@ -174,6 +192,19 @@ pub(super) struct Bench {
     pub(super) json: bool,
 }
 
+fn real(text: &str) -> Result<(Arithmetic, Option<String>), String> {
+    let (word, name) = match text.split_once(':') {
+        Some((word, name)) => (word, Some(name.to_owned())),
+        None => (text, None),
+    };
+    let arithmetic = Arithmetic::ALL.into_iter().find(|a| a.name() == word);
+    let arithmetic = arithmetic.ok_or("expected f32, bf16 or int8, alone or with a layer, as in bf16:NAME")?;
+    if name.as_deref() == Some("") {
+        return Err("expected the name of a layer behind the colon, as `xnorc inspect` prints it".to_owned());
+    }
+    Ok((arithmetic, name))
+}
+
 fn dimension(text: &str) -> Result<(String, usize), String> {
     let (name, extent) = text.split_once('=').ok_or("expected NAME=N, as in batch=1")?;
     let name = name.trim();
@@ -208,6 +239,24 @@ mod tests {
         for bad in ["batch", "batch=", "=1", "batch=0", "batch=x", "batch=-1"] {
             assert!(dimension(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn arithmetic() {
+        assert_eq!(real("bf16"), Ok((Arithmetic::Bf16, None)));
+        assert_eq!(real("int8:/a:b/Conv"), Ok((Arithmetic::Int8, Some("/a:b/Conv".to_owned()))));
+        for bad in ["fp16", "", ":x", "bf16:"] {
+            assert!(real(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_last_choice_counts() {
+        let line = ["xnorc", "inspect", "a.onnx", "--real", "int8", "--real", "f32:x", "--real", "bf16"];
+        let Command::Inspect(args) = Invocation::try_parse_from(line).unwrap().command else { unreachable!() };
+        let config = args.model.config();
+        assert_eq!(config.real_layers, Arithmetic::Bf16);
+        assert_eq!(config.real_layers_by_name, [("x".to_owned(), Arithmetic::F32)]);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use super::shapes::Shapes;
-use super::text::{doc, n};
+use super::text::{doc, float, n};
 use super::tile::{Field, Steps, Tile};
 use super::tiles;
-use crate::block::{BitPadding, Block, Core, Geometry, Network, Storage, image};
+use crate::block::{Arithmetic, BitPadding, Block, Core, Geometry, Network, Products, Storage, image};
 use crate::plan::{Blob, blob};
 
 /// A kernel type in the making.
@@ -21,7 +21,9 @@ pub(super) struct Kernel {
     /// Body of `Kernel::run`.
     run: TokenStream,
     /// Further impls, in terms of `K`, the type's name.
-    taps: Option<(TokenStream, TokenStream)>,
+    taps: Option<TokenStream>,
+    /// The numbers it multiplies.
+    arithmetic: Arithmetic,
 }
 
 /// Channels of the values of a block with a tiled core.
@@ -44,6 +46,7 @@ fn is_depthwise(g: &Geometry) -> bool {
 /// How many blocks of 16 channels the kernel of a core has in flight at a time: the rows of so many sums interleave.
 pub(crate) fn interleaved(core: &Core) -> usize {
     match core {
+        Core::RealConv { geometry, products, .. } if *products != Products::F32 => tiles::narrow(geometry).1,
         Core::RealConv { geometry, .. } if !is_depthwise(geometry) => tiles::real(geometry).1,
         _ => 1,
     }
@@ -57,6 +60,23 @@ fn weights(blob: &mut Blob, floats: &[f32]) -> Field {
     let span = blob.floats(floats);
     let (offset, len) = (n(span.offset), n(span.len));
     field("weights", quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+}
+
+/// What rounds the input of a narrow block from `x` into `narrow`, both expressions.
+pub(super) fn rounding(core: &Core, x: &TokenStream, narrow: &TokenStream, shapes: &mut Shapes) -> TokenStream {
+    let Core::RealConv { geometry, products, .. } = core else { return TokenStream::new() };
+    match products {
+        Products::F32 => TokenStream::new(),
+        Products::Bf16 { .. } => {
+            let shape = shapes.real(geometry);
+            quote!(input_to_bf16(&#shape, #x, #narrow);)
+        }
+        Products::Int8 { quantized, .. } => {
+            let (shape, inverse) = (shapes.real(geometry), float(quantized.inverse_scale));
+            let zero = n(usize::from(quantized.zero_point));
+            quote!(input_to_int8(&#shape, #inverse, #zero, #x, #narrow);)
+        }
+    }
 }
 
 /// The kernel of a block; `input` is the expression of its operand.
@@ -93,8 +113,12 @@ pub(super) fn of(
                     field("weights", quote!(&'a [Le<u64>]), quote!(WEIGHTS.words(#offset, #len))),
                 ],
                 run,
-                taps: Some((Shapes::binary(g, layout.frame, *padding), dot(g, layout.frame))),
+                taps: Some(Shapes::binary(g, layout.frame, *padding)),
+                arithmetic: Arithmetic::F32,
             }
+        }
+        Core::RealConv { geometry: g, weights: w, products, .. } if *products != Products::F32 => {
+            narrow_conv(g, w, products, x(input), blob, shapes)
         }
         Core::RealConv { geometry: g, weights: w, .. } => {
             let depthwise = is_depthwise(g);
@@ -120,6 +144,7 @@ pub(super) fn of(
                 fields: vec![x(input), weights],
                 run,
                 taps: None,
+                arithmetic: Arithmetic::F32,
             }
         }
         Core::MaxPool { geometry: g, .. } => {
@@ -144,9 +169,34 @@ pub(super) fn of(
                 fields,
                 run,
                 taps: None,
+                arithmetic: Arithmetic::F32,
             }
         }
         _ => unreachable!("no tiles"),
+    }
+}
+
+/// A convolution of narrow numbers; `x` holds them already.
+fn narrow_conv(g: &Geometry, w: &[f32], products: &Products, x: Field, blob: &mut Blob, shapes: &mut Shapes) -> Kernel {
+    let shape = shapes.real(g);
+    let arithmetic = products.arithmetic();
+    let words = match products {
+        Products::Int8 { quantized, .. } => blob::int8_weights(quantized, g),
+        _ => blob::bf16_weights(w, g),
+    };
+    let span = blob.narrow(&words);
+    let (offset, len) = (n(span.offset), n(span.len));
+    let (p, v) = tiles::narrow(g);
+    let (p, v) = (n(p), n(v));
+    let [height, width, c] = g.input;
+    let word = if arithmetic == Arithmetic::Bf16 { "Bf16" } else { "Int8" };
+    Kernel {
+        base: format!("{word}Conv{}At{height}x{width}x{c}To{}", kernel_name(g), g.output[2]),
+        title: format!("In {}: {}", arithmetic.name(), geometry_title(g)),
+        fields: vec![x, field("weights", quote!(&'a [Le<u32>]), quote!(WEIGHTS.narrow(#offset, #len)))],
+        run: quote!(narrow_conv::<S, D, _, #p, #v>(s, d, &#shape, self.x, self.weights, &mut tile)),
+        taps: None,
+        arithmetic,
     }
 }
 
@@ -161,6 +211,7 @@ fn pool(base: &str, title: &str, g: &Geometry, x: Field, run: TokenStream) -> Ke
         fields: vec![x],
         run,
         taps: None,
+        arithmetic: Arithmetic::F32,
     }
 }
 
@@ -197,16 +248,18 @@ impl Kernel {
             let pooled_name = format_ident!("{name}Pooled");
             quote!(pooled: #pooled_name<'a>,)
         });
-        let taps = self.taps.as_ref().map(|(shape, dot)| {
+        let taps = self.taps.as_ref().map(|shape| {
             quote! {
                 impl Taps for #name<'_> {
                     const SHAPE: BinaryShape = #shape;
-
-                    #dot
                 }
             }
         });
         let run = &self.run;
+        let (kernel, parameters, arguments) = match self.arithmetic {
+            Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),
+            _ => (quote!(NarrowKernel), quote!(S: Simd, D: NarrowDot<S>), quote!(s: S, d: D)),
+        };
         // The tile is moved into a variable of the kernel's own, as only what is no argument in memory can be kept in
         // registers: the sums of a row above all.
         quote! {
@@ -222,15 +275,24 @@ impl Kernel {
 
             #pooled
 
-            impl Kernel for #name<'_> {
+            impl #kernel for #name<'_> {
                 type Output = ();
 
                 #[inline(always)]
-                fn run<S: Simd>(self, s: S) {
+                fn run<#parameters>(self, #arguments) {
                     let mut tile = self.tile;
                     #run
                 }
             }
+        }
+    }
+
+    /// The function that runs it.
+    pub(super) fn door(&self) -> TokenStream {
+        match self.arithmetic {
+            Arithmetic::F32 => quote!(dispatch),
+            Arithmetic::Bf16 => quote!(dispatch_bf16),
+            Arithmetic::Int8 => quote!(dispatch_int8),
         }
     }
 
@@ -264,6 +326,15 @@ fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
             }
         }
     });
+    let start_row = (!steps.start_row.is_empty()).then(|| {
+        let start = &steps.start_row;
+        quote! {
+            #[inline(always)]
+            fn start_row<S: Simd>(&mut self, s: S, at: At) {
+                #start
+            }
+        }
+    });
     let rows = (!steps.rows.is_empty()).then(|| {
         let rows = &steps.rows;
         quote! {
@@ -276,41 +347,13 @@ fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
     quote! {
         impl Epilogue for #name<'_> {
             #rows
+            #start_row
 
             #[inline(always)]
             fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
                 #body
             }
             #end_row
-        }
-    }
-}
-
-/// The dot products of a tile, tap by tap: what the convolution is made of.
-fn dot(g: &Geometry, frame: [usize; 4]) -> TokenStream {
-    let words = (g.input[2] / g.groups).div_ceil(64);
-    let pixel = words * g.groups;
-    let row = (frame[1] + g.input[1] + frame[3]) * pixel;
-    let step = n(g.strides[1] * pixel);
-    let [kh, kw] = g.kernel;
-    // The taps of a kernel row lie side by side, unless dilation or other groups' channels come between them.
-    let adjacent = kw == 1 || (g.dilations[1] == 1 && g.groups == 1);
-    let mut lines = TokenStream::new();
-    for ky in 0..kh {
-        let (length, count) = if adjacent { (kw * words, 1) } else { (words, kw) };
-        for kx in 0..count {
-            let x_at = n(ky * g.dilations[0] * row + kx * g.dilations[1] * pixel);
-            let w_at = n((ky * kw + kx) * words);
-            let length = n(length);
-            lines.extend(quote!(xnor_popcount::<S, P, #length, #step>(s, &mut acc, x, #x_at, w, #w_at);));
-        }
-    }
-    quote! {
-        #[inline(always)]
-        fn dot<S: Simd, const P: usize>(s: S, x: &[u64], w: &[[Le<u64>; 16]]) -> [S::Acc; P] {
-            let mut acc = [s.acc_zero(); P];
-            #lines
-            acc
         }
     }
 }

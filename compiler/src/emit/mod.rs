@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::block::{Block, Core, Network};
+use crate::block::{Arithmetic, Block, Core, Network};
 use crate::plan::{Blob, Plan};
 use interface::Interface;
 use memory::Memory;
@@ -133,11 +133,18 @@ impl Emitter<'_> {
                 let channels = kernel::channels(self.network, &block.core);
                 let tile = tile::emit(self.network, block, channels, &mut memory, &mut self.blob, &mut self.shapes);
                 let role = if block.is_binary() { "bits" } else { "x" };
-                let operand = if tile.loads { TokenStream::new() } else { memory.read(input, role) };
+                let mut operand = if tile.loads { TokenStream::new() } else { memory.read(input, role) };
+                let mut rounding = TokenStream::new();
+                if let Some(narrow) = block.workspace() {
+                    let narrow = memory.write(narrow, "narrow");
+                    rounding = kernel::rounding(&block.core, &operand, &narrow, &mut self.shapes);
+                    operand = narrow;
+                }
                 let kernel = kernel::of(self.network, block, operand, &tile, &mut self.blob, &mut self.shapes);
                 let name = self.kernel_type(&kernel, &tile);
                 let value = kernel.value(&name, &tile);
-                quote!(dispatch(#value);)
+                let door = kernel.door();
+                quote!(#rounding #door(#value);)
             }
             None => generic::emit(self.network, block, &mut memory, &mut self.blob, &mut self.shapes),
         };
@@ -192,8 +199,12 @@ fn describe(block: &Block) -> String {
         Core::BinaryConv { geometry, .. } => {
             text += &format!("\n\n{} binary multiply-accumulates.", text::thousands(geometry.macs()));
         }
-        Core::RealConv { geometry, .. } => {
-            text += &format!("\n\n{} real multiply-accumulates.", text::thousands(geometry.macs()));
+        Core::RealConv { geometry, products, .. } => {
+            let kind = match products.arithmetic() {
+                Arithmetic::F32 => "real multiply-accumulates".to_owned(),
+                looser => format!("multiply-accumulates in {} by choice", looser.name()),
+            };
+            text += &format!("\n\n{} {kind}.", text::thousands(geometry.macs()));
         }
         _ => {}
     }
@@ -227,12 +238,26 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
             .sum()
     };
     let binary = network.blocks.iter().filter(|b| b.is_binary()).count();
+    let looser: String = [Arithmetic::Bf16, Arithmetic::Int8]
+        .into_iter()
+        .filter_map(|arithmetic| {
+            let of = |b: &&Block| b.arithmetic() == Some(arithmetic);
+            let count: u64 = network
+                .blocks
+                .iter()
+                .filter(of)
+                .filter_map(|b| crate::report::cost::geometry(&b.core))
+                .map(|g| g.macs())
+                .sum();
+            (count > 0).then(|| format!(", {} of these in {}", text::thousands(count), arithmetic.name()))
+        })
+        .collect();
     let hash =
         if options.model_hash.is_empty() { String::new() } else { format!("; model SHA-256 {}", options.model_hash) };
     format!(
         "The network `{}`, compiled by xnorc {}{hash}.\n\n\
          - input {}; output {}\n\
-         - {} blocks, {binary} of them binary: {} binary and {} real multiply-accumulates\n\
+         - {} blocks, {binary} of them binary: {} binary and {} real multiply-accumulates{looser}\n\
          - {} bytes of weights, {} bytes of scratch memory",
         network.name,
         env!("CARGO_PKG_VERSION"),

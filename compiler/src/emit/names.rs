@@ -16,10 +16,14 @@ pub(super) const PRELUDE: &[&str] = &[
     "copy_strided",
     "depthwise_conv",
     "dispatch",
+    "dispatch_bf16",
+    "dispatch_int8",
     "fill",
     "gate",
     "hard_sigmoid",
     "hard_swish",
+    "input_to_bf16",
+    "input_to_int8",
     "leaky",
     "load_channels",
     "load_tile",
@@ -29,6 +33,7 @@ pub(super) const PRELUDE: &[&str] = &[
     "math",
     "matmul",
     "max_pool",
+    "narrow_conv",
     "neg",
     "pixels",
     "prelu",
@@ -40,7 +45,6 @@ pub(super) const PRELUDE: &[&str] = &[
     "scalar",
     "softmax",
     "store_tile",
-    "xnor_popcount",
 ];
 
 /// What the emitted file itself calls so: its door, and what `infer` calls its parameters, which would hide functions.

@@ -82,7 +82,12 @@ fn real_to_binary() {
     b.0.outputs = vec![logits];
     b.block(
         "stem/Conv",
-        Core::RealConv { input: x, geometry: geometry([8, 8, 3], [8, 8, 64], 3, 1, 1), weights: ramp(27 * 64) },
+        Core::RealConv {
+            input: x,
+            geometry: geometry([8, 8, 3], [8, 8, 64], 3, 1, 1),
+            weights: ramp(27 * 64),
+            products: Products::F32,
+        },
         vec![
             Step::Shift(ramp(64)),
             Step::Activation(Activation::PRelu(ramp(64))),
@@ -134,7 +139,12 @@ fn real_to_binary() {
     );
     b.block(
         "fc",
-        Core::RealConv { input: mean, geometry: geometry([1, 1, 64], [1, 1, 10], 1, 1, 0), weights: ramp(640) },
+        Core::RealConv {
+            input: mean,
+            geometry: geometry([1, 1, 64], [1, 1, 10], 1, 1, 0),
+            weights: ramp(640),
+            products: Products::F32,
+        },
         vec![Step::Shift(ramp(10)), Step::Store(logits)],
     );
     let emitted = b.emit();
@@ -184,7 +194,7 @@ fn every_other_core() {
     let each = Geometry { groups: 32, ..geometry([4, 4, 32], [4, 4, 32], 3, 1, 1) };
     b.block(
         "depthwise",
-        Core::RealConv { input: x, geometry: each, weights: ramp(9 * 32) },
+        Core::RealConv { input: x, geometry: each, weights: ramp(9 * 32), products: Products::F32 },
         vec![Step::Activation(Activation::Unary(Unary::Clip(0.0, 6.0))), Step::Mul(x), Step::Store(wide)],
     );
     b.block("view", Core::Reshape { input: deep, output: flat }, vec![]);

@@ -27,6 +27,8 @@ pub(super) struct Field {
 pub(super) struct Steps {
     /// Parameters and tensors.
     pub(super) fields: Vec<Field>,
+    /// Body of `Epilogue::start_row`.
+    pub(super) start_row: TokenStream,
     /// Body of `Epilogue::tile`; the value is `v`.
     pub(super) body: TokenStream,
     /// Body of `Epilogue::end_row`.
@@ -50,16 +52,25 @@ struct Builder<'a, 'b> {
     fields: Vec<Field>,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
     dense: Vec<(Place, Ident)>,
+    /// Whether parameters are taken at hand once a row instead of being loaded for each tile: the sums of a binary
+    /// convolution are so short that this matters.
+    at_hand: bool,
+    /// Fields of gates at hand, by place.
+    gates: Vec<(Place, Ident)>,
+    start_row: TokenStream,
     memory: &'a mut Memory<'b>,
     blob: &'a mut Blob,
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
-    fn new(memory: &'a mut Memory<'b>, blob: &'a mut Blob) -> Self {
+    fn new(memory: &'a mut Memory<'b>, blob: &'a mut Blob, at_hand: bool) -> Self {
         Self {
             names: Names::reserving(["s", "v", "at", "pooled"]),
             fields: Vec::new(),
             dense: Vec::new(),
+            at_hand,
+            gates: Vec::new(),
+            start_row: TokenStream::new(),
             memory,
             blob,
         }
@@ -96,19 +107,19 @@ impl<'a, 'b> Builder<'a, 'b> {
         match step {
             Step::Scale(p) => {
                 let scale = self.parameter("scale", p);
-                quote!(let v = s.mul(v, load_channels(s, self.#scale, at.channel));)
+                quote!(let v = s.mul(v, #scale);)
             }
             Step::Shift(p) => {
                 let shift = self.parameter("shift", p);
-                quote!(let v = s.add(v, load_channels(s, self.#shift, at.channel));)
+                quote!(let v = s.add(v, #shift);)
             }
             Step::Gate(t) => {
-                let gate = self.read(*t, "gate");
-                quote!(let v = s.mul(v, load_vector(s, self.#gate, #c, at));)
+                let gate = self.gate(*t, channels);
+                quote!(let v = s.mul(v, #gate);)
             }
             Step::Activation(Activation::PRelu(p)) => {
                 let slope = self.parameter("slope", p);
-                quote!(let v = prelu(s, v, load_channels(s, self.#slope, at.channel));)
+                quote!(let v = prelu(s, v, #slope);)
             }
             Step::Activation(Activation::Sign(intervals)) => {
                 let mask = sign_mask(self, intervals);
@@ -144,10 +155,37 @@ impl<'a, 'b> Builder<'a, 'b> {
         }
     }
 
-    fn parameter(&mut self, role: &str, values: &[f32]) -> Ident {
+    /// The expression of a parameter of a tile's channels.
+    fn parameter(&mut self, role: &str, values: &[f32]) -> TokenStream {
         let span = self.blob.per_channel(values);
         let (offset, len) = (n(span.offset), n(span.len));
-        self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+        let all = quote!(WEIGHTS.floats(#offset, #len));
+        if self.at_hand {
+            let name = self.field(role, quote!(PerChannel<'a>), quote!(PerChannel::new(#all)));
+            self.start_row.extend(quote!(self.#name.start_row(s, at);));
+            quote!(self.#name.get(s))
+        } else {
+            let name = self.field(role, quote!(&'a [Le<f32>]), all);
+            quote!(load_channels(s, self.#name, at.channel))
+        }
+    }
+
+    /// The expression of what a gate gives a tile's channels.
+    fn gate(&mut self, id: TensorId, channels: usize) -> TokenStream {
+        let channels = n(channels);
+        let place = self.memory.place(id);
+        if let Some((_, name)) = self.gates.iter().find(|(p, _)| *p == place) {
+            return quote!(self.#name.get(s));
+        }
+        if !self.at_hand || self.dense.iter().any(|(p, _)| *p == place) {
+            let name = self.read(id, "gate");
+            return quote!(load_vector(s, self.#name, #channels, at));
+        }
+        let all = self.memory.read(id, "gate");
+        let name = self.field("gate", quote!(PerImage<'a>), quote!(PerImage::new(#all, #channels)));
+        self.start_row.extend(quote!(self.#name.start_row(s, at);));
+        self.gates.push((place, name.clone()));
+        quote!(self.#name.get(s))
     }
 
     fn field(&mut self, role: &str, ty: TokenStream, value: TokenStream) -> Ident {
@@ -190,7 +228,8 @@ pub(super) fn emit(
 ) -> Tile {
     let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
     let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
-    let mut b = Builder::new(memory, blob);
+    let at_hand = matches!(block.core, Core::BinaryConv { .. });
+    let mut b = Builder::new(memory, blob, at_hand);
     let loads = b.reserve_stored(block, before);
     let mut body = TokenStream::new();
     let c = n(channels);
@@ -211,16 +250,16 @@ pub(super) fn emit(
         end_row.extend(quote!(self.#window.end_row(s, &#shape, at, &mut self.pooled);));
         rows.extend(quote!(#shape.rows_under(self.pooled.rows())));
     }
-    let steps = Steps { fields: b.fields, body, end_row, rows };
+    let steps = Steps { fields: b.fields, start_row: b.start_row, body, end_row, rows };
     let pooled = behind.split_first().map(|(_, behind)| {
-        let mut b = Builder::new(memory, blob);
+        let mut b = Builder::new(memory, blob, false);
         b.reserve_stored(block, behind);
         let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
         for step in behind {
             // A pooled row is given at once.
             body.extend(b.step(network, step, channels, 1, shapes, &mut end_row));
         }
-        Steps { fields: b.fields, body, end_row, rows: TokenStream::new() }
+        Steps { fields: b.fields, body, end_row, ..Steps::default() }
     });
     Tile { steps, pooled, loads: loads.is_some() }
 }
@@ -246,8 +285,7 @@ fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
             let value = float(values[0]);
             quote!(s.splat(#value))
         } else {
-            let name = b.parameter(role, values);
-            quote!(load_channels(s, self.#name, at.channel))
+            b.parameter(role, values)
         }
     };
     let open_above = high.iter().all(|&x| x == f32::INFINITY);
@@ -260,7 +298,7 @@ fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
         quote!(s.le(v, #high))
     } else {
         let (low, high) = (bound("low", low), bound("high", high));
-        quote!(s.ge(v, #low) & s.le(v, #high))
+        quote!(s.within(v, #low, #high))
     }
 }
 

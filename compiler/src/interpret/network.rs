@@ -5,6 +5,7 @@
 //! once from f64: there the emitted code may differ by a few ULP.
 
 mod cores;
+mod narrow;
 
 use std::collections::HashMap;
 
@@ -31,6 +32,14 @@ pub fn run(network: &Network, inputs: &[Tensor]) -> Result<HashMap<TensorId, Ten
         Runner { network, values: &mut values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))?;
     }
     Ok(values)
+}
+
+/// Runs one block on values that are all there, and adds what it writes.
+///
+/// # Errors
+/// When it cannot be run, with the reason.
+pub fn block(network: &Network, block: &Block, values: &mut HashMap<TensorId, Tensor>) -> Result<(), String> {
+    Runner { network, values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))
 }
 
 /// What a core hands to the steps: `[image][row][column][channel]`.

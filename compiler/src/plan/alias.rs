@@ -77,7 +77,7 @@ fn lives(network: &Network) -> (Vec<usize>, Vec<usize>) {
     let n = network.tensors.len();
     let (mut first, mut last) = (vec![usize::MAX; n], vec![0; n]);
     for (position, block) in network.blocks.iter().enumerate() {
-        for id in block.reads().into_iter().chain(block.writes()) {
+        for id in block.reads().into_iter().chain(block.writes()).chain(block.workspace()) {
             let i = id.0 as usize;
             first[i] = first[i].min(position);
             last[i] = last[i].max(position);

@@ -8,9 +8,9 @@
 //!   shift, a gate, an activation, a skip or a sum; two for a threshold (the affine map it stands for takes a
 //!   multiplication and an addition); one per tap of a pool. What moves data or works on bits counts nothing.
 //! - **Weight bytes**: one bit per binary weight, with each tap's channels rounded up to 64-bit words; four bytes per
-//!   real parameter; eight per threshold.
+//!   real parameter, fewer where it is narrow by choice; eight per threshold.
 
-use crate::block::{Activation, Block, Core, Dense, Geometry, Network, Step, TensorId};
+use crate::block::{Activation, Arithmetic, Block, Core, Dense, Geometry, Network, Step, TensorId};
 
 /// What a block costs for one inference of the whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,9 +36,13 @@ impl Cost {
                 let words = (geometry.input[2] / geometry.groups).div_ceil(64);
                 cost.weight_bytes = 8 * (geometry.output[2] * geometry.kernel[0] * geometry.kernel[1] * words) as u64;
             }
-            Core::RealConv { geometry, weights, .. } => {
+            Core::RealConv { geometry, weights, products, .. } => {
                 cost.real_macs = geometry.macs();
-                cost.weight_bytes = 4 * weights.len() as u64;
+                cost.weight_bytes = (products.arithmetic().size() * weights.len()) as u64;
+                if products.arithmetic() == Arithmetic::Int8 {
+                    // What each sum starts from.
+                    cost.weight_bytes += 4 * geometry.output[2] as u64;
+                }
             }
             Core::MaxPool { geometry, .. } | Core::AveragePool { geometry, .. } => cost.flops = taps(geometry),
             Core::Gate { sums, first, second, .. } => {

@@ -1,6 +1,6 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
-use crate::block::{Activation, Block, Core, Geometry, Network, Step};
+use crate::block::{Activation, Arithmetic, Block, Core, Geometry, Network, Step};
 
 /// What a block is, in the field's words.
 pub fn kind(core: &Core) -> &'static str {
@@ -116,6 +116,10 @@ fn activation(activation: &Activation) -> &'static str {
 /// Why a block is not binary, or not fused with a neighbour. The compiler's own reason when it gave one; `None` for a
 /// binary, fused block without one.
 pub fn reason(block: &Block) -> Option<String> {
+    if let Some(looser) = block.arithmetic().filter(|a| *a != Arithmetic::F32) {
+        let reason = block.reason.as_deref().unwrap_or("weights or input are not ±1");
+        return Some(format!("{} by choice; {reason}", looser.name()));
+    }
     if block.reason.is_some() {
         return block.reason.clone();
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::block::{
-    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Step,
+    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Products, Step,
 };
 use crate::ir::Unary;
 
@@ -56,7 +56,12 @@ fn output() -> Output {
     network.blocks = vec![
         block(
             "stem",
-            Core::RealConv { input, geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1), weights: channels(70 * 9 * 3) },
+            Core::RealConv {
+                input,
+                geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1),
+                weights: channels(70 * 9 * 3),
+                products: Products::F32,
+            },
             vec![
                 Step::Activation(Activation::Unary(Unary::Relu)),
                 Step::Sum(sums),

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use network::{probe, runtime};
-use runtime::{Kernel, Le, Simd};
+use runtime::{Kernel, Le, NarrowDot, NarrowKernel, Simd};
 
 struct State {
     input: network::Input,
@@ -118,7 +118,12 @@ fn main() -> io::Result<()> {
                 }
             }
             b'K' => {
-                for peak in [peak(BINARY_MACS, || runtime::dispatch(PeakBinary)), peak(REAL_MACS, || runtime::dispatch(PeakReal))] {
+                for peak in [
+                    peak(BINARY_MACS, || runtime::dispatch(PeakBinary)),
+                    peak(REAL_MACS, || runtime::dispatch(PeakReal)),
+                    peak(2 * REAL_MACS, || runtime::dispatch_bf16(PeakNarrow)),
+                    peak(4 * REAL_MACS, || runtime::dispatch_int8(PeakNarrow)),
+                ] {
                     to.write_all(&peak.to_le_bytes())?;
                 }
             }
@@ -186,6 +191,31 @@ impl Kernel for PeakReal {
         let mut sum = s.splat(0.0);
         for acc in acc {
             sum = s.add(sum, acc);
+        }
+        s.to_array(sum)
+    }
+}
+
+/// Dot products of narrow numbers on registers: two (bf16) or four (8-bit integers) multiply-additions per channel each.
+struct PeakNarrow;
+
+impl NarrowKernel for PeakNarrow {
+    type Output = [f32; 16];
+
+    #[inline(always)]
+    fn run<S: Simd, D: NarrowDot<S>>(self, s: S, d: D) -> [f32; 16] {
+        // bf16: 1 and 2^-13, so that sums stay small.
+        let x = d.splat(s, std::hint::black_box(0x3f80_3f80));
+        let w = d.load(s, &std::hint::black_box([Le::<u32>::new(0x3900_3900); 16]));
+        let mut acc = [d.start(s, None); 12];
+        for _ in 0..ROUNDS {
+            for acc in &mut acc {
+                *acc = d.dot(s, *acc, x, w);
+            }
+        }
+        let mut sum = s.splat(0.0);
+        for acc in acc {
+            sum = s.add(sum, d.finish(s, acc));
         }
         s.to_array(sum)
     }

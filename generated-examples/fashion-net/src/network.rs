@@ -145,11 +145,11 @@ fn blocks_0_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(4928, 288),
         tile: BinaryConv3x3At14x14x32To32Tile {
             stream,
-            scale: WEIGHTS.floats(4544, 32),
-            gate,
-            slope: WEIGHTS.floats(4672, 32),
+            scale: PerChannel::new(WEIGHTS.floats(4544, 32)),
+            gate: PerImage::new(gate, 32),
+            slope: PerChannel::new(WEIGHTS.floats(4672, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32),
-            low: WEIGHTS.floats(4800, 32),
+            low: PerChannel::new(WEIGHTS.floats(4800, 32)),
             sums: RowSum::new(sums, 32),
         },
     });
@@ -190,11 +190,11 @@ fn blocks_1_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(10368, 288),
         tile: BinaryConv3x3At14x14x32To32Tile {
             stream,
-            scale: WEIGHTS.floats(9984, 32),
-            gate,
-            slope: WEIGHTS.floats(10112, 32),
+            scale: PerChannel::new(WEIGHTS.floats(9984, 32)),
+            gate: PerImage::new(gate, 32),
+            slope: PerChannel::new(WEIGHTS.floats(10112, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32),
-            low: WEIGHTS.floats(10240, 32),
+            low: PerChannel::new(WEIGHTS.floats(10240, 32)),
             sums: RowSum::new(sums, 32),
         },
     });
@@ -235,11 +235,11 @@ fn blocks_2_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(15808, 288),
         tile: BinaryConv3x3At14x14x32To32_2Tile {
             stream,
-            scale: WEIGHTS.floats(15424, 32),
-            gate,
-            slope: WEIGHTS.floats(15552, 32),
+            scale: PerChannel::new(WEIGHTS.floats(15424, 32)),
+            gate: PerImage::new(gate, 32),
+            slope: PerChannel::new(WEIGHTS.floats(15552, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32_2),
-            low: WEIGHTS.floats(15680, 32),
+            low: PerChannel::new(WEIGHTS.floats(15680, 32)),
             sums: RowSum::new(sums, 32),
         },
     });
@@ -308,11 +308,11 @@ fn blocks_3_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(30720, 576),
         tile: BinaryConv3x3Stride2At14x14x32To64Tile {
             stream,
-            scale: WEIGHTS.floats(29952, 64),
-            gate,
-            slope: WEIGHTS.floats(30208, 64),
+            scale: PerChannel::new(WEIGHTS.floats(29952, 64)),
+            gate: PerImage::new(gate, 64),
+            slope: PerChannel::new(WEIGHTS.floats(30208, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(30464, 64),
+            low: PerChannel::new(WEIGHTS.floats(30464, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -353,11 +353,11 @@ fn blocks_4_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(42560, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: WEIGHTS.floats(41792, 64),
-            gate,
-            slope: WEIGHTS.floats(42048, 64),
+            scale: PerChannel::new(WEIGHTS.floats(41792, 64)),
+            gate: PerImage::new(gate, 64),
+            slope: PerChannel::new(WEIGHTS.floats(42048, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(42304, 64),
+            low: PerChannel::new(WEIGHTS.floats(42304, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -398,11 +398,11 @@ fn blocks_5_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(54400, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: WEIGHTS.floats(53632, 64),
-            gate,
-            slope: WEIGHTS.floats(53888, 64),
+            scale: PerChannel::new(WEIGHTS.floats(53632, 64)),
+            gate: PerImage::new(gate, 64),
+            slope: PerChannel::new(WEIGHTS.floats(53888, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(54144, 64),
+            low: PerChannel::new(WEIGHTS.floats(54144, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -443,11 +443,11 @@ fn blocks_6_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(66240, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: WEIGHTS.floats(65472, 64),
-            gate,
-            slope: WEIGHTS.floats(65728, 64),
+            scale: PerChannel::new(WEIGHTS.floats(65472, 64)),
+            gate: PerImage::new(gate, 64),
+            slope: PerChannel::new(WEIGHTS.floats(65728, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(65984, 64),
+            low: PerChannel::new(WEIGHTS.floats(65984, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -487,13 +487,13 @@ fn blocks_7_conv(scratch: &mut Scratch) {
         bits,
         weights: WEIGHTS.words(78592, 576),
         tile: BinaryConv3x3At7x7x64To64_2Tile {
-            scale: WEIGHTS.floats(77312, 64),
-            gate,
-            slope: WEIGHTS.floats(77568, 64),
+            scale: PerChannel::new(WEIGHTS.floats(77312, 64)),
+            gate: PerImage::new(gate, 64),
+            slope: PerChannel::new(WEIGHTS.floats(77568, 64)),
             skip,
-            scale_2: WEIGHTS.floats(77824, 64),
-            shift: WEIGHTS.floats(78080, 64),
-            slope_2: WEIGHTS.floats(78336, 64),
+            scale_2: PerChannel::new(WEIGHTS.floats(77824, 64)),
+            shift: PerChannel::new(WEIGHTS.floats(78080, 64)),
+            slope_2: PerChannel::new(WEIGHTS.floats(78336, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -621,41 +621,35 @@ impl Taps for BinaryConv3x3At14x14x32To32<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 16, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 32, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At14x14x32To32`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32Tile<'a> {
     stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    scale: PerChannel<'a>,
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At14x14x32To32Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.scale.start_row(s, at);
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 32, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.scale.get(s));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 32, at));
         store_tile(s, self.stream, 32, at, v);
-        self.signs
-            .set(&BITS_14X14X32, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs.set(&BITS_14X14X32, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -699,41 +693,35 @@ impl Taps for BinaryConv3x3At14x14x32To32_2<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 16, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 32, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
     stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    scale: PerChannel<'a>,
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.scale.start_row(s, at);
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 32, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.scale.get(s));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 32, at));
         store_tile(s, self.stream, 32, at, v);
-        self.signs
-            .set(&BITS_14X14X32_2, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs.set(&BITS_14X14X32_2, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -834,41 +822,35 @@ impl Taps for BinaryConv3x3Stride2At14x14x32To64<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 2>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 2>(s, &mut acc, x, 15, w, 3);
-        xnor_popcount::<S, P, 3, 2>(s, &mut acc, x, 30, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3Stride2At14x14x32To64`] goes through in registers.
 struct BinaryConv3x3Stride2At14x14x32To64Tile<'a> {
     stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    scale: PerChannel<'a>,
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3Stride2At14x14x32To64Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.scale.start_row(s, at);
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 64, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.scale.get(s));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
         store_tile(s, self.stream, 64, at, v);
-        self.signs
-            .set(&BITS_7X7X64, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs.set(&BITS_7X7X64, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -912,41 +894,35 @@ impl Taps for BinaryConv3x3At7x7x64To64<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 9, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 18, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At7x7x64To64`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64Tile<'a> {
     stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    scale: PerChannel<'a>,
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At7x7x64To64Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.scale.start_row(s, at);
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 64, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.scale.get(s));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
         store_tile(s, self.stream, 64, at, v);
-        self.signs
-            .set(&BITS_7X7X64, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs.set(&BITS_7X7X64, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -990,42 +966,39 @@ impl Taps for BinaryConv3x3At7x7x64To64_2<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 9, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 18, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At7x7x64To64_2`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64_2Tile<'a> {
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    scale: PerChannel<'a>,
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     skip: &'a [f32],
-    scale_2: &'a [Le<f32>],
-    shift: &'a [Le<f32>],
-    slope_2: &'a [Le<f32>],
+    scale_2: PerChannel<'a>,
+    shift: PerChannel<'a>,
+    slope_2: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At7x7x64To64_2Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.scale.start_row(s, at);
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.scale_2.start_row(s, at);
+        self.shift.start_row(s, at);
+        self.slope_2.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 64, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.scale.get(s));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.skip, 64, at));
-        let v = s.mul(v, load_channels(s, self.scale_2, at.channel));
-        let v = s.add(v, load_channels(s, self.shift, at.channel));
-        let v = prelu(s, v, load_channels(s, self.slope_2, at.channel));
+        let v = s.mul(v, self.scale_2.get(s));
+        let v = s.add(v, self.shift.get(s));
+        let v = prelu(s, v, self.slope_2.get(s));
         self.sums.add(s, at, v);
     }
     #[inline(always)]

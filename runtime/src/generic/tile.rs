@@ -59,6 +59,13 @@ pub trait Epilogue {
         0..usize::MAX
     }
 
+    /// Before the first pixel of a row, for these 16 channels; `at.x` is 0. Drivers of binary convolutions call it, to
+    /// which what stays the same for a row matters: their sums are short.
+    #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        let _ = (s, at);
+    }
+
     /// Takes 16 values.
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At);
 
@@ -67,6 +74,14 @@ pub trait Epilogue {
     fn end_row<S: Simd>(&mut self, s: S, at: At) {
         let _ = (s, at);
     }
+}
+
+/// 16 neighbours from index `i` on, if they all exist. One comparison, whose right side does not change from tile to
+/// tile; slicing takes several.
+#[inline(always)]
+fn chunk<T>(x: &[T], i: usize) -> Option<&[T; 16]> {
+    // SAFETY: i < len - 15 where that is positive, so i + 16 <= len: the sixteen lie inside the slice.
+    (i < x.len().saturating_sub(15)).then(|| unsafe { &*x.as_ptr().add(i).cast() })
 }
 
 /// The floats of a slice shorter than 16, then zeros.
@@ -85,7 +100,7 @@ fn partial<S: Simd>(s: S, x: Option<&[f32]>) -> S::F {
 #[inline(always)]
 fn load_at<S: Simd>(s: S, x: &[f32], i: usize, lanes: usize) -> S::F {
     if lanes >= 16 {
-        match x.get(i..).and_then(<[f32]>::first_chunk) {
+        match chunk(x, i) {
             Some(x) => s.load(x),
             None => s.splat(0.0),
         }
@@ -116,7 +131,7 @@ pub(crate) fn lanes(c: usize, channel: usize) -> usize {
 /// Parameters of 16 channels, from as many as channels rounded up to a multiple of 16; zeros where there are none.
 #[inline(always)]
 pub fn load_channels<S: Simd>(s: S, p: &[Le<f32>], channel: usize) -> S::F {
-    match p.get(channel..).and_then(<[Le<f32>]>::first_chunk) {
+    match chunk(p, channel) {
         Some(p) => s.load_le(p),
         None => s.splat(0.0),
     }
@@ -132,8 +147,9 @@ pub fn store_tile<S: Simd>(s: S, y: &mut [f32], c: usize, at: At, v: S::F) {
 #[inline(always)]
 pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: S::F) {
     if lanes >= 16 {
-        if let Some(y) = y.get_mut(i..).and_then(<[f32]>::first_chunk_mut) {
-            s.store(y, v);
+        if i < y.len().saturating_sub(15) {
+            // SAFETY: as in `chunk`; the slice is borrowed for writing.
+            s.store(unsafe { &mut *y.as_mut_ptr().add(i).cast() }, v);
         }
     } else if let Some(y) = y.get_mut(i..i.wrapping_add(lanes)) {
         for (y, v) in y.iter_mut().zip(s.to_array(v)) {
@@ -149,6 +165,62 @@ pub(crate) fn prefetch_part<S: Simd, T>(s: S, next: &[[T; 16]], row: usize, rows
     let part = next.len().div_ceil(rows.max(1));
     for x in next.iter().skip(row * part).take(part) {
         s.prefetch(x);
+    }
+}
+
+/// A parameter of each channel; those of 16 channels at hand, in a register if there is one left.
+#[derive(Debug)]
+pub struct PerChannel<'a> {
+    all: &'a [Le<f32>],
+    here: [f32; 16],
+}
+
+impl<'a> PerChannel<'a> {
+    /// Of as many channels as there are, rounded up to a multiple of 16.
+    #[inline(always)]
+    pub fn new(all: &'a [Le<f32>]) -> Self {
+        Self { all, here: [0.0; 16] }
+    }
+
+    /// Takes those of a row's channels at hand: as [`load_channels`].
+    #[inline(always)]
+    pub fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        s.store(&mut self.here, load_channels(s, self.all, at.channel));
+    }
+
+    /// Those at hand.
+    #[inline(always)]
+    pub fn get<S: Simd>(&self, s: S) -> S::F {
+        s.load(&self.here)
+    }
+}
+
+/// A factor of each image and channel, as a gate gives it; those of 16 channels at hand, in a register if there is one
+/// left.
+#[derive(Debug)]
+pub struct PerImage<'a> {
+    all: &'a [f32],
+    c: usize,
+    here: [f32; 16],
+}
+
+impl<'a> PerImage<'a> {
+    /// Of a dense `[images][c]` tensor.
+    #[inline(always)]
+    pub fn new(all: &'a [f32], c: usize) -> Self {
+        Self { all, c, here: [0.0; 16] }
+    }
+
+    /// Takes those of a row's image and channels at hand: as [`load_vector`].
+    #[inline(always)]
+    pub fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        s.store(&mut self.here, load_vector(s, self.all, self.c, at));
+    }
+
+    /// Those at hand.
+    #[inline(always)]
+    pub fn get<S: Simd>(&self, s: S) -> S::F {
+        s.load(&self.here)
     }
 }
 

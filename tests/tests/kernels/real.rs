@@ -12,13 +12,13 @@ use crate::harness::{Driver, Random, expect, le, levels, to_bits};
 /// A random window over a random image.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    n: usize,
+    pub(crate) n: usize,
     size: [usize; 2],
-    kernel: [usize; 2],
+    pub(crate) kernel: [usize; 2],
     strides: [usize; 2],
-    dilations: [usize; 2],
+    pub(crate) dilations: [usize; 2],
     pads: [usize; 4],
-    inputs: usize,
+    pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     groups: usize,
     pub(crate) seed: u64,
@@ -83,7 +83,11 @@ impl Case {
     }
 
     /// `f(image, oy, ox, taps, channel)` for each element of the output.
-    fn each(&self, channels: usize, f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32) -> Vec<f32> {
+    pub(crate) fn each(
+        &self,
+        channels: usize,
+        f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32,
+    ) -> Vec<f32> {
         let [oh, ow] = self.output();
         let mut y = Vec::new();
         for image in 0..self.n {
@@ -97,7 +101,7 @@ impl Case {
         y
     }
 
-    fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
+    pub(crate) fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
         let [oh, ow] = self.output();
         RealShape {
             n: self.n,

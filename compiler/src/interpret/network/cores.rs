@@ -1,7 +1,7 @@
 //! The cores.
 
-use super::{Runner, Tile, activate};
-use crate::block::{BitPadding, Core, Dense, Geometry, Piece, TensorId};
+use super::{Runner, Tile, activate, narrow};
+use crate::block::{BitPadding, Core, Dense, Geometry, Piece, Products, TensorId};
 use crate::interpret::apply;
 use crate::ir::{Binary, Data, Op, Tensor};
 
@@ -14,7 +14,15 @@ impl Runner<'_> {
                 let weights: Vec<i8> = weights.signs.iter().map(|&plus| if plus { 1 } else { -1 }).collect();
                 binary_conv(geometry, &bits, &weights, *padding).map(Some)
             }
-            Core::RealConv { input, geometry, weights } => real_conv(geometry, self.floats(*input)?, weights).map(Some),
+            Core::RealConv { input, geometry, weights, products } => {
+                let input = self.floats(*input)?;
+                match products {
+                    Products::F32 => real_conv(geometry, input, weights),
+                    Products::Bf16 { .. } => narrow::bf16_conv(geometry, input, weights),
+                    Products::Int8 { quantized, .. } => narrow::int8_conv(geometry, input, quantized),
+                }
+                .map(Some)
+            }
             Core::MaxPool { input, geometry } => max_pool(geometry, self.floats(*input)?).map(Some),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 average_pool(geometry, self.floats(*input)?, *count_include_pad).map(Some)
@@ -150,7 +158,7 @@ fn dense(layer: &Dense, inputs: &[f32]) -> Result<Vec<f32>, String> {
 }
 
 /// Row and column of a tap, and whether they are inside the image.
-fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2], bool) {
+pub(super) fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2], bool) {
     let at = |axis: usize, o: usize, k: usize| {
         (o * g.strides[axis] + k * g.dilations[axis]) as isize - g.pads[axis] as isize
     };
@@ -159,13 +167,13 @@ fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2],
     ([y, x], inside)
 }
 
-fn check(g: &Geometry, input: usize) -> Result<(), String> {
+pub(super) fn check(g: &Geometry, input: usize) -> Result<(), String> {
     let wanted = g.n * g.input.iter().product::<usize>();
     if input == wanted { Ok(()) } else { Err(format!("{input} elements for a geometry of {wanted}")) }
 }
 
 /// Calls `f` with image, row, column of every output pixel.
-fn pixels(g: &Geometry) -> impl Iterator<Item = [usize; 3]> {
+pub(super) fn pixels(g: &Geometry) -> impl Iterator<Item = [usize; 3]> {
     let [oh, ow, _] = g.output;
     (0..g.n * oh * ow).map(move |i| [i / (oh * ow), i / ow % oh, i % ow])
 }

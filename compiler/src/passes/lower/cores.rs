@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::geometry::{pointwise, whole_image, windowed};
 use super::thresholds::Piecewise;
 use super::{Builder, Item, generic, parts};
-use crate::block::{Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Step, Storage, TensorId};
+use crate::block::{
+    Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Products, Step, Storage, TensorId,
+};
 use crate::ir::{DType, Node, Op, Unary, ValueId, Window};
 
 impl Builder<'_> {
@@ -195,7 +197,7 @@ impl Builder<'_> {
         if window.pad_value != 0.0 && window.pads != [0; 4] {
             input = self.padded(node, input, window, &mut geometry);
         }
-        let core = Core::RealConv { input, geometry, weights: Arc::new(reordered) };
+        let core = Core::RealConv { input, geometry, weights: Arc::new(reordered), products: Products::F32 };
         let draft = self.open(i, core, parts::of(node));
         if let Some(bias) = node.inputs.get(2) {
             let Some(bias) = self.graph.constant(*bias) else {
@@ -231,7 +233,7 @@ impl Builder<'_> {
         let transposed: Vec<f32> = (0..m * k).map(|at| data[at % k * m + at / k]).collect();
         let input = self.dense(node.inputs[0]);
         let geometry = pointwise(self.graph.shape(node.inputs[0]), m);
-        self.start(i, Core::RealConv { input, geometry, weights: Arc::new(transposed) });
+        self.start(i, Core::RealConv { input, geometry, weights: Arc::new(transposed), products: Products::F32 });
     }
 
     fn pooled(&mut self, i: usize, window: &Window) -> (TensorId, Geometry) {

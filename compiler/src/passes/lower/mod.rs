@@ -28,7 +28,7 @@ mod thresholds;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::block::{Block, Core, Interval, NetTensor, Network, Step, Storage, TensorId};
+use crate::block::{Block, Core, Interval, NetTensor, Network, Products, Step, Storage, TensorId};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::{DType, Graph, Op, Origin, Shape, Tensor, ValueId, Zero};
 
@@ -270,7 +270,7 @@ impl<'g> Builder<'g> {
         let data = tensor.to_f32();
         let id = self.new_tensor(name, tensor.shape.clone(), Storage::Dense(DType::F32), None);
         let geometry = geometry::pointwise(&[1, 1, 1, 1], data.len());
-        let core = Core::RealConv { input: one, geometry, weights: Arc::new(data) };
+        let core = Core::RealConv { input: one, geometry, weights: Arc::new(data), products: Products::F32 };
         let reason = Some("a constant".to_owned());
         let parts = vec!["Constant".into()];
         let d = self.add_draft(Block { name: name.to_owned(), core, steps: vec![], parts, reason }, &[]);

@@ -35,5 +35,5 @@ pub(crate) fn set_level(level: Level) {
 /// Runs the kernel on that level.
 #[inline(always)]
 pub(crate) fn enter<K: Kernel>(level: Level, kernel: K) -> K::Output {
-    if level == Level::Neon { kernel.run(Neon::new()) } else { kernel.run(Portable {}) }
+    if level == Level::Neon { super::outlined(kernel, Neon::new()) } else { super::outlined(kernel, Portable {}) }
 }

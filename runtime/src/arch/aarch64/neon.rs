@@ -314,12 +314,7 @@ impl Simd for Neon {
         acc
     }
     #[inline(always)]
-    fn xor_popcnt_run<const P: usize>(
-        self,
-        acc: &mut [Self::Acc; P],
-        w: &[[Le<u64>; 16]],
-        x: impl Fn(usize, usize) -> u64,
-    ) {
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
         let mut done = 0;
         for part in w.chunks(FULL) {
             for acc in acc.iter_mut() {

@@ -10,6 +10,15 @@ use crate::weights::Le;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
+impl Avx2 {
+    /// # Safety
+    /// [`Level::Avx2`] must be available.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
 /// Runs the kernel with all of it compiled for this level.
 ///
 /// # Safety

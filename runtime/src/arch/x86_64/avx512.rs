@@ -10,6 +10,15 @@ use crate::weights::Le;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
 
+impl Avx512 {
+    /// # Safety
+    /// [`Level::Avx512`] must be available.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
 /// Runs the kernel with all of it compiled for this level.
 ///
 /// # Safety
@@ -96,6 +105,15 @@ impl Simd for Avx512 {
     fn lt(self, a: Self::F, b: Self::F) -> u16 {
         // SAFETY: the token proves the instructions.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn within(self, a: Self::F, low: Self::F, high: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            // The second comparison only where the first holds: an AND of masks would take a vector pipe once more.
+            let above = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, low);
+            _mm512_mask_cmp_ps_mask::<_CMP_LE_OQ>(above, a, high)
+        }
     }
     #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
