@@ -31,7 +31,7 @@ impl<'a> Memory<'a> {
             names: Names::reserving(["team", "input", "output", "scratch"]),
             real: Vec::new(),
             bits: Vec::new(),
-            workspace: plan.workspaces[block].0,
+            workspace: plan.windows[block].0,
             uses_input: false,
             uses_output: false,
         }

@@ -8,7 +8,7 @@ use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::block::{Activation, Block, Core, Geometry, Interval, Network, Step, TensorId};
+use crate::block::{Activation, Block, Core, Geometry, Interval, Network, PerPixel, PoolKind, Step, TensorId};
 use crate::ir::Unary;
 use crate::plan::{Blob, LANES, Place};
 
@@ -118,18 +118,21 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.dense.iter().find(|(p, _)| *p == place).map(|(_, name)| name.clone())
     }
 
-    /// The code of a step; what it does after a row goes to `end_row`.
+    /// The code of a step, the steps around it known; what it does after a row goes to `end_row`.
     fn step(
         &mut self,
         network: &Network,
-        step: &Step,
+        steps: &[Step],
+        i: usize,
         interleaved: usize,
         shapes: &mut Shapes,
         end_row: &mut TokenStream,
     ) -> TokenStream {
         let [images, height, _, channels] = self.grid;
         let c = n(channels);
-        match step {
+        match &steps[i] {
+            // The gate takes it along.
+            Step::Scale(_) if matches!(steps.get(i + 1), Some(Step::Gate(_))) => TokenStream::new(),
             Step::Scale(p) => {
                 let scale = self.parameter("scale", p);
                 quote!(let v = s.mul(v, #scale);)
@@ -138,8 +141,18 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let shift = self.parameter("shift", p);
                 quote!(let v = s.add(v, #shift);)
             }
+            Step::ScalePixels(p) => {
+                let factor = self.per_pixel("factor", p);
+                quote!(let v = s.mul(v, #factor);)
+            }
+            Step::ShiftPixels(p) => {
+                let term = self.per_pixel("term", p);
+                quote!(let v = s.add(v, #term);)
+            }
             Step::Gate(t) => {
-                let gate = self.gate(*t);
+                let before = i.checked_sub(1).and_then(|i| steps.get(i));
+                let scale = if let Some(Step::Scale(p)) = before { Some(&p[..]) } else { None };
+                let gate = self.scaled_gate(*t, scale);
                 quote!(let v = s.mul(v, #gate);)
             }
             Step::Activation(Activation::PRelu(p)) => {
@@ -189,15 +202,13 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let mask = sign_mask(self, intervals);
                 quote!(self.#signs.set(&#shape, at, #mask);)
             }
-            Step::MaxPool(_) => unreachable!("a block has one pool at most"),
+            Step::Pool(_) => unreachable!("a block has one pool at most"),
         }
     }
 
     /// The expression of a parameter of a tile's channels.
     fn parameter(&mut self, role: &str, values: &[f32]) -> TokenStream {
-        let span = self.blob.per_channel(values);
-        let (offset, len) = (n(span.offset), n(span.len));
-        let all = quote!(WEIGHTS.floats(#offset, #len));
+        let all = self.per_channel(values);
         if self.at_hand {
             let name = self.field(role, quote!(PerChannel<'a>), quote!(PerChannel::new(#all)), |_| None);
             self.start_row.extend(quote!(self.#name.start_row(s, at);));
@@ -208,36 +219,82 @@ impl<'a, 'b> Builder<'a, 'b> {
         }
     }
 
-    /// The expression of what a gate gives a tile's channels.
-    fn gate(&mut self, id: TensorId) -> TokenStream {
-        let [_, height, width, channels] = self.grid;
-        let channels = n(channels);
+    /// The expression of a parameter of all channels.
+    fn per_channel(&mut self, values: &[f32]) -> TokenStream {
+        let span = self.blob.per_channel(values);
+        let (offset, len) = (n(span.offset), n(span.len));
+        quote!(WEIGHTS.floats(#offset, #len))
+    }
+
+    /// The expression of what a gate gives a tile's channels, times the scale before it if there is one.
+    fn scaled_gate(&mut self, id: TensorId, scale: Option<&[f32]>) -> TokenStream {
+        let channels = n(self.grid[3]);
         let place = self.memory.place(id);
+        let mut here = None;
         if let Some((_, name)) = self.gates.iter().find(|(p, _)| *p == place) {
-            return if self.at_hand {
-                quote!(self.#name.get(s))
-            } else {
-                quote!(load_vector(s, self.#name, #channels, at))
+            here = Some(quote!(self.#name.get(s)));
+        } else if self.dense.iter().any(|(p, _)| *p == place) {
+            // A tensor of as many elements: a vector per pixel. Two fields cannot hold it when one of them is written.
+            let name = self.read(id, "gate");
+            here = Some(quote!(load_tile(s, self.#name, #channels, at)));
+        } else if !self.at_hand {
+            let all = self.memory.read(id, "gate");
+            let name = self.field("gate", quote!(&'a [f32]), all, |_| None);
+            here = Some(quote!(load_vector(s, self.#name, #channels, at)));
+        }
+        if let Some(gate) = here {
+            return match scale {
+                Some(scale) => {
+                    let scale = self.parameter("scale", scale);
+                    quote!(s.mul(#scale, #gate))
+                }
+                None => gate,
             };
         }
-        if height * width == 1 && self.dense.iter().any(|(p, _)| *p == place) {
-            // A vector per pixel, and at the place of another one.
-            let name = self.read(id, "gate");
-            return quote!(load_tile(s, self.#name, #channels, at));
-        }
-        let all = self.memory.read(id, "gate");
-        let name = if self.at_hand {
-            self.field("gate", quote!(PerImage<'a>), quote!(PerImage::new(#all, #channels)), |_| None)
-        } else {
-            self.field("gate", quote!(&'a [f32]), all, |_| None)
+        let gate = self.memory.read(id, "gate");
+        let value = match scale {
+            Some(scale) => {
+                let scale = self.per_channel(scale);
+                quote!(PerImage::scaled(#gate, #scale, #channels))
+            }
+            None => quote!(PerImage::new(#gate, #channels)),
         };
-        self.gates.push((place, name.clone()));
-        if self.at_hand {
-            self.start_row.extend(quote!(self.#name.start_row(s, at);));
-            quote!(self.#name.get(s))
-        } else {
-            quote!(load_vector(s, self.#name, #channels, at))
+        let name = self.field("gate", quote!(PerImage<'a>), value, |_| None);
+        self.start_row.extend(quote!(self.#name.start_row(s, at);));
+        if scale.is_none() {
+            self.gates.push((place, name.clone()));
         }
+        quote!(self.#name.get(s))
+    }
+
+    /// The parameters of a tile's pixel: whole tiles for each.
+    fn per_pixel(&mut self, role: &str, p: &PerPixel) -> TokenStream {
+        let [height, width, channels] = p.extents;
+        let mut values = Vec::new();
+        for pixel in p.values.chunks(channels) {
+            values.extend_from_slice(pixel);
+            let pad = if channels == 1 { pixel[0] } else { 0.0 };
+            values.resize(values.len().next_multiple_of(LANES), pad);
+        }
+        let all = self.per_channel(&values);
+        let name = self.field(role, quote!(&'a [Le<f32>]), all, |_| None);
+        let padded = n(channels.next_multiple_of(LANES));
+        let pixel = match (height, width) {
+            (1, 1) => None,
+            (_, 1) => Some(quote!(at.y * #padded)),
+            (1, _) => Some(quote!(at.x * #padded)),
+            _ => {
+                let width = n(width);
+                Some(quote!((at.y * #width + at.x) * #padded))
+            }
+        };
+        let at = match (pixel, channels) {
+            (Some(pixel), 1) => pixel,
+            (Some(pixel), _) => quote!(#pixel + at.channel),
+            (None, 1) => quote!(0),
+            (None, _) => quote!(at.channel),
+        };
+        quote!(load_channels(s, self.#name, #at))
     }
 
     /// Adds a field; `cut` says how to divide the expression that it is given.
@@ -295,7 +352,7 @@ pub(super) fn emit(
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
+    let pool = block.steps.iter().position(|step| matches!(step, Step::Pool(_)));
     let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
     let at_hand = matches!(block.core, Core::BinaryConv { .. });
     let mut b = Builder::new(grid, "tile", at_hand, memory, blob);
@@ -307,24 +364,28 @@ pub(super) fn emit(
     }
     let (mut end_row, mut rows) = (TokenStream::new(), TokenStream::new());
     let interleaved = kernel::interleaved(&block.core);
-    for step in before {
-        body.extend(b.step(network, step, interleaved, shapes, &mut end_row));
+    for i in 0..before.len() {
+        body.extend(b.step(network, before, i, interleaved, shapes, &mut end_row));
     }
     // Two bands of a pool overlap in the rows before it: those must not go anywhere but into the windows.
     let own = b.fields.iter().any(|field| field.cut.is_some());
     let mut band = rows_of(grid).filter(|_| share);
     let mut window = None;
-    if let Some((Step::MaxPool(geometry), _)) = behind.split_first() {
+    if let Some((Step::Pool(pool), _)) = behind.split_first() {
         band = None;
-        let shape = shapes.pool(geometry, None);
-        let len = window_len(geometry, interleaved);
+        let (method, include_pad) = match pool.kind {
+            PoolKind::Max => (quote!(max), None),
+            PoolKind::Average { count_include_pad } => (quote!(mean), count_include_pad),
+        };
+        let shape = shapes.pool(&pool.geometry, include_pad);
+        let len = window_len(&pool.geometry, interleaved);
         let memory = b.memory.workspace("window", len);
         let (path, ty) = (quote!(PoolRows), counted(quote!(PoolRows), interleaved));
         let name = b.field("window", ty, quote!(#path::new(#memory)), |x| Some(quote!((#x, #path::new(&mut [])))));
         window = Some((name.clone(), path, len));
         let window = name;
         body.extend(quote!(self.#window.put(s, &#shape, at, v);));
-        end_row.extend(quote!(self.#window.end_row(s, &#shape, at, &mut self.pooled);));
+        end_row.extend(quote!(self.#window.#method(s, &#shape, at, &mut self.pooled);));
         rows.extend(quote!(#shape.rows_under(self.pooled.rows())));
     }
     if band.is_some() {
@@ -332,16 +393,17 @@ pub(super) fn emit(
     }
     let mut after = b.after;
     let steps = Steps { fields: b.fields, start_row: b.start_row, body, end_row, rows, band };
-    let pooled = block.pool().map(|geometry| {
+    let pooled = block.pool().map(|pool| {
+        let geometry = &pool.geometry;
         let [height, width, channels] = geometry.output;
         let grid = [geometry.n, height, width, channels];
         let mut b = Builder::new(grid, "pooled", false, memory, blob);
         let behind = &behind[1..];
         b.reserve_stored(block, behind);
         let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
-        for step in behind {
+        for i in 0..behind.len() {
             // A pooled row is given at once.
-            body.extend(b.step(network, step, 1, shapes, &mut end_row));
+            body.extend(b.step(network, behind, i, 1, shapes, &mut end_row));
         }
         after.extend(b.after);
         let band = rows_of(grid).filter(|_| share && !own);

@@ -2,6 +2,7 @@
 
 mod alias;
 pub mod blob;
+pub mod order;
 mod pack;
 
 pub use blob::{Blob, LANES};
@@ -29,7 +30,7 @@ pub struct Plan {
     /// By [`TensorId`].
     pub places: Vec<Place>,
     /// By block: offset and length of what it needs only while it runs, in the f32 part of the scratch memory.
-    pub workspaces: Vec<(usize, usize)>,
+    pub windows: Vec<(usize, usize)>,
     /// f32s of scratch memory.
     pub real_len: usize,
     /// 64-bit words of scratch memory.
@@ -87,38 +88,38 @@ pub fn run(network: &Network) -> Plan {
             assign(group, place);
         }
     }
-    let mut workspaces = vec![(0, 0); network.blocks.len()];
+    let mut windows = vec![(0, 0); network.blocks.len()];
     for (i, (item, offset)) in real.iter().zip(real_offsets).enumerate() {
         if i < tensors {
             assign(&groups[item.index], Place::Real(offset, item.len));
         } else {
-            workspaces[item.index] = (offset, item.len);
+            windows[item.index] = (offset, item.len);
         }
     }
     for (item, offset) in bits.iter().zip(bits_offsets) {
         assign(&groups[item.index], Place::Bits(offset, item.len));
     }
-    Plan { places, workspaces, real_len, bits_len }
+    Plan { places, windows, real_len, bits_len }
 }
 
 /// f32s that a block needs only while it runs: the rows that the windows of its pool still need, and the sums of its rows,
 /// which are added up when all rows are there, so that threads can compute them in any order.
 fn workspace(network: &Network, block: &Block) -> usize {
     let mut len = 0;
-    let mut rows = None;
+    let [images, mut height, _, channels] = match block.steps.is_empty() {
+        true => return 0,
+        false => match block.steps.iter().any(|s| matches!(s, Step::Sum(_) | Step::Pool(_))) {
+            true => kernel::grid(network, &block.core),
+            false => return 0,
+        },
+    };
     for step in &block.steps {
         match step {
-            Step::MaxPool(pool) => {
-                len += tile::window_len(pool, kernel::interleaved(&block.core));
-                rows = Some((pool.n, pool.output[0], pool.output[2]));
+            Step::Pool(pool) => {
+                len += tile::window_len(&pool.geometry, kernel::interleaved(&block.core));
+                height = pool.geometry.output[0];
             }
-            Step::Sum(_) => {
-                let (images, height, channels) = rows.unwrap_or_else(|| {
-                    let [images, height, _, channels] = kernel::grid(network, &block.core);
-                    (images, height, channels)
-                });
-                len += if height == 1 { 0 } else { images * height * channels };
-            }
+            Step::Sum(_) if height > 1 => len += images * height * channels,
             _ => {}
         }
     }

@@ -58,6 +58,7 @@ fn output() -> Output {
             "stem",
             Core::RealConv {
                 input,
+                planar: false,
                 geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1),
                 weights: channels(70 * 9 * 3),
                 products: Products::F32,
@@ -187,8 +188,16 @@ fn an_unfused_binary_block_has_a_reason() {
 #[test]
 fn the_keys_of_the_contract_are_there() {
     let json = serde_json::to_value(Report::new(&output())).unwrap();
-    let totals =
-        ["binary_macs", "real_macs", "flops", "binary_operators", "fused_blocks", "weight_bytes", "scratch_bytes"];
+    let totals = [
+        "binary_macs",
+        "real_macs",
+        "flops",
+        "binary_operators",
+        "fused_blocks",
+        "weight_bytes",
+        "scratch_bytes",
+        "scratch_bound_bytes",
+    ];
     for key in totals {
         assert!(json["totals"][key].is_u64(), "{key}");
     }
