@@ -8,9 +8,9 @@ use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::block::{Activation, Block, Core, Interval, Network, Step, TensorId};
+use crate::block::{Activation, Block, Core, Interval, Network, PerPixel, PoolKind, Step, TensorId};
 use crate::ir::Unary;
-use crate::plan::{Blob, Place};
+use crate::plan::{Blob, LANES, Place};
 
 /// A field of the emitted tile struct.
 pub(super) struct Field {
@@ -116,6 +116,14 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let shift = self.parameter("shift", p);
                 quote!(let v = s.add(v, #shift);)
             }
+            Step::ScalePixels(p) => {
+                let factor = self.per_pixel("factor", p);
+                quote!(let v = s.mul(v, #factor);)
+            }
+            Step::ShiftPixels(p) => {
+                let term = self.per_pixel("term", p);
+                quote!(let v = s.add(v, #term);)
+            }
             Step::Gate(t) => {
                 let before = i.checked_sub(1).and_then(|i| steps.get(i));
                 let scale = if let Some(Step::Scale(p)) = before { Some(&p[..]) } else { None };
@@ -156,7 +164,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let mask = sign_mask(self, intervals);
                 quote!(self.#signs.set(&#shape, at, #mask);)
             }
-            Step::MaxPool(_) => unreachable!("a block has one pool at most"),
+            Step::Pool(_) => unreachable!("a block has one pool at most"),
         }
     }
 
@@ -218,6 +226,35 @@ impl<'a, 'b> Builder<'a, 'b> {
         quote!(self.#name.get(s))
     }
 
+    /// The parameters of a tile's pixel: whole tiles for each.
+    fn per_pixel(&mut self, role: &str, p: &PerPixel) -> TokenStream {
+        let [height, width, channels] = p.extents;
+        let mut values = Vec::new();
+        for pixel in p.values.chunks(channels) {
+            values.extend_from_slice(pixel);
+            let pad = if channels == 1 { pixel[0] } else { 0.0 };
+            values.resize(values.len().next_multiple_of(LANES), pad);
+        }
+        let name = self.parameter(role, &values);
+        let padded = n(channels.next_multiple_of(LANES));
+        let pixel = match (height, width) {
+            (1, 1) => None,
+            (_, 1) => Some(quote!(at.y * #padded)),
+            (1, _) => Some(quote!(at.x * #padded)),
+            _ => {
+                let width = n(width);
+                Some(quote!((at.y * #width + at.x) * #padded))
+            }
+        };
+        let at = match (pixel, channels) {
+            (Some(pixel), 1) => pixel,
+            (Some(pixel), _) => quote!(#pixel + at.channel),
+            (None, 1) => quote!(0),
+            (None, _) => quote!(at.channel),
+        };
+        quote!(load_channels(s, self.#name, #at))
+    }
+
     fn field(&mut self, role: &str, ty: TokenStream, value: TokenStream) -> Ident {
         let name = self.names.unique(role);
         self.fields.push(Field { name: name.clone(), ty, value });
@@ -256,7 +293,7 @@ pub(super) fn emit(
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let pool = block.steps.iter().position(|step| matches!(step, Step::MaxPool(_)));
+    let pool = block.steps.iter().position(|step| matches!(step, Step::Pool(_)));
     let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
     let mut b = Builder::new(memory, blob, matches!(block.core, Core::BinaryConv { .. }));
     let loads = b.reserve_stored(block, before);
@@ -270,13 +307,17 @@ pub(super) fn emit(
     for i in 0..before.len() {
         body.extend(b.step(network, before, i, channels, interleaved, shapes, &mut end_row));
     }
-    if let Some((Step::MaxPool(geometry), _)) = behind.split_first() {
-        let shape = shapes.pool(geometry, None);
-        let window = b.memory.workspace("window");
+    if let Some((Step::Pool(pool), _)) = behind.split_first() {
+        let (method, include_pad) = match pool.kind {
+            PoolKind::Max => (quote!(max), None),
+            PoolKind::Average { count_include_pad } => (quote!(mean), count_include_pad),
+        };
+        let shape = shapes.pool(&pool.geometry, include_pad);
+        let window = b.memory.window("window");
         let ty = counted(quote!(PoolRows), interleaved);
         let window = b.field("window", ty, quote!(PoolRows::new(#window)));
         body.extend(quote!(self.#window.put(s, &#shape, at, v);));
-        end_row.extend(quote!(self.#window.end_row(s, &#shape, at, &mut self.pooled);));
+        end_row.extend(quote!(self.#window.#method(s, &#shape, at, &mut self.pooled);));
         rows.extend(quote!(#shape.rows_under(self.pooled.rows())));
     }
     let steps = Steps { fields: b.fields, start_row: b.start_row, body, end_row, rows };
