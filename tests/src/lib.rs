@@ -2,7 +2,7 @@
 
 mod half_block;
 
-pub use half_block::half_block;
+pub use half_block::{half_block, real_block};
 
 use std::path::{Path, PathBuf};
 
