@@ -36,6 +36,8 @@ pub(super) const PRELUDE: &[&str] = &[
     "narrow_conv",
     "neg",
     "pixels",
+    "planar_conv",
+    "planes",
     "prelu",
     "real_conv",
     "reciprocal",

@@ -84,6 +84,7 @@ fn real_to_binary() {
         "stem/Conv",
         Core::RealConv {
             input: x,
+            planar: false,
             geometry: geometry([8, 8, 3], [8, 8, 64], 3, 1, 1),
             weights: ramp(27 * 64),
             products: Products::F32,
@@ -141,6 +142,7 @@ fn real_to_binary() {
         "fc",
         Core::RealConv {
             input: mean,
+            planar: false,
             geometry: geometry([1, 1, 64], [1, 1, 10], 1, 1, 0),
             weights: ramp(640),
             products: Products::F32,
@@ -194,7 +196,7 @@ fn every_other_core() {
     let each = Geometry { groups: 32, ..geometry([4, 4, 32], [4, 4, 32], 3, 1, 1) };
     b.block(
         "depthwise",
-        Core::RealConv { input: x, geometry: each, weights: ramp(9 * 32), products: Products::F32 },
+        Core::RealConv { input: x, planar: false, geometry: each, weights: ramp(9 * 32), products: Products::F32 },
         vec![Step::Activation(Activation::Unary(Unary::Clip(0.0, 6.0))), Step::Mul(x), Step::Store(wide)],
     );
     b.block("view", Core::Reshape { input: deep, output: flat }, vec![]);
