@@ -63,7 +63,7 @@ pub use generic::tile::{
 };
 pub use narrow::{
     NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, dispatch_bf16, dispatch_bf16_at,
-    dispatch_int8, dispatch_int8_at, has_narrow_instructions, to_bf16,
+    dispatch_int8, dispatch_int8_at, to_bf16,
 };
 pub use simd::Simd;
 pub use team::{Alone, Team, Work, batch, cut, cut_mut, cut_rows, share};
