@@ -276,8 +276,9 @@ impl<'a, 'b> Builder<'a, 'b> {
             let pad = if channels == 1 { pixel[0] } else { 0.0 };
             values.resize(values.len().next_multiple_of(LANES), pad);
         }
-        let all = self.per_channel(&values);
-        let name = self.field(role, quote!(&'a [Le<f32>]), all, |_| None);
+        let span = self.blob.floats(&values);
+        let (offset, len) = (n(span.offset), n(span.len));
+        let name = self.field(role, quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)), |_| None);
         let padded = n(channels.next_multiple_of(LANES));
         let pixel = match (height, width) {
             (1, 1) => None,
