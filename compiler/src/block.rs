@@ -265,8 +265,10 @@ pub enum Core {
     },
     /// Real-valued convolution or fully connected layer; zero padding.
     RealConv {
-        /// Dense.
+        /// Dense `[n, h, w, c]`, or, where it is `planar`, `[n, c, h, w]`.
         input: TensorId,
+        /// Channel by channel, as the caller has it: a stem that reads its few channels so needs no transposed copy.
+        planar: bool,
         /// Geometry.
         geometry: Geometry,
         /// `[O][kh][kw][I / groups]`.
@@ -293,6 +295,11 @@ pub enum Core {
     /// The elements of a tensor, unchanged: a block of steps alone.
     Map {
         /// Dense.
+        input: TensorId,
+    },
+    /// The elements of a tensor that lies channel by channel: [`Core::Map`] without the transposed copy.
+    Planes {
+        /// Dense `[n, c, h, w]`; the block's values are `[n, h, w, c]`.
         input: TensorId,
     },
     /// A data-driven gate: two fully connected layers on the channel sums of a block's input,
@@ -455,6 +462,36 @@ impl Interval {
     }
 }
 
+/// A value per pixel and channel, the same for every image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PerPixel {
+    /// Height, width, channels; 1 where all have the same.
+    pub extents: [usize; 3],
+    /// In the order `[h][w][c]`.
+    pub values: Arc<Vec<f32>>,
+}
+
+/// A pool among the steps of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// What it takes of a window.
+    pub kind: PoolKind,
+    /// Geometry; `groups` is the number of channels.
+    pub geometry: Geometry,
+}
+
+/// What a pool takes of a window, as [`Core::MaxPool`] and [`Core::AveragePool`] do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Maximum; padded taps take no part.
+    Max,
+    /// Mean.
+    Average {
+        /// Bottom and right padding that counts, when `count_include_pad`.
+        count_include_pad: Option<[usize; 2]>,
+    },
+}
+
 /// One step of a tile through the registers, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -462,7 +499,12 @@ pub enum Step {
     Scale(PerChannel),
     /// v += p\[channel\]
     Shift(PerChannel),
-    /// v *= t\[image\]\[channel\]: a gate, known only at run time.
+    /// v *= p\[y\]\[x\]\[channel\]: the factorised scale of XNOR-Net++
+    ScalePixels(PerPixel),
+    /// v += p\[y\]\[x\]\[channel\]
+    ShiftPixels(PerPixel),
+    /// v *= t\[image\]\[channel\]: a gate, known only at run time. Right behind a scale the two are one factor, their rounded
+    /// product: it is the same for all pixels of an image.
     Gate(TensorId),
     /// v = f(v)
     Activation(Activation),
@@ -472,9 +514,9 @@ pub enum Step {
     Mul(TensorId),
     /// t\[pixel\]\[channel\] = v
     Store(TensorId),
-    /// Maximum over a window of the tiles so far; padded taps take no part. The steps behind it see the pooled grid. At most
-    /// once in a block, whose core is a convolution: only the rows of a window are ever in memory.
-    MaxPool(Geometry),
+    /// The steps behind it see windows of the pixels before it. At most once in a block, whose core is a convolution or
+    /// [`Core::Map`]: only the rows of a window are ever in memory.
+    Pool(Pool),
     /// t\[image\]\[channel\] += v, row by row: each row of pixels is summed from zero in order, then added.
     Sum(TensorId),
     /// Packs the sign of v (v itself stays).
@@ -542,6 +584,7 @@ impl Block {
             | Core::MaxPool { input, .. }
             | Core::AveragePool { input, .. }
             | Core::Map { input }
+            | Core::Planes { input }
             | Core::Gate { sums: input, .. }
             | Core::BitMaxPool { input, .. }
             | Core::Reshape { input, .. }
@@ -596,9 +639,9 @@ impl Block {
     }
 
     /// The pool among its steps, if there is one.
-    pub fn pool(&self) -> Option<&Geometry> {
+    pub fn pool(&self) -> Option<&Pool> {
         self.steps.iter().find_map(|step| match step {
-            Step::MaxPool(geometry) => Some(geometry),
+            Step::Pool(pool) => Some(pool),
             _ => None,
         })
     }

@@ -47,13 +47,13 @@ pub use generic::bit_pool::bit_max_pool;
 pub use generic::copy::{broadcast, copy_strided, fill};
 pub use generic::depthwise::depthwise_conv;
 pub use generic::gate::{GateShape, gate, gate_with};
-pub use generic::map::{map, pixels};
+pub use generic::map::{map, pixels, planes};
 pub use generic::matmul::{matmul, matmul_with};
 pub use generic::narrow_conv::narrow_conv;
 pub use generic::narrow_input::{input_to_bf16, input_to_int8};
 pub use generic::pool::{PoolShape, average_pool, max_pool};
 pub use generic::pooled::PoolRows;
-pub use generic::real_conv::{RealShape, real_conv};
+pub use generic::real_conv::{RealShape, planar_conv, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
 pub use generic::tile::{
@@ -79,8 +79,8 @@ pub mod prelude {
         PoolRows, PoolShape, RealShape, Reduction, RowSum, Simd, Taps, Weights, abs, argmax, average_pool, binary_conv,
         bit_max_pool, broadcast, clip, copy_strided, depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill,
         gate, hard_sigmoid, hard_swish, input_to_bf16, input_to_int8, leaky, load_channels, load_tile, load_vector,
-        map, map_lanes_with, math, matmul, max_pool, narrow_conv, neg, pixels, prelu, real_conv, reciprocal, reduce,
-        regions, relu, scalar, softmax, store_tile,
+        map, map_lanes_with, math, matmul, max_pool, narrow_conv, neg, pixels, planar_conv, planes, prelu, real_conv,
+        reciprocal, reduce, regions, relu, scalar, softmax, store_tile,
     };
 }
 

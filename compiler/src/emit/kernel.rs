@@ -34,6 +34,7 @@ pub(super) fn channels(network: &Network, core: &Core) -> usize {
         | Core::MaxPool { geometry, .. }
         | Core::AveragePool { geometry, .. } => geometry.output[2],
         Core::Map { input } => image(&network.tensor(*input).shape)[3],
+        Core::Planes { input } => network.tensor(*input).shape[1],
         _ => unreachable!("no tiles"),
     }
 }
@@ -64,17 +65,17 @@ fn weights(blob: &mut Blob, floats: &[f32]) -> Field {
 
 /// What rounds the input of a narrow block from `x` into `narrow`, both expressions.
 pub(super) fn rounding(core: &Core, x: &TokenStream, narrow: &TokenStream, shapes: &mut Shapes) -> TokenStream {
-    let Core::RealConv { geometry, products, .. } = core else { return TokenStream::new() };
+    let Core::RealConv { planar, geometry, products, .. } = core else { return TokenStream::new() };
     match products {
         Products::F32 => TokenStream::new(),
         Products::Bf16 { .. } => {
             let shape = shapes.real(geometry);
-            quote!(input_to_bf16(&#shape, #x, #narrow);)
+            quote!(input_to_bf16(&#shape, #planar, #x, #narrow);)
         }
         Products::Int8 { quantized, .. } => {
             let (shape, inverse) = (shapes.real(geometry), float(quantized.inverse_scale));
             let zero = n(usize::from(quantized.zero_point));
-            quote!(input_to_int8(&#shape, #inverse, #zero, #x, #narrow);)
+            quote!(input_to_int8(&#shape, #planar, #inverse, #zero, #x, #narrow);)
         }
     }
 }
@@ -120,7 +121,7 @@ pub(super) fn of(
         Core::RealConv { geometry: g, weights: w, products, .. } if *products != Products::F32 => {
             narrow_conv(g, w, products, x(input), blob, shapes)
         }
-        Core::RealConv { geometry: g, weights: w, .. } => {
+        Core::RealConv { geometry: g, weights: w, planar, .. } => {
             let depthwise = is_depthwise(g);
             let shape = shapes.real(g);
             let (weights, run) = if depthwise {
@@ -129,7 +130,8 @@ pub(super) fn of(
             } else {
                 let (p, v) = tiles::real(g);
                 let (p, v) = (n(p), n(v));
-                let run = quote!(real_conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut tile));
+                let conv = if *planar { quote!(planar_conv) } else { quote!(real_conv) };
+                let run = quote!(#conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut tile));
                 (weights(blob, &blob::real_weights(w, g)), run)
             };
             let [h, w, c] = g.input;
@@ -154,6 +156,18 @@ pub(super) fn of(
         Core::AveragePool { geometry: g, count_include_pad, .. } => {
             let shape = shapes.pool(g, *count_include_pad);
             pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut tile)))
+        }
+        Core::Planes { input: id } => {
+            let &[count, c, h, w] = &network.tensor(*id).shape[..] else { panic!("{}: no planes", block.name) };
+            let extents = [count, h, w, c].map(n);
+            Kernel {
+                base: format!("PlanesAt{h}x{w}x{c}"),
+                title: format!("Element-wise on planes, {h}x{w}x{c}"),
+                fields: vec![x(input)],
+                run: quote!(planes(s, #(#extents),*, self.x, &mut tile)),
+                taps: None,
+                arithmetic: Arithmetic::F32,
+            }
         }
         Core::Map { input: id } => {
             let [count, h, w, c] = image(&network.tensor(*id).shape);

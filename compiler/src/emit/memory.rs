@@ -17,7 +17,7 @@ pub(super) struct Memory<'a> {
     real: Vec<(Ident, usize, usize)>,
     bits: Vec<(Ident, usize, usize)>,
     /// Offset and length of what the block needs for itself.
-    workspace: (usize, usize),
+    window: (usize, usize),
     uses_input: bool,
     uses_output: bool,
 }
@@ -31,7 +31,7 @@ impl<'a> Memory<'a> {
             names: Names::reserving(["input", "output", "scratch"]),
             real: Vec::new(),
             bits: Vec::new(),
-            workspace: plan.workspaces[block],
+            window: plan.windows[block],
             uses_input: false,
             uses_output: false,
         }
@@ -53,8 +53,8 @@ impl<'a> Memory<'a> {
     }
 
     /// An expression for the memory that the block needs only while it runs.
-    pub(super) fn workspace(&mut self, role: &str) -> TokenStream {
-        let (offset, len) = self.workspace;
+    pub(super) fn window(&mut self, role: &str) -> TokenStream {
+        let (offset, len) = self.window;
         region(&mut self.real, &mut self.names, role, offset, len)
     }
 

@@ -187,7 +187,8 @@ fn tiled_input(core: &Core) -> Option<crate::block::TensorId> {
         | Core::RealConv { input, .. }
         | Core::MaxPool { input, .. }
         | Core::AveragePool { input, .. }
-        | Core::Map { input } => Some(*input),
+        | Core::Map { input }
+        | Core::Planes { input } => Some(*input),
         _ => None,
     }
 }

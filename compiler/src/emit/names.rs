@@ -36,6 +36,8 @@ pub(super) const PRELUDE: &[&str] = &[
     "narrow_conv",
     "neg",
     "pixels",
+    "planar_conv",
+    "planes",
     "prelu",
     "real_conv",
     "reciprocal",
@@ -128,7 +130,7 @@ mod tests {
         let prelude = text.split_once("pub mod prelude {").unwrap().1.split_once("\n}").unwrap().0;
         let words = prelude.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let ours = |w: &&str| {
-            let lower = w.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !w.is_empty();
+            let lower = w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') && !w.is_empty();
             lower && !["pub", "use", "crate", "as", "run"].contains(w)
         };
         let mut words: Vec<&str> = words.filter(ours).collect();

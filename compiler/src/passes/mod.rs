@@ -84,5 +84,8 @@ pub fn run(
         observe(name, graph);
     }
     // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
-    lower::run(graph)
+    let mut network = lower::run(graph)?;
+    // AFTER THIS POINT: the blocks run in the order that needs the least memory, the file's among equals.
+    crate::plan::order::run(&mut network);
+    Ok(network)
 }

@@ -87,7 +87,7 @@ fn lives(network: &Network) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// An operand that a block reads only tile by tile, before it stores the same tile of the result: the result may replace it.
-fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
+pub(super) fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
     let mut candidates = Vec::new();
     if let Core::Map { input } = &block.core {
         candidates.push(*input);
@@ -96,7 +96,7 @@ fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
         match step {
             Step::Add(t) | Step::Mul(t) => candidates.push(*t),
             // What was read for a row is behind it, and further rows of the same window are still to come.
-            Step::MaxPool(_) => candidates.clear(),
+            Step::Pool(_) => candidates.clear(),
             Step::Store(result) => {
                 let size = network.tensor(*result).storage_len();
                 let dense = |id: &TensorId| matches!(network.tensor(*id).storage, Storage::Dense(_));

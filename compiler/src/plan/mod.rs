@@ -2,6 +2,7 @@
 
 mod alias;
 pub mod blob;
+pub mod order;
 mod pack;
 
 pub use blob::{Blob, LANES};
@@ -29,7 +30,7 @@ pub struct Plan {
     /// By [`TensorId`].
     pub places: Vec<Place>,
     /// By block: offset and length of what it needs only while it runs, in the f32 part of the scratch memory.
-    pub workspaces: Vec<(usize, usize)>,
+    pub windows: Vec<(usize, usize)>,
     /// f32s of scratch memory.
     pub real_len: usize,
     /// 64-bit words of scratch memory.
@@ -67,7 +68,7 @@ pub fn run(network: &Network) -> Plan {
     }
     let tensors = real.len();
     for (position, block) in network.blocks.iter().enumerate() {
-        let len = workspace(block);
+        let len = window_len(block);
         if len > 0 {
             real.push(pack::Item { index: position, len, first: position, last: position });
         }
@@ -87,24 +88,25 @@ pub fn run(network: &Network) -> Plan {
             assign(group, place);
         }
     }
-    let mut workspaces = vec![(0, 0); network.blocks.len()];
+    let mut windows = vec![(0, 0); network.blocks.len()];
     for (i, (item, offset)) in real.iter().zip(real_offsets).enumerate() {
         if i < tensors {
             assign(&groups[item.index], Place::Real(offset, item.len));
         } else {
-            workspaces[item.index] = (offset, item.len);
+            windows[item.index] = (offset, item.len);
         }
     }
     for (item, offset) in bits.iter().zip(bits_offsets) {
         assign(&groups[item.index], Place::Bits(offset, item.len));
     }
-    Plan { places, workspaces, real_len, bits_len }
+    Plan { places, windows, real_len, bits_len }
 }
 
 /// f32s that a block needs only while it runs: the rows that the windows of its pool still need, of the channels that its
 /// kernel has in flight.
-fn workspace(block: &Block) -> usize {
+fn window_len(block: &Block) -> usize {
     let Some(pool) = block.pool() else { return 0 };
+    let pool = &pool.geometry;
     let [height, width, _] = pool.input;
     let rows = ((pool.kernel[0] - 1) * pool.dilations[0] + 1).min(height);
     rows * kernel::interleaved(&block.core) * width * LANES

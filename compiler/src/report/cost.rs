@@ -59,23 +59,29 @@ impl Cost {
             Core::Reduce { input, .. } | Core::ArgMax { input, .. } => cost.flops = len(*input),
             // Maximum, difference, exponential, sum, quotient.
             Core::Softmax { input, .. } => cost.flops = 5 * len(*input),
-            Core::Map { .. } | Core::BitMaxPool { .. } | Core::Copy { .. } | Core::Reshape { .. } => {}
+            Core::Map { .. }
+            | Core::Planes { .. }
+            | Core::BitMaxPool { .. }
+            | Core::Copy { .. }
+            | Core::Reshape { .. } => {}
         }
         let mut elements = tile_elements(network, block);
         for step in &block.steps {
-            if let Step::MaxPool(geometry) = step {
-                cost.flops += taps(geometry);
-                elements = outputs(geometry);
+            if let Step::Pool(pool) = step {
+                cost.flops += taps(&pool.geometry);
+                elements = outputs(&pool.geometry);
             }
             cost.flops += elements
                 * match step {
-                    Step::Scale(_) | Step::Shift(_) | Step::Gate(_) | Step::Activation(_) => 1,
+                    Step::Scale(_) | Step::Shift(_) | Step::ScalePixels(_) | Step::ShiftPixels(_) => 1,
+                    Step::Gate(_) | Step::Activation(_) => 1,
                     Step::Add(_) | Step::Mul(_) | Step::Sum(_) => 1,
                     Step::Sign { .. } => 2,
-                    Step::Store(_) | Step::MaxPool(_) => 0,
+                    Step::Store(_) | Step::Pool(_) => 0,
                 };
             cost.weight_bytes += match step {
                 Step::Scale(p) | Step::Shift(p) | Step::Activation(Activation::PRelu(p)) => 4 * p.len() as u64,
+                Step::ScalePixels(p) | Step::ShiftPixels(p) => 4 * p.values.len() as u64,
                 Step::Sign { intervals, .. } => 8 * intervals.len() as u64,
                 _ => 0,
             };
@@ -122,7 +128,7 @@ fn dense_bytes(layer: &Dense) -> u64 {
 fn tile_elements(network: &Network, block: &Block) -> u64 {
     let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
     match &block.core {
-        Core::Map { input } => len(*input),
+        Core::Map { input } | Core::Planes { input } => len(*input),
         Core::Gate { sums, second, .. } => {
             (network.tensor(*sums).shape.first().copied().unwrap_or(1) * second.outputs) as u64
         }

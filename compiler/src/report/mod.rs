@@ -95,6 +95,8 @@ pub struct Totals {
     pub weights_file_bytes: u64,
     /// Bytes of scratch memory.
     pub scratch_bytes: u64,
+    /// Bytes of scratch memory that every order of the blocks needs.
+    pub scratch_bound_bytes: u64,
 }
 
 impl Report {
@@ -140,6 +142,7 @@ impl Report {
                 weight_bytes: output.emitted.weight_bytes as u64,
                 weights_file_bytes: output.emitted.weights.len() as u64,
                 scratch_bytes: output.plan.scratch_bytes() as u64,
+                scratch_bound_bytes: crate::plan::order::orders(&output.network).bound as u64,
             },
             blocks,
             notes: network.notes.clone(),

@@ -230,14 +230,21 @@ impl<'a> Run<'a> {
         self.judged_readers(id).is_some() && self.network.blocks.iter().all(pools)
     }
 
-    /// How many values go into each of a block's sums.
-    fn pixels(&self, block: &Block) -> f64 {
+    /// How many values go into each of a block's sums of that name.
+    fn pixels(&self, block: &Block, sums: TensorId) -> f64 {
+        let before = block.steps.iter().take_while(|step| !matches!(step, Step::Sum(id) if *id == sums));
+        let pooled =
+            before.filter_map(|step| if let Step::Pool(pool) = step { Some(pool.geometry) } else { None }).last();
         let shape = match &block.core {
+            _ if pooled.is_some() => pooled.map(|g| g.output),
             Core::Map { input } => {
                 let shape = &self.network.tensor(*input).shape;
                 return shape.iter().skip(1).rev().skip(1).product::<usize>().max(1) as f64;
             }
-            core => block.pool().or(cost::geometry(core)).map(|g| g.output),
+            Core::Planes { input } => {
+                return self.network.tensor(*input).shape.iter().skip(2).product::<usize>().max(1) as f64;
+            }
+            core => cost::geometry(core).map(|g| g.output),
         };
         shape.map_or(1.0, |[h, w, _]| (h * w).max(1) as f64)
     }
@@ -264,7 +271,7 @@ impl<'a> Run<'a> {
                     let values = read_dense(self.program, tensor, place)?;
                     let deviation = Deviation::of(&values, &known.values);
                     // Sums are judged as the means they stand for, so that an error in a report is one of a value.
-                    let count = if is_sum(self.network, id) { self.pixels(block) } else { 1.0 };
+                    let count = if is_sum(self.network, id) { self.pixels(block, id) } else { 1.0 };
                     let (error, scale) = (deviation.error / count, deviation.scale / count);
                     seen.real.push(Deviation { error, scale, ..deviation });
                 }

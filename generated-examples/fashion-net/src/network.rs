@@ -145,8 +145,7 @@ fn blocks_0_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(4928, 288),
         tile: BinaryConv3x3At14x14x32To32Tile {
             stream,
-            scale: PerChannel::new(WEIGHTS.floats(4544, 32)),
-            gate: PerImage::new(gate, 32),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(4544, 32), 32),
             slope: PerChannel::new(WEIGHTS.floats(4672, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32),
             low: PerChannel::new(WEIGHTS.floats(4800, 32)),
@@ -190,8 +189,7 @@ fn blocks_1_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(10368, 288),
         tile: BinaryConv3x3At14x14x32To32Tile {
             stream,
-            scale: PerChannel::new(WEIGHTS.floats(9984, 32)),
-            gate: PerImage::new(gate, 32),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(9984, 32), 32),
             slope: PerChannel::new(WEIGHTS.floats(10112, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32),
             low: PerChannel::new(WEIGHTS.floats(10240, 32)),
@@ -235,8 +233,7 @@ fn blocks_2_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(15808, 288),
         tile: BinaryConv3x3At14x14x32To32_2Tile {
             stream,
-            scale: PerChannel::new(WEIGHTS.floats(15424, 32)),
-            gate: PerImage::new(gate, 32),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(15424, 32), 32),
             slope: PerChannel::new(WEIGHTS.floats(15552, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32_2),
             low: PerChannel::new(WEIGHTS.floats(15680, 32)),
@@ -308,8 +305,7 @@ fn blocks_3_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(30720, 576),
         tile: BinaryConv3x3Stride2At14x14x32To64Tile {
             stream,
-            scale: PerChannel::new(WEIGHTS.floats(29952, 64)),
-            gate: PerImage::new(gate, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(29952, 64), 64),
             slope: PerChannel::new(WEIGHTS.floats(30208, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
             low: PerChannel::new(WEIGHTS.floats(30464, 64)),
@@ -353,8 +349,7 @@ fn blocks_4_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(42560, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: PerChannel::new(WEIGHTS.floats(41792, 64)),
-            gate: PerImage::new(gate, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(41792, 64), 64),
             slope: PerChannel::new(WEIGHTS.floats(42048, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
             low: PerChannel::new(WEIGHTS.floats(42304, 64)),
@@ -398,8 +393,7 @@ fn blocks_5_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(54400, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: PerChannel::new(WEIGHTS.floats(53632, 64)),
-            gate: PerImage::new(gate, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(53632, 64), 64),
             slope: PerChannel::new(WEIGHTS.floats(53888, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
             low: PerChannel::new(WEIGHTS.floats(54144, 64)),
@@ -443,8 +437,7 @@ fn blocks_6_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(66240, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: PerChannel::new(WEIGHTS.floats(65472, 64)),
-            gate: PerImage::new(gate, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(65472, 64), 64),
             slope: PerChannel::new(WEIGHTS.floats(65728, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
             low: PerChannel::new(WEIGHTS.floats(65984, 64)),
@@ -487,11 +480,10 @@ fn blocks_7_conv(scratch: &mut Scratch) {
         bits,
         weights: WEIGHTS.words(78592, 576),
         tile: BinaryConv3x3At7x7x64To64_2Tile {
-            scale: PerChannel::new(WEIGHTS.floats(77312, 64)),
-            gate: PerImage::new(gate, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(77312, 64), 64),
             slope: PerChannel::new(WEIGHTS.floats(77568, 64)),
             skip,
-            scale_2: PerChannel::new(WEIGHTS.floats(77824, 64)),
+            scale: PerChannel::new(WEIGHTS.floats(77824, 64)),
             shift: PerChannel::new(WEIGHTS.floats(78080, 64)),
             slope_2: PerChannel::new(WEIGHTS.floats(78336, 64)),
             sums: RowSum::new(sums, 64),
@@ -626,7 +618,6 @@ impl Taps for BinaryConv3x3At14x14x32To32<'_> {
 /// What a tile of [`BinaryConv3x3At14x14x32To32`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32Tile<'a> {
     stream: &'a mut [f32],
-    scale: PerChannel<'a>,
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
     signs: BitsMut<'a>,
@@ -637,14 +628,12 @@ struct BinaryConv3x3At14x14x32To32Tile<'a> {
 impl Epilogue for BinaryConv3x3At14x14x32To32Tile<'_> {
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.scale.start_row(s, at);
         self.gate.start_row(s, at);
         self.slope.start_row(s, at);
         self.low.start_row(s, at);
     }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.scale.get(s));
         let v = s.mul(v, self.gate.get(s));
         let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 32, at));
@@ -698,7 +687,6 @@ impl Taps for BinaryConv3x3At14x14x32To32_2<'_> {
 /// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
     stream: &'a mut [f32],
-    scale: PerChannel<'a>,
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
     signs: BitsMut<'a>,
@@ -709,14 +697,12 @@ struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
 impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.scale.start_row(s, at);
         self.gate.start_row(s, at);
         self.slope.start_row(s, at);
         self.low.start_row(s, at);
     }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.scale.get(s));
         let v = s.mul(v, self.gate.get(s));
         let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 32, at));
@@ -827,7 +813,6 @@ impl Taps for BinaryConv3x3Stride2At14x14x32To64<'_> {
 /// What a tile of [`BinaryConv3x3Stride2At14x14x32To64`] goes through in registers.
 struct BinaryConv3x3Stride2At14x14x32To64Tile<'a> {
     stream: &'a mut [f32],
-    scale: PerChannel<'a>,
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
     signs: BitsMut<'a>,
@@ -838,14 +823,12 @@ struct BinaryConv3x3Stride2At14x14x32To64Tile<'a> {
 impl Epilogue for BinaryConv3x3Stride2At14x14x32To64Tile<'_> {
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.scale.start_row(s, at);
         self.gate.start_row(s, at);
         self.slope.start_row(s, at);
         self.low.start_row(s, at);
     }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.scale.get(s));
         let v = s.mul(v, self.gate.get(s));
         let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
@@ -899,7 +882,6 @@ impl Taps for BinaryConv3x3At7x7x64To64<'_> {
 /// What a tile of [`BinaryConv3x3At7x7x64To64`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64Tile<'a> {
     stream: &'a mut [f32],
-    scale: PerChannel<'a>,
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
     signs: BitsMut<'a>,
@@ -910,14 +892,12 @@ struct BinaryConv3x3At7x7x64To64Tile<'a> {
 impl Epilogue for BinaryConv3x3At7x7x64To64Tile<'_> {
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.scale.start_row(s, at);
         self.gate.start_row(s, at);
         self.slope.start_row(s, at);
         self.low.start_row(s, at);
     }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.scale.get(s));
         let v = s.mul(v, self.gate.get(s));
         let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
@@ -970,11 +950,10 @@ impl Taps for BinaryConv3x3At7x7x64To64_2<'_> {
 
 /// What a tile of [`BinaryConv3x3At7x7x64To64_2`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64_2Tile<'a> {
-    scale: PerChannel<'a>,
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
     skip: &'a [f32],
-    scale_2: PerChannel<'a>,
+    scale: PerChannel<'a>,
     shift: PerChannel<'a>,
     slope_2: PerChannel<'a>,
     sums: RowSum<'a>,
@@ -983,20 +962,18 @@ struct BinaryConv3x3At7x7x64To64_2Tile<'a> {
 impl Epilogue for BinaryConv3x3At7x7x64To64_2Tile<'_> {
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.scale.start_row(s, at);
         self.gate.start_row(s, at);
         self.slope.start_row(s, at);
-        self.scale_2.start_row(s, at);
+        self.scale.start_row(s, at);
         self.shift.start_row(s, at);
         self.slope_2.start_row(s, at);
     }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.scale.get(s));
         let v = s.mul(v, self.gate.get(s));
         let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.skip, 64, at));
-        let v = s.mul(v, self.scale_2.get(s));
+        let v = s.mul(v, self.scale.get(s));
         let v = s.add(v, self.shift.get(s));
         let v = prelu(s, v, self.slope_2.get(s));
         self.sums.add(s, at, v);

@@ -1,6 +1,6 @@
 //! Blocks of steps alone: each element goes through the epilogue.
 
-use super::tile::{At, Epilogue, band_of, load_tile};
+use super::tile::{At, Epilogue, band_of, lanes as lanes_of, load_tile};
 use super::window::fits;
 use crate::simd::Simd;
 
@@ -9,6 +9,22 @@ use crate::simd::Simd;
 pub fn map<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, x: &[f32], epilogue: &mut E) {
     if fits(&[n, h, w, c]) && x.len() >= n * h * w * c {
         each(s, [n, h, w, c], epilogue, |pixel, at| load_tile(s, x, c, At { pixel, ..at }));
+    }
+}
+
+/// [`map`] of a dense `[n][c][h][w]` tensor.
+#[inline(always)]
+pub fn planes<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, x: &[f32], epilogue: &mut E) {
+    if fits(&[n, h, w, c]) && x.len() >= n * h * w * c {
+        each(s, [n, h, w, c], epilogue, |pixel, at| {
+            let mut lanes = [0.0; 16];
+            let first = (at.image * c + at.channel) * (h * w) + (pixel - at.image * (h * w));
+            let channels = x.get(first..).unwrap_or_default().iter().step_by((h * w).max(1));
+            for (lane, &x) in lanes.iter_mut().zip(channels.take(lanes_of(c, at.channel))) {
+                *lane = x;
+            }
+            s.from_array(lanes)
+        });
     }
 }
 

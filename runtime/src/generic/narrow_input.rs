@@ -68,21 +68,22 @@ fn bytes_mut(words: &mut [f32]) -> &mut [u8] {
 
 /// Rounds the input of a convolution to bf16 ([`to_bf16`]); its padding is zero.
 ///
-/// `x`: dense `[n][h][w][c]`. `to`: see the module. Does nothing when they do not fit the shape, or it has groups.
-pub fn input_to_bf16(shape: &RealShape, x: &[f32], to: &mut [f32]) {
-    dispatch(ToBf16 { shape, x, to });
+/// `x`: dense `[n][h][w][c]`, or, where it is `planar`, `[n][c][h][w]`. `to`: see the module. Does nothing when they do not fit the shape, or it has groups.
+pub fn input_to_bf16(shape: &RealShape, planar: bool, x: &[f32], to: &mut [f32]) {
+    dispatch(ToBf16 { shape, planar, x, to });
 }
 
 /// Rounds the input of a convolution to 8-bit integers: the nearest to `x * inverse_scale + zero_point`, ties to even, at
 /// least 0, at most 255; a NaN becomes 0. Its padding is the zero point.
 ///
-/// `x`: dense `[n][h][w][c]`. `to`: see the module. Does nothing when they do not fit the shape, or it has groups.
-pub fn input_to_int8(shape: &RealShape, inverse_scale: f32, zero_point: u8, x: &[f32], to: &mut [f32]) {
-    dispatch(ToInt8 { shape, inverse_scale, zero_point, x, to });
+/// `x`: dense `[n][h][w][c]`, or, where it is `planar`, `[n][c][h][w]`. `to`: see the module. Does nothing when they do not fit the shape, or it has groups.
+pub fn input_to_int8(shape: &RealShape, planar: bool, inverse_scale: f32, zero_point: u8, x: &[f32], to: &mut [f32]) {
+    dispatch(ToInt8 { shape, planar, inverse_scale, zero_point, x, to });
 }
 
 struct ToBf16<'a> {
     shape: &'a RealShape,
+    planar: bool,
     x: &'a [f32],
     to: &'a mut [f32],
 }
@@ -92,12 +93,13 @@ impl Kernel for ToBf16<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        convert(self.shape, self.x, self.to, [0; 2], |x| to_bf16(x).to_le_bytes());
+        convert(self.shape, self.planar, self.x, self.to, [0; 2], |x| to_bf16(x).to_le_bytes());
     }
 }
 
 struct ToInt8<'a> {
     shape: &'a RealShape,
+    planar: bool,
     inverse_scale: f32,
     zero_point: u8,
     x: &'a [f32],
@@ -113,7 +115,7 @@ impl Kernel for ToInt8<'_> {
         let (low, high) = (-zero, 255.0 - zero);
         // From 2^23 on the last bit of an f32 counts ones: adding it rounds to an integer, in the lowest bits.
         let place = 8_388_608.0 + zero;
-        convert(self.shape, self.x, self.to, [self.zero_point], |x| {
+        convert(self.shape, self.planar, self.x, self.to, [self.zero_point], |x| {
             let x = x * self.inverse_scale;
             // NaN goes to the lower bound.
             let x = if x > low { x } else { low };
@@ -127,6 +129,7 @@ impl Kernel for ToInt8<'_> {
 #[inline(always)]
 fn convert<const SIZE: usize>(
     shape: &RealShape,
+    planar: bool,
     x: &[f32],
     to: &mut [f32],
     pad: [u8; SIZE],
@@ -152,6 +155,19 @@ fn convert<const SIZE: usize>(
             let y = row.wrapping_sub(top);
             if y >= h {
                 fill(to);
+                continue;
+            }
+            if planar {
+                fill(to);
+                let to = to.get_mut(margin..).unwrap_or_default();
+                for channel in 0..c {
+                    let row = x.get(((image * c + channel) * h + y) * w..).and_then(|x| x.get(..w)).unwrap_or_default();
+                    for (pixel, &x) in to.chunks_exact_mut(framed.pixel.max(1)).zip(row) {
+                        if let Some(to) = pixel.get_mut(channel * SIZE..).and_then(<[u8]>::first_chunk_mut) {
+                            *to = f(x);
+                        }
+                    }
+                }
                 continue;
             }
             let x = x.get((image * h + y) * w * c..).and_then(|x| x.get(..w * c)).unwrap_or_default();

@@ -48,6 +48,13 @@ impl PoolShape {
         }
     }
 
+    /// The mean of a window from its sum.
+    #[inline(always)]
+    pub(super) fn mean<S: Simd>(&self, s: S, sum: S::F, at: At) -> S::F {
+        let count = self.counted(0, at.y) * self.counted(1, at.x);
+        s.div(sum, s.splat(count as f32))
+    }
+
     #[inline(always)]
     fn is_valid(&self, x: usize) -> bool {
         let [h, w, c] = self.input;
@@ -98,10 +105,16 @@ fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window
     }
 }
 
+/// What a maximum or a sum starts from.
+#[inline(always)]
+pub(super) fn start<S: Simd, const MAX: bool>(s: S) -> S::F {
+    s.splat(if MAX { f32::NEG_INFINITY } else { 0.0 })
+}
+
 /// Takes a value into a maximum or a sum. No closure, as one called at several places is not always inlined, and what is
 /// not inlined is not compiled for the level.
 #[inline(always)]
-fn combine<S: Simd, const MAX: bool>(s: S, x: S::F, v: S::F) -> S::F {
+pub(super) fn combine<S: Simd, const MAX: bool>(s: S, x: S::F, v: S::F) -> S::F {
     if MAX { s.max(x, v) } else { s.add(v, x) }
 }
 
@@ -110,7 +123,7 @@ fn combine<S: Simd, const MAX: bool>(s: S, x: S::F, v: S::F) -> S::F {
 fn fold<S: Simd, const MAX: bool>(s: S, shape: &PoolShape, x: &[f32], at: At) -> S::F {
     let [height, width, c] = shape.input;
     let (rows, columns) = (shape.axis(0), shape.axis(1));
-    let mut v = s.splat(if MAX { f32::NEG_INFINITY } else { 0.0 });
+    let mut v = start::<S, MAX>(s);
     if rows.interior(shape.output[0]).contains(&at.y) && columns.interior(shape.output[1]).contains(&at.x) {
         // The same with constant bounds.
         let first = (at.image * height + rows.position(at.y, 0)) * width + columns.position(at.x, 0);
@@ -151,7 +164,6 @@ pub fn average_pool<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, x: &[f32], ep
     }
     slide(s, shape, epilogue, |at| {
         let sum = fold::<S, false>(s, shape, x, at);
-        let count = shape.counted(0, at.y) * shape.counted(1, at.x);
-        s.div(sum, s.splat(count as f32))
+        shape.mean(s, sum, at)
     });
 }

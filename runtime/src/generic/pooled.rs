@@ -1,9 +1,9 @@
-//! A max-pool inside an epilogue: the windows slide over the rows of a convolution while it computes them, so that only as
+//! A pool inside an epilogue: the windows slide over the rows of a convolution while it computes them, so that only as
 //! many rows as a window is high are ever in memory.
 
 use core::ops::Range;
 
-use super::pool::PoolShape;
+use super::pool::{PoolShape, combine, start};
 use super::tile::{At, Epilogue, band_of};
 use crate::simd::Simd;
 
@@ -87,11 +87,21 @@ impl<'a, const V: usize> PoolRows<'a, V> {
         }
     }
 
-    /// After a row of the input: gives the epilogue those of its rows that are now complete. Padded taps take no part,
-    /// and neither does NaN; -inf over no taps at all, as [`max_pool`](super::pool::max_pool). Gives nothing when the memory
-    /// does not fit the shape.
+    /// After a row of the input: gives the epilogue the maxima of the windows that are now complete, those in its rows, as
+    /// [`max_pool`](super::pool::max_pool) would. Gives nothing when the memory does not fit the shape.
     #[inline(always)]
-    pub fn end_row<S: Simd, E: Epilogue>(&mut self, s: S, shape: &PoolShape, at: At, epilogue: &mut E) {
+    pub fn max<S: Simd, E: Epilogue>(&mut self, s: S, shape: &PoolShape, at: At, epilogue: &mut E) {
+        self.complete::<S, E, true>(s, shape, at, epilogue);
+    }
+
+    /// [`PoolRows::max`] with the means, as [`average_pool`](super::pool::average_pool) has them.
+    #[inline(always)]
+    pub fn mean<S: Simd, E: Epilogue>(&mut self, s: S, shape: &PoolShape, at: At, epilogue: &mut E) {
+        self.complete::<S, E, false>(s, shape, at, epilogue);
+    }
+
+    #[inline(always)]
+    fn complete<S: Simd, E: Epilogue, const MAX: bool>(&self, s: S, shape: &PoolShape, at: At, epilogue: &mut E) {
         let [height, width, _] = shape.output;
         if !shape.is_sound() || self.rows.len() < Self::len(shape) / 16 {
             return;
@@ -101,8 +111,8 @@ impl<'a, const V: usize> PoolRows<'a, V> {
         for y in first.max(band.start)..end.min(band.end) {
             let mut at = At::start(epilogue, [height, width], at.image, y, at.channel);
             while at.x < width {
-                let v = self.window(s, shape, at);
-                epilogue.tile(s, v, at);
+                let v = self.window::<S, MAX>(s, shape, at);
+                epilogue.tile(s, if MAX { v } else { shape.mean(s, v, at) }, at);
                 at.x += 1;
                 at.pixel += 1;
             }
@@ -110,11 +120,11 @@ impl<'a, const V: usize> PoolRows<'a, V> {
         }
     }
 
-    /// The maximum of a window, in the order ky, kx: the first of two zeros.
+    /// The maximum or the sum of a window, in the order ky, kx.
     #[inline(always)]
-    fn window<S: Simd>(&self, s: S, shape: &PoolShape, at: At) -> S::F {
+    fn window<S: Simd, const MAX: bool>(&self, s: S, shape: &PoolShape, at: At) -> S::F {
         let (rows, columns) = (shape.axis(0), shape.axis(1));
-        let mut v = s.splat(f32::NEG_INFINITY);
+        let mut v = start::<S, MAX>(s);
         if rows.interior(shape.output[0]).contains(&at.y) && columns.interior(shape.output[1]).contains(&at.x) {
             // The same with constant bounds.
             let (first, x) = (rows.position(at.y, 0), columns.position(at.x, 0));
@@ -122,7 +132,7 @@ impl<'a, const V: usize> PoolRows<'a, V> {
                 let row = Self::start(shape, first + ky * shape.dilations[0], at.channel) + x;
                 for kx in 0..shape.kernel[1] {
                     if let Some(tap) = self.rows.get(row + kx * shape.dilations[1]) {
-                        v = s.max(s.load(tap), v);
+                        v = combine::<S, MAX>(s, s.load(tap), v);
                     }
                 }
             }
@@ -132,7 +142,7 @@ impl<'a, const V: usize> PoolRows<'a, V> {
             let row = Self::start(shape, rows.position(at.y, ky), at.channel);
             for kx in columns.taps(at.x) {
                 if let Some(tap) = self.rows.get(row + columns.position(at.x, kx)) {
-                    v = s.max(s.load(tap), v);
+                    v = combine::<S, MAX>(s, s.load(tap), v);
                 }
             }
         }

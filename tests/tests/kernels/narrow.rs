@@ -8,7 +8,7 @@ use xnorc_runtime::{
 };
 
 use crate::harness::{Driver, Random, UNTOUCHED, expect, levels, to_bits};
-use crate::real::{Case, cases};
+use crate::real::{Case, cases, to_planes};
 
 /// Which numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -182,9 +182,16 @@ fn check_bf16<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
     });
     let shape = case.shape(case.inputs, case.outputs, 1);
     let mut narrow = vec![UNTOUCHED; 2 * room(case)];
-    input_to_bf16(&shape, &x, &mut narrow);
+    let (planar, given) = given(case, &x);
+    input_to_bf16(&shape, planar, &given, &mut narrow);
     let weights = pack(case, Format::Bf16, None, |o, i| u32::from(to_bf16(weights[o * fan_in + i])));
     check(&Conv::<P, V> { format: Format::Bf16, shape, x: narrow, weights }, &y)
+}
+
+/// The input as half of the cases have it: in planes.
+fn given(case: &Case, x: &[f32]) -> (bool, Vec<f32>) {
+    let planar = case.seed.is_multiple_of(2);
+    (planar, if planar { to_planes(x, case.pixels(), case.inputs) } else { x.to_vec() })
 }
 
 fn check_int8<const P: usize, const V: usize>(case: &Case) -> Result<(), String> {
@@ -217,7 +224,8 @@ fn check_int8<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
     });
     let shape = case.shape(case.inputs, case.outputs, 1);
     let mut narrow = vec![UNTOUCHED; 2 * room(case)];
-    input_to_int8(&shape, inverse_scale, zero_point, &x, &mut narrow);
+    let (planar, given) = given(case, &x);
+    input_to_int8(&shape, planar, inverse_scale, zero_point, &given, &mut narrow);
     let head: Vec<u32> = weights
         .chunks(fan_in)
         .map(|w| (-i32::from(zero_point) * w.iter().map(|&w| i32::from(w)).sum::<i32>()) as u32)
@@ -269,7 +277,7 @@ fn pointwise(inputs: usize) -> RealShape {
 fn quantisation_rounds_to_even_and_saturates() {
     let x = [0.0, 0.5, 1.5, -0.5, -3.0, 300.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 252.4];
     let mut to = [0.0; 4];
-    input_to_int8(&pointwise(10), 1.0, 2, &x, &mut to);
+    input_to_int8(&pointwise(10), false, 1.0, 2, &x, &mut to);
     assert_eq!(to.map(f32::to_le_bytes).concat()[..10], [2, 2, 4, 2, 0, 255, 0, 255, 0, 254]);
 }
 
@@ -277,9 +285,9 @@ fn quantisation_rounds_to_even_and_saturates() {
 fn what_does_not_fit_does_nothing() {
     let shape = pointwise(10);
     let mut to = [UNTOUCHED; 5];
-    input_to_bf16(&shape, &[1.0; 10], &mut to);
-    input_to_int8(&shape, 1.0, 0, &[1.0; 9], &mut to);
-    input_to_int8(&RealShape { groups: 2, ..shape }, 1.0, 0, &[1.0; 10], &mut to);
+    input_to_bf16(&shape, false, &[1.0; 10], &mut to);
+    input_to_int8(&shape, false, 1.0, 0, &[1.0; 9], &mut to);
+    input_to_int8(&RealShape { groups: 2, ..shape }, false, 1.0, 0, &[1.0; 10], &mut to);
     assert_eq!(to, [UNTOUCHED; 5]);
     for (x, weights) in [(5, 5 * 16), (6, 5 * 16 - 1)] {
         let weights = vec![Le::<u32>::new(0); weights];
@@ -298,7 +306,7 @@ fn a_run_ends_where_it_ends() {
     let x = [1.0, 2.0, 3.0, f32::INFINITY];
     let shape = RealShape { input: [1, 4, 1], output: [1, 2, 1], kernel: [1, 3], ..pointwise(1) };
     let mut narrow = vec![UNTOUCHED; 3];
-    input_to_bf16(&shape, &x, &mut narrow);
+    input_to_bf16(&shape, false, &x, &mut narrow);
     let one = u32::from(to_bf16(1.0));
     let mut weights = vec![Le::<u32>::new(0); 32];
     weights[0] = Le::<u32>::new(one | one << 16);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use xnorc_runtime::{
     At, Epilogue, Le, PoolShape, RealShape, Simd, average_pool, depthwise_conv, load_tile, map, max_pool, pixels,
-    real_conv, store_tile,
+    planar_conv, planes, real_conv, store_tile,
 };
 
 use crate::binary::extent;
@@ -73,6 +73,23 @@ impl Case {
         self.each(c, |image, _, _, inside, o| {
             let values = inside.iter().map(|&(_, pixel)| x[(image * self.pixels() + pixel) * c + o]);
             values.fold(f32::NEG_INFINITY, f32::max)
+        })
+    }
+
+    /// What an average pool over so many channels gives.
+    pub(crate) fn average_pool(&self, x: &[f32], c: usize, include_pad: bool) -> Vec<f32> {
+        self.each(c, |image, oy, ox, inside, o| {
+            let values = inside.iter().map(|&(_, pixel)| x[(image * self.pixels() + pixel) * c + o]);
+            let count = if include_pad {
+                let axis = |i: usize, o: usize| {
+                    let end = self.size[i] + self.pads[i] + self.pads[i + 2];
+                    (0..self.kernel[i]).filter(|k| o * self.strides[i] + k * self.dilations[i] < end).count()
+                };
+                axis(0, oy) * axis(1, ox)
+            } else {
+                inside.len()
+            };
+            values.fold(0f32, |sum, v| sum + v) / count as f32
         })
     }
 
@@ -169,7 +186,28 @@ fn check_conv<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
     }
     let shape = case.shape(inputs * groups, outputs * groups, groups);
     let conv = RealConv::<P, V> { shape, x, weights: le(&packed) };
-    expect::<_, V>(&conv, &y).map_err(|e| format!("P = {P}, V = {V}: {e}"))
+    expect::<_, V>(&conv, &y).map_err(|e| format!("P = {P}, V = {V}: {e}"))?;
+    let x = to_planes(&conv.x, case.pixels(), inputs * groups);
+    expect::<_, V>(&PlanarConv(RealConv { x, ..conv }), &y).map_err(|e| format!("planar, P = {P}, V = {V}: {e}"))
+}
+
+/// The same from planes.
+struct PlanarConv<const P: usize, const V: usize>(RealConv<P, V>);
+
+impl<const P: usize, const V: usize> Driver<V> for PlanarConv<P, V> {
+    fn output(&self) -> [usize; 4] {
+        self.0.output()
+    }
+
+    #[inline(always)]
+    fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E) {
+        planar_conv::<S, E, P, V>(s, &self.0.shape, &self.0.x, &self.0.weights, epilogue);
+    }
+}
+
+/// `[n][h][w][c]` to `[n][c][h][w]`.
+pub(crate) fn to_planes(x: &[f32], pixels: usize, c: usize) -> Vec<f32> {
+    x.chunks(pixels * c).flat_map(|image| (0..c * pixels).map(move |i| image[i % pixels * c + i / pixels])).collect()
 }
 
 struct Depthwise {
@@ -236,20 +274,7 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
     let mut random = Random::new(case.seed);
     let c = case.outputs;
     let x = random.floats(case.n * case.pixels() * c);
-    let mean = |image, oy, ox, inside: &[(usize, usize)], o| {
-        let values = inside.iter().map(|&(_, pixel): &(usize, usize)| x[(image * case.pixels() + pixel) * c + o]);
-        let count = if include_pad {
-            let axis = |i: usize, o: usize| {
-                let end = case.size[i] + case.pads[i] + case.pads[i + 2];
-                (0..case.kernel[i]).filter(|k| o * case.strides[i] + k * case.dilations[i] < end).count()
-            };
-            axis(0, oy) * axis(1, ox)
-        } else {
-            inside.len()
-        };
-        values.fold(0f32, |sum, v| sum + v) / count as f32
-    };
-    let y = if max { case.max_pool(&x, c) } else { case.each(c, mean) };
+    let y = if max { case.max_pool(&x, c) } else { case.average_pool(&x, c, include_pad) };
     expect::<_, 1>(&Pool { shape: case.pool_shape(c, include_pad), x, max }, &y)
 }
 
@@ -345,6 +370,20 @@ impl Driver<1> for Map {
     }
 }
 
+struct Planes(Map);
+
+impl Driver<1> for Planes {
+    fn output(&self) -> [usize; 4] {
+        self.0.shape
+    }
+
+    #[inline(always)]
+    fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E) {
+        let [n, h, w, c] = self.0.shape;
+        planes(s, n, h, w, c, &self.0.x, epilogue);
+    }
+}
+
 struct InPlace {
     shape: [usize; 4],
     x: Vec<f32>,
@@ -379,6 +418,8 @@ fn maps_give_every_element() {
     for shape in [[2, 3, 4, 16], [1, 1, 1, 5], [2, 1, 3, 33], [1, 5, 2, 64]] {
         let x = Random::new(4).floats(shape.iter().product());
         expect::<_, 1>(&Map { shape, x: x.clone() }, &x).unwrap();
+        let planar = to_planes(&x, shape[1] * shape[2], shape[3]);
+        expect::<_, 1>(&Planes(Map { shape, x: planar }), &x).unwrap();
         let twice: Vec<f32> = x.iter().map(|x| x + x).collect();
         for level in levels() {
             let got = xnorc_runtime::dispatch_at(level, InPlace { shape, x: x.clone() });
@@ -416,6 +457,7 @@ fn misuse_calls_nothing() {
             let short: [(&[f32], &[Le<f32>]); 3] = [(&x[1..], &w), (&x, &w[16..]), (&[], &[])];
             for (x, w) in short {
                 real_conv::<S, _, 4, 1>(s, &good, x, w, &mut Never);
+                planar_conv::<S, _, 4, 1>(s, &good, x, w, &mut Never);
                 depthwise_conv(s, &RealShape { groups: 4, ..good }, x, &w[..w.len().min(9 * 16 - 1)], &mut Never);
             }
             let wrong = [
@@ -430,6 +472,7 @@ fn misuse_calls_nothing() {
             ];
             for shape in wrong {
                 real_conv::<S, _, 4, 1>(s, &shape, &x, &w, &mut Never);
+                planar_conv::<S, _, 4, 1>(s, &shape, &x, &w, &mut Never);
                 depthwise_conv(s, &shape, &x, &w, &mut Never);
             }
             let pool = PoolShape {
@@ -446,6 +489,7 @@ fn misuse_calls_nothing() {
             average_pool(s, &PoolShape { n: usize::MAX, ..pool }, &x, &mut Never);
             average_pool(s, &PoolShape { pads: [usize::MAX, 0], ..pool }, &x, &mut Never);
             map(s, 1, 3, 3, 4, &x[1..], &mut Never);
+            planes(s, 1, 3, 3, 4, &x[1..], &mut Never);
             pixels(s, usize::MAX, 3, 3, 4, &mut Never);
         }
     }

@@ -14,8 +14,12 @@ impl Runner<'_> {
                 let weights: Vec<i8> = weights.signs.iter().map(|&plus| if plus { 1 } else { -1 }).collect();
                 binary_conv(geometry, &bits, &weights, *padding).map(Some)
             }
-            Core::RealConv { input, geometry, weights, products } => {
+            Core::RealConv { input, planar, geometry, weights, products } => {
                 let input = self.floats(*input)?;
+                check(geometry, input.len())?;
+                let [h, w, c] = geometry.input;
+                let transposed = planar.then(|| channels_last([geometry.n, h, w, c], input));
+                let input = transposed.as_deref().unwrap_or(input);
                 match products {
                     Products::F32 => real_conv(geometry, input, weights),
                     Products::Bf16 { .. } => narrow::bf16_conv(geometry, input, weights),
@@ -26,6 +30,11 @@ impl Runner<'_> {
             Core::MaxPool { input, geometry } => max_pool(geometry, self.floats(*input)?).map(Some),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 average_pool(geometry, self.floats(*input)?, *count_include_pad).map(Some)
+            }
+            Core::Planes { input } => {
+                let &[n, c, h, w] = &self.network.tensor(*input).shape[..] else { return Err("no planes".to_owned()) };
+                let values = channels_last([n, h, w, c], self.floats(*input)?);
+                Ok(Some(Tile { extents: [n, h, w, c], values }))
             }
             Core::Map { input } => {
                 let extents = view(&self.network.tensor(*input).shape);
@@ -135,6 +144,12 @@ fn view(shape: &[usize]) -> [usize; 4] {
         [n, h, w, c] => [n, h, w, c],
         [n, ref middle @ .., c] => [n, 1, middle.iter().product(), c],
     }
+}
+
+/// `[n, c, h, w]` as `[n, h, w, c]`.
+fn channels_last([n, h, w, c]: [usize; 4], planes: &[f32]) -> Vec<f32> {
+    let strides = [(h * w * c) as isize, 1, (h * w) as isize];
+    offsets(&[n, h * w, c], &strides).map(|at| planes[at as usize]).collect()
 }
 
 /// Offsets of the elements of a strided array, in row-major order.
@@ -250,7 +265,7 @@ pub(super) fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
     Ok(Tile { extents: [g.n, oh, ow, c], values })
 }
 
-fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) -> Result<Tile, String> {
+pub(super) fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) -> Result<Tile, String> {
     check(g, input.len())?;
     let ([h, w, c], [oh, ow, _], [kh, kw]) = (g.input, g.output, g.kernel);
     let mut values = vec![0.0_f32; g.n * oh * ow * c];

@@ -332,12 +332,6 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        let (a, b) = (a.sums(), b.sums());
-        // SAFETY: the token proves the instructions.
-        Counters { sums: unsafe { each!(i => vaddq_u32(a[i], b[i])) }, ..self.acc_zero() }
-    }
-    #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         let sums = acc.sums();
         // SAFETY: the token proves the instructions.

@@ -232,11 +232,6 @@ impl Simd for Simd128 {
         }
     }
     #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        let (a, b) = (a.sums(), b.sums());
-        Counters { sums: each!(i => i32x4_add(a[i], b[i])), ..self.acc_zero() }
-    }
-    #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         let sums = acc.sums();
         each!(i => f32x4_sub(k[i], f32x4_convert_i32x4(i32x4_shl(sums[i], 1))))
