@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use xnorc::emit::krate::{self, Runtime};
-use xnorc_tests::{half_block, long};
+use xnorc_tests::half_block::half_block;
+use xnorc_tests::long;
 
 use crate::tools::{clean, run, sysroot};
 
