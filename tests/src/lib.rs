@@ -1,8 +1,6 @@
 //! What the tests that cross crate borders share: the models, and a compiled model as a running program.
 
-mod half_block;
-
-pub use half_block::{half_block, real_block};
+pub mod half_block;
 
 use std::path::{Path, PathBuf};
 

@@ -10,7 +10,8 @@ use std::process::Command;
 use xnorc::block::Geometry;
 use xnorc::emit::krate::{self, Runtime};
 use xnorc::{Config, Output};
-use xnorc_tests::{fixtures, half_block, long, real_block};
+use xnorc_tests::half_block::{half_block, real_block};
+use xnorc_tests::{fixtures, long};
 
 /// The assembly of a standalone crate, as cargo's release profile would make it, but in one piece. `more` is added to
 /// the crate's root.

@@ -29,9 +29,10 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 fn main() {
     #[cfg(target_arch = "x86_64")]
     if std::env::args().nth(1).as_deref() == Some("trap") {
-        // SAFETY: the instructions change a register that is named, or stop the program.
         match std::env::args().nth(2).as_deref() {
+            // SAFETY: the instruction changes the register that is named, or stops the program.
             Some("avx2") => unsafe { core::arch::asm!("vpaddd ymm0, ymm0, ymm0", out("ymm0") _) },
+            // SAFETY: as above.
             Some("popcnt") => unsafe { core::arch::asm!("popcnt {0}, {0}", inout(reg) 1u64 => _) },
             other => panic!("no instructions {other:?}"),
         }

@@ -286,7 +286,8 @@ fn real(out: &mut dyn Write, level: Level) -> Result {
 
 fn functions(out: &mut dyn Write) -> Result {
     let mut random = Random(17);
-    let functions: [(&str, fn(f32) -> f32); 8] = [
+    type Function = fn(f32) -> f32;
+    let functions: [(&str, Function); 8] = [
         ("exp", math::exp),
         ("ln", math::ln),
         ("tanh", math::tanh),

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use xnorc::emit::krate::{self, Runtime};
-use xnorc_tests::{half_block, long};
+use xnorc_tests::half_block::half_block;
+use xnorc_tests::long;
 
 use crate::tools::{clean, run, sysroot};
 
@@ -60,34 +61,43 @@ fn simd128(line: &str) -> &'static str {
         "i8x16.add" | "i8x16.add_sat_u" => "add",
         "v128.load" | "v128.load64_splat" | "i64x2.splat" | "i64.load" => "load",
         "v128.store" => "store",
-        // Where a value is kept is up to the engine.
-        "local.get" | "local.set" | "local.tee" => "",
+        // Where a value is kept, and how a constant gets into an instruction, is up to the engine.
+        "local.get" | "local.set" | "local.tee" | "i32.const" => "",
         _ => "other",
     }
 }
 
-/// The basic block with most work, by class.
-fn hottest(assembly: &str, classify: Classify) -> BTreeMap<&'static str, usize> {
-    let work = |counts: &BTreeMap<&str, usize>| WORK.iter().map(|c| counts.get(c).copied().unwrap_or(0)).min();
-    let mut best = BTreeMap::new();
-    let mut block: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for line in assembly.lines() {
-        let line = line.trim();
-        let ends = line.ends_with(':') || ["b.", "cb", "tb", "br", "loop", "end_"].iter().any(|b| line.starts_with(b));
-        if !line.starts_with(['.', '#', '/']) && !line.ends_with(':') && !line.is_empty() {
+/// Instructions by class.
+type Counts = BTreeMap<&'static str, usize>;
+
+/// The loop of one basic block with most work; where there is none, as all are unrolled, the basic block with most.
+fn hottest(assembly: &str, classify: Classify) -> Counts {
+    let work = |counts: &Counts| WORK.iter().map(|c| counts.get(c).copied().unwrap_or(0)).min();
+    let (mut best_loop, mut best_block, mut block) = (Counts::new(), Counts::new(), Counts::new());
+    let mut label = "";
+    for line in assembly.lines().map(str::trim) {
+        let is_label = line.ends_with(':') || line == "loop";
+        let branches = ["b\t", "b.", "cb", "tb", "br", "end_", "ret"].iter().any(|b| line.starts_with(b));
+        if !line.starts_with(['.', '#', '/']) && !is_label && !line.is_empty() {
             let class = classify(line);
             if !class.is_empty() {
                 *block.entry(class).or_default() += 1;
             }
         }
-        if ends {
-            if work(&block) > work(&best) {
-                best = std::mem::take(&mut block);
+        if is_label || branches {
+            // In WebAssembly, the loop that a block is in is the innermost one: depth 0.
+            let target = line.rsplit(['\t', ' ']).next().unwrap_or("");
+            let innermost = label == "loop" && line.starts_with("br_if") && target == "0";
+            let repeats = branches && !label.is_empty() && (target == label || innermost);
+            let best = if repeats { &mut best_loop } else { &mut best_block };
+            if work(&block) > work(best) {
+                *best = std::mem::take(&mut block);
             }
             block.clear();
+            label = if is_label { line.trim_end_matches(':') } else { "" };
         }
     }
-    best
+    if best_loop.is_empty() { best_block } else { best_loop }
 }
 
 fn check(title: &str, assembly: &str, classify: Classify, percent: usize) {
@@ -112,7 +122,7 @@ fn inner_loops_do_little_beside_the_work() {
     }
     for (channels, size) in BLOCKS {
         let text = assembly(channels, size, "aarch64-unknown-linux-gnu", &[]);
-        check(&format!("NEON, 3x3x{channels}"), &text, neon, 85);
+        check(&format!("NEON, 3x3x{channels}"), &text, neon, 80);
         let text = assembly(channels, size, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
         check(&format!("SIMD128, 3x3x{channels}"), &text, simd128, 65);
     }
