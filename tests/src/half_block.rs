@@ -86,6 +86,7 @@ fn compiled(network: Network) -> Output {
         model_hash: String::new(),
         probe: false,
         runtime: "crate::runtime".into(),
+        share_from: 0,
     };
     let emitted = emit::run(&network, &plan, &options);
     Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() }
