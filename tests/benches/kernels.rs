@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use xnorc_runtime::{
     At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, RealShape, Simd, Taps, binary_conv, dispatch, level,
-    load_channels, map, real_conv, run, store_tile,
+    load_channels, map, real_conv, store_tile,
 };
 
 /// Writes what the driver gives.
@@ -39,7 +39,7 @@ fn floats(len: usize) -> Vec<f32> {
     words(len).map(|word| (word >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
 }
 
-/// 3x3, stride 1, zero padding, `64 * W` channels in and out, `SIDE` pixels square, taps written out as the emitter does.
+/// 3x3, stride 1, zero padding, `64 * W` channels in and out, `SIDE` pixels square.
 struct Square<const W: usize, const SIDE: usize>;
 
 impl<const W: usize, const SIDE: usize> Taps for Square<W, SIDE> {
@@ -56,21 +56,6 @@ impl<const W: usize, const SIDE: usize> Taps for Square<W, SIDE> {
         pads: [1, 1],
         zero_padding: true,
     };
-
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(s: S, x: &[u64], w: &[[Le<u64>; 16]]) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        for ky in 0..3 {
-            let row = ky * (SIDE + 2) * W;
-            match W {
-                1 => run::<S, P, 3, 1>(s, &mut acc, x, row, w, ky * 3),
-                2 => run::<S, P, 6, 2>(s, &mut acc, x, row, w, ky * 6),
-                4 => run::<S, P, 12, 4>(s, &mut acc, x, row, w, ky * 12),
-                _ => run::<S, P, 24, 8>(s, &mut acc, x, row, w, ky * 24),
-            }
-        }
-        acc
-    }
 }
 
 struct Binary<'a, const W: usize, const SIDE: usize> {
