@@ -503,7 +503,8 @@ pub enum Step {
     ScalePixels(PerPixel),
     /// v += p\[y\]\[x\]\[channel\]
     ShiftPixels(PerPixel),
-    /// v *= t\[image\]\[channel\]: a gate, known only at run time.
+    /// v *= t\[image\]\[channel\]: a gate, known only at run time. Right behind a scale the two are one factor, their rounded
+    /// product: it is the same for all pixels of an image.
     Gate(TensorId),
     /// v = f(v)
     Activation(Activation),

@@ -12,10 +12,9 @@ use xnorc_runtime::{
     Taps, binary_conv, dispatch, force_level, level, load_tile, prelu, real_conv, relu, store_tile,
 };
 
-/// v * scale, * gate, PReLU, + skip, store, sum, sign.
+/// v * (scale * gate), PReLU, + skip, store, sum, sign.
 struct HalfBlock<'a> {
-    scale: PerChannel<'a>,
-    gate: PerImage<'a>,
+    factor: PerImage<'a>,
     slope: PerChannel<'a>,
     low: PerChannel<'a>,
     high: PerChannel<'a>,
@@ -29,8 +28,7 @@ struct HalfBlock<'a> {
 impl Epilogue for HalfBlock<'_> {
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.scale.start_row(s, at);
-        self.gate.start_row(s, at);
+        self.factor.start_row(s, at);
         self.slope.start_row(s, at);
         self.low.start_row(s, at);
         self.high.start_row(s, at);
@@ -38,13 +36,12 @@ impl Epilogue for HalfBlock<'_> {
 
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.scale.get(s));
-        let v = s.mul(v, self.gate.get(s));
+        let v = s.mul(v, self.factor.get(s));
         let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.y, self.c, at));
         store_tile(s, self.y, self.c, at, v);
         self.sums.add(s, at, v);
-        self.bits.set(&self.next, at, s.ge(v, self.low.get(s)) & s.le(v, self.high.get(s)));
+        self.bits.set(&self.next, at, s.within(v, self.low.get(s), self.high.get(s)));
     }
 
     #[inline(always)]
@@ -90,8 +87,7 @@ impl<const W: usize, const SIZE: usize, const P: usize> Kernel for Binary<'_, W,
         let c = 64 * W;
         let next = BitShape { n: 1, h: SIZE, w: SIZE, c, groups: 1, frame: [1; 4], frame_ones: false };
         let mut epilogue = HalfBlock {
-            scale: PerChannel::new(&self.parameters[..c]),
-            gate: PerImage::new(self.gate, c),
+            factor: PerImage::scaled(self.gate, &self.parameters[..c], c),
             slope: PerChannel::new(&self.parameters[c..2 * c]),
             low: PerChannel::new(&self.parameters[2 * c..3 * c]),
             high: PerChannel::new(&self.parameters[3 * c..]),

@@ -81,13 +81,6 @@ pub trait Simd: Copy + sealed::Sealed {
             }
         }
     }
-    /// Counter of each lane += popcount(w\[lane\])
-    #[inline(always)]
-    fn popcnt_w(self, acc: Self::Acc, w: &[Le<u64>; 16]) -> Self::Acc {
-        self.xor_popcnt(acc, 0, w)
-    }
-    /// Counter by counter: a + b
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
     /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
     /// The lanes.

@@ -1,10 +1,10 @@
-//! A half-block without a file: what the assembly of kernels is looked at in.
+//! Blocks without a file: what the assembly of kernels is looked at in.
 
 use std::sync::Arc;
 
 use xnorc::block::{
-    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Geometry, Interval, NetTensor, Network, Step,
-    Storage,
+    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Geometry, Interval, NetTensor, Network, Products,
+    Step, Storage,
 };
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::DType;
@@ -50,6 +50,33 @@ pub fn half_block(channels: usize, size: usize) -> Output {
     ];
     network.inputs = vec![input];
     network.outputs = vec![output];
+    compiled(network)
+}
+
+/// A real-valued convolution, and a shift.
+pub fn real_block(geometry: Geometry) -> Output {
+    let mut network = Network { name: "block".into(), ..Network::default() };
+    let mut tensor = |name: &str, [h, w, c]: [usize; 3]| {
+        let (shape, storage) = (vec![1, h, w, c], Storage::Dense(DType::F32));
+        network.add_tensor(NetTensor { name: name.into(), shape, storage, origin: None })
+    };
+    let (input, output) = (tensor("x", geometry.input), tensor("y", geometry.output));
+    let [kh, kw] = geometry.kernel;
+    let ramp = |len: usize| Arc::new((0..len).map(|i| i as f32 / 64.0).collect::<Vec<_>>());
+    let weights = ramp(geometry.output[2] * kh * kw * geometry.input[2]);
+    network.blocks = vec![Block {
+        name: "conv".into(),
+        core: Core::RealConv { input, geometry, weights, products: Products::F32 },
+        steps: vec![Step::Shift(ramp(geometry.output[2])), Step::Store(output)],
+        parts: Vec::new(),
+        reason: None,
+    }];
+    network.inputs = vec![input];
+    network.outputs = vec![output];
+    compiled(network)
+}
+
+fn compiled(network: Network) -> Output {
     let plan = plan::run(&network);
     let options = emit::Options {
         name: "network".into(),

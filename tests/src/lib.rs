@@ -54,8 +54,16 @@ impl Running {
     /// # Errors
     /// What the compiler or the toolchain says.
     pub fn start(path: &Path) -> Result<Self, Diagnostics> {
+        Self::start_as(path, Config::new())
+    }
+
+    /// The same with a configuration.
+    ///
+    /// # Errors
+    /// What the compiler or the toolchain says.
+    pub fn start_as(path: &Path, config: Config) -> Result<Self, Diagnostics> {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let config = Config { standalone: true, probe: true, ..Config::default() };
+        let config = Config { standalone: true, probe: true, ..config };
         let model = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let output = xnorc::generate(&model, Some(&folder), "network", &config)?;
         let graph = xnorc::load_graph(path, &config)?;

@@ -21,7 +21,7 @@ use crate::report::cost::Cost;
 use crate::toolchain::{Program, Space};
 
 /// What was measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Bench {
     /// Of whole inferences, in milliseconds.
     pub median_ms: f64,

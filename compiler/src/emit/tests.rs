@@ -237,3 +237,34 @@ fn no_function_is_hidden_by_a_parameter() {
     let source = b.emit().source;
     assert!(source.contains("output_2(input, output);") && source.contains("fn output_2("), "{source}");
 }
+
+/// A layer in bf16 and one in 8-bit integers: the input is rounded first, then the kernel reads it.
+#[test]
+fn narrow_layers() {
+    let mut b = Builder::new();
+    let x = b.dense("x", &[1, 8, 8, 3]);
+    let y = b.dense("y", &[1, 4, 4, 32]);
+    let z = b.dense("z", &[1, 1, 1, 10]);
+    let (g, linear) = (geometry([8, 8, 3], [4, 4, 32], 3, 2, 1), geometry([1, 1, 512], [1, 1, 10], 1, 1, 0));
+    let first = b.dense("first", &[g.narrow_words(2)]);
+    let second = b.dense("second", &[linear.narrow_words(1)]);
+    let products = Products::Bf16 { narrow: first };
+    b.block(
+        "stem",
+        Core::RealConv { input: x, geometry: g, weights: ramp(27 * 32), products },
+        vec![Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)],
+    );
+    let quantized = Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 5120] };
+    let products = Products::Int8 { narrow: second, quantized: Arc::new(quantized) };
+    b.block(
+        "fc",
+        Core::RealConv { input: y, geometry: linear, weights: ramp(5120), products },
+        vec![Step::Scale(ramp(10)), Step::Store(z)],
+    );
+    b.0.inputs.push(x);
+    b.0.outputs.push(z);
+    let emitted = b.emit();
+    // Two bytes a weight, in pairs; one byte a weight and what the sums start from. Ten outputs take sixteen places.
+    assert_eq!(emitted.weight_bytes, 3 * 5 * 4 * 32 + (512 + 4) * 16 + 4 * 16);
+    insta::assert_snapshot!(emitted.source);
+}

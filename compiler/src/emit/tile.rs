@@ -93,18 +93,21 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.dense.iter().find(|(p, _)| *p == place).map(|(_, name)| name.clone())
     }
 
-    /// The code of a step; what it does after a row goes to `end_row`.
+    /// The code of a step, the steps around it known; what it does after a row goes to `end_row`.
     fn step(
         &mut self,
         network: &Network,
-        step: &Step,
+        steps: &[Step],
+        i: usize,
         channels: usize,
         interleaved: usize,
         shapes: &mut Shapes,
         end_row: &mut TokenStream,
     ) -> TokenStream {
         let c = n(channels);
-        match step {
+        match &steps[i] {
+            // The gate takes it along.
+            Step::Scale(_) if matches!(steps.get(i + 1), Some(Step::Gate(_))) => TokenStream::new(),
             Step::Scale(p) => {
                 let scale = self.parameter("scale", p);
                 quote!(let v = s.mul(v, #scale);)
@@ -122,7 +125,9 @@ impl<'a, 'b> Builder<'a, 'b> {
                 quote!(let v = s.add(v, #term);)
             }
             Step::Gate(t) => {
-                let gate = self.gate(*t, channels);
+                let before = i.checked_sub(1).and_then(|i| steps.get(i));
+                let scale = if let Some(Step::Scale(p)) = before { Some(&p[..]) } else { None };
+                let gate = self.scaled_gate(*t, scale, channels);
                 quote!(let v = s.mul(v, #gate);)
             }
             Step::Activation(Activation::PRelu(p)) => {
@@ -165,9 +170,7 @@ impl<'a, 'b> Builder<'a, 'b> {
 
     /// The expression of a parameter of a tile's channels.
     fn parameter(&mut self, role: &str, values: &[f32]) -> TokenStream {
-        let span = self.blob.per_channel(values);
-        let (offset, len) = (n(span.offset), n(span.len));
-        let all = quote!(WEIGHTS.floats(#offset, #len));
+        let all = self.per_channel(values);
         if self.at_hand {
             let name = self.field(role, quote!(PerChannel<'a>), quote!(PerChannel::new(#all)));
             self.start_row.extend(quote!(self.#name.start_row(s, at);));
@@ -178,21 +181,48 @@ impl<'a, 'b> Builder<'a, 'b> {
         }
     }
 
-    /// The expression of what a gate gives a tile's channels.
-    fn gate(&mut self, id: TensorId, channels: usize) -> TokenStream {
+    /// The expression of a parameter of all channels.
+    fn per_channel(&mut self, values: &[f32]) -> TokenStream {
+        let span = self.blob.per_channel(values);
+        let (offset, len) = (n(span.offset), n(span.len));
+        quote!(WEIGHTS.floats(#offset, #len))
+    }
+
+    /// The expression of what a gate gives a tile's channels, times the scale before it if there is one.
+    fn scaled_gate(&mut self, id: TensorId, scale: Option<&[f32]>, channels: usize) -> TokenStream {
         let channels = n(channels);
         let place = self.memory.place(id);
-        if let Some((_, name)) = self.gates.iter().find(|(p, _)| *p == place) {
-            return quote!(self.#name.get(s));
+        let taken = self.gates.iter().chain(&self.dense).any(|(p, _)| *p == place);
+        if !self.at_hand || taken {
+            // Another field of the tile may already hold it: two cannot when one of them is written.
+            let gate = match self.gates.iter().find(|(p, _)| *p == place) {
+                Some((_, name)) => quote!(self.#name.get(s)),
+                None => {
+                    let name = self.read(id, "gate");
+                    quote!(load_vector(s, self.#name, #channels, at))
+                }
+            };
+            return match scale {
+                Some(scale) => {
+                    let scale = self.parameter("scale", scale);
+                    quote!(s.mul(#scale, #gate))
+                }
+                None => gate,
+            };
         }
-        if !self.at_hand || self.dense.iter().any(|(p, _)| *p == place) {
-            let name = self.read(id, "gate");
-            return quote!(load_vector(s, self.#name, #channels, at));
-        }
-        let all = self.memory.read(id, "gate");
-        let name = self.field("gate", quote!(PerImage<'a>), quote!(PerImage::new(#all, #channels)));
+        let gate = self.memory.read(id, "gate");
+        let value = match scale {
+            Some(scale) => {
+                let scale = self.per_channel(scale);
+                quote!(PerImage::scaled(#gate, #scale, #channels))
+            }
+            None => quote!(PerImage::new(#gate, #channels)),
+        };
+        let name = self.field("gate", quote!(PerImage<'a>), value);
         self.start_row.extend(quote!(self.#name.start_row(s, at);));
-        self.gates.push((place, name.clone()));
+        if scale.is_none() {
+            self.gates.push((place, name.clone()));
+        }
         quote!(self.#name.get(s))
     }
 
@@ -267,8 +297,7 @@ pub(super) fn emit(
 ) -> Tile {
     let pool = block.steps.iter().position(|step| matches!(step, Step::Pool(_)));
     let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
-    let at_hand = matches!(block.core, Core::BinaryConv { .. });
-    let mut b = Builder::new(memory, blob, at_hand);
+    let mut b = Builder::new(memory, blob, matches!(block.core, Core::BinaryConv { .. }));
     let loads = b.reserve_stored(block, before);
     let mut body = TokenStream::new();
     let c = n(channels);
@@ -277,8 +306,8 @@ pub(super) fn emit(
     }
     let (mut end_row, mut rows) = (TokenStream::new(), TokenStream::new());
     let interleaved = kernel::interleaved(&block.core);
-    for step in before {
-        body.extend(b.step(network, step, channels, interleaved, shapes, &mut end_row));
+    for i in 0..before.len() {
+        body.extend(b.step(network, before, i, channels, interleaved, shapes, &mut end_row));
     }
     if let Some((Step::Pool(pool), _)) = behind.split_first() {
         let (method, include_pad) = match pool.kind {
@@ -298,9 +327,9 @@ pub(super) fn emit(
         let mut b = Builder::new(memory, blob, false);
         b.reserve_stored(block, behind);
         let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
-        for step in behind {
+        for i in 0..behind.len() {
             // A pooled row is given at once.
-            body.extend(b.step(network, step, channels, 1, shapes, &mut end_row));
+            body.extend(b.step(network, behind, i, channels, 1, shapes, &mut end_row));
         }
         Steps { fields: b.fields, body, end_row, ..Steps::default() }
     });

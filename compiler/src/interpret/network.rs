@@ -86,15 +86,36 @@ impl Runner<'_> {
         let Some(mut tile) = self.core(&block.core)? else {
             return if block.steps.is_empty() { Ok(()) } else { Err("this core takes no steps".to_owned()) };
         };
-        for step in &block.steps {
-            self.step(step, &mut tile)?;
+        for (i, step) in block.steps.iter().enumerate() {
+            let before = i.checked_sub(1).and_then(|i| block.steps.get(i));
+            match (before, step, block.steps.get(i + 1)) {
+                // The gate takes it along.
+                (_, Step::Scale(_), Some(Step::Gate(_))) => {}
+                (Some(Step::Scale(p)), Step::Gate(t), _) => self.gate(*t, Some(&p[..]), &mut tile)?,
+                (_, Step::Gate(t), _) => self.gate(*t, None, &mut tile)?,
+                _ => self.step(step, &mut tile)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Times a gate, or times the product of a scale and a gate.
+    fn gate(&self, gate: TensorId, scale: Option<&[f32]>, tile: &mut Tile) -> Result<(), String> {
+        let [images, rows, columns, channels] = tile.extents;
+        let gate = self.floats(gate)?;
+        if gate.len() != images * channels || scale.is_some_and(|p| p.len() != channels) {
+            return Err(format!("a gate of {} values for {images} images of {channels}", gate.len()));
+        }
+        for (i, v) in tile.values.iter_mut().enumerate() {
+            let (image, c) = (i / (rows * columns * channels), i % channels);
+            let gate = gate[image * channels + c];
+            *v *= scale.map_or(gate, |p| p[c] * gate);
         }
         Ok(())
     }
 
     fn step(&mut self, step: &Step, tile: &mut Tile) -> Result<(), String> {
         let [images, rows, columns, channels] = tile.extents;
-        let pixels = rows * columns;
         let per_channel = |p: &[f32]| {
             let length = p.len();
             if length == channels { Ok(()) } else { Err(format!("{length} parameters for {channels} channels")) }
@@ -110,15 +131,7 @@ impl Runner<'_> {
             }
             Step::ScalePixels(p) => per_pixel(p, tile, |v, p| v * p)?,
             Step::ShiftPixels(p) => per_pixel(p, tile, |v, p| v + p)?,
-            Step::Gate(t) => {
-                let gate = self.floats(*t)?;
-                if gate.len() != images * channels {
-                    return Err(format!("a gate of {} values for {images} images of {channels}", gate.len()));
-                }
-                for (i, v) in tile.values.iter_mut().enumerate() {
-                    *v *= gate[i / (pixels * channels) * channels + i % channels];
-                }
-            }
+            Step::Gate(t) => self.gate(*t, None, tile)?,
             Step::Activation(activation) => activate(activation, &mut tile.values, channels)?,
             Step::Add(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v + w)?,
             Step::Mul(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v * w)?,

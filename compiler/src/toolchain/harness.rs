@@ -133,9 +133,10 @@ fn main() -> io::Result<()> {
     }
 }
 
-const ROUNDS: usize = 4000;
-const BINARY_MACS: usize = ROUNDS * 6 * 16 * 64;
-const REAL_MACS: usize = ROUNDS * 12 * 16;
+const ROUNDS: usize = 1000;
+const WORDS: usize = 24;
+const BINARY_MACS: usize = ROUNDS * 6 * WORDS * 16 * 64;
+const REAL_MACS: usize = ROUNDS * 60 * 16;
 
 /// Multiply-accumulates per second of the fastest of many short runs.
 fn peak<T>(macs: usize, run: impl Fn() -> T) -> f64 {
@@ -149,7 +150,7 @@ fn peak<T>(macs: usize, run: impl Fn() -> T) -> f64 {
 }
 
 /// What every binary convolution is made of, and nothing else: xor, population count and addition, operands in the
-/// nearest cache.
+/// nearest cache, in runs as long as those of a 3x3 kernel over 512 channels.
 struct PeakBinary;
 
 impl Kernel for PeakBinary {
@@ -157,20 +158,28 @@ impl Kernel for PeakBinary {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> [f32; 16] {
-        let x: [u64; 64] = std::hint::black_box([0x5555_3333_0f0f_00ff; 64]);
-        let w: [[Le<u64>; 16]; 8] = std::hint::black_box([[Le::<u64>::new(0x1234_5678_9abc_def0); 16]; 8]);
-        let mut acc = [s.acc_zero(); 6];
-        for i in 0..ROUNDS {
-            for (p, acc) in acc.iter_mut().enumerate() {
-                *acc = s.xor_popcnt(*acc, x[(i + 8 * p) % 64], &w[i % 8]);
-            }
+        // As many pixels at a time as the registers hold counters of; the same number in all.
+        match S::TILES {
+            28.. => peak_binary::<S, 6>(s, ROUNDS),
+            2.. => peak_binary::<S, 2>(s, 3 * ROUNDS),
+            _ => peak_binary::<S, 1>(s, 6 * ROUNDS),
         }
-        let mut sum = s.splat(0.0);
-        for acc in acc {
-            sum = s.add(sum, s.dot(acc, s.splat(0.0)));
-        }
-        s.to_array(sum)
     }
+}
+
+#[inline(always)]
+fn peak_binary<S: Simd, const P: usize>(s: S, rounds: usize) -> [f32; 16] {
+    let x: [u64; 64] = std::hint::black_box([0x5555_3333_0f0f_00ff; 64]);
+    let w: [[Le<u64>; 16]; WORDS] = std::hint::black_box([[Le::<u64>::new(0x1234_5678_9abc_def0); 16]; WORDS]);
+    let mut acc = [s.acc_zero(); P];
+    for _ in 0..rounds {
+        s.xor_popcnt_run(&mut acc, &w, |p, j| x[(8 * p + j) % 64]);
+    }
+    let mut sum = s.splat(0.0);
+    for acc in acc {
+        sum = s.add(sum, s.dot(acc, s.splat(0.0)));
+    }
+    s.to_array(sum)
 }
 
 /// Fused multiply-additions on registers.
@@ -181,19 +190,29 @@ impl Kernel for PeakReal {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> [f32; 16] {
-        let (a, b) = (s.splat(std::hint::black_box(0.999)), s.splat(std::hint::black_box(0.001)));
-        let mut acc = [s.splat(1.0); 12];
-        for _ in 0..ROUNDS {
-            for acc in &mut acc {
-                *acc = s.fma(*acc, a, b);
-            }
+        // Enough chains to hide the latency, and no more than the registers hold; the same number of steps in all.
+        match S::TILES {
+            28.. => peak_real::<S, 12>(s, 5 * ROUNDS),
+            2.. => peak_real::<S, 5>(s, 12 * ROUNDS),
+            _ => peak_real::<S, 1>(s, 60 * ROUNDS),
         }
-        let mut sum = s.splat(0.0);
-        for acc in acc {
-            sum = s.add(sum, acc);
-        }
-        s.to_array(sum)
     }
+}
+
+#[inline(always)]
+fn peak_real<S: Simd, const N: usize>(s: S, rounds: usize) -> [f32; 16] {
+    let (a, b) = (s.splat(std::hint::black_box(0.999)), s.splat(std::hint::black_box(0.001)));
+    let mut acc = [s.splat(1.0); N];
+    for _ in 0..rounds {
+        for acc in &mut acc {
+            *acc = s.fma(*acc, a, b);
+        }
+    }
+    let mut sum = s.splat(0.0);
+    for acc in acc {
+        sum = s.add(sum, acc);
+    }
+    s.to_array(sum)
 }
 
 /// Dot products of narrow numbers on registers: two (bf16) or four (8-bit integers) multiply-additions per channel each.
@@ -208,7 +227,7 @@ impl NarrowKernel for PeakNarrow {
         let x = d.splat(s, std::hint::black_box(0x3f80_3f80));
         let w = d.load(s, &std::hint::black_box([Le::<u32>::new(0x3900_3900); 16]));
         let mut acc = [d.start(s, None); 12];
-        for _ in 0..ROUNDS {
+        for _ in 0..5 * ROUNDS {
             for acc in &mut acc {
                 *acc = d.dot(s, *acc, x, w);
             }

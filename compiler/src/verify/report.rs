@@ -358,7 +358,8 @@ impl fmt::Display for Verification {
                 b.kind.to_owned(),
                 number(b.max_abs_error),
                 number(b.max_relative_error),
-                b.max_ulp.to_string(),
+                // Units in the last place say nothing of errors that are meant.
+                if b.as_defined.is_some() { "-".to_owned() } else { b.max_ulp.to_string() },
                 b.sign_flips.to_string(),
                 number(b.flip_distance),
                 b.zeros.to_string(),

@@ -113,10 +113,6 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
         lanes(|i| acc[i].wrapping_add((x ^ w[i].get()).count_ones()))
     }
     #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        lanes(|i| a[i].wrapping_add(b[i]))
-    }
-    #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         lanes(|i| k[i] - acc[i].wrapping_mul(2) as i32 as f32)
     }

@@ -200,6 +200,7 @@ impl<'a> PerChannel<'a> {
 #[derive(Debug)]
 pub struct PerImage<'a> {
     all: &'a [f32],
+    scale: &'a [Le<f32>],
     c: usize,
     here: [f32; 16],
 }
@@ -208,13 +209,21 @@ impl<'a> PerImage<'a> {
     /// Of a dense `[images][c]` tensor.
     #[inline(always)]
     pub fn new(all: &'a [f32], c: usize) -> Self {
-        Self { all, c, here: [0.0; 16] }
+        Self { all, scale: &[], c, here: [0.0; 16] }
     }
 
-    /// Takes those of a row's image and channels at hand: as [`load_vector`].
+    /// The same times a parameter of each channel; of as many as there are, rounded up to a multiple of 16.
+    #[inline(always)]
+    pub fn scaled(all: &'a [f32], scale: &'a [Le<f32>], c: usize) -> Self {
+        Self { scale, ..Self::new(all, c) }
+    }
+
+    /// Takes those of a row's image and channels at hand: as [`load_vector`], times [`load_channels`] of a scale.
     #[inline(always)]
     pub fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        s.store(&mut self.here, load_vector(s, self.all, self.c, at));
+        let factor = load_vector(s, self.all, self.c, at);
+        let scaled = s.mul(load_channels(s, self.scale, at.channel), factor);
+        s.store(&mut self.here, if self.scale.is_empty() { factor } else { scaled });
     }
 
     /// Those at hand.

@@ -3,8 +3,8 @@
 use core::fmt::{Result, Write};
 
 use xnorc_runtime::{
-    At, BinaryShape, Epilogue, Kernel, Le, Level, Looped, RealShape, Simd, binary_conv_with, dispatch_at, force_level,
-    level, math, real_conv,
+    At, BinaryShape, Epilogue, Kernel, Le, Level, RealShape, Simd, binary_conv_with, dispatch_at, force_level, level,
+    math, real_conv,
 };
 
 /// Numbers that only depend on the seed (xorshift64*).
@@ -179,7 +179,7 @@ impl<const P: usize> Kernel for Binary<'_, P> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> u64 {
         let mut hashed = Hashed(Hash::new(), self.0.output[2]);
-        binary_conv_with::<S, _, _, P>(s, &self.0, &Looped(self.0), self.1, self.2, &mut hashed);
+        binary_conv_with::<S, _, P>(s, &self.0, self.1, self.2, &mut hashed);
         hashed.0.0
     }
 }

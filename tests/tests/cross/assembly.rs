@@ -57,7 +57,7 @@ fn simd128(line: &str) -> &'static str {
     match line.split('\t').next().unwrap_or("") {
         "v128.xor" => "xor",
         "i8x16.popcnt" => "count",
-        "i8x16.add" => "add",
+        "i8x16.add" | "i8x16.add_sat_u" => "add",
         "v128.load" | "v128.load64_splat" | "i64x2.splat" | "i64.load" => "load",
         "v128.store" => "store",
         // Where a value is kept is up to the engine.

@@ -1,6 +1,7 @@
 //! NEON: a tile is four vectors. Differing bits are counted in bytes, and these are added up after up to 31 words.
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 use crate::dispatch::Level;
 use crate::simd::{Simd, sealed::Sealed};
@@ -30,6 +31,62 @@ pub(super) struct Counters {
     words: usize,
     /// What was counted before, four lanes per vector.
     sums: [uint32x4_t; 4],
+}
+
+/// Adds the differing bits of two vectors of weights to the bytes of one pixel.
+///
+/// In assembly, because the compiler would turn the additions of many words into trees, and compute many of their numbers
+/// before the first addition: there are too few registers for that.
+///
+/// # Safety
+/// NEON must exist.
+#[inline(always)]
+unsafe fn count_one(bytes: &mut [uint8x16_t; 2], x: uint8x16_t, w: [uint8x16_t; 2]) {
+    let [low, high] = bytes;
+    // SAFETY: the caller's promise; nothing changes but the operands named.
+    unsafe {
+        asm!(
+            "eor {w0:v}.16b, {w0:v}.16b, {x:v}.16b",
+            "eor {w1:v}.16b, {w1:v}.16b, {x:v}.16b",
+            "cnt {w0:v}.16b, {w0:v}.16b",
+            "cnt {w1:v}.16b, {w1:v}.16b",
+            "add {low:v}.16b, {low:v}.16b, {w0:v}.16b",
+            "add {high:v}.16b, {high:v}.16b, {w1:v}.16b",
+            w0 = inout(vreg) w[0] => _, w1 = inout(vreg) w[1] => _, x = in(vreg) x,
+            low = inout(vreg) *low, high = inout(vreg) *high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+}
+
+/// [`count_one`] for two pixels, which share the weights.
+///
+/// # Safety
+/// NEON must exist.
+#[inline(always)]
+unsafe fn count_two(bytes: [&mut [uint8x16_t; 2]; 2], x: [uint8x16_t; 2], w: [uint8x16_t; 2]) {
+    let [[a0, a1], [b0, b1]] = bytes;
+    // SAFETY: the caller's promise; nothing changes but the operands named.
+    unsafe {
+        asm!(
+            "eor {t0:v}.16b, {w0:v}.16b, {x0:v}.16b",
+            "eor {t1:v}.16b, {w1:v}.16b, {x0:v}.16b",
+            "eor {w0:v}.16b, {w0:v}.16b, {x1:v}.16b",
+            "eor {w1:v}.16b, {w1:v}.16b, {x1:v}.16b",
+            "cnt {t0:v}.16b, {t0:v}.16b",
+            "cnt {t1:v}.16b, {t1:v}.16b",
+            "cnt {w0:v}.16b, {w0:v}.16b",
+            "cnt {w1:v}.16b, {w1:v}.16b",
+            "add {a0:v}.16b, {a0:v}.16b, {t0:v}.16b",
+            "add {a1:v}.16b, {a1:v}.16b, {t1:v}.16b",
+            "add {b0:v}.16b, {b0:v}.16b, {w0:v}.16b",
+            "add {b1:v}.16b, {b1:v}.16b, {w1:v}.16b",
+            w0 = inout(vreg) w[0] => _, w1 = inout(vreg) w[1] => _, x0 = in(vreg) x[0], x1 = in(vreg) x[1],
+            t0 = out(vreg) _, t1 = out(vreg) _,
+            a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, b0 = inout(vreg) *b0, b1 = inout(vreg) *b1,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
 }
 
 impl Counters {
@@ -63,16 +120,35 @@ impl Counters {
         }
     }
 
-    /// Counts a word, for which there must be room; the caller counts the words.
+    /// The bytes as pairs of vectors.
     #[inline(always)]
-    fn count(&mut self, x: u64, w: &[Le<u64>; 16]) {
-        let w = w.as_ptr().cast::<u8>();
-        // SAFETY: the module is only compiled where the instructions exist; `w` is 16 words, which is eight vectors.
-        unsafe {
-            let x = vreinterpretq_u8_u64(vdupq_n_u64(x));
-            for (i, bytes) in self.bytes.iter_mut().enumerate() {
-                *bytes = vaddq_u8(*bytes, vcntq_u8(veorq_u8(x, vld1q_u8(w.add(16 * i)))));
+    fn pairs(&mut self) -> &mut [[uint8x16_t; 2]] {
+        self.bytes.as_chunks_mut().0
+    }
+}
+
+/// Counts a word of one or two pixels, for which there must be room; the caller counts the words.
+#[inline(always)]
+fn count(acc: &mut [Counters], x: impl Fn(usize) -> u64, w: &[Le<u64>; 16]) {
+    let w = w.as_ptr().cast::<u8>();
+    // SAFETY: the module is only compiled where the instructions exist; `w` is 16 words, which is eight vectors.
+    unsafe {
+        let weights = |i: usize| [vld1q_u8(w.add(32 * i)), vld1q_u8(w.add(32 * i + 16))];
+        let x = |p: usize| vreinterpretq_u8_u64(vdupq_n_u64(x(p)));
+        match acc {
+            [a, b] => {
+                let x = [x(0), x(1)];
+                for (i, (a, b)) in a.pairs().iter_mut().zip(b.pairs()).enumerate() {
+                    count_two([a, b], x, weights(i));
+                }
             }
+            [a] => {
+                let x = x(0);
+                for (i, a) in a.pairs().iter_mut().enumerate() {
+                    count_one(a, x, weights(i));
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -221,7 +297,7 @@ impl Simd for Neon {
             let line = x.as_ptr().cast::<u8>().wrapping_add(64 * line);
             // SAFETY: a hint, which may be given for any address.
             unsafe {
-                core::arch::asm!("prfm pldl1keep, [{}]", in(reg) line, options(readonly, nostack, preserves_flags));
+                asm!("prfm pldl1keep, [{}]", in(reg) line, options(readonly, nostack, preserves_flags));
             }
         }
     }
@@ -233,7 +309,7 @@ impl Simd for Neon {
     #[inline(always)]
     fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
         acc.make_room(1);
-        acc.count(x, w);
+        count(core::slice::from_mut(&mut acc), |_| x, w);
         acc.words += 1;
         acc
     }
@@ -245,8 +321,8 @@ impl Simd for Neon {
                 acc.make_room(part.len());
             }
             for (j, w) in part.iter().enumerate() {
-                for (p, acc) in acc.iter_mut().enumerate() {
-                    acc.count(x(p, done + j), w);
+                for (i, acc) in acc.chunks_mut(2).enumerate() {
+                    count(acc, |p| x(2 * i + p, done + j), w);
                 }
             }
             for acc in acc.iter_mut() {
@@ -254,12 +330,6 @@ impl Simd for Neon {
             }
             done += part.len();
         }
-    }
-    #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        let (a, b) = (a.sums(), b.sums());
-        // SAFETY: the token proves the instructions.
-        Counters { sums: unsafe { each!(i => vaddq_u32(a[i], b[i])) }, ..self.acc_zero() }
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {

@@ -75,7 +75,9 @@ impl Counters {
         for (i, bytes) in self.bytes.iter_mut().enumerate() {
             // SAFETY: `w` is 16 words, which is eight vectors.
             let w = unsafe { v128_load(w.add(i)) };
-            *bytes = i8x16_add(*bytes, i8x16_popcnt(v128_xor(x, w)));
+            // Saturating, which it never does: a plain addition would let the compiler turn those of many words into a
+            // tree, with more numbers at a time than there are registers.
+            *bytes = u8x16_add_sat(*bytes, i8x16_popcnt(v128_xor(x, w)));
         }
     }
 }
@@ -228,11 +230,6 @@ impl Simd for Simd128 {
             }
             done += part.len();
         }
-    }
-    #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        let (a, b) = (a.sums(), b.sums());
-        Counters { sums: each!(i => i32x4_add(a[i], b[i])), ..self.acc_zero() }
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {

@@ -144,21 +144,6 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    fn popcnt_w(self, acc: Self::Acc, w: &[Le<u64>; 16]) -> Self::Acc {
-        let w = w.as_ptr().cast::<__m512i>();
-        // SAFETY: the token proves the instructions; `w` is 16 words, which is two vectors.
-        unsafe {
-            let low = _mm512_popcnt_epi64(_mm512_loadu_si512(w));
-            let high = _mm512_popcnt_epi64(_mm512_loadu_si512(w.add(1)));
-            [_mm512_add_epi64(acc[0], low), _mm512_add_epi64(acc[1], high)]
-        }
-    }
-    #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm512_add_epi64(a[0], b[0]), _mm512_add_epi64(a[1], b[1])] }
-    }
-    #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe {
