@@ -66,7 +66,7 @@ pub fn real_block(geometry: Geometry) -> Output {
     let weights = ramp(geometry.output[2] * kh * kw * geometry.input[2]);
     network.blocks = vec![Block {
         name: "conv".into(),
-        core: Core::RealConv { input, geometry, weights, products: Products::F32 },
+        core: Core::RealConv { input, planar: false, geometry, weights, products: Products::F32 },
         steps: vec![Step::Shift(ramp(geometry.output[2])), Step::Store(output)],
         parts: Vec::new(),
         reason: None,
