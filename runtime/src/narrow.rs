@@ -231,11 +231,6 @@ pub fn dispatch_int8_at<K: NarrowKernel>(level: Level, kernel: K) -> K::Output {
     crate::arch::enter_int8(level.min(crate::arch::detected()), kernel)
 }
 
-/// Whether the level in use has instructions for products of bf16, and of 8-bit integers.
-pub fn has_narrow_instructions() -> [bool; 2] {
-    crate::arch::has_narrow(crate::level())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! One thin typed shell per instruction set.
 //!
 //! Each architecture gives the same four functions, `detected`, `level`, `set_level` and `enter`, and its `LEVELS`, from
-//! the lowest; and for narrow numbers `has_narrow`, `enter_bf16` and `enter_int8`, where it does not take those of
-//! the module `narrow`.
+//! the lowest; and for narrow numbers `enter_bf16` and `enter_int8`, where it does not take those of the module
+//! `narrow`.
 
 // What has the instruction in every level needs neither of them.
 #[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
@@ -24,12 +24,12 @@ pub(crate) fn outlined<K: Kernel, S: Simd>(kernel: K, s: S) -> K::Output {
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod x86_64;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-pub(crate) use x86_64::{LEVELS, detected, enter, enter_bf16, enter_int8, has_narrow, level, set_level};
+pub(crate) use x86_64::{LEVELS, detected, enter, enter_bf16, enter_int8, level, set_level};
 
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 mod narrow;
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-pub(crate) use narrow::{enter_bf16, enter_int8, has_narrow};
+pub(crate) use narrow::{enter_bf16, enter_int8};
 
 // Not where the system does without NEON, nor where the numbering of lanes does not follow memory.
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]

@@ -4,12 +4,6 @@ use super::enter;
 use crate::dispatch::Level;
 use crate::narrow::{NarrowKernel, PlainBf16Kernel, PlainInt8Kernel};
 
-/// Whether the level has instructions for products of bf16, and of 8-bit integers.
-#[inline(always)]
-pub(crate) fn has_narrow(_: Level) -> [bool; 2] {
-    [false; 2]
-}
-
 /// Runs the kernel on bf16 inside a function compiled for the level, which must be available.
 #[inline(always)]
 pub(crate) fn enter_bf16<K: NarrowKernel>(level: Level, kernel: K) -> K::Output {

@@ -74,7 +74,7 @@ const VNNI: u8 = 4;
 
 /// Whether the level has instructions for products of bf16, and of 8-bit integers.
 #[inline]
-pub(crate) fn has_narrow(level: Level) -> [bool; 2] {
+fn has_narrow(level: Level) -> [bool; 2] {
     let mut bits = NARROW.load(Ordering::Relaxed);
     if bits == 0 {
         bits = first_narrow();
