@@ -16,14 +16,14 @@ pub const OUTPUT_SHAPE: [usize; 2] = [1, 10];
 pub type Output = [f32; 10];
 
 /// Bytes of [`Scratch`].
-pub const SCRATCH_BYTES: usize = 37504;
+pub const SCRATCH_BYTES: usize = 35712;
 
 /// The memory [`infer`] works in: no other is used. What it holds before does not matter.
 #[repr(C, align(64))]
 #[derive(Clone)]
 pub struct Scratch {
     /// Real-valued tensors.
-    pub real: [f32; 8352],
+    pub real: [f32; 7904],
     /// Sign bits.
     pub bits: [u64; 512],
 }
@@ -32,7 +32,7 @@ impl Scratch {
     /// Fit for a `static`.
     pub const fn new() -> Self {
         Self {
-            real: [0.0; 8352],
+            real: [0.0; 7904],
             bits: [0; 512],
         }
     }
@@ -57,6 +57,7 @@ pub fn infer(input: &Input, output: &mut Output, scratch: &mut Scratch) {
     blocks_2_gate_down(scratch);
     blocks_2_conv(scratch);
     blocks_3_gate_down(scratch);
+    blocks_3_shortcut_0(scratch);
     blocks_3_shortcut_1(scratch);
     blocks_3_conv(scratch);
     blocks_4_gate_down(scratch);
@@ -199,7 +200,7 @@ fn blocks_1_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.2/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_2_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (8288, 32)]);
+    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (6272, 32)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -218,36 +219,32 @@ fn blocks_2_gate_down(scratch: &mut Scratch) {
     );
 }
 
-/// `/blocks/blocks.2/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip, AveragePool.
+/// `/blocks/blocks.2/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn blocks_2_conv(scratch: &mut Scratch) {
-    let [gate, skip, sums, window, out] = regions(
+    let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(8288, 32), (0, 6272), (8320, 32), (7840, 448), (6272, 1568)],
+        [(0, 6272), (6272, 32), (6304, 32)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(256, 225), (0, 256)]);
     dispatch(BinaryConv3x3At14x14x32To32_2 {
         bits,
         weights: WEIGHTS.words(15808, 288),
         tile: BinaryConv3x3At14x14x32To32_2Tile {
+            stream,
             gate: PerImage::scaled(gate, WEIGHTS.floats(15424, 32), 32),
             slope: PerChannel::new(WEIGHTS.floats(15552, 32)),
-            skip,
             signs: BitsMut::new(signs, &BITS_14X14X32_2),
             low: PerChannel::new(WEIGHTS.floats(15680, 32)),
             sums: RowSum::new(sums, 32),
-            window: PoolRows::new(window),
-            pooled: BinaryConv3x3At14x14x32To32_2Pooled {
-                out,
-            },
         },
     });
 }
 
 /// `/blocks/blocks.3/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_3_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(8320, 32), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (7840, 64)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -264,6 +261,17 @@ fn blocks_3_gate_down(scratch: &mut Scratch) {
         &mut between,
         factors,
     );
+}
+
+/// `/blocks/blocks.3/shortcut/shortcut.0/AveragePool`: AveragePool.
+fn blocks_3_shortcut_0(scratch: &mut Scratch) {
+    let [out, x] = regions(&mut scratch.real, [(6272, 1568), (0, 6272)]);
+    dispatch(AveragePool2x2Stride2At14x14x32 {
+        x,
+        tile: AveragePool2x2Stride2At14x14x32Tile {
+            out,
+        },
+    });
 }
 
 /// `/blocks/blocks.3/shortcut/shortcut.1/Conv`: Conv.
@@ -289,7 +297,7 @@ fn blocks_3_shortcut_1(scratch: &mut Scratch) {
 fn blocks_3_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (7840, 64), (3136, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(0, 81), (256, 225)]);
     dispatch(BinaryConv3x3Stride2At14x14x32To64 {
@@ -308,7 +316,7 @@ fn blocks_3_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.4/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_4_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -333,7 +341,7 @@ fn blocks_4_gate_down(scratch: &mut Scratch) {
 fn blocks_4_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (3200, 64), (3136, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(88, 81), (0, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64 {
@@ -352,7 +360,7 @@ fn blocks_4_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.5/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_5_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -377,7 +385,7 @@ fn blocks_5_gate_down(scratch: &mut Scratch) {
 fn blocks_5_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (3200, 64), (3136, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(0, 81), (88, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64 {
@@ -396,7 +404,7 @@ fn blocks_5_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.6/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_6_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -421,7 +429,7 @@ fn blocks_6_gate_down(scratch: &mut Scratch) {
 fn blocks_6_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (3200, 64), (3136, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(88, 81), (0, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64 {
@@ -440,7 +448,7 @@ fn blocks_6_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.7/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_7_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -465,7 +473,7 @@ fn blocks_7_gate_down(scratch: &mut Scratch) {
 fn blocks_7_conv(scratch: &mut Scratch) {
     let [gate, skip, sums] = regions(
         &mut scratch.real,
-        [(3136, 64), (0, 3136), (3200, 64)],
+        [(3200, 64), (0, 3136), (3136, 64)],
     );
     let [bits] = regions(&mut scratch.bits, [(88, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64_2 {
@@ -485,7 +493,7 @@ fn blocks_7_conv(scratch: &mut Scratch) {
 
 /// `/GlobalAveragePool`: GlobalAveragePool.
 fn globalaveragepool(scratch: &mut Scratch) {
-    let [stream] = regions(&mut scratch.real, [(3200, 64)]);
+    let [stream] = regions(&mut scratch.real, [(3136, 64)]);
     dispatch(MapAt1x1x64 {
         tile: MapAt1x1x64Tile {
             stream,
@@ -500,7 +508,7 @@ fn globalaveragepool(scratch: &mut Scratch) {
 ///
 /// Not binary or not fused because weights are real: channel 8 holds 0.31596816 and 1.1158986 (largest relative deviation 2.53); input is not binary: produced by GlobalAveragePool "/GlobalAveragePool".
 fn head(output: &mut Output, scratch: &mut Scratch) {
-    let [x] = regions(&mut scratch.real, [(3200, 64)]);
+    let [x] = regions(&mut scratch.real, [(3136, 64)]);
     dispatch(Conv1x1At1x1x64To10 {
         x,
         weights: WEIGHTS.floats(83520, 1024),
@@ -678,21 +686,15 @@ impl Taps for BinaryConv3x3At14x14x32To32_2<'_> {
 
 /// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
+    stream: &'a mut [f32],
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
-    skip: &'a [f32],
     signs: BitsMut<'a>,
     low: PerChannel<'a>,
     sums: RowSum<'a>,
-    window: PoolRows<'a>,
-    pooled: BinaryConv3x3At14x14x32To32_2Pooled<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
-    #[inline(always)]
-    fn rows(&self) -> core::ops::Range<usize> {
-        POOL_2X2_AT_14X14.rows_under(self.pooled.rows())
-    }
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
         self.gate.start_row(s, at);
@@ -703,27 +705,14 @@ impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
         let v = s.mul(v, self.gate.get(s));
         let v = prelu(s, v, self.slope.get(s));
-        let v = s.add(v, load_tile(s, self.skip, 32, at));
+        let v = s.add(v, load_tile(s, self.stream, 32, at));
+        store_tile(s, self.stream, 32, at, v);
         self.signs.set(&BITS_14X14X32_2, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
-        self.window.put(s, &POOL_2X2_AT_14X14, at, v);
     }
     #[inline(always)]
     fn end_row<S: Simd>(&mut self, s: S, at: At) {
         self.sums.end_row(s, at);
-        self.window.mean(s, &POOL_2X2_AT_14X14, at, &mut self.pooled);
-    }
-}
-
-/// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through behind its pool.
-struct BinaryConv3x3At14x14x32To32_2Pooled<'a> {
-    out: &'a mut [f32],
-}
-
-impl Epilogue for BinaryConv3x3At14x14x32To32_2Pooled<'_> {
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        store_tile(s, self.out, 32, at, v);
     }
 }
 
@@ -738,6 +727,33 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
+    }
+}
+
+/// Mean over 2x2 windows, 14x14x32 -> 7x7x32
+struct AveragePool2x2Stride2At14x14x32<'a> {
+    x: &'a [f32],
+    tile: AveragePool2x2Stride2At14x14x32Tile<'a>,
+}
+
+/// What a tile of [`AveragePool2x2Stride2At14x14x32`] goes through in registers.
+struct AveragePool2x2Stride2At14x14x32Tile<'a> {
+    out: &'a mut [f32],
+}
+
+impl Epilogue for AveragePool2x2Stride2At14x14x32Tile<'_> {
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
+        store_tile(s, self.out, 32, at, v);
+    }
+}
+
+impl Kernel for AveragePool2x2Stride2At14x14x32<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut tile = self.tile;
+        average_pool(s, &POOL_2X2_AT_14X14, self.x, &mut tile)
     }
 }
 
