@@ -70,7 +70,7 @@ pub fn real_block(geometry: Geometry) -> Output {
         block("shift", Core::Map { input }, vec![Step::Shift(ramp(geometry.input[2])), Step::Store(shifted)]),
         block(
             "conv",
-            Core::RealConv { input: shifted, geometry, weights, products: Products::F32 },
+            Core::RealConv { input: shifted, planar: false, geometry, weights, products: Products::F32 },
             vec![Step::Shift(ramp(geometry.output[2])), Step::Store(output)],
         ),
     ];
