@@ -251,14 +251,14 @@ fn narrow_layers() {
     let products = Products::Bf16 { narrow: first };
     b.block(
         "stem",
-        Core::RealConv { input: x, geometry: g, weights: ramp(27 * 32), products },
+        Core::RealConv { input: x, planar: false, geometry: g, weights: ramp(27 * 32), products },
         vec![Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)],
     );
     let quantized = Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 5120] };
     let products = Products::Int8 { narrow: second, quantized: Arc::new(quantized) };
     b.block(
         "fc",
-        Core::RealConv { input: y, geometry: linear, weights: ramp(5120), products },
+        Core::RealConv { input: y, planar: false, geometry: linear, weights: ramp(5120), products },
         vec![Step::Scale(ramp(10)), Step::Store(z)],
     );
     b.0.inputs.push(x);

@@ -22,8 +22,13 @@ fn add(network: &mut Network, name: &str, g: Geometry, steps: Vec<Step>) {
     let shape = vec![1, 2, 2, g.output[2]];
     let out = NetTensor { name: name.into(), shape, storage: Storage::Dense(DType::F32), origin: None };
     let out = network.add_tensor(out);
-    let core =
-        Core::RealConv { input: network.inputs[0], geometry: g, weights: Arc::new(weights), products: Products::F32 };
+    let core = Core::RealConv {
+        input: network.inputs[0],
+        planar: false,
+        geometry: g,
+        weights: Arc::new(weights),
+        products: Products::F32,
+    };
     let steps = steps.into_iter().chain([Step::Store(out)]).collect();
     network.blocks.push(Block { name: name.into(), core, steps, parts: vec!["Conv".into()], reason: None });
     network.outputs.push(out);
@@ -161,6 +166,7 @@ fn sums_that_might_overflow_stay() {
         name: "large".into(),
         core: Core::RealConv {
             input: crate::block::TensorId(0),
+            planar: false,
             geometry: geometry(MOST_PRODUCTS + 1, 1, 1),
             weights: Arc::new(vec![]),
             products: Products::F32,
