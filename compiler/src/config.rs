@@ -47,6 +47,12 @@ impl Config {
         self
     }
 
+    /// From how many nanoseconds on a block can be divided among threads.
+    pub fn share_from(&mut self, nanoseconds: usize) -> &mut Self {
+        self.share_from = Some(nanoseconds);
+        self
+    }
+
     /// The arithmetic of the real-valued layers: f32, or something faster and looser, which the report then names.
     pub fn real_layers(&mut self, arithmetic: Arithmetic) -> &mut Self {
         self.real_layers = arithmetic;

@@ -55,6 +55,9 @@ pub struct Config {
     pub strict: bool,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
+    /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads; 2000 when
+    /// `None`. Below, handing out the work takes longer than doing it.
+    pub share_from: Option<usize>,
     /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
     pub out_dir: Option<PathBuf>,
     /// The arithmetic of real-valued layers that [`real_layers_by_name`](Config::real_layers_by_name) does not name.
@@ -112,6 +115,7 @@ pub fn generate(
             model_hash: hash,
             probe: config.probe,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
+            share_from: config.share_from.unwrap_or(2000),
         },
     );
     Ok(Output { network, plan, emitted, files: imported.files, warnings })

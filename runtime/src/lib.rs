@@ -33,6 +33,9 @@ mod generic;
 pub mod math;
 mod narrow;
 mod simd;
+mod team;
+#[cfg(feature = "std")]
+mod threads;
 mod weights;
 
 pub use bits::{BitShape, BitsMut};
@@ -56,13 +59,16 @@ pub use generic::real_conv::{RealShape, planar_conv, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
 pub use generic::tile::{
-    At, Epilogue, PerChannel, PerImage, RowSum, load_channels, load_tile, load_vector, store_tile,
+    At, Epilogue, PerChannel, PerImage, RowSum, add_rows, load_channels, load_tile, load_vector, store_tile,
 };
 pub use narrow::{
     NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, dispatch_bf16, dispatch_bf16_at,
     dispatch_int8, dispatch_int8_at, to_bf16,
 };
 pub use simd::Simd;
+pub use team::{Alone, Team, Work, batch, cut, cut_mut, cut_rows, share};
+#[cfg(feature = "std")]
+pub use threads::Pool;
 pub use weights::{Le, Weights};
 
 pub mod scalar;
@@ -74,13 +80,15 @@ pub use sources::SOURCES;
 /// What an emitted file uses.
 pub mod prelude {
     pub use crate::{
-        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, NarrowDot, NarrowKernel, PerChannel, PerImage,
-        PoolRows, PoolShape, RealShape, Reduction, RowSum, Simd, Taps, Weights, abs, argmax, average_pool, binary_conv,
-        bit_max_pool, broadcast, clip, copy_strided, depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill,
-        gate, hard_sigmoid, hard_swish, input_to_bf16, input_to_int8, leaky, load_channels, load_tile, load_vector,
-        map, map_lanes_with, math, matmul, max_pool, narrow_conv, neg, pixels, planar_conv, planes, prelu, real_conv,
-        reciprocal, reduce, regions, relu, scalar, softmax, store_tile,
+        Alone, At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, NarrowDot, NarrowKernel, PerChannel,
+        PerImage, PoolRows, PoolShape, RealShape, Reduction, RowSum, Simd, Taps, Team, Weights, Work, abs, add_rows,
+        argmax, average_pool, batch, binary_conv, bit_max_pool, broadcast, clip, copy_strided, cut, cut_mut, cut_rows,
+        depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill, gate, hard_sigmoid, hard_swish, input_to_bf16,
+        input_to_int8, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul, max_pool,
+        narrow_conv, neg, pixels, planar_conv, planes, prelu, real_conv, reciprocal, reduce, regions, relu, scalar,
+        share, softmax, store_tile,
     };
+    pub use core::ops::Range;
 }
 
 /// Brings in the module that `xnorc::compile` wrote for a model in the build script.

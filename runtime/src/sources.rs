@@ -47,5 +47,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("narrow.rs", include_str!("narrow.rs")),
     ("scalar.rs", include_str!("scalar.rs")),
     ("simd.rs", include_str!("simd.rs")),
+    ("team.rs", include_str!("team.rs")),
+    ("threads.rs", include_str!("threads.rs")),
     ("weights.rs", include_str!("weights.rs")),
 ];

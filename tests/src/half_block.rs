@@ -53,24 +53,27 @@ pub fn half_block(channels: usize, size: usize) -> Output {
     compiled(network)
 }
 
-/// A real-valued convolution, and a shift.
+/// x shifted, then a real-valued convolution and a shift.
 pub fn real_block(geometry: Geometry) -> Output {
     let mut network = Network { name: "block".into(), ..Network::default() };
     let mut tensor = |name: &str, [h, w, c]: [usize; 3]| {
         let (shape, storage) = (vec![1, h, w, c], Storage::Dense(DType::F32));
         network.add_tensor(NetTensor { name: name.into(), shape, storage, origin: None })
     };
-    let (input, output) = (tensor("x", geometry.input), tensor("y", geometry.output));
+    let [input, shifted] = ["x", "shifted"].map(|name| tensor(name, geometry.input));
+    let output = tensor("y", geometry.output);
     let [kh, kw] = geometry.kernel;
     let ramp = |len: usize| Arc::new((0..len).map(|i| i as f32 / 64.0).collect::<Vec<_>>());
     let weights = ramp(geometry.output[2] * kh * kw * geometry.input[2]);
-    network.blocks = vec![Block {
-        name: "conv".into(),
-        core: Core::RealConv { input, geometry, weights, products: Products::F32 },
-        steps: vec![Step::Shift(ramp(geometry.output[2])), Step::Store(output)],
-        parts: Vec::new(),
-        reason: None,
-    }];
+    let block = |name: &str, core, steps| Block { name: name.into(), core, steps, parts: Vec::new(), reason: None };
+    network.blocks = vec![
+        block("shift", Core::Map { input }, vec![Step::Shift(ramp(geometry.input[2])), Step::Store(shifted)]),
+        block(
+            "conv",
+            Core::RealConv { input: shifted, geometry, weights, products: Products::F32 },
+            vec![Step::Shift(ramp(geometry.output[2])), Step::Store(output)],
+        ),
+    ];
     network.inputs = vec![input];
     network.outputs = vec![output];
     compiled(network)
@@ -83,6 +86,7 @@ fn compiled(network: Network) -> Output {
         model_hash: String::new(),
         probe: false,
         runtime: "crate::runtime".into(),
+        share_from: 0,
     };
     let emitted = emit::run(&network, &plan, &options);
     Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() }

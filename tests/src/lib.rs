@@ -2,7 +2,7 @@
 
 mod half_block;
 
-pub use half_block::half_block;
+pub use half_block::{half_block, real_block};
 
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,8 @@ impl Running {
     /// What the compiler or the toolchain says.
     pub fn start_as(path: &Path, config: Config) -> Result<Self, Diagnostics> {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let config = Config { standalone: true, probe: true, ..config };
+        // Every block with more than one row can be divided among threads, be it ever so small.
+        let config = Config { standalone: true, probe: true, share_from: Some(0), ..config };
         let model = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let output = xnorc::generate(&model, Some(&folder), "network", &config)?;
         let graph = xnorc::load_graph(path, &config)?;

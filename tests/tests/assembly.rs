@@ -10,8 +10,7 @@ use std::process::Command;
 use xnorc::block::Geometry;
 use xnorc::emit::krate::{self, Runtime};
 use xnorc::{Config, Output};
-use xnorc_tests::half_block::{half_block, real_block};
-use xnorc_tests::{fixtures, long};
+use xnorc_tests::{fixtures, half_block, long, real_block};
 
 /// The assembly of a standalone crate, as cargo's release profile would make it, but in one piece. `more` is added to
 /// the crate's root.
@@ -59,6 +58,24 @@ fn foreign(assembly: &str) -> BTreeSet<&str> {
 /// What every target has without `std`: rustc's own `compiler_builtins`.
 const MEMORY: [&str; 5] = ["memcpy", "memmove", "memset", "memcmp", "bcmp"];
 
+/// A team that divides all it can, so that what divides it is in the crate too.
+const TWO: &str = "
+struct Two;
+impl runtime::Team for Two {
+    fn width(&self) -> usize { 2 }
+    fn join(&self, a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) { a(); b(); }
+    fn grain(&self) -> usize { 0 }
+}
+/// Runs the network in halves.
+pub fn in_halves(input: &Input, output: &mut Output, scratch: &mut Scratch) {
+    infer_on(&Two, input, output, scratch);
+}
+/// Runs the network on several inputs.
+pub fn several(inputs: &[Input], outputs: &mut [Output], scratches: &mut [Scratch]) {
+    infer_batch(&Two, inputs, outputs, scratches);
+}
+";
+
 /// The crate, runtime included, calls nothing outside but memory functions: above all no panic of `core`.
 #[test]
 fn nothing_in_a_crate_can_panic() {
@@ -66,9 +83,9 @@ fn nothing_in_a_crate_can_panic() {
         ["two_in_two_out_ts17", "clip_ste_ts17", "r2b_ts17", "shuffling_ts17", "larq_quicknet_op17", "pooling_ts17"];
     for name in &all[..if long() { all.len() } else { 1 }] {
         let path = fixtures().join(format!("{name}.onnx"));
-        let output = xnorc::load(&path, Config::new().standalone(true).name("network")).unwrap();
-        let text = assembly(&output, "");
-        assert!(text.contains("infer"), "{name}: the network is not there");
+        let output = xnorc::load(&path, Config::new().standalone(true).share_from(0).name("network")).unwrap();
+        let text = assembly(&output, TWO);
+        assert!(text.contains("in_halves"), "{name}: the network is not there");
         let foreign: Vec<&str> = foreign(&text).into_iter().filter(|f| !MEMORY.contains(f)).collect();
         assert!(foreign.is_empty(), "{name}: {foreign:?}");
     }
@@ -83,11 +100,12 @@ fn a_panic_would_be_found() {
     assert!(foreign.iter().any(|f| f.contains("panic_bounds_check")), "{foreign:?}");
 }
 
-/// The loop of one basic block that does most of `work`, of the functions whose name contains `level`.
+/// The basic block that does most of `work`, of the functions whose name contains `level`: the body of the hot loop, or
+/// most of it where the loop has branches.
 fn hot_loop<'a>(assembly: &'a str, level: &str, work: &str) -> Vec<&'a str> {
     let mut best: Vec<&str> = Vec::new();
     let mut block: Vec<&str> = Vec::new();
-    let (mut inside, mut label) = (false, "");
+    let mut inside = false;
     let amount = |block: &[&str]| block.iter().filter(|line| class(line) == work).count();
     for line in assembly.lines() {
         let is_label = line.ends_with(':') && !line.starts_with(['\t', '#']);
@@ -95,18 +113,13 @@ fn hot_loop<'a>(assembly: &'a str, level: &str, work: &str) -> Vec<&'a str> {
             block.push(line);
         }
         if is_label || operation(line).starts_with('j') {
-            let repeats = !is_label && !label.is_empty() && line.trim().rsplit('\t').next() == Some(label);
-            if repeats && amount(&block) > amount(&best) {
+            if amount(&block) > amount(&best) {
                 best.clone_from(&block);
             }
             block.clear();
-            label = "";
         }
-        if is_label {
-            label = line.trim_end_matches(':');
-            if !line.starts_with(".L") {
-                inside = line.contains(level);
-            }
+        if is_label && !line.starts_with(".L") {
+            inside = line.contains(level);
         }
     }
     best
@@ -122,7 +135,12 @@ fn operation(line: &str) -> &str {
 fn class(line: &str) -> &'static str {
     // The destination comes last.
     let to_memory = line.trim_end().ends_with(')');
+    let operands = line.trim().split_once('\t').map_or("", |(_, operands)| operands);
+    let mut registers = operands.split(", ");
+    let first = registers.next();
     match operation(line) {
+        // A register with itself is a zero, and costs nothing.
+        "vpxor" | "vpxorq" | "vpxord" if registers.all(|r| Some(r) == first) => "zero",
         "vpxor" | "vpxorq" | "vpxord" => "xor",
         // Without an instruction for it, a population count is two nibbles of every byte by table.
         "vpopcntq" | "vpand" | "vpandq" | "vpsrlw" | "vpshufb" | "vpaddb" => "popcount",
@@ -143,7 +161,7 @@ fn counts(title: &str, assembly: &str, level: &str, work: &str) -> String {
         *counts.entry(class(line)).or_default() += 1;
     }
     let share = counts.get(work).copied().unwrap_or_default();
-    assert!(share >= 8, "{title}, {level}: no loop that does it: {counts:?}");
+    assert!(share >= 4, "{title}, {level}: no loop that does it: {counts:?}");
     let counts: Vec<String> = counts.iter().map(|(class, count)| format!("{class} {count}")).collect();
     format!("{title:<22} {level:<7} {}\n", counts.join(", "))
 }

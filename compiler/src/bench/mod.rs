@@ -1,7 +1,8 @@
 //! How near to the limit of the machine a network runs.
 //!
 //! The limit of a block is its binary multiply-accumulates at the machine's highest XNOR-popcount rate plus its real ones at
-//! the highest rate of fused multiply-add (of dot products in bf16 or 8-bit integers, for a layer that is so by choice), all measured in the same process at the same level, on one thread. It knows
+//! the highest rate of fused multiply-add (of dot products in bf16 or 8-bit integers, for a layer that is so by choice), all
+//! measured in the same process at the same level, on as many threads. It knows
 //! nothing of memory: a block without multiplications has the limit 0.
 
 mod plot;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::block::{Arithmetic, Network, Storage};
+use crate::block::{Arithmetic, Block, Network, Storage, TensorId};
 use crate::diagnostics::Diagnostics;
 use crate::ir::DType;
 use crate::report::cost::Cost;
@@ -64,6 +65,8 @@ pub struct BlockTime {
     pub binary_macs: u64,
     /// Real multiply-accumulates.
     pub real_macs: u64,
+    /// Bytes of parameters and tensors that it reads and writes, each once.
+    pub bytes: u64,
     /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<&'static str>,
@@ -82,11 +85,17 @@ impl Bench {
     }
 }
 
-/// Measures a started program.
+/// Measures a started program, which runs at that level on so many threads.
 ///
 /// # Errors
 /// When the program has ended.
-pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize) -> Result<Bench, Diagnostics> {
+pub fn run(
+    network: &Network,
+    program: &mut Program,
+    level: &str,
+    threads: usize,
+    repeat: usize,
+) -> Result<Bench, Diagnostics> {
     // Noise rather than zeros, which later layers could turn into denormal or constant values.
     let mut state = 1_u32;
     for (i, &id) in network.inputs.iter().enumerate() {
@@ -127,6 +136,7 @@ pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize)
                 limit_ms: (cost.binary_macs as f64 / binary + cost.real_macs as f64 / real) * 1e3,
                 binary_macs: cost.binary_macs,
                 real_macs: cost.real_macs,
+                bytes: cost.weight_bytes + tensor_bytes(network, block),
                 arithmetic: block.arithmetic().map(Arithmetic::name),
             }
         })
@@ -140,11 +150,31 @@ pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize)
         peak_real_gmacs: real / 1e9,
         peak_bf16_gmacs: uses(Arithmetic::Bf16).then_some(bf16 / 1e9),
         peak_int8_gmacs: uses(Arithmetic::Int8).then_some(int8 / 1e9),
-        threads: 1,
+        threads,
         level: level.to_owned(),
         repeat,
         blocks,
     })
+}
+
+/// Bytes of the tensors that a block reads and writes.
+fn tensor_bytes(network: &Network, block: &Block) -> u64 {
+    let mut tensors = block.reads();
+    tensors.extend(block.writes());
+    let bytes = |&id: &TensorId| {
+        let tensor = network.tensor(id);
+        let element = match tensor.storage {
+            Storage::Bits(_) | Storage::Dense(DType::I64) => 8,
+            Storage::Dense(_) => 4,
+        };
+        (element * tensor.storage_len()) as u64
+    };
+    tensors.iter().map(bytes).sum()
+}
+
+/// A number of threads, in words.
+pub fn threads(count: usize) -> String {
+    if count == 1 { "one thread".to_owned() } else { format!("{count} threads") }
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -70,6 +70,7 @@ mod tests {
             limit_ms: min_ms / 2.0,
             binary_macs: 1,
             real_macs: 0,
+            bytes: 1000,
             arithmetic: None,
         };
         let bench = Bench {

@@ -115,6 +115,9 @@ pub(super) struct Machine {
     /// Instructions to use at most [default: the environment variable XNORC_LEVEL, else the best there are]
     #[arg(long, value_parser = LEVELS)]
     pub(super) level: Option<String>,
+    /// Threads of one inference; the results are the same for each number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) threads: u32,
 }
 
 /// The runtime's levels.
@@ -163,7 +166,7 @@ pub(super) struct Run {
     /// Where to write each output, as .npy, in the file's order
     #[arg(long = "output", value_name = "Y.npy")]
     pub(super) outputs: Vec<PathBuf>,
-    /// Measure so many inferences, after a warm-up, one thread; prints the shortest and the median
+    /// Measure so many inferences, after a warm-up; prints the shortest and the median
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) repeat: u32,
     #[command(flatten)]
@@ -268,6 +271,7 @@ mod tests {
             &["xnorc", "verify", "a.onnx", "--expect", "y.npy"],
             &["xnorc", "verify", "a.onnx", "--samples", "0"],
             &["xnorc", "run", "a.onnx"],
+            &["xnorc", "bench", "a.onnx", "--threads", "0"],
             &["xnorc", "run", "a.onnx", "--input", "x.npy", "--level", "mmx"],
         ] {
             assert_eq!(Invocation::try_parse_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");

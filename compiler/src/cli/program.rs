@@ -34,6 +34,7 @@ pub(super) fn start(model: &Model, output: &Output, machine: &Machine) -> Result
     let built = toolchain::build(output, &name, folder.path())?;
     let mut program = Program::start(&built)?;
     let level = program.level(wanted.as_deref())?;
+    program.threads(machine.threads as usize, None)?;
     if let Some(wanted) = wanted.filter(|w| *w != level) {
         complain(&format!("warning: this processor cannot run {wanted}; using {level}"));
     }

@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
+use super::bands;
 use super::shapes::Shapes;
 use super::text::{doc, float, n};
 use super::tile::{Field, Steps, Tile};
@@ -26,15 +27,21 @@ pub(super) struct Kernel {
     arithmetic: Arithmetic,
 }
 
-/// Channels of the values of a block with a tiled core.
-pub(super) fn channels(network: &Network, core: &Core) -> usize {
+/// Shape of the values of a tiled core.
+pub(crate) fn grid(network: &Network, core: &Core) -> [usize; 4] {
     match core {
         Core::BinaryConv { geometry, .. }
         | Core::RealConv { geometry, .. }
         | Core::MaxPool { geometry, .. }
-        | Core::AveragePool { geometry, .. } => geometry.output[2],
-        Core::Map { input } => image(&network.tensor(*input).shape)[3],
-        Core::Planes { input } => network.tensor(*input).shape[1],
+        | Core::AveragePool { geometry, .. } => {
+            let [h, w, c] = geometry.output;
+            [geometry.n, h, w, c]
+        }
+        Core::Map { input } => image(&network.tensor(*input).shape),
+        Core::Planes { input } => {
+            let &[n, c, h, w] = &network.tensor(*input).shape[..] else { unreachable!("no planes") };
+            [n, h, w, c]
+        }
         _ => unreachable!("no tiles"),
     }
 }
@@ -54,7 +61,7 @@ pub(crate) fn interleaved(core: &Core) -> usize {
 }
 
 fn field(name: &str, ty: TokenStream, value: TokenStream) -> Field {
-    Field { name: format_ident!("{name}"), ty, value }
+    Field { name: format_ident!("{name}"), ty, value, cut: None }
 }
 
 fn weights(blob: &mut Blob, floats: &[f32]) -> Field {
@@ -239,8 +246,12 @@ impl Kernel {
             let (name, ty) = (&f.name, &f.ty);
             quote!(#name: #ty,)
         };
+        let fields = |steps: &Steps| -> Vec<TokenStream> {
+            let band = steps.band.map(|_| quote!(band: Range<usize>,));
+            band.into_iter().chain(steps.fields.iter().map(field)).collect()
+        };
         let core_fields = self.fields.iter().map(field);
-        let tile_fields: Vec<TokenStream> = tile.steps.fields.iter().map(field).collect();
+        let tile_fields = fields(&tile.steps);
         let has_lifetime = !tile.steps.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
         // A tile that loads its values itself ignores those it is given.
@@ -249,7 +260,7 @@ impl Kernel {
         let pooled = tile.pooled.as_ref().map(|pooled| {
             let pooled_name = format_ident!("{name}Pooled");
             let title = doc(&format!("What a tile of [`{name}`] goes through behind its pool."));
-            let fields = pooled.fields.iter().map(field);
+            let fields = fields(pooled);
             let steps = epilogue(&pooled_name, &format_ident!("v"), pooled);
             quote! {
                 #title
@@ -269,6 +280,7 @@ impl Kernel {
                 }
             }
         });
+        let work = tile.is_shared().then(|| bands::work(name, &self.fields, &self.door(), tile));
         let run = &self.run;
         let (kernel, parameters, arguments) = match self.arithmetic {
             Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),
@@ -298,6 +310,8 @@ impl Kernel {
                     #run
                 }
             }
+
+            #work
         }
     }
 
@@ -317,11 +331,18 @@ impl Kernel {
             let (name, value) = (&f.name, &f.value);
             if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
         };
+        let fields = |steps: &Steps| -> Vec<TokenStream> {
+            let band = steps.band.map(|rows| {
+                let rows = n(rows);
+                quote!(band: 0..#rows,)
+            });
+            band.into_iter().chain(steps.fields.iter().map(assign)).collect()
+        };
         let core_fields = self.fields.iter().map(assign);
-        let tile_fields = tile.steps.fields.iter().map(assign);
+        let tile_fields = fields(&tile.steps);
         let pooled = tile.pooled.as_ref().map(|pooled| {
             let pooled_name = format_ident!("{name}Pooled");
-            let fields = pooled.fields.iter().map(assign);
+            let fields = fields(pooled);
             quote!(pooled: #pooled_name { #(#fields)* },)
         });
         quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* #pooled } })
@@ -353,7 +374,7 @@ fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
         let rows = &steps.rows;
         quote! {
             #[inline(always)]
-            fn rows(&self) -> core::ops::Range<usize> {
+            fn rows(&self) -> Range<usize> {
                 #rows
             }
         }

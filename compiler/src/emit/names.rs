@@ -7,13 +7,18 @@ use proc_macro2::{Ident, Span};
 /// What an emitted file takes from the runtime's prelude by a name in snake case: no function of its own may hide it.
 pub(super) const PRELUDE: &[&str] = &[
     "abs",
+    "add_rows",
     "argmax",
     "average_pool",
+    "batch",
     "binary_conv",
     "bit_max_pool",
     "broadcast",
     "clip",
     "copy_strided",
+    "cut",
+    "cut_mut",
+    "cut_rows",
     "depthwise_conv",
     "dispatch",
     "dispatch_bf16",
@@ -45,12 +50,13 @@ pub(super) const PRELUDE: &[&str] = &[
     "regions",
     "relu",
     "scalar",
+    "share",
     "softmax",
     "store_tile",
 ];
 
 /// What the emitted file itself calls so: its door, and what `infer` calls its parameters, which would hide functions.
-pub(super) const OWN: &[&str] = &["infer", "probe", "input", "output", "scratch"];
+pub(super) const OWN: &[&str] = &["infer", "infer_batch", "infer_on", "probe", "team", "input", "output", "scratch"];
 
 /// Hands out identifiers, each once.
 #[derive(Debug, Default)]
@@ -131,7 +137,7 @@ mod tests {
         let words = prelude.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let ours = |w: &&str| {
             let lower = w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') && !w.is_empty();
-            lower && !["pub", "use", "crate", "as", "run"].contains(w)
+            lower && !["pub", "use", "crate", "as", "run", "core", "ops"].contains(w)
         };
         let mut words: Vec<&str> = words.filter(ours).collect();
         words.sort_unstable();

@@ -36,6 +36,7 @@ impl Builder {
             model_hash: "00".into(),
             probe: false,
             runtime: "::xnorc_runtime".into(),
+            share_from: 1,
         };
         emit::run(&self.0, &plan, &options)
     }
@@ -238,6 +239,34 @@ fn no_function_is_hidden_by_a_parameter() {
     assert!(source.contains("output_2(input, output);") && source.contains("fn output_2("), "{source}");
 }
 
+/// A stem whose pool slides over its rows: a band of it has windows of its own.
+#[test]
+fn a_pool_inside_a_block() {
+    let mut b = Builder::new();
+    let x = b.dense("x", &[1, 8, 8, 3]);
+    b.0.inputs = vec![x];
+    let (y, sums, bits) = (b.dense("y", &[1, 4, 4, 32]), b.dense("sums", &[1, 32]), b.bits("s", [1, 4, 4, 32], [1; 4]));
+    b.0.outputs = vec![y, sums];
+    b.block(
+        "stem/Conv",
+        Core::RealConv {
+            input: x,
+            geometry: geometry([8, 8, 3], [8, 8, 32], 3, 1, 1),
+            weights: ramp(27 * 32),
+            products: Products::F32,
+            planar: false,
+        },
+        vec![
+            Step::Shift(ramp(32)),
+            Step::Pool(Pool { kind: PoolKind::Max, geometry: geometry([8, 8, 32], [4, 4, 32], 3, 2, 1) }),
+            Step::Store(y),
+            Step::Sign { bits, intervals: rising(32) },
+            Step::Sum(sums),
+        ],
+    );
+    insta::assert_snapshot!(b.emit().source);
+}
+
 /// A layer in bf16 and one in 8-bit integers: the input is rounded first, then the kernel reads it.
 #[test]
 fn narrow_layers() {
@@ -251,14 +280,14 @@ fn narrow_layers() {
     let products = Products::Bf16 { narrow: first };
     b.block(
         "stem",
-        Core::RealConv { input: x, planar: false, geometry: g, weights: ramp(27 * 32), products },
+        Core::RealConv { input: x, geometry: g, weights: ramp(27 * 32), products, planar: false },
         vec![Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)],
     );
     let quantized = Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 5120] };
     let products = Products::Int8 { narrow: second, quantized: Arc::new(quantized) };
     b.block(
         "fc",
-        Core::RealConv { input: y, planar: false, geometry: linear, weights: ramp(5120), products },
+        Core::RealConv { input: y, geometry: linear, weights: ramp(5120), products, planar: false },
         vec![Step::Scale(ramp(10)), Step::Store(z)],
     );
     b.0.inputs.push(x);

@@ -7,8 +7,8 @@ mod pack;
 
 pub use blob::{Blob, LANES};
 
-use crate::block::{Block, Network, Storage, TensorId};
-use crate::emit::kernel;
+use crate::block::{Block, Network, Step, Storage, TensorId};
+use crate::emit::{kernel, tile};
 use crate::ir::DType;
 
 /// Where a tensor lies while the network runs.
@@ -68,7 +68,7 @@ pub fn run(network: &Network) -> Plan {
     }
     let tensors = real.len();
     for (position, block) in network.blocks.iter().enumerate() {
-        let len = window_len(block);
+        let len = workspace(network, block);
         if len > 0 {
             real.push(pack::Item { index: position, len, first: position, last: position });
         }
@@ -102,12 +102,26 @@ pub fn run(network: &Network) -> Plan {
     Plan { places, windows, real_len, bits_len }
 }
 
-/// f32s that a block needs only while it runs: the rows that the windows of its pool still need, of the channels that its
-/// kernel has in flight.
-fn window_len(block: &Block) -> usize {
-    let Some(pool) = block.pool() else { return 0 };
-    let pool = &pool.geometry;
-    let [height, width, _] = pool.input;
-    let rows = ((pool.kernel[0] - 1) * pool.dilations[0] + 1).min(height);
-    rows * kernel::interleaved(&block.core) * width * LANES
+/// f32s that a block needs only while it runs: the rows that the windows of its pool still need, and the sums of its rows,
+/// which are added up when all rows are there, so that threads can compute them in any order.
+fn workspace(network: &Network, block: &Block) -> usize {
+    let mut len = 0;
+    let [images, mut height, _, channels] = match block.steps.is_empty() {
+        true => return 0,
+        false => match block.steps.iter().any(|s| matches!(s, Step::Sum(_) | Step::Pool(_))) {
+            true => kernel::grid(network, &block.core),
+            false => return 0,
+        },
+    };
+    for step in &block.steps {
+        match step {
+            Step::Pool(pool) => {
+                len += tile::window_len(&pool.geometry, kernel::interleaved(&block.core));
+                height = pool.geometry.output[0];
+            }
+            Step::Sum(_) if height > 1 => len += images * height * channels,
+            _ => {}
+        }
+    }
+    len
 }

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-use super::{alias, window_len};
+use super::{alias, workspace};
 use crate::block::{Core, Network, Storage, TensorId};
 
 /// Sets of finished blocks looked at before the search gives up: more than any chain with branches has.
@@ -115,7 +115,7 @@ impl Lives {
             let after = block.reads().iter().filter_map(|t| computed_by.get(t)).flatten().copied().collect();
             let own = block.workspace().map_or(0, |t| 4 * network.tensor(t).storage_len());
             let in_place = alias::in_place(network, block).map(|(input, result)| (of(input), of(result)));
-            blocks.push(Touched { reads, writes, workspace: 4 * window_len(block) + own, after, in_place });
+            blocks.push(Touched { reads, writes, workspace: 4 * workspace(network, block) + own, after, in_place });
         }
         // What an output replaces may lie in the caller's memory from the start.
         for _ in 0..blocks.len() {

@@ -90,6 +90,12 @@ impl Cost {
         cost
     }
 
+    /// About how long it takes one thread of a machine with 10^12 binary multiply-accumulates and 4 * 10^10 real operations
+    /// a second: what it is worth to divide it among threads.
+    pub fn nanoseconds(&self) -> usize {
+        (self.binary_macs / 1000 + self.flops / 40) as usize
+    }
+
     /// Adds another block's.
     pub fn add(&mut self, other: &Self) {
         self.binary_macs += other.binary_macs;

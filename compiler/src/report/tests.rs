@@ -113,7 +113,7 @@ fn output() -> Output {
     ];
     network.inputs = vec![input];
     network.outputs = vec![out];
-    let plan = crate::plan::Plan { places: Vec::new(), windows: Vec::new(), real_len: 10, bits_len: 3 };
+    let plan = crate::plan::Plan { real_len: 10, bits_len: 3, ..Default::default() };
     let emitted = crate::emit::Emitted { weights: vec![0; 128], weight_bytes: 100, ..Default::default() };
     Output { network, plan, emitted, files: Vec::new(), warnings: Default::default() }
 }

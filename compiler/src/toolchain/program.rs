@@ -119,6 +119,18 @@ impl Program {
         Ok(String::from_utf8_lossy(&name).into_owned())
     }
 
+    /// Sets how many threads one inference takes from now on; 1 at first. A `grain` other than the pool's own, in
+    /// nanoseconds, says which work is worth dividing: 0 divides whatever can be.
+    ///
+    /// # Errors
+    /// When the program has ended, as it does when there are not so many threads.
+    pub fn threads(&mut self, threads: usize, grain: Option<usize>) -> Result<(), Diagnostics> {
+        let mut command = vec![b'J'];
+        command.extend((threads as u64).to_le_bytes());
+        command.extend(grain.map_or(u64::MAX, |grain| grain as u64).to_le_bytes());
+        self.ask(&command, 1).map(drop)
+    }
+
     /// Writes f32s.
     ///
     /// # Errors
@@ -212,7 +224,7 @@ impl Program {
         Ok(times.chunks(count.max(1)).map(|times| Timing::new(times.to_vec())).collect())
     }
 
-    /// Measures what this machine can do at the level in use, on one thread: multiply-accumulates per second, binary
+    /// Measures what this machine can do at the level in use, on the threads in use: multiply-accumulates per second, binary
     /// ones, in f32, in bf16, in 8-bit integers.
     ///
     /// # Errors

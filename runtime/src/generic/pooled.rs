@@ -66,6 +66,12 @@ impl<'a, const V: usize> PoolRows<'a, V> {
         Self { rows: rows.as_chunks_mut().0 }
     }
 
+    /// True when it has no memory.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Floats that the rows take.
     pub const fn len(shape: &PoolShape) -> usize {
         shape.window_rows() * V * shape.input[1] * 16

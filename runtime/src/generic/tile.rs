@@ -2,7 +2,9 @@
 
 use core::ops::Range;
 
+use crate::dispatch::{Kernel, dispatch};
 use crate::simd::Simd;
+use crate::team::cut_mut;
 use crate::weights::Le;
 
 /// Where a tile belongs: 16 channels of one pixel of the output.
@@ -169,7 +171,7 @@ pub(crate) fn prefetch_part<S: Simd, T>(s: S, next: &[[T; 16]], row: usize, rows
 }
 
 /// A parameter of each channel; those of 16 channels at hand, in a register if there is one left.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PerChannel<'a> {
     all: &'a [Le<f32>],
     here: [f32; 16],
@@ -197,7 +199,7 @@ impl<'a> PerChannel<'a> {
 
 /// A factor of each image and channel, as a gate gives it; those of 16 channels at hand, in a register if there is one
 /// left.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PerImage<'a> {
     all: &'a [f32],
     scale: &'a [Le<f32>],
@@ -233,23 +235,29 @@ impl<'a> PerImage<'a> {
     }
 }
 
-/// Sums over the pixels of each image and channel: what a gate needs of its block's input.
+/// Sums over the pixels of each row and channel: [`add_rows`] makes of them what a gate needs of its block's input.
 ///
-/// The values of a row are added up from zero in the order of x, and each row's sum is added to the total in the
-/// order of y, so that the result does not depend on the shape of tiles. `V` is that of the driver, 1 for most.
+/// The values of a row are added up from zero in the order of x, so that the result depends neither on the shape of tiles
+/// nor on who computes which rows. `V` is that of the driver, 1 for most.
 #[derive(Debug)]
 pub struct RowSum<'a, const V: usize = 1> {
-    total: &'a mut [f32],
+    sums: &'a mut [f32],
     c: usize,
     rows: [[f32; 16]; V],
 }
 
 impl<'a, const V: usize> RowSum<'a, V> {
-    /// Sums into `total`, `[images][c]`, which is zeroed.
+    /// Sums into `sums`, `[rows][c]`.
     #[inline(always)]
-    pub fn new(total: &'a mut [f32], c: usize) -> Self {
-        total.fill(0.0);
-        Self { total, c, rows: [[0.0; 16]; V] }
+    pub fn new(sums: &'a mut [f32], c: usize) -> Self {
+        Self { sums, c, rows: [[0.0; 16]; V] }
+    }
+
+    /// The first `rows` rows, and the rest.
+    #[inline(always)]
+    pub fn cut(self, rows: usize) -> (Self, Self) {
+        let (first, rest) = cut_mut(self.sums, rows.saturating_mul(self.c));
+        (Self::new(first, self.c), Self::new(rest, self.c))
     }
 
     #[inline(always)]
@@ -273,13 +281,47 @@ impl<'a, const V: usize> RowSum<'a, V> {
         let Some(row) = self.row(at) else { return };
         let sum = s.load(row);
         *row = [0.0; 16];
-        let total = s.add(load_vector(s, self.total, self.c, at), sum);
-        store_at(
-            s,
-            self.total,
-            at.image.wrapping_mul(self.c).wrapping_add(at.channel),
-            lanes(self.c, at.channel),
-            total,
-        );
+        let i = at.row.wrapping_mul(self.c).wrapping_add(at.channel);
+        store_at(s, self.sums, i, lanes(self.c, at.channel), sum);
+    }
+}
+
+/// Sums over all pixels of each image from those of its rows: `rows`, `[images][height][c]`, are added up from zero in
+/// order, into `total`, `[images][c]`. Writes nothing where a slice is too short.
+pub fn add_rows(rows: &[f32], height: usize, c: usize, total: &mut [f32]) {
+    dispatch(AddRows { rows, height, c, total });
+}
+
+struct AddRows<'a> {
+    rows: &'a [f32],
+    height: usize,
+    c: usize,
+    total: &'a mut [f32],
+}
+
+impl Kernel for AddRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (c, image) = (self.c.max(1), self.height.saturating_mul(self.c).max(1));
+        for (total, rows) in self.total.chunks_exact_mut(c).zip(self.rows.chunks_exact(image)) {
+            // Four vectors at a time: one alone would wait for itself.
+            let mut channel = 0;
+            while channel < c {
+                let mut sums = [s.splat(0.0); 4];
+                for row in rows.chunks_exact(c) {
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        let at = channel + i * 16;
+                        *sum = s.add(*sum, load_at(s, row, at, lanes(c, at)));
+                    }
+                }
+                for (i, sum) in sums.iter().enumerate() {
+                    let at = channel + i * 16;
+                    store_at(s, total, at, lanes(c, at), *sum);
+                }
+                channel += 64;
+            }
+        }
     }
 }

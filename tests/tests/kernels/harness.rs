@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use xnorc_runtime::{At, Epilogue, Kernel, Le, Level, RowSum, Simd, dispatch_at, store_tile};
+use xnorc_runtime::{At, Epilogue, Kernel, Le, Level, RowSum, Simd, add_rows, dispatch_at, store_tile};
 
 /// What no kernel computes: marks what was not written.
 pub(crate) const UNTOUCHED: f32 = -7.25e33;
@@ -119,24 +119,24 @@ pub(crate) trait Driver<const V: usize> {
     fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E);
 }
 
-/// Runs a driver on a band of its rows, into the band's part of `y`.
+/// Runs a driver on a band of its rows, into the band's part of `y` and of the sums of rows.
 struct Record<'a, D, const V: usize> {
     driver: &'a D,
     rows: Range<usize>,
     y: &'a mut [f32],
+    sums: &'a mut [f32],
 }
 
 impl<D: Driver<V>, const V: usize> Kernel for Record<'_, D, V> {
-    type Output = (Vec<f32>, usize);
+    type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> (Vec<f32>, usize) {
-        let [n, h, w, c] = self.driver.output();
-        let mut sums = vec![UNTOUCHED; n * c];
+    fn run<S: Simd>(self, s: S) -> usize {
+        let [_, h, w, c] = self.driver.output();
         let first = self.rows.start;
         let mut recorder = Recorder {
             y: self.y,
-            sums: RowSum::<V>::new(&mut sums, c),
+            sums: RowSum::<V>::new(self.sums, c),
             tiles: 0,
             c,
             size: [h, w],
@@ -144,29 +144,31 @@ impl<D: Driver<V>, const V: usize> Kernel for Record<'_, D, V> {
             next: vec![(first / h, first % h, 0); c.div_ceil(16)],
         };
         self.driver.drive(s, &mut recorder);
-        let tiles = recorder.tiles;
-        (sums, tiles)
+        recorder.tiles
     }
 }
 
 /// Runs a driver on one level.
 pub(crate) fn record<D: Driver<V>, const V: usize>(level: Level, driver: &D) -> Recorded {
-    let mut y = vec![UNTOUCHED; driver.output().iter().product()];
-    let (sums, tiles) = dispatch_at(level, Record::<D, V> { driver, rows: 0..usize::MAX, y: &mut y });
-    Recorded { y, sums, tiles }
+    record_bands(level, driver, 1)
 }
 
 /// Runs a driver on one level, band by band.
-fn record_bands<D: Driver<V>, const V: usize>(level: Level, driver: &D, bands: usize) -> Vec<f32> {
+fn record_bands<D: Driver<V>, const V: usize>(level: Level, driver: &D, bands: usize) -> Recorded {
     let [n, h, w, c] = driver.output();
-    let mut y = vec![UNTOUCHED; n * h * w * c];
-    let mut rest = &mut y[..];
+    let (mut y, mut rows_sums) = (vec![UNTOUCHED; n * h * w * c], vec![UNTOUCHED; n * h * c]);
+    let (mut y_rest, mut sums_rest) = (&mut y[..], &mut rows_sums[..]);
+    let mut tiles = 0;
     for band in 0..bands {
-        let rows = n * h * band / bands..n * h * (band + 1) / bands;
-        let y = rest.split_off_mut(..rows.len() * w * c).unwrap();
-        dispatch_at(level, Record::<D, V> { driver, rows, y });
+        let rows = if bands == 1 { 0..usize::MAX } else { n * h * band / bands..n * h * (band + 1) / bands };
+        let count = rows.len().min(n * h);
+        let y = y_rest.split_off_mut(..count * w * c).unwrap();
+        let sums = sums_rest.split_off_mut(..count * c).unwrap();
+        tiles += dispatch_at(level, Record::<D, V> { driver, rows, y, sums });
     }
-    y
+    let mut sums = vec![UNTOUCHED; n * c];
+    add_rows(&rows_sums, h, c, &mut sums);
+    Recorded { y, sums, tiles }
 }
 
 /// What [`RowSum`] promises: rows summed in order from zero, then added to the total.
@@ -196,7 +198,8 @@ pub(crate) fn expect<D: Driver<V>, const V: usize>(driver: &D, y: &[f32]) -> Res
             return Err(format!("{}: element {i} is {:e}, not {:e}", level.name(), got.y[i], y[i]));
         }
         for bands in [2, 3, 7] {
-            if to_bits(&record_bands::<D, V>(level, driver, bands)) != to_bits(y) {
+            let parts = record_bands::<D, V>(level, driver, bands);
+            if to_bits(&parts.y) != to_bits(&got.y) || to_bits(&parts.sums) != to_bits(&got.sums) {
                 return Err(format!("{}: other values in {bands} bands of rows", level.name()));
             }
         }

@@ -24,10 +24,10 @@ fn add(network: &mut Network, name: &str, g: Geometry, steps: Vec<Step>) {
     let out = network.add_tensor(out);
     let core = Core::RealConv {
         input: network.inputs[0],
-        planar: false,
         geometry: g,
         weights: Arc::new(weights),
         products: Products::F32,
+        planar: false,
     };
     let steps = steps.into_iter().chain([Step::Store(out)]).collect();
     network.blocks.push(Block { name: name.into(), core, steps, parts: vec!["Conv".into()], reason: None });
@@ -166,10 +166,10 @@ fn sums_that_might_overflow_stay() {
         name: "large".into(),
         core: Core::RealConv {
             input: crate::block::TensorId(0),
-            planar: false,
             geometry: geometry(MOST_PRODUCTS + 1, 1, 1),
             weights: Arc::new(vec![]),
             products: Products::F32,
+            planar: false,
         },
         steps: vec![],
         parts: vec![],
