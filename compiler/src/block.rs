@@ -10,8 +10,8 @@
 //!                                                       └─> sums for the next block's gate
 //! ```
 //!
-//! is one block; so are a stem convolution with its activation, a max-pool that also writes sign bits, and a
-//! BatchNormalization that stands alone ([`Core::Map`]).
+//! is one block; so are a stem convolution with its activation and max-pool, whose full-sized result is never in memory,
+//! a max-pool that also writes sign bits, and a BatchNormalization that stands alone ([`Core::Map`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -114,6 +114,23 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// Values of the input that are neighbours in memory and in the kernel, and how many such runs a kernel row has: all of
+    /// it is one, unless dilation comes between the taps. (Of the first group.)
+    pub fn runs(&self) -> (usize, usize) {
+        let inputs = self.input[2] / self.groups;
+        if self.dilations[1] == 1 { (self.kernel[1] * inputs, 1) } else { (inputs, self.kernel[1]) }
+    }
+
+    /// 32-bit words of the input in numbers of that many bytes, framed by its padding: rows of whole words, and one more
+    /// behind the last.
+    pub fn narrow_words(&self, size: usize) -> usize {
+        let extent = |i: usize| {
+            let reach = (self.kernel[i] - 1) * self.dilations[i] + 1;
+            ((self.output[i] - 1) * self.strides[i] + reach).max(self.pads[i] + self.input[i])
+        };
+        self.n * extent(0) * (extent(1) * self.input[2] * size).div_ceil(4) + 1
+    }
+
     /// Multiply-accumulates, counted as in the paper's Table 1: every tap of every output, padded ones included.
     pub fn macs(&self) -> u64 {
         let [oh, ow, oc] = self.output;
@@ -143,6 +160,95 @@ pub enum BitPadding {
     Minus,
 }
 
+/// The arithmetic of a real-valued layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// 32-bit floats: what the file says.
+    #[default]
+    F32,
+    /// Inputs and weights rounded to bf16 (8 bits of mantissa), sums in f32.
+    Bf16,
+    /// Inputs and weights rounded to 8-bit integers, exact integer sums.
+    Int8,
+}
+
+impl Arithmetic {
+    /// All of them.
+    pub const ALL: [Arithmetic; 3] = [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8];
+
+    /// As a user would write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Arithmetic::F32 => "f32",
+            Arithmetic::Bf16 => "bf16",
+            Arithmetic::Int8 => "int8",
+        }
+    }
+
+    /// Bytes of a number.
+    pub const fn size(self) -> usize {
+        match self {
+            Arithmetic::F32 => 4,
+            Arithmetic::Bf16 => 2,
+            Arithmetic::Int8 => 1,
+        }
+    }
+}
+
+/// How a real-valued convolution multiplies and adds. What is not [`Products::F32`] is so by the user's choice
+/// ([`crate::passes::narrow`]).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Products {
+    /// Fused multiply-add in the order ky, kx, channel, starting from zero; padded taps take no part.
+    #[default]
+    F32,
+    /// Inputs and weights are rounded to the nearest bf16, ties to even, magnitudes below 2^-56 to zero. The values of a kernel
+    /// row (of a tap, where dilation comes between the taps) are taken in pairs, padded taps as zeros: first the product of
+    /// the second of a pair, then that of the first, each with fused multiply-add; starting from zero.
+    Bf16 {
+        /// Where the rounded input lies while the block runs.
+        narrow: TensorId,
+    },
+    /// Inputs and weights are rounded to integers, whose exact sum of products is rounded once to f32. The scales of both are
+    /// in the block's first step.
+    Int8 {
+        /// Where the rounded input lies while the block runs.
+        narrow: TensorId,
+        /// The integers.
+        quantized: Arc<Quantized>,
+    },
+}
+
+impl Products {
+    /// Which arithmetic.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match self {
+            Products::F32 => Arithmetic::F32,
+            Products::Bf16 { .. } => Arithmetic::Bf16,
+            Products::Int8 { .. } => Arithmetic::Int8,
+        }
+    }
+
+    /// Where the rounded input lies while the block runs.
+    pub fn narrow(&self) -> Option<TensorId> {
+        match self {
+            Products::F32 => None,
+            Products::Bf16 { narrow } | Products::Int8 { narrow, .. } => Some(*narrow),
+        }
+    }
+}
+
+/// A layer in 8-bit integers: activations from 0 to 255 around a zero point, weights from -127 to 127.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantized {
+    /// An input x is the integer nearest to `x * inverse_scale + zero_point`, ties to even, in f32; at least 0, at most 255.
+    pub inverse_scale: f32,
+    /// The integer that stands for zero, also in the padding.
+    pub zero_point: u8,
+    /// In the order `[O][kh][kw][I]`.
+    pub weights: Vec<i8>,
+}
+
 /// What produces a block's values.
 #[derive(Clone, Debug)]
 pub enum Core {
@@ -157,15 +263,18 @@ pub enum Core {
         /// Padding.
         padding: BitPadding,
     },
-    /// Real-valued convolution or fully connected layer; zero padding; sums in the order ky, kx, channel with fused
-    /// multiply-add, starting from zero.
+    /// Real-valued convolution or fully connected layer; zero padding.
     RealConv {
-        /// Dense.
+        /// Dense `[n, h, w, c]`, or, where it is `planar`, `[n, c, h, w]`.
         input: TensorId,
+        /// Channel by channel, as the caller has it: a stem that reads its few channels so needs no transposed copy.
+        planar: bool,
         /// Geometry.
         geometry: Geometry,
         /// `[O][kh][kw][I / groups]`.
         weights: Arc<Vec<f32>>,
+        /// How the products are computed and added up.
+        products: Products,
     },
     /// Maximum over a window; padded taps take no part.
     MaxPool {
@@ -186,6 +295,11 @@ pub enum Core {
     /// The elements of a tensor, unchanged: a block of steps alone.
     Map {
         /// Dense.
+        input: TensorId,
+    },
+    /// The elements of a tensor that lies channel by channel: [`Core::Map`] without the transposed copy.
+    Planes {
+        /// Dense `[n, c, h, w]`; the block's values are `[n, h, w, c]`.
         input: TensorId,
     },
     /// A data-driven gate: two fully connected layers on the channel sums of a block's input,
@@ -348,6 +462,36 @@ impl Interval {
     }
 }
 
+/// A value per pixel and channel, the same for every image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PerPixel {
+    /// Height, width, channels; 1 where all have the same.
+    pub extents: [usize; 3],
+    /// In the order `[h][w][c]`.
+    pub values: Arc<Vec<f32>>,
+}
+
+/// A pool among the steps of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// What it takes of a window.
+    pub kind: PoolKind,
+    /// Geometry; `groups` is the number of channels.
+    pub geometry: Geometry,
+}
+
+/// What a pool takes of a window, as [`Core::MaxPool`] and [`Core::AveragePool`] do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Maximum; padded taps take no part.
+    Max,
+    /// Mean.
+    Average {
+        /// Bottom and right padding that counts, when `count_include_pad`.
+        count_include_pad: Option<[usize; 2]>,
+    },
+}
+
 /// One step of a tile through the registers, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -355,7 +499,12 @@ pub enum Step {
     Scale(PerChannel),
     /// v += p\[channel\]
     Shift(PerChannel),
-    /// v *= t\[image\]\[channel\]: a gate, known only at run time.
+    /// v *= p\[y\]\[x\]\[channel\]: the factorised scale of XNOR-Net++
+    ScalePixels(PerPixel),
+    /// v += p\[y\]\[x\]\[channel\]
+    ShiftPixels(PerPixel),
+    /// v *= t\[image\]\[channel\]: a gate, known only at run time. Right behind a scale the two are one factor, their rounded
+    /// product: it is the same for all pixels of an image.
     Gate(TensorId),
     /// v = f(v)
     Activation(Activation),
@@ -365,6 +514,9 @@ pub enum Step {
     Mul(TensorId),
     /// t\[pixel\]\[channel\] = v
     Store(TensorId),
+    /// The steps behind it see windows of the pixels before it. At most once in a block, whose core is a convolution or
+    /// [`Core::Map`]: only the rows of a window are ever in memory.
+    Pool(Pool),
     /// t\[image\]\[channel\] += v, row by row: each row of pixels is summed from zero in order, then added.
     Sum(TensorId),
     /// Packs the sign of v (v itself stays).
@@ -432,6 +584,7 @@ impl Block {
             | Core::MaxPool { input, .. }
             | Core::AveragePool { input, .. }
             | Core::Map { input }
+            | Core::Planes { input }
             | Core::Gate { sums: input, .. }
             | Core::BitMaxPool { input, .. }
             | Core::Reshape { input, .. }
@@ -467,6 +620,30 @@ impl Block {
             _ => None,
         }));
         writes
+    }
+
+    /// The tensor it needs only while it runs.
+    pub fn workspace(&self) -> Option<TensorId> {
+        match &self.core {
+            Core::RealConv { products, .. } => products.narrow(),
+            _ => None,
+        }
+    }
+
+    /// The arithmetic of its real-valued products, if it is a convolution or fully connected layer of them.
+    pub fn arithmetic(&self) -> Option<Arithmetic> {
+        match &self.core {
+            Core::RealConv { products, .. } => Some(products.arithmetic()),
+            _ => None,
+        }
+    }
+
+    /// The pool among its steps, if there is one.
+    pub fn pool(&self) -> Option<&Pool> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Pool(pool) => Some(pool),
+            _ => None,
+        })
     }
 
     /// True when its core works on sign bits.

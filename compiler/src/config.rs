@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::ir::Graph;
-use crate::{Config, Output, generate, import};
+use crate::ir::{Graph, Tensor};
+use crate::{Arithmetic, Config, Output, generate, import};
 
 /// Setters take and give `&mut`, so that they chain in one expression and also stand in an `if`:
 ///
@@ -44,6 +44,31 @@ impl Config {
     /// Whether the `probe` module is emitted.
     pub fn probe(&mut self, probe: bool) -> &mut Self {
         self.probe = probe;
+        self
+    }
+
+    /// From how many nanoseconds on a block can be divided among threads.
+    pub fn share_from(&mut self, nanoseconds: usize) -> &mut Self {
+        self.share_from = Some(nanoseconds);
+        self
+    }
+
+    /// The arithmetic of the real-valued layers: f32, or something faster and looser, which the report then names.
+    pub fn real_layers(&mut self, arithmetic: Arithmetic) -> &mut Self {
+        self.real_layers = arithmetic;
+        self
+    }
+
+    /// The arithmetic of one real-valued layer, by the name of its block in the report.
+    pub fn real_layer(&mut self, name: impl Into<String>, arithmetic: Arithmetic) -> &mut Self {
+        self.real_layers_by_name.push((name.into(), arithmetic));
+        self
+    }
+
+    /// Adds example inputs, one tensor per input of the model after the other (or stacks of them along the first axis): from
+    /// these the ranges of 8-bit activations are learned.
+    pub fn calibrate(&mut self, inputs: Vec<Tensor>) -> &mut Self {
+        self.calibration.push(inputs);
         self
     }
 

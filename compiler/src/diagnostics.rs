@@ -65,6 +65,8 @@ codes! {
     Unbound = "X015", "A dimension given by the user does not exist in the model.";
     TooLarge = "X016", "A size in the file is beyond what the file can hold.";
     Toolchain = "X017", "The emitted program cannot be built or run on this machine.";
+    NoSuchLayer = "X018", "A layer the user names does not exist, or has no looser arithmetic.";
+    Calibration = "X019", "8-bit integers need example inputs, and these are missing or do not fit the model.";
     RealInput = "X101", "A layer with binary weights has an input that is not binary: exporters are known to lose the sign.";
     ZeroWeights = "X102", "Some latent weights are exactly zero and were taken as +1.";
     Opset = "X103", "The model's opset is newer than those xnorc was tested with.";

@@ -6,7 +6,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::block::{
-    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Step, Storage, TensorId,
+    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Pool, PoolKind,
+    Products, Quantized, Step, Storage, TensorId,
 };
 use crate::ir::DType;
 
@@ -79,7 +80,19 @@ impl Display for Core {
                 let hash = fnv(weights.signs.iter().map(|&plus| u32::from(plus)));
                 write!(f, "binary_conv({input}, {} signs {hash}) {geometry} of {padding}", weights.signs.len())
             }
-            Core::RealConv { input, geometry, weights } => write!(f, "conv({input}, {}) {geometry}", Floats(weights)),
+            Core::RealConv { input, planar, geometry, weights, products } => {
+                let planar = if *planar { " in planes" } else { "" };
+                write!(f, "conv({input}{planar}, {}) {geometry}", Floats(weights))?;
+                match products {
+                    Products::F32 => Ok(()),
+                    Products::Bf16 { narrow } => write!(f, " in bf16 by {narrow}"),
+                    Products::Int8 { narrow, quantized } => {
+                        let Quantized { inverse_scale, zero_point, weights } = &**quantized;
+                        let hash = fnv(weights.iter().map(|&w| u32::from(w as u8)));
+                        write!(f, " in int8 by {narrow}: * {inverse_scale:?} + {zero_point}, weights {hash}")
+                    }
+                }
+            }
             Core::MaxPool { input, geometry } => write!(f, "max_pool({input}) {geometry}"),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 write!(f, "average_pool({input}) {geometry}")?;
@@ -89,6 +102,7 @@ impl Display for Core {
                 }
             }
             Core::Map { input } => write!(f, "map({input})"),
+            Core::Planes { input } => write!(f, "planes({input})"),
             Core::Gate { sums, first, hidden, second, squash } => {
                 write!(f, "gate({sums}): {first}, {hidden}, {second}, {squash}")
             }
@@ -177,11 +191,21 @@ impl Display for Step {
         match self {
             Step::Scale(p) => write!(f, "scale {}", Floats(p)),
             Step::Shift(p) => write!(f, "shift {}", Floats(p)),
+            Step::ScalePixels(p) => write!(f, "scale {} of {}", Floats(&p.values), Joined(&p.extents, "x")),
+            Step::ShiftPixels(p) => write!(f, "shift {} of {}", Floats(&p.values), Joined(&p.extents, "x")),
             Step::Gate(t) => write!(f, "gate {t}"),
             Step::Activation(activation) => write!(f, "{activation}"),
             Step::Add(t) => write!(f, "add {t}"),
             Step::Mul(t) => write!(f, "mul {t}"),
             Step::Store(t) => write!(f, "store {t}"),
+            Step::Pool(Pool { kind: PoolKind::Max, geometry }) => write!(f, "max_pool {geometry}"),
+            Step::Pool(Pool { kind: PoolKind::Average { count_include_pad }, geometry }) => {
+                write!(f, "average_pool {geometry}")?;
+                match count_include_pad {
+                    Some(counted) => write!(f, " counting {}", Joined(counted, ",")),
+                    None => Ok(()),
+                }
+            }
             Step::Sum(t) => write!(f, "sum {t}"),
             Step::Sign { bits, intervals } => write!(f, "sign {bits} {}", Intervals(intervals)),
         }

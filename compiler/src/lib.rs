@@ -37,6 +37,7 @@ use std::path::PathBuf;
 pub use cargo::{compile, write_if_changed};
 pub use config::{is_name, load, load_graph};
 
+pub use block::Arithmetic;
 use block::Network;
 use diagnostics::{Diagnostics, Severity};
 use sha2::{Digest as _, Sha256};
@@ -54,8 +55,18 @@ pub struct Config {
     pub strict: bool,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
+    /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads; 2000 when
+    /// `None`. Below, handing out the work takes longer than doing it.
+    pub share_from: Option<usize>,
     /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
     pub out_dir: Option<PathBuf>,
+    /// The arithmetic of real-valued layers that [`real_layers_by_name`](Config::real_layers_by_name) does not name.
+    pub real_layers: Arithmetic,
+    /// The arithmetic of single layers, by the names of their blocks in the report; the last one of a name counts.
+    pub real_layers_by_name: Vec<(String, Arithmetic)>,
+    /// Example inputs, from which the ranges of 8-bit activations are learned: one tensor per input of the model after the
+    /// other, or stacks of them along the first axis.
+    pub calibration: Vec<Vec<ir::Tensor>>,
 }
 
 /// A compiled model.
@@ -86,7 +97,8 @@ pub fn generate(
     let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
     let imported = import::load(model, &options)?;
     let mut graph = imported.graph;
-    let network = passes::run(&mut graph, |_, _| {})?;
+    let mut network = passes::run(&mut graph, |_, _| {})?;
+    passes::narrow::run(&mut network, config)?;
     let mut warnings = imported.warnings;
     warnings.0.append(&mut graph.warnings.0);
     if config.strict && !warnings.0.is_empty() {
@@ -103,6 +115,7 @@ pub fn generate(
             model_hash: hash,
             probe: config.probe,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
+            share_from: config.share_from.unwrap_or(2000),
         },
     );
     Ok(Output { network, plan, emitted, files: imported.files, warnings })

@@ -8,16 +8,16 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use xnorc_runtime::{
-    At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, RealShape, RowSum, Simd, Taps, binary_conv,
-    dispatch, force_level, level, load_channels, load_tile, prelu, real_conv, relu, run, store_tile,
+    At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PerChannel, PerImage, RealShape, RowSum, Simd,
+    Taps, binary_conv, dispatch, force_level, level, load_tile, prelu, real_conv, relu, store_tile,
 };
 
-/// v * scale, PReLU, + skip, store, sum, sign.
+/// v * (scale * gate), PReLU, + skip, store, sum, sign.
 struct HalfBlock<'a> {
-    scale: &'a [Le<f32>],
-    slope: &'a [Le<f32>],
-    low: &'a [Le<f32>],
-    high: &'a [Le<f32>],
+    factor: PerImage<'a>,
+    slope: PerChannel<'a>,
+    low: PerChannel<'a>,
+    high: PerChannel<'a>,
     y: &'a mut [f32],
     c: usize,
     sums: RowSum<'a>,
@@ -27,15 +27,21 @@ struct HalfBlock<'a> {
 
 impl Epilogue for HalfBlock<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.factor.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+        self.high.start_row(s, at);
+    }
+
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.factor.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.y, self.c, at));
         store_tile(s, self.y, self.c, at, v);
         self.sums.add(s, at, v);
-        let low = s.ge(v, load_channels(s, self.low, at.channel));
-        let high = s.le(v, load_channels(s, self.high, at.channel));
-        self.bits.set(&self.next, at, low & high);
+        self.bits.set(&self.next, at, s.within(v, self.low.get(s), self.high.get(s)));
     }
 
     #[inline(always)]
@@ -61,28 +67,13 @@ impl<const W: usize, const SIZE: usize> Taps for Square<W, SIZE> {
         pads: [1, 1],
         zero_padding: true,
     };
-
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(s: S, x: &[u64], w: &[[Le<u64>; 16]]) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        for ky in 0..3 {
-            // What the emitter writes with literals: 3 * W is the length, W the step.
-            let row = (SIZE + 2) * W;
-            match W {
-                1 => run::<S, P, 3, 1>(s, &mut acc, x, ky * row, w, ky * 3),
-                2 => run::<S, P, 6, 2>(s, &mut acc, x, ky * row, w, ky * 6),
-                4 => run::<S, P, 12, 4>(s, &mut acc, x, ky * row, w, ky * 12),
-                _ => run::<S, P, 24, 8>(s, &mut acc, x, ky * row, w, ky * 24),
-            }
-        }
-        acc
-    }
 }
 
 struct Binary<'a, const W: usize, const SIZE: usize, const P: usize> {
     bits: &'a [u64],
     weights: &'a [Le<u64>],
     parameters: &'a [Le<f32>],
+    gate: &'a [f32],
     y: &'a mut [f32],
     sums: &'a mut [f32],
     next: &'a mut [u64],
@@ -96,10 +87,10 @@ impl<const W: usize, const SIZE: usize, const P: usize> Kernel for Binary<'_, W,
         let c = 64 * W;
         let next = BitShape { n: 1, h: SIZE, w: SIZE, c, groups: 1, frame: [1; 4], frame_ones: false };
         let mut epilogue = HalfBlock {
-            scale: &self.parameters[..c],
-            slope: &self.parameters[c..2 * c],
-            low: &self.parameters[2 * c..3 * c],
-            high: &self.parameters[3 * c..],
+            factor: PerImage::scaled(self.gate, &self.parameters[..c], c),
+            slope: PerChannel::new(&self.parameters[c..2 * c]),
+            low: PerChannel::new(&self.parameters[2 * c..3 * c]),
+            high: PerChannel::new(&self.parameters[3 * c..]),
             y: self.y,
             c,
             sums: RowSum::new(self.sums, c),
@@ -156,6 +147,7 @@ fn binary<const W: usize, const SIZE: usize, const P: usize>() {
     let bits: Vec<u64> = (0..(SIZE + 2) * (SIZE + 2) * W).map(|_| word()).collect();
     let weights: Vec<Le<u64>> = (0..9 * W * c).map(|_| Le::<u64>::new(word())).collect();
     let parameters = vec![Le::<f32>::new(0.01); 4 * c];
+    let gate = vec![0.5; c];
     let (mut y, mut sums) = (vec![0.0; SIZE * SIZE * c], vec![0.0; c]);
     let mut next = vec![0; (SIZE + 2) * (SIZE + 2) * W];
     let ms = time(|| {
@@ -163,6 +155,7 @@ fn binary<const W: usize, const SIZE: usize, const P: usize>() {
             bits: black_box(&bits),
             weights: black_box(&weights),
             parameters: black_box(&parameters),
+            gate: black_box(&gate),
             y: &mut y,
             sums: &mut sums,
             next: &mut next,

@@ -2,6 +2,7 @@
 //! channel `64 * j + i` of its group, 1 for +1; bits behind the last channel of a group are 0.
 
 use crate::generic::tile::At;
+use crate::team::cut_mut;
 
 /// Extents of packed sign bits, in pixels and channels, and the frame of padding around each image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +64,14 @@ impl BitShape {
     }
 }
 
-/// Packed sign bits being written, tile by tile.
+/// Packed sign bits being written, tile by tile: those of all rows, or of a band of them.
 #[derive(Debug)]
 pub struct BitsMut<'a> {
-    /// The words as quarters, so that the 16 bits of a tile are one store.
+    /// The words from the first pixel row on (behind the frame above it), as quarters, so that the 16 bits of a tile are one
+    /// store.
     quarters: &'a mut [u16],
+    /// Image of the first row.
+    image: usize,
 }
 
 /// Where the quarter of a word that holds its bits `16 * i..` lies in memory.
@@ -83,10 +87,22 @@ impl<'a> BitsMut<'a> {
     pub fn new(words: &'a mut [u64], shape: &BitShape) -> Self {
         let words = words.get_mut(..shape.len()).unwrap_or_default();
         prepare(words, shape);
+        let words = words.get_mut(shape.frame[0] * shape.row_words()..).unwrap_or_default();
         // SAFETY: the same memory as four times as many u16; their alignment is smaller and every bit pattern is a
         // value of both types. The exclusive borrow of the words moves into the new slice.
         let quarters = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u16>(), words.len() * 4) };
-        Self { quarters }
+        Self { quarters, image: 0 }
+    }
+
+    /// The first `rows` rows of a band that begins at row `first` of all images, and the rest; `shape` is that of
+    /// [`BitsMut::new`].
+    #[inline(always)]
+    pub fn cut(self, shape: &BitShape, first: usize, rows: usize) -> (Self, Self) {
+        let image = first.saturating_add(rows).checked_div(shape.h).unwrap_or(0);
+        let between = image.saturating_sub(self.image).saturating_mul(shape.frame[0] + shape.frame[2]);
+        let words = rows.saturating_add(between).saturating_mul(shape.row_words());
+        let (first, rest) = cut_mut(self.quarters, words.saturating_mul(4));
+        (Self { quarters: first, image: self.image }, Self { quarters: rest, image })
     }
 
     /// Sets the bits of 16 channels: bit `i` of the mask is channel `at.channel + i`. Channels behind the last are
@@ -95,8 +111,12 @@ impl<'a> BitsMut<'a> {
     #[inline(always)]
     pub fn set(&mut self, shape: &BitShape, at: At, mask: u16) {
         // Wrapping, as a place far outside must not panic; where it leads to is checked below.
-        let rows = shape.frame[0] + shape.h + shape.frame[2];
-        let row = at.image.wrapping_mul(rows).wrapping_add(shape.frame[0]).wrapping_add(at.y);
+        let mut row = at.row;
+        // A constant condition: a single image has no frames between its rows.
+        if shape.n > 1 {
+            let frames = at.image.wrapping_sub(self.image).wrapping_mul(shape.frame[0] + shape.frame[2]);
+            row = row.wrapping_add(frames);
+        }
         let columns = shape.frame[1] + shape.w + shape.frame[3];
         let column = row.wrapping_mul(columns).wrapping_add(shape.frame[1]).wrapping_add(at.x);
         let pixel = column.wrapping_mul(shape.pixel_words());
@@ -132,7 +152,7 @@ impl<'a> BitsMut<'a> {
 }
 
 impl BitsMut<'_> {
-    /// Writes a whole word.
+    /// Writes a whole word, counted from the first pixel row on.
     pub(crate) fn set_word(&mut self, word: usize, bits: u64) {
         for i in 0..4 {
             if let Some(q) = self.quarters.get_mut(word * 4 + quarter(i)) {

@@ -3,7 +3,7 @@
 use crate::arch;
 use crate::simd::Simd;
 
-/// The instruction sets there are kernels for, each including those before it.
+/// The instruction sets there are kernels for. Those of one architecture are in order: each includes those before it.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -15,11 +15,17 @@ pub enum Level {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ, VL and VPOPCNTDQ.
     Avx512,
+    /// AArch64 with NEON, which all but bare-metal programs without floating point have.
+    Neon,
+    /// WebAssembly compiled with SIMD128: a module that uses it is refused by engines that lack it, so there is nothing to
+    /// choose when it runs, and no other level beside it.
+    Simd128,
 }
 
 impl Level {
-    /// From the lowest to the highest.
-    pub const ALL: [Level; 4] = [Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512];
+    /// Those of every architecture; those of one are in order, from the lowest to the highest.
+    pub const ALL: [Level; 6] =
+        [Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512, Level::Neon, Level::Simd128];
 
     /// As a user would write it.
     pub const fn name(self) -> &'static str {
@@ -28,6 +34,8 @@ impl Level {
             Level::Popcnt => "popcnt",
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
+            Level::Neon => "neon",
+            Level::Simd128 => "simd128",
         }
     }
 
@@ -36,9 +44,20 @@ impl Level {
         Level::ALL.into_iter().find(|level| level.name() == name)
     }
 
-    /// Whether this processor, and its operating system, can run it.
+    /// Whether this program, on this processor and operating system, can run it.
     pub fn is_available(self) -> bool {
-        self <= arch::detected()
+        arch::LEVELS.contains(&self) && self <= arch::detected()
+    }
+
+    /// The highest available level that does not come behind it in [`Level::ALL`], or the lowest there is.
+    fn capped(self) -> Level {
+        let mut capped = arch::LEVELS[0];
+        for &level in arch::LEVELS {
+            if level <= self && level.is_available() {
+                capped = level;
+            }
+        }
+        capped
     }
 }
 
@@ -49,10 +68,9 @@ pub fn level() -> Level {
 }
 
 /// Chooses a lower level for every later call, in all threads; `None` goes back to the highest. What is not available
-/// is capped. Returns the level now in use. The results are the same on each; only the time differs.
+/// is replaced by the highest available one before it in [`Level::ALL`]. Returns the level now in use. The results are the same on each; only the time differs.
 pub fn force_level(level: Option<Level>) -> Level {
-    let available = arch::detected();
-    let chosen = level.map_or(available, |level| level.min(available));
+    let chosen = level.map_or_else(arch::detected, Level::capped);
     arch::set_level(chosen);
     chosen
 }
@@ -71,8 +89,8 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     arch::enter(level(), kernel)
 }
 
-/// Runs the kernel on that level, or the highest available one below it.
+/// Runs the kernel on that level, or on what [`force_level`] would choose for it.
 #[inline(always)]
 pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
-    arch::enter(level.min(arch::detected()), kernel)
+    arch::enter(level.capped(), kernel)
 }

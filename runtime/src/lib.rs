@@ -15,7 +15,8 @@
 //! # What a caller can rely on
 //!
 //! - The same bits come out of every level, for every tile size: the order of each sum is fixed and documented, and
-//!   fused multiply-add rounds once everywhere (emulated where the processor has none). Only the payload and sign of
+//!   fused multiply-add rounds once everywhere (emulated where the processor has none, as WebAssembly,
+//!   which makes real-valued layers several times slower). Only the payload and sign of
 //!   a NaN are open.
 //! - No call panics and none is unsound: slices that are too short for a geometry give zeros, or nothing at all.
 //!
@@ -31,7 +32,11 @@ mod bits;
 mod dispatch;
 mod generic;
 pub mod math;
+mod narrow;
 mod simd;
+mod team;
+#[cfg(feature = "std")]
+mod threads;
 mod weights;
 
 pub use bits::{BitShape, BitsMut};
@@ -39,21 +44,32 @@ pub use dispatch::{Kernel, Level, dispatch, dispatch_at, force_level, level};
 pub use generic::activation::{
     abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes, map_lanes_with, neg, prelu, reciprocal, relu,
 };
-pub use generic::binary_conv::{
-    BinaryShape, Dot, Looped, Taps, binary_conv, binary_conv_with, looped_dot, run, run_with,
-};
+pub use generic::binary_conv::{binary_conv, binary_conv_with};
+pub use generic::binary_shape::{BinaryShape, Taps};
 pub use generic::bit_pool::bit_max_pool;
 pub use generic::copy::{broadcast, copy_strided, fill};
 pub use generic::depthwise::depthwise_conv;
 pub use generic::gate::{GateShape, gate, gate_with};
-pub use generic::map::{map, pixels};
+pub use generic::map::{map, pixels, planes};
 pub use generic::matmul::{matmul, matmul_with};
+pub use generic::narrow_conv::narrow_conv;
+pub use generic::narrow_input::{input_to_bf16, input_to_int8};
 pub use generic::pool::{PoolShape, average_pool, max_pool};
-pub use generic::real_conv::{RealShape, real_conv};
+pub use generic::pooled::PoolRows;
+pub use generic::real_conv::{RealShape, planar_conv, real_conv};
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
-pub use generic::tile::{At, Epilogue, RowSum, load_channels, load_tile, load_vector, store_tile};
+pub use generic::tile::{
+    At, Epilogue, PerChannel, PerImage, RowSum, add_rows, load_channels, load_tile, load_vector, store_tile,
+};
+pub use narrow::{
+    NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, dispatch_bf16, dispatch_bf16_at,
+    dispatch_int8, dispatch_int8_at, to_bf16,
+};
 pub use simd::Simd;
+pub use team::{Alone, Team, Work, batch, cut, cut_mut, cut_rows, share};
+#[cfg(feature = "std")]
+pub use threads::Pool;
 pub use weights::{Le, Weights};
 
 pub mod scalar;
@@ -64,14 +80,16 @@ pub use sources::SOURCES;
 
 /// What an emitted file uses.
 pub mod prelude {
-    pub use crate::run as xnor_popcount;
     pub use crate::{
-        At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, PoolShape, RealShape, Reduction, RowSum, Simd,
-        Taps, Weights, abs, argmax, average_pool, binary_conv, bit_max_pool, broadcast, clip, copy_strided,
-        depthwise_conv, dispatch, fill, gate, hard_sigmoid, hard_swish, leaky, load_channels, load_tile, load_vector,
-        map, map_lanes_with, math, matmul, max_pool, neg, pixels, prelu, real_conv, reciprocal, reduce, regions, relu,
-        scalar, softmax, store_tile,
+        Alone, At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, NarrowDot, NarrowKernel, PerChannel,
+        PerImage, PoolRows, PoolShape, RealShape, Reduction, RowSum, Simd, Taps, Team, Weights, Work, abs, add_rows,
+        argmax, average_pool, batch, binary_conv, bit_max_pool, broadcast, clip, copy_strided, cut, cut_mut, cut_rows,
+        depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill, gate, hard_sigmoid, hard_swish, input_to_bf16,
+        input_to_int8, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul, max_pool,
+        narrow_conv, neg, pixels, planar_conv, planes, prelu, real_conv, reciprocal, reduce, regions, relu, scalar,
+        share, softmax, store_tile,
     };
+    pub use core::ops::Range;
 }
 
 /// Brings in the module that `xnorc::compile` wrote for a model in the build script.

@@ -50,6 +50,11 @@ pub trait Simd: Copy + sealed::Sealed {
     fn le(self, a: Self::F, b: Self::F) -> u16;
     /// Bit per lane: a < b (false for NaN)
     fn lt(self, a: Self::F, b: Self::F) -> u16;
+    /// Bit per lane: low <= a and a <= high (false for NaN)
+    #[inline(always)]
+    fn within(self, a: Self::F, low: Self::F, high: Self::F) -> u16 {
+        self.ge(a, low) & self.le(a, high)
+    }
     /// Lane of a where its bit of the mask is 1, of b where it is 0
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F;
     /// x < 0 ? a : b, per lane; the same as `select(lt(x, 0), a, b)`, but without a mask in a general register.
@@ -66,13 +71,16 @@ pub trait Simd: Copy + sealed::Sealed {
     fn acc_zero(self) -> Self::Acc;
     /// Counter of each lane += popcount(x ^ w\[lane\])
     fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc;
-    /// Counter of each lane += popcount(w\[lane\])
+    /// [`xor_popcnt`](Simd::xor_popcnt) of some counters over a run of words: counter p takes `x(p, j)` and `w[j]` for every
+    /// j. Levels that can count many words in narrower lanes do.
     #[inline(always)]
-    fn popcnt_w(self, acc: Self::Acc, w: &[Le<u64>; 16]) -> Self::Acc {
-        self.xor_popcnt(acc, 0, w)
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
+        for (j, w) in w.iter().enumerate() {
+            for (p, acc) in acc.iter_mut().enumerate() {
+                *acc = self.xor_popcnt(*acc, x(p, j), w);
+            }
+        }
     }
-    /// Counter by counter: a + b
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
     /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
     /// The lanes.

@@ -19,6 +19,20 @@ impl Le<u64> {
     }
 }
 
+impl Le<u32> {
+    /// To little-endian.
+    #[inline(always)]
+    pub const fn new(x: u32) -> Self {
+        Self(x.to_le())
+    }
+
+    /// From little-endian.
+    #[inline(always)]
+    pub const fn get(self) -> u32 {
+        u32::from_le(self.0)
+    }
+}
+
 impl Le<f32> {
     /// To little-endian.
     #[inline(always)]
@@ -36,6 +50,7 @@ impl Le<f32> {
 /// Types of which every bit pattern is a value: what bytes may be read as.
 trait Plain: Copy {}
 impl Plain for Le<u64> {}
+impl Plain for Le<u32> {}
 impl Plain for Le<f32> {}
 
 /// The bytes of a network's weights, aligned to a cache line:
@@ -48,6 +63,13 @@ impl<const N: usize> Weights<N> {
     /// `len` sign words from byte `offset` on; empty when they do not lie inside, or `offset` is not a multiple of 8.
     #[inline(always)]
     pub const fn words(&self, offset: usize, len: usize) -> &[Le<u64>] {
+        view(&self.0, offset, len)
+    }
+
+    /// `len` 32-bit words, of two bf16 or four int8 each, from byte `offset` on; empty when they do not lie inside, or
+    /// `offset` is not a multiple of 4.
+    #[inline(always)]
+    pub const fn narrow(&self, offset: usize, len: usize) -> &[Le<u32>] {
         view(&self.0, offset, len)
     }
 
@@ -82,6 +104,7 @@ mod tests {
     fn reads_little_endian() {
         assert_eq!(W.words(0, 1)[0].get(), 0x0807_0605_0403_0201);
         assert_eq!(W.floats(8, 2), [Le::<f32>::new(1.0), Le::<f32>::new(2.0)]);
+        assert_eq!(W.narrow(4, 1)[0].get(), 0x0807_0605);
         assert_eq!(W.words(0, 3).len(), 3);
     }
 
@@ -92,6 +115,7 @@ mod tests {
         assert!(W.words(usize::MAX & !7, 1).is_empty());
         assert!(W.floats(24, 1).is_empty());
         assert!(W.floats(2, 1).is_empty());
+        assert!(W.narrow(2, 1).is_empty());
         assert!(W.words(8, usize::MAX).is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! What the tests that cross crate borders share: the models, and a compiled model as a running program.
 
+pub mod half_block;
+
 use std::path::{Path, PathBuf};
 
 use xnorc::diagnostics::Diagnostics;
@@ -50,8 +52,17 @@ impl Running {
     /// # Errors
     /// What the compiler or the toolchain says.
     pub fn start(path: &Path) -> Result<Self, Diagnostics> {
+        Self::start_as(path, Config::new())
+    }
+
+    /// The same with a configuration.
+    ///
+    /// # Errors
+    /// What the compiler or the toolchain says.
+    pub fn start_as(path: &Path, config: Config) -> Result<Self, Diagnostics> {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let config = Config { standalone: true, probe: true, ..Config::default() };
+        // Every block with more than one row can be divided among threads, be it ever so small.
+        let config = Config { standalone: true, probe: true, share_from: Some(0), ..config };
         let model = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let output = xnorc::generate(&model, Some(&folder), "network", &config)?;
         let graph = xnorc::load_graph(path, &config)?;

@@ -90,6 +90,25 @@ fn fixtures_give_their_recorded_outputs() {
     check_all(&models);
 }
 
+/// The scratch memory of the Real-to-Binary networks, of whatever exporter, is hardly more than what every order of their
+/// blocks needs.
+#[test]
+fn scratch_memory_is_near_its_bound() {
+    let models = models(&fixtures());
+    let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let chosen: Vec<&PathBuf> = models
+        .iter()
+        .filter(|path| ["r2b_", "larq_r2b", "stem_", "strong_"].iter().any(|prefix| stem(path).starts_with(prefix)))
+        .collect();
+    assert!(chosen.len() > 20, "{}", chosen.len());
+    for path in chosen {
+        let bytes = std::fs::read(path).unwrap();
+        let output = xnorc::generate(&bytes, path.parent(), "model", &xnorc::Config::default()).unwrap();
+        let (bytes, bound) = (output.plan.scratch_bytes(), xnorc::plan::order::orders(&output.network).bound);
+        assert!(bytes >= bound && bytes * 10 <= bound * 11, "{}: {bytes} bytes, bound {bound}", stem(path));
+    }
+}
+
 #[test]
 fn models_of_another_folder() {
     if let Some(folder) = std::env::var_os("XNORC_INTERPRET") {

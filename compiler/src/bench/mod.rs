@@ -1,7 +1,8 @@
 //! How near to the limit of the machine a network runs.
 //!
 //! The limit of a block is its binary multiply-accumulates at the machine's highest XNOR-popcount rate plus its real ones at
-//! the highest rate of fused multiply-add, both measured in the same process at the same level, on one thread. It knows
+//! the highest rate of fused multiply-add (of dot products in bf16 or 8-bit integers, for a layer that is so by choice), all
+//! measured in the same process at the same level, on as many threads. It knows
 //! nothing of memory: a block without multiplications has the limit 0.
 
 mod plot;
@@ -14,14 +15,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::block::{Network, Storage};
+use crate::block::{Arithmetic, Block, Network, Storage, TensorId};
 use crate::diagnostics::Diagnostics;
 use crate::ir::DType;
 use crate::report::cost::Cost;
 use crate::toolchain::{Program, Space};
 
 /// What was measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Bench {
     /// Of whole inferences, in milliseconds.
     pub median_ms: f64,
@@ -33,6 +34,12 @@ pub struct Bench {
     pub peak_binary_gmacs: f64,
     /// The machine's highest rate, in 10^9 real multiply-accumulates a second.
     pub peak_real_gmacs: f64,
+    /// The same in bf16, if any layer is computed so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bf16_gmacs: Option<f64>,
+    /// The same in 8-bit integers, if any layer is computed so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_int8_gmacs: Option<f64>,
     /// Threads of one inference.
     pub threads: usize,
     /// Instructions in use.
@@ -58,13 +65,37 @@ pub struct BlockTime {
     pub binary_macs: u64,
     /// Real multiply-accumulates.
     pub real_macs: u64,
+    /// Bytes of parameters and tensors that it reads and writes, each once.
+    pub bytes: u64,
+    /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<&'static str>,
 }
 
-/// Measures a started program.
+impl Bench {
+    /// The rates that make the limit, in words.
+    pub(super) fn rates(&self) -> String {
+        let mut rates = format!("{:.0} G binary and {:.1} G real", self.peak_binary_gmacs, self.peak_real_gmacs);
+        for (name, peak) in [("bf16", self.peak_bf16_gmacs), ("int8", self.peak_int8_gmacs)] {
+            if let Some(peak) = peak {
+                rates += &format!(" and {peak:.1} G {name}");
+            }
+        }
+        rates
+    }
+}
+
+/// Measures a started program, which runs at that level on so many threads.
 ///
 /// # Errors
 /// When the program has ended.
-pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize) -> Result<Bench, Diagnostics> {
+pub fn run(
+    network: &Network,
+    program: &mut Program,
+    level: &str,
+    threads: usize,
+    repeat: usize,
+) -> Result<Bench, Diagnostics> {
     // Noise rather than zeros, which later layers could turn into denormal or constant values.
     let mut state = 1_u32;
     for (i, &id) in network.inputs.iter().enumerate() {
@@ -86,13 +117,18 @@ pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize)
     let whole = program.time(warm, repeat)?;
     let times = program.time_blocks(network.blocks.len(), warm, repeat)?;
     let after = program.peaks()?;
-    let [binary, real] = [before[0].max(after[0]), before[1].max(after[1])];
+    let [binary, real, bf16, int8] = [0, 1, 2, 3].map(|i| before[i].max(after[i]));
     let blocks: Vec<BlockTime> = network
         .blocks
         .iter()
         .zip(&times)
         .map(|(block, time)| {
             let cost = Cost::of(network, block);
+            let real = match block.arithmetic() {
+                Some(Arithmetic::Bf16) => bf16,
+                Some(Arithmetic::Int8) => int8,
+                Some(Arithmetic::F32) | None => real,
+            };
             BlockTime {
                 name: block.name.clone(),
                 median_ms: milliseconds(time.median()),
@@ -100,20 +136,45 @@ pub fn run(network: &Network, program: &mut Program, level: &str, repeat: usize)
                 limit_ms: (cost.binary_macs as f64 / binary + cost.real_macs as f64 / real) * 1e3,
                 binary_macs: cost.binary_macs,
                 real_macs: cost.real_macs,
+                bytes: cost.weight_bytes + tensor_bytes(network, block),
+                arithmetic: block.arithmetic().map(Arithmetic::name),
             }
         })
         .collect();
+    let uses = |arithmetic| network.blocks.iter().any(|b| b.arithmetic() == Some(arithmetic));
     Ok(Bench {
         median_ms: milliseconds(whole.median()),
         min_ms: milliseconds(whole.min()),
         limit_ms: blocks.iter().map(|b| b.limit_ms).sum(),
         peak_binary_gmacs: binary / 1e9,
         peak_real_gmacs: real / 1e9,
-        threads: 1,
+        peak_bf16_gmacs: uses(Arithmetic::Bf16).then_some(bf16 / 1e9),
+        peak_int8_gmacs: uses(Arithmetic::Int8).then_some(int8 / 1e9),
+        threads,
         level: level.to_owned(),
         repeat,
         blocks,
     })
+}
+
+/// Bytes of the tensors that a block reads and writes.
+fn tensor_bytes(network: &Network, block: &Block) -> u64 {
+    let mut tensors = block.reads();
+    tensors.extend(block.writes());
+    let bytes = |&id: &TensorId| {
+        let tensor = network.tensor(id);
+        let element = match tensor.storage {
+            Storage::Bits(_) | Storage::Dense(DType::I64) => 8,
+            Storage::Dense(_) => 4,
+        };
+        (element * tensor.storage_len()) as u64
+    };
+    tensors.iter().map(bytes).sum()
+}
+
+/// A number of threads, in words.
+pub fn threads(count: usize) -> String {
+    if count == 1 { "one thread".to_owned() } else { format!("{count} threads") }
 }
 
 fn milliseconds(time: Duration) -> f64 {

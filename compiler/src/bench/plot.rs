@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Bench;
+use super::table::label;
 
 /// Bars, one pair per block that takes at least half a per cent of the time; SVG 1.1 without style sheets or fonts of its own.
 pub fn plot(bench: &Bench) -> String {
@@ -18,9 +19,12 @@ pub fn plot(bench: &Bench) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"12\" y=\"20\" font-size=\"14\">Time per block (light) and limit (dark); whole network {:.2} ms, limit {:.2} \
-         ms</text>\n<text x=\"12\" y=\"40\" fill=\"#555\">{}, one thread; {:.0} G binary and {:.1} G real MAC/s; blocks below half \
+         ms</text>\n<text x=\"12\" y=\"40\" fill=\"#555\">{}, one thread; {} MAC/s; blocks below half \
          a per cent left out</text>\n",
-        bench.min_ms, bench.limit_ms, bench.level, bench.peak_binary_gmacs, bench.peak_real_gmacs
+        bench.min_ms,
+        bench.limit_ms,
+        bench.level,
+        bench.rates()
     );
     for (i, block) in shown.iter().enumerate() {
         let y = TOP + ROW * i as f64;
@@ -33,7 +37,7 @@ pub fn plot(bench: &Bench) -> String {
              <text x=\"{:.0}\" y=\"{:.0}\">{:.3} ms</text>",
             LEFT - 8.0,
             y + 13.0,
-            escape(&block.name),
+            escape(&label(block)),
             y + 4.0,
             LEFT + time.max(limit) + 6.0,
             y + 13.0,
@@ -66,6 +70,8 @@ mod tests {
             limit_ms: min_ms / 2.0,
             binary_macs: 1,
             real_macs: 0,
+            bytes: 1000,
+            arithmetic: None,
         };
         let bench = Bench {
             median_ms: 3.0,
@@ -73,6 +79,8 @@ mod tests {
             limit_ms: 1.25,
             peak_binary_gmacs: 1.0,
             peak_real_gmacs: 1.0,
+            peak_bf16_gmacs: None,
+            peak_int8_gmacs: Some(4.0),
             threads: 1,
             level: "portable".into(),
             repeat: 1,
@@ -83,6 +91,7 @@ mod tests {
         assert!(svg.contains("a&lt;b &amp; c") && !svg.contains("too small") && svg.ends_with("</svg>\n"));
         // The longest bar fills the width, its limit half of it.
         assert!(svg.contains("width=\"420.0\" height=\"16\"") && svg.contains("width=\"210.0\" height=\"8\""), "{svg}");
+        assert!(svg.contains("1 G binary and 1.0 G real and 4.0 G int8 MAC/s"), "{svg}");
         let table = crate::bench::table(&bench);
         assert_eq!(table.lines().count(), 7, "{table}");
         assert!(table.contains("50 %") && table.contains("2.00 times as long"), "{table}");

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use xnorc::Config;
+use xnorc::{Arithmetic, Config};
+use xnorc_runtime::Level;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +14,8 @@ Examples:
   xnorc verify net.onnx                         against tract, on random pictures
   xnorc verify net.onnx --input x.npy --expect y.npy
   xnorc run net.onnx --input x.npy --output y.npy --repeat 100
+  xnorc verify net.onnx --real int8 --calibrate x.npy
+                                                real-valued layers in 8 bits: what that costs in accuracy
 
 Exit codes: 0 fine, 1 the model cannot be compiled or something is wrong, 2 usage.
 Problems go to the standard error, one line each, with a stable code (X001...).";
@@ -54,12 +57,28 @@ pub(super) struct Model {
     /// Take every warning (X1xx) for an error
     #[arg(long)]
     pub(super) strict: bool,
+    /// Arithmetic of the real-valued layers: f32, or faster and looser bf16 or int8; of a single one as in `bf16:NAME`, by
+    /// its name in `inspect` (may be repeated, the last one counts)
+    #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real)]
+    pub(super) real: Vec<(Arithmetic, Option<String>)>,
+    /// Example input for int8 as .npy, or a stack of them along the first axis; a model of k inputs takes k of them per
+    /// example, in the file's order (may be repeated)
+    #[arg(long = "calibrate", value_name = "X.npy")]
+    pub(super) calibrate: Vec<PathBuf>,
 }
 
 impl Model {
-    /// The configuration they ask for.
+    /// The configuration they ask for, without example inputs.
     pub(super) fn config(&self) -> Config {
-        Config { dims: self.dims.clone(), name: self.name.clone(), strict: self.strict, ..Config::default() }
+        let mut config =
+            Config { dims: self.dims.clone(), name: self.name.clone(), strict: self.strict, ..Config::default() };
+        for (arithmetic, name) in &self.real {
+            match name {
+                Some(name) => config.real_layer(name, *arithmetic),
+                None => config.real_layers(*arithmetic),
+            };
+        }
+        config
     }
 }
 
@@ -96,10 +115,21 @@ pub(super) struct Machine {
     /// Instructions to use at most [default: the environment variable XNORC_LEVEL, else the best there are]
     #[arg(long, value_parser = LEVELS)]
     pub(super) level: Option<String>,
+    /// Threads of one inference; the results are the same for each number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) threads: u32,
 }
 
-/// The runtime's levels, from the lowest.
-pub(super) const LEVELS: [&str; 4] = ["portable", "popcnt", "avx2", "avx512"];
+/// The runtime's levels.
+pub(super) const LEVELS: [&str; Level::ALL.len()] = {
+    let mut names = [""; Level::ALL.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = Level::ALL[i].name();
+        i += 1;
+    }
+    names
+};
 
 /// `verify` runs every block on the oracle's own inputs and compares what it writes, then the whole network. A sign that
 /// differs because the value before it is within rounding of its threshold is counted, not failed.
@@ -136,7 +166,7 @@ pub(super) struct Run {
     /// Where to write each output, as .npy, in the file's order
     #[arg(long = "output", value_name = "Y.npy")]
     pub(super) outputs: Vec<PathBuf>,
-    /// Measure so many inferences, after a warm-up, one thread; prints the shortest and the median
+    /// Measure so many inferences, after a warm-up; prints the shortest and the median
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) repeat: u32,
     #[command(flatten)]
@@ -163,6 +193,19 @@ pub(super) struct Bench {
     /// Print JSON: median_ms, min_ms, limit_ms, peak_binary_gmacs, peak_real_gmacs, threads, blocks...
     #[arg(long)]
     pub(super) json: bool,
+}
+
+fn real(text: &str) -> Result<(Arithmetic, Option<String>), String> {
+    let (word, name) = match text.split_once(':') {
+        Some((word, name)) => (word, Some(name.to_owned())),
+        None => (text, None),
+    };
+    let arithmetic = Arithmetic::ALL.into_iter().find(|a| a.name() == word);
+    let arithmetic = arithmetic.ok_or("expected f32, bf16 or int8, alone or with a layer, as in bf16:NAME")?;
+    if name.as_deref() == Some("") {
+        return Err("expected the name of a layer behind the colon, as `xnorc inspect` prints it".to_owned());
+    }
+    Ok((arithmetic, name))
 }
 
 fn dimension(text: &str) -> Result<(String, usize), String> {
@@ -202,6 +245,24 @@ mod tests {
     }
 
     #[test]
+    fn arithmetic() {
+        assert_eq!(real("bf16"), Ok((Arithmetic::Bf16, None)));
+        assert_eq!(real("int8:/a:b/Conv"), Ok((Arithmetic::Int8, Some("/a:b/Conv".to_owned()))));
+        for bad in ["fp16", "", ":x", "bf16:"] {
+            assert!(real(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_last_choice_counts() {
+        let line = ["xnorc", "inspect", "a.onnx", "--real", "int8", "--real", "f32:x", "--real", "bf16"];
+        let Command::Inspect(args) = Invocation::try_parse_from(line).unwrap().command else { unreachable!() };
+        let config = args.model.config();
+        assert_eq!(config.real_layers, Arithmetic::Bf16);
+        assert_eq!(config.real_layers_by_name, [("x".to_owned(), Arithmetic::F32)]);
+    }
+
+    #[test]
     fn bad_usage_is_exit_code_2() {
         for bad in [
             &["xnorc"][..],
@@ -210,6 +271,7 @@ mod tests {
             &["xnorc", "verify", "a.onnx", "--expect", "y.npy"],
             &["xnorc", "verify", "a.onnx", "--samples", "0"],
             &["xnorc", "run", "a.onnx"],
+            &["xnorc", "bench", "a.onnx", "--threads", "0"],
             &["xnorc", "run", "a.onnx", "--input", "x.npy", "--level", "mmx"],
         ] {
             assert_eq!(Invocation::try_parse_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use xnorc::block::{Network, TensorId};
 use xnorc::diagnostics::{Code, Diagnostic};
 use xnorc::ir::Tensor;
-use xnorc::npy;
+use xnorc::{Config, npy};
 
+use super::args::Model;
 use super::{Result, file_problem};
 
 /// Reads an array for a tensor of the network. Axes of extent 1 may be missing or too many.
@@ -27,6 +28,20 @@ pub(super) fn read(path: &Path, network: &Network, id: TensorId) -> Result<Tenso
 pub(super) fn read_sets(paths: &[PathBuf], network: &Network, ids: &[TensorId]) -> Result<Vec<Vec<Tensor>>> {
     let set = |paths: &[PathBuf]| paths.iter().zip(ids).map(|(path, &id)| read(path, network, id)).collect();
     if ids.is_empty() { Ok(Vec::new()) } else { paths.chunks(ids.len()).map(set).collect() }
+}
+
+/// The configuration a model is to be compiled with, its example inputs read.
+pub(super) fn config(model: &Model) -> Result<Config> {
+    let mut config = model.config();
+    for path in &model.calibrate {
+        let bytes = std::fs::read(path).map_err(|e| file_problem(path, "cannot be read", e))?;
+        let array = npy::read(&bytes).map_err(|e| file_problem(path, "cannot be read", e))?;
+        match config.calibration.first_mut() {
+            Some(arrays) => arrays.push(array),
+            None => config.calibration.push(vec![array]),
+        }
+    }
+    Ok(config)
 }
 
 /// Writes an array.

@@ -6,10 +6,10 @@ use xnorc::report::Report;
 use xnorc::verify::{Generator, Sample};
 use xnorc::{Output, interpret};
 
-use super::{Result, args, crate_folder, report, say};
+use super::{Result, args, arrays, crate_folder, report, say};
 
 pub(super) fn run(args: &args::Compile) -> Result {
-    let config = xnorc::Config { standalone: args.standalone, ..args.model.config() };
+    let config = xnorc::Config { standalone: args.standalone, ..arrays::config(&args.model)? };
     let name = config.name_for(&args.model.path);
     let output = xnorc::load(&args.model.path, &config)?;
     let runtime = match (&args.runtime_path, args.standalone) {

@@ -2,10 +2,10 @@
 
 use xnorc::report::Report;
 
-use super::{Result, args, report, say, say_json};
+use super::{Result, args, arrays, report, say, say_json};
 
 pub(super) fn run(args: &args::Inspect) -> Result {
-    let output = xnorc::load(&args.model.path, &args.model.config())?;
+    let output = xnorc::load(&args.model.path, &arrays::config(&args.model)?)?;
     let inspection = Report::new(&output);
     if args.json {
         say_json(&inspection)?;

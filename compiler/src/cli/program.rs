@@ -5,7 +5,7 @@ use xnorc::Output;
 use xnorc::toolchain::{self, Built, Program};
 
 use super::args::{LEVELS, Machine, Model};
-use super::{Failure, Result, complain, file_problem};
+use super::{Failure, Result, arrays, complain, file_problem};
 
 /// A model, built and started.
 pub(super) struct Started {
@@ -19,7 +19,7 @@ pub(super) struct Started {
 
 /// Compiles a model for [`start`].
 pub(super) fn load(model: &Model) -> Result<Output> {
-    let config = xnorc::Config { standalone: true, probe: true, ..model.config() };
+    let config = xnorc::Config { standalone: true, probe: true, ..arrays::config(model)? };
     Ok(xnorc::load(&model.path, &config)?)
 }
 
@@ -34,6 +34,7 @@ pub(super) fn start(model: &Model, output: &Output, machine: &Machine) -> Result
     let built = toolchain::build(output, &name, folder.path())?;
     let mut program = Program::start(&built)?;
     let level = program.level(wanted.as_deref())?;
+    program.threads(machine.threads as usize, None)?;
     if let Some(wanted) = wanted.filter(|w| *w != level) {
         complain(&format!("warning: this processor cannot run {wanted}; using {level}"));
     }

@@ -11,6 +11,7 @@ struct Measurement {
     median_ms: f64,
     min_ms: f64,
     repeat: u32,
+    threads: u32,
     level: String,
     rustc_seconds: f64,
     outputs: Vec<String>,
@@ -45,6 +46,7 @@ pub(super) fn run(args: &args::Run) -> Result {
         median_ms: milliseconds(timing.median()),
         min_ms: milliseconds(timing.min()),
         repeat: args.repeat,
+        threads: args.machine.threads,
         level: started.level,
         rustc_seconds: started.built.rustc_time.as_secs_f64(),
         outputs: args.outputs.iter().map(|p| p.display().to_string()).collect(),
@@ -54,8 +56,12 @@ pub(super) fn run(args: &args::Run) -> Result {
     }
     if args.repeat > 1 {
         say(&format!(
-            "per inference: minimum {:.4} ms, median {:.4} ms ({} runs, {}, one thread)",
-            result.min_ms, result.median_ms, result.repeat, result.level
+            "per inference: minimum {:.4} ms, median {:.4} ms ({} runs, {}, {})",
+            result.min_ms,
+            result.median_ms,
+            result.repeat,
+            result.level,
+            xnorc::bench::threads(result.threads as usize)
         ));
     }
     for path in &result.outputs {

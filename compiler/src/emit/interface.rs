@@ -133,10 +133,10 @@ impl Interface {
             /// Each block on its own, for `xnorc verify`.
             #[allow(unused_variables)]
             pub mod probe {
-                use super::{Input, Output, Scratch};
+                use super::{Input, Output, Scratch, Team};
 
                 /// A block: reads and writes its tensors where the memory plan puts them.
-                pub type Block = fn(&Input, &mut Output, &mut Scratch);
+                pub type Block = fn(&dyn Team, &Input, &mut Output, &mut Scratch);
 
                 /// In the order of execution.
                 pub const BLOCKS: [Block; #count] = [#(#calls),*];

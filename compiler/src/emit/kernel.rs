@@ -3,11 +3,12 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
+use super::bands;
 use super::shapes::Shapes;
-use super::text::{doc, n};
-use super::tile::{Field, Tile};
+use super::text::{doc, float, n};
+use super::tile::{Field, Steps, Tile};
 use super::tiles;
-use crate::block::{BitPadding, Block, Core, Geometry, Network, Storage, image};
+use crate::block::{Arithmetic, BitPadding, Block, Core, Geometry, Network, Products, Storage, image};
 use crate::plan::{Blob, blob};
 
 /// A kernel type in the making.
@@ -21,17 +22,26 @@ pub(super) struct Kernel {
     /// Body of `Kernel::run`.
     run: TokenStream,
     /// Further impls, in terms of `K`, the type's name.
-    taps: Option<(TokenStream, TokenStream)>,
+    taps: Option<TokenStream>,
+    /// The numbers it multiplies.
+    arithmetic: Arithmetic,
 }
 
-/// Channels of the values of a block with a tiled core.
-pub(super) fn channels(network: &Network, core: &Core) -> usize {
+/// Shape of the values of a tiled core.
+pub(crate) fn grid(network: &Network, core: &Core) -> [usize; 4] {
     match core {
         Core::BinaryConv { geometry, .. }
         | Core::RealConv { geometry, .. }
         | Core::MaxPool { geometry, .. }
-        | Core::AveragePool { geometry, .. } => geometry.output[2],
-        Core::Map { input } => image(&network.tensor(*input).shape)[3],
+        | Core::AveragePool { geometry, .. } => {
+            let [h, w, c] = geometry.output;
+            [geometry.n, h, w, c]
+        }
+        Core::Map { input } => image(&network.tensor(*input).shape),
+        Core::Planes { input } => {
+            let &[n, c, h, w] = &network.tensor(*input).shape[..] else { unreachable!("no planes") };
+            [n, h, w, c]
+        }
         _ => unreachable!("no tiles"),
     }
 }
@@ -42,21 +52,39 @@ fn is_depthwise(g: &Geometry) -> bool {
 }
 
 /// How many blocks of 16 channels the kernel of a core has in flight at a time: the rows of so many sums interleave.
-pub(super) fn interleaved(core: &Core) -> usize {
+pub(crate) fn interleaved(core: &Core) -> usize {
     match core {
+        Core::RealConv { geometry, products, .. } if *products != Products::F32 => tiles::narrow(geometry).1,
         Core::RealConv { geometry, .. } if !is_depthwise(geometry) => tiles::real(geometry).1,
         _ => 1,
     }
 }
 
 fn field(name: &str, ty: TokenStream, value: TokenStream) -> Field {
-    Field { name: format_ident!("{name}"), ty, value }
+    Field { name: format_ident!("{name}"), ty, value, cut: None }
 }
 
 fn weights(blob: &mut Blob, floats: &[f32]) -> Field {
     let span = blob.floats(floats);
     let (offset, len) = (n(span.offset), n(span.len));
     field("weights", quote!(&'a [Le<f32>]), quote!(WEIGHTS.floats(#offset, #len)))
+}
+
+/// What rounds the input of a narrow block from `x` into `narrow`, both expressions.
+pub(super) fn rounding(core: &Core, x: &TokenStream, narrow: &TokenStream, shapes: &mut Shapes) -> TokenStream {
+    let Core::RealConv { planar, geometry, products, .. } = core else { return TokenStream::new() };
+    match products {
+        Products::F32 => TokenStream::new(),
+        Products::Bf16 { .. } => {
+            let shape = shapes.real(geometry);
+            quote!(input_to_bf16(&#shape, #planar, #x, #narrow);)
+        }
+        Products::Int8 { quantized, .. } => {
+            let (shape, inverse) = (shapes.real(geometry), float(quantized.inverse_scale));
+            let zero = n(usize::from(quantized.zero_point));
+            quote!(input_to_int8(&#shape, #planar, #inverse, #zero, #x, #narrow);)
+        }
+    }
 }
 
 /// The kernel of a block; `input` is the expression of its operand.
@@ -93,10 +121,14 @@ pub(super) fn of(
                     field("weights", quote!(&'a [Le<u64>]), quote!(WEIGHTS.words(#offset, #len))),
                 ],
                 run,
-                taps: Some((Shapes::binary(g, layout.frame, *padding), dot(g, layout.frame))),
+                taps: Some(Shapes::binary(g, layout.frame, *padding)),
+                arithmetic: Arithmetic::F32,
             }
         }
-        Core::RealConv { geometry: g, weights: w, .. } => {
+        Core::RealConv { geometry: g, weights: w, products, .. } if *products != Products::F32 => {
+            narrow_conv(g, w, products, x(input), blob, shapes)
+        }
+        Core::RealConv { geometry: g, weights: w, planar, .. } => {
             let depthwise = is_depthwise(g);
             let shape = shapes.real(g);
             let (weights, run) = if depthwise {
@@ -105,7 +137,8 @@ pub(super) fn of(
             } else {
                 let (p, v) = tiles::real(g);
                 let (p, v) = (n(p), n(v));
-                let run = quote!(real_conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut tile));
+                let conv = if *planar { quote!(planar_conv) } else { quote!(real_conv) };
+                let run = quote!(#conv::<S, _, #p, #v>(s, &#shape, self.x, self.weights, &mut tile));
                 (weights(blob, &blob::real_weights(w, g)), run)
             };
             let [h, w, c] = g.input;
@@ -120,6 +153,7 @@ pub(super) fn of(
                 fields: vec![x(input), weights],
                 run,
                 taps: None,
+                arithmetic: Arithmetic::F32,
             }
         }
         Core::MaxPool { geometry: g, .. } => {
@@ -129,6 +163,18 @@ pub(super) fn of(
         Core::AveragePool { geometry: g, count_include_pad, .. } => {
             let shape = shapes.pool(g, *count_include_pad);
             pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut tile)))
+        }
+        Core::Planes { input: id } => {
+            let &[count, c, h, w] = &network.tensor(*id).shape[..] else { panic!("{}: no planes", block.name) };
+            let extents = [count, h, w, c].map(n);
+            Kernel {
+                base: format!("PlanesAt{h}x{w}x{c}"),
+                title: format!("Element-wise on planes, {h}x{w}x{c}"),
+                fields: vec![x(input)],
+                run: quote!(planes(s, #(#extents),*, self.x, &mut tile)),
+                taps: None,
+                arithmetic: Arithmetic::F32,
+            }
         }
         Core::Map { input: id } => {
             let [count, h, w, c] = image(&network.tensor(*id).shape);
@@ -144,9 +190,34 @@ pub(super) fn of(
                 fields,
                 run,
                 taps: None,
+                arithmetic: Arithmetic::F32,
             }
         }
         _ => unreachable!("no tiles"),
+    }
+}
+
+/// A convolution of narrow numbers; `x` holds them already.
+fn narrow_conv(g: &Geometry, w: &[f32], products: &Products, x: Field, blob: &mut Blob, shapes: &mut Shapes) -> Kernel {
+    let shape = shapes.real(g);
+    let arithmetic = products.arithmetic();
+    let words = match products {
+        Products::Int8 { quantized, .. } => blob::int8_weights(quantized, g),
+        _ => blob::bf16_weights(w, g),
+    };
+    let span = blob.narrow(&words);
+    let (offset, len) = (n(span.offset), n(span.len));
+    let (p, v) = tiles::narrow(g);
+    let (p, v) = (n(p), n(v));
+    let [height, width, c] = g.input;
+    let word = if arithmetic == Arithmetic::Bf16 { "Bf16" } else { "Int8" };
+    Kernel {
+        base: format!("{word}Conv{}At{height}x{width}x{c}To{}", kernel_name(g), g.output[2]),
+        title: format!("In {}: {}", arithmetic.name(), geometry_title(g)),
+        fields: vec![x, field("weights", quote!(&'a [Le<u32>]), quote!(WEIGHTS.narrow(#offset, #len)))],
+        run: quote!(narrow_conv::<S, D, _, #p, #v>(s, d, &#shape, self.x, self.weights, &mut tile)),
+        taps: None,
+        arithmetic,
     }
 }
 
@@ -161,6 +232,7 @@ fn pool(base: &str, title: &str, g: &Geometry, x: Field, run: TokenStream) -> Ke
         fields: vec![x],
         run,
         taps: None,
+        arithmetic: Arithmetic::F32,
     }
 }
 
@@ -174,32 +246,46 @@ impl Kernel {
             let (name, ty) = (&f.name, &f.ty);
             quote!(#name: #ty,)
         };
+        let fields = |steps: &Steps| -> Vec<TokenStream> {
+            let band = steps.band.map(|_| quote!(band: Range<usize>,));
+            band.into_iter().chain(steps.fields.iter().map(field)).collect()
+        };
         let core_fields = self.fields.iter().map(field);
-        let tile_fields: Vec<TokenStream> = tile.fields.iter().map(field).collect();
-        let has_lifetime = !tile.fields.is_empty() || !self.fields.is_empty();
+        let tile_fields = fields(&tile.steps);
+        let has_lifetime = !tile.steps.fields.is_empty() || !self.fields.is_empty();
         assert!(has_lifetime, "{name}: a kernel without operands");
-        let body = &tile.body;
         // A tile that loads its values itself ignores those it is given.
         let value = if tile.loads { format_ident!("_v") } else { format_ident!("v") };
-        let end_row = (!tile.end_row.is_empty()).then(|| {
-            let end = &tile.end_row;
+        let steps = epilogue(&tile_name, &value, &tile.steps);
+        let pooled = tile.pooled.as_ref().map(|pooled| {
+            let pooled_name = format_ident!("{name}Pooled");
+            let title = doc(&format!("What a tile of [`{name}`] goes through behind its pool."));
+            let fields = fields(pooled);
+            let steps = epilogue(&pooled_name, &format_ident!("v"), pooled);
             quote! {
-                #[inline(always)]
-                fn end_row<S: Simd>(&mut self, s: S, at: At) {
-                    #end
-                }
+                #title
+                struct #pooled_name<'a> { #(#fields)* }
+
+                #steps
             }
         });
-        let taps = self.taps.as_ref().map(|(shape, dot)| {
+        let pooled_field = tile.pooled.as_ref().map(|_| {
+            let pooled_name = format_ident!("{name}Pooled");
+            quote!(pooled: #pooled_name<'a>,)
+        });
+        let taps = self.taps.as_ref().map(|shape| {
             quote! {
                 impl Taps for #name<'_> {
                     const SHAPE: BinaryShape = #shape;
-
-                    #dot
                 }
             }
         });
+        let work = tile.is_shared().then(|| bands::work(name, &self.fields, &self.door(), tile));
         let run = &self.run;
+        let (kernel, parameters, arguments) = match self.arithmetic {
+            Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),
+            _ => (quote!(NarrowKernel), quote!(S: Simd, D: NarrowDot<S>), quote!(s: S, d: D)),
+        };
         // The tile is moved into a variable of the kernel's own, as only what is no argument in memory can be kept in
         // registers: the sums of a row above all.
         quote! {
@@ -209,25 +295,32 @@ impl Kernel {
             #taps
 
             #tile_title
-            struct #tile_name<'a> { #(#tile_fields)* }
+            struct #tile_name<'a> { #(#tile_fields)* #pooled_field }
 
-            impl Epilogue for #tile_name<'_> {
-                #[inline(always)]
-                fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
-                    #body
-                }
-                #end_row
-            }
+            #steps
 
-            impl Kernel for #name<'_> {
+            #pooled
+
+            impl #kernel for #name<'_> {
                 type Output = ();
 
                 #[inline(always)]
-                fn run<S: Simd>(self, s: S) {
+                fn run<#parameters>(self, #arguments) {
                     let mut tile = self.tile;
                     #run
                 }
             }
+
+            #work
+        }
+    }
+
+    /// The function that runs it.
+    pub(super) fn door(&self) -> TokenStream {
+        match self.arithmetic {
+            Arithmetic::F32 => quote!(dispatch),
+            Arithmetic::Bf16 => quote!(dispatch_bf16),
+            Arithmetic::Int8 => quote!(dispatch_int8),
         }
     }
 
@@ -238,37 +331,64 @@ impl Kernel {
             let (name, value) = (&f.name, &f.value);
             if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
         };
+        let fields = |steps: &Steps| -> Vec<TokenStream> {
+            let band = steps.band.map(|rows| {
+                let rows = n(rows);
+                quote!(band: 0..#rows,)
+            });
+            band.into_iter().chain(steps.fields.iter().map(assign)).collect()
+        };
         let core_fields = self.fields.iter().map(assign);
-        let tile_fields = tile.fields.iter().map(assign);
-        quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* } })
+        let tile_fields = fields(&tile.steps);
+        let pooled = tile.pooled.as_ref().map(|pooled| {
+            let pooled_name = format_ident!("{name}Pooled");
+            let fields = fields(pooled);
+            quote!(pooled: #pooled_name { #(#fields)* },)
+        });
+        quote!(#name { #(#core_fields)* tile: #tile_name { #(#tile_fields)* #pooled } })
     }
 }
 
-/// The dot products of a tile, tap by tap: what the convolution is made of.
-fn dot(g: &Geometry, frame: [usize; 4]) -> TokenStream {
-    let words = (g.input[2] / g.groups).div_ceil(64);
-    let pixel = words * g.groups;
-    let row = (frame[1] + g.input[1] + frame[3]) * pixel;
-    let step = n(g.strides[1] * pixel);
-    let [kh, kw] = g.kernel;
-    // The taps of a kernel row lie side by side, unless dilation or other groups' channels come between them.
-    let adjacent = kw == 1 || (g.dilations[1] == 1 && g.groups == 1);
-    let mut lines = TokenStream::new();
-    for ky in 0..kh {
-        let (length, count) = if adjacent { (kw * words, 1) } else { (words, kw) };
-        for kx in 0..count {
-            let x_at = n(ky * g.dilations[0] * row + kx * g.dilations[1] * pixel);
-            let w_at = n((ky * kw + kx) * words);
-            let length = n(length);
-            lines.extend(quote!(xnor_popcount::<S, P, #length, #step>(s, &mut acc, x, #x_at, w, #w_at);));
+/// The impl of `Epilogue` for a struct of steps.
+fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
+    let body = &steps.body;
+    let end_row = (!steps.end_row.is_empty()).then(|| {
+        let end = &steps.end_row;
+        quote! {
+            #[inline(always)]
+            fn end_row<S: Simd>(&mut self, s: S, at: At) {
+                #end
+            }
         }
-    }
+    });
+    let start_row = (!steps.start_row.is_empty()).then(|| {
+        let start = &steps.start_row;
+        quote! {
+            #[inline(always)]
+            fn start_row<S: Simd>(&mut self, s: S, at: At) {
+                #start
+            }
+        }
+    });
+    let rows = (!steps.rows.is_empty()).then(|| {
+        let rows = &steps.rows;
+        quote! {
+            #[inline(always)]
+            fn rows(&self) -> Range<usize> {
+                #rows
+            }
+        }
+    });
     quote! {
-        #[inline(always)]
-        fn dot<S: Simd, const P: usize>(s: S, x: &[u64], w: &[[Le<u64>; 16]]) -> [S::Acc; P] {
-            let mut acc = [s.acc_zero(); P];
-            #lines
-            acc
+        impl Epilogue for #name<'_> {
+            #rows
+            #start_row
+
+            #[inline(always)]
+            fn tile<S: Simd>(&mut self, s: S, #value: S::F, at: At) {
+                #body
+            }
+            #end_row
         }
     }
 }

@@ -16,18 +16,22 @@ pub(super) struct Memory<'a> {
     names: Names,
     real: Vec<(Ident, usize, usize)>,
     bits: Vec<(Ident, usize, usize)>,
+    /// Offset of what is left of the memory that the block needs for itself.
+    workspace: usize,
     uses_input: bool,
     uses_output: bool,
 }
 
 impl<'a> Memory<'a> {
-    pub(super) fn new(plan: &'a Plan, interface: &'a Interface) -> Self {
+    /// Those of the block with this number.
+    pub(super) fn new(plan: &'a Plan, interface: &'a Interface, block: usize) -> Self {
         Self {
             plan,
             interface,
-            names: Names::reserving(["input", "output", "scratch"]),
+            names: Names::reserving(["team", "input", "output", "scratch"]),
             real: Vec::new(),
             bits: Vec::new(),
+            workspace: plan.windows[block].0,
             uses_input: false,
             uses_output: false,
         }
@@ -46,6 +50,13 @@ impl<'a> Memory<'a> {
     /// An expression for a tensor that is written (and perhaps read).
     pub(super) fn write(&mut self, id: TensorId, role: &str) -> TokenStream {
         self.reach(id, role, true)
+    }
+
+    /// An expression for the next part of the memory that the block needs only while it runs.
+    pub(super) fn workspace(&mut self, role: &str, len: usize) -> TokenStream {
+        let offset = self.workspace;
+        self.workspace += len;
+        region(&mut self.real, &mut self.names, role, offset, len)
     }
 
     fn reach(&mut self, id: TensorId, role: &str, write: bool) -> TokenStream {
@@ -80,10 +91,14 @@ impl<'a> Memory<'a> {
         quote!(#real #bits)
     }
 
-    /// Parameters of the block's function, and the arguments of a call from a function that has all three.
-    pub(super) fn signature(&self) -> (TokenStream, TokenStream) {
+    /// Parameters of the block's function, and the arguments of a call from a function that has all four.
+    pub(super) fn signature(&self, shared: bool) -> (TokenStream, TokenStream) {
         let mut parameters = Vec::new();
         let mut arguments = Vec::new();
+        if shared {
+            parameters.push(quote!(team: &impl Team));
+            arguments.push(quote!(team));
+        }
         if self.uses_input {
             parameters.push(quote!(input: &Input));
             arguments.push(quote!(input));

@@ -4,15 +4,16 @@
 //! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
 //! a network of a hundred equal blocks holds its loops once.
 
+mod bands;
 mod generic;
 mod interface;
-mod kernel;
+pub(crate) mod kernel;
 pub mod krate;
 mod memory;
 pub(crate) mod names;
 mod shapes;
 pub(crate) mod text;
-mod tile;
+pub(crate) mod tile;
 mod tiles;
 
 #[cfg(test)]
@@ -23,8 +24,9 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::block::{Block, Core, Network};
+use crate::block::{Arithmetic, Block, Core, Network};
 use crate::plan::{Blob, Plan};
+use crate::report::cost::Cost;
 use interface::Interface;
 use memory::Memory;
 use names::Names;
@@ -55,6 +57,8 @@ pub struct Options {
     pub probe: bool,
     /// Path of the runtime in the emitted source: `::xnorc_runtime` or `crate::runtime`.
     pub runtime: String,
+    /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads.
+    pub share_from: usize,
 }
 
 /// Emits a network.
@@ -73,11 +77,14 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         functions: TokenStream::new(),
         calls: TokenStream::new(),
         probes: Vec::new(),
+        share_from: options.share_from,
+        shares: false,
     };
-    for block in &network.blocks {
-        emitter.block(block);
+    for (index, block) in network.blocks.iter().enumerate() {
+        emitter.block(index, block);
     }
-    let Emitter { blob, shapes, kernels, functions, calls, probes, .. } = emitter;
+    let Emitter { blob, shapes, kernels, functions, calls, probes, shares, .. } = emitter;
+    let team = (!shares).then(|| quote!(let _ = team;));
     let weight_bytes = blob.payload;
     let weights = blob.into_bytes();
 
@@ -93,7 +100,23 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         ///
         /// Allocates nothing and cannot panic. The instruction set is chosen at the first call; every one gives the same bits.
         pub fn infer(input: &Input, output: &mut Output, scratch: &mut Scratch) {
+            infer_on(&Alone, input, output, scratch);
+        }
+
+        /// [`infer`] by a team of threads, each of which computes some rows of a block: the same bits whatever their number.
+        ///
+        /// The runtime's feature `std` has a pool of threads that is one.
+        pub fn infer_on(team: &impl Team, input: &Input, output: &mut Output, scratch: &mut Scratch) {
+            #team
             #calls
+        }
+
+        /// [`infer`] on several inputs, each by one thread of a team; as many at a time as there are scratch memories.
+        ///
+        /// Without scratch memory nothing is computed; an input without an output, and an output without an input, is left
+        /// out.
+        pub fn infer_batch(team: &impl Team, inputs: &[Input], outputs: &mut [Output], scratches: &mut [Scratch]) {
+            batch(team, inputs, outputs, scratches, &infer);
         }
 
         #functions
@@ -123,32 +146,53 @@ struct Emitter<'a> {
     functions: TokenStream,
     calls: TokenStream,
     probes: Vec<TokenStream>,
+    /// As in [`Options`].
+    share_from: usize,
+    /// Whether any block can be divided.
+    shares: bool,
 }
 
 impl Emitter<'_> {
-    fn block(&mut self, block: &Block) {
-        let mut memory = Memory::new(self.plan, self.interface);
+    fn block(&mut self, index: usize, block: &Block) {
+        let mut memory = Memory::new(self.plan, self.interface, index);
+        let mut shared = false;
         let body = match tiled_input(&block.core) {
             Some(input) => {
-                let channels = kernel::channels(self.network, &block.core);
-                let tile = tile::emit(self.network, block, channels, &mut memory, &mut self.blob, &mut self.shapes);
+                let grid = kernel::grid(self.network, &block.core);
+                let cost = Cost::of(self.network, block).nanoseconds();
+                let share = cost >= self.share_from;
+                let tile = tile::emit(self.network, block, grid, share, &mut memory, &mut self.blob, &mut self.shapes);
                 let role = if block.is_binary() { "bits" } else { "x" };
-                let operand = if tile.loads { TokenStream::new() } else { memory.read(input, role) };
+                let mut operand = if tile.loads { TokenStream::new() } else { memory.read(input, role) };
+                let mut rounding = TokenStream::new();
+                if let Some(narrow) = block.workspace() {
+                    let narrow = memory.write(narrow, "narrow");
+                    rounding = kernel::rounding(&block.core, &operand, &narrow, &mut self.shapes);
+                    operand = narrow;
+                }
                 let kernel = kernel::of(self.network, block, operand, &tile, &mut self.blob, &mut self.shapes);
                 let name = self.kernel_type(&kernel, &tile);
                 let value = kernel.value(&name, &tile);
-                quote!(dispatch(#value);)
+                let after = &tile.after;
+                shared = tile.is_shared();
+                if shared {
+                    let cost = n(cost);
+                    quote!(#rounding share(team, #cost, #value); #after)
+                } else {
+                    let door = kernel.door();
+                    quote!(#rounding #door(#value); #after)
+                }
             }
             None => generic::emit(self.network, block, &mut memory, &mut self.blob, &mut self.shapes),
         };
         if body.is_empty() {
             // A reshape in place. The probe keeps the numbering of the blocks.
-            self.probes.push(quote!(|_, _, _| {}));
+            self.probes.push(quote!(|_, _, _, _| {}));
             return;
         }
         let name = self.names.node(&block.name);
         let bindings = memory.bindings();
-        let (parameters, arguments) = memory.signature();
+        let (parameters, arguments) = memory.signature(shared);
         let text = doc(&describe(block));
         self.functions.extend(quote! {
             #text
@@ -158,7 +202,9 @@ impl Emitter<'_> {
             }
         });
         self.calls.extend(quote!(#name(#arguments);));
-        self.probes.push(quote!(|input, output, scratch| super::#name(#arguments)));
+        let team = shared.then(|| quote!(let team = &team;));
+        self.probes.push(quote!(|team, input, output, scratch| { #team super::#name(#arguments) }));
+        self.shares |= shared;
     }
 
     fn kernel_type(&mut self, kernel: &kernel::Kernel, tile: &tile::Tile) -> Ident {
@@ -180,7 +226,8 @@ fn tiled_input(core: &Core) -> Option<crate::block::TensorId> {
         | Core::RealConv { input, .. }
         | Core::MaxPool { input, .. }
         | Core::AveragePool { input, .. }
-        | Core::Map { input } => Some(*input),
+        | Core::Map { input }
+        | Core::Planes { input } => Some(*input),
         _ => None,
     }
 }
@@ -192,8 +239,12 @@ fn describe(block: &Block) -> String {
         Core::BinaryConv { geometry, .. } => {
             text += &format!("\n\n{} binary multiply-accumulates.", text::thousands(geometry.macs()));
         }
-        Core::RealConv { geometry, .. } => {
-            text += &format!("\n\n{} real multiply-accumulates.", text::thousands(geometry.macs()));
+        Core::RealConv { geometry, products, .. } => {
+            let kind = match products.arithmetic() {
+                Arithmetic::F32 => "real multiply-accumulates".to_owned(),
+                looser => format!("multiply-accumulates in {} by choice", looser.name()),
+            };
+            text += &format!("\n\n{} {kind}.", text::thousands(geometry.macs()));
         }
         _ => {}
     }
@@ -227,12 +278,26 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
             .sum()
     };
     let binary = network.blocks.iter().filter(|b| b.is_binary()).count();
+    let looser: String = [Arithmetic::Bf16, Arithmetic::Int8]
+        .into_iter()
+        .filter_map(|arithmetic| {
+            let of = |b: &&Block| b.arithmetic() == Some(arithmetic);
+            let count: u64 = network
+                .blocks
+                .iter()
+                .filter(of)
+                .filter_map(|b| crate::report::cost::geometry(&b.core))
+                .map(|g| g.macs())
+                .sum();
+            (count > 0).then(|| format!(", {} of these in {}", text::thousands(count), arithmetic.name()))
+        })
+        .collect();
     let hash =
         if options.model_hash.is_empty() { String::new() } else { format!("; model SHA-256 {}", options.model_hash) };
     format!(
         "The network `{}`, compiled by xnorc {}{hash}.\n\n\
          - input {}; output {}\n\
-         - {} blocks, {binary} of them binary: {} binary and {} real multiply-accumulates\n\
+         - {} blocks, {binary} of them binary: {} binary and {} real multiply-accumulates{looser}\n\
          - {} bytes of weights, {} bytes of scratch memory",
         network.name,
         env!("CARGO_PKG_VERSION"),

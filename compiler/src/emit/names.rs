@@ -7,19 +7,28 @@ use proc_macro2::{Ident, Span};
 /// What an emitted file takes from the runtime's prelude by a name in snake case: no function of its own may hide it.
 pub(super) const PRELUDE: &[&str] = &[
     "abs",
+    "add_rows",
     "argmax",
     "average_pool",
+    "batch",
     "binary_conv",
     "bit_max_pool",
     "broadcast",
     "clip",
     "copy_strided",
+    "cut",
+    "cut_mut",
+    "cut_rows",
     "depthwise_conv",
     "dispatch",
+    "dispatch_bf16",
+    "dispatch_int8",
     "fill",
     "gate",
     "hard_sigmoid",
     "hard_swish",
+    "input_to_bf16",
+    "input_to_int8",
     "leaky",
     "load_channels",
     "load_tile",
@@ -29,8 +38,11 @@ pub(super) const PRELUDE: &[&str] = &[
     "math",
     "matmul",
     "max_pool",
+    "narrow_conv",
     "neg",
     "pixels",
+    "planar_conv",
+    "planes",
     "prelu",
     "real_conv",
     "reciprocal",
@@ -38,13 +50,13 @@ pub(super) const PRELUDE: &[&str] = &[
     "regions",
     "relu",
     "scalar",
+    "share",
     "softmax",
     "store_tile",
-    "xnor_popcount",
 ];
 
 /// What the emitted file itself calls so: its door, and what `infer` calls its parameters, which would hide functions.
-pub(super) const OWN: &[&str] = &["infer", "probe", "input", "output", "scratch"];
+pub(super) const OWN: &[&str] = &["infer", "infer_batch", "infer_on", "probe", "team", "input", "output", "scratch"];
 
 /// Hands out identifiers, each once.
 #[derive(Debug, Default)]
@@ -124,8 +136,8 @@ mod tests {
         let prelude = text.split_once("pub mod prelude {").unwrap().1.split_once("\n}").unwrap().0;
         let words = prelude.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let ours = |w: &&str| {
-            let lower = w.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !w.is_empty();
-            lower && !["pub", "use", "crate", "as", "run"].contains(w)
+            let lower = w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') && !w.is_empty();
+            lower && !["pub", "use", "crate", "as", "run", "core", "ops"].contains(w)
         };
         let mut words: Vec<&str> = words.filter(ours).collect();
         words.sort_unstable();

@@ -36,6 +36,7 @@ impl Builder {
             model_hash: "00".into(),
             probe: false,
             runtime: "::xnorc_runtime".into(),
+            share_from: 1,
         };
         emit::run(&self.0, &plan, &options)
     }
@@ -82,7 +83,13 @@ fn real_to_binary() {
     b.0.outputs = vec![logits];
     b.block(
         "stem/Conv",
-        Core::RealConv { input: x, geometry: geometry([8, 8, 3], [8, 8, 64], 3, 1, 1), weights: ramp(27 * 64) },
+        Core::RealConv {
+            input: x,
+            planar: false,
+            geometry: geometry([8, 8, 3], [8, 8, 64], 3, 1, 1),
+            weights: ramp(27 * 64),
+            products: Products::F32,
+        },
         vec![
             Step::Shift(ramp(64)),
             Step::Activation(Activation::PRelu(ramp(64))),
@@ -134,7 +141,13 @@ fn real_to_binary() {
     );
     b.block(
         "fc",
-        Core::RealConv { input: mean, geometry: geometry([1, 1, 64], [1, 1, 10], 1, 1, 0), weights: ramp(640) },
+        Core::RealConv {
+            input: mean,
+            planar: false,
+            geometry: geometry([1, 1, 64], [1, 1, 10], 1, 1, 0),
+            weights: ramp(640),
+            products: Products::F32,
+        },
         vec![Step::Shift(ramp(10)), Step::Store(logits)],
     );
     let emitted = b.emit();
@@ -184,7 +197,7 @@ fn every_other_core() {
     let each = Geometry { groups: 32, ..geometry([4, 4, 32], [4, 4, 32], 3, 1, 1) };
     b.block(
         "depthwise",
-        Core::RealConv { input: x, geometry: each, weights: ramp(9 * 32) },
+        Core::RealConv { input: x, planar: false, geometry: each, weights: ramp(9 * 32), products: Products::F32 },
         vec![Step::Activation(Activation::Unary(Unary::Clip(0.0, 6.0))), Step::Mul(x), Step::Store(wide)],
     );
     b.block("view", Core::Reshape { input: deep, output: flat }, vec![]);
@@ -224,4 +237,63 @@ fn no_function_is_hidden_by_a_parameter() {
     b.block("output", Core::Map { input: x }, vec![Step::Store(y)]);
     let source = b.emit().source;
     assert!(source.contains("output_2(input, output);") && source.contains("fn output_2("), "{source}");
+}
+
+/// A stem whose pool slides over its rows: a band of it has windows of its own.
+#[test]
+fn a_pool_inside_a_block() {
+    let mut b = Builder::new();
+    let x = b.dense("x", &[1, 8, 8, 3]);
+    b.0.inputs = vec![x];
+    let (y, sums, bits) = (b.dense("y", &[1, 4, 4, 32]), b.dense("sums", &[1, 32]), b.bits("s", [1, 4, 4, 32], [1; 4]));
+    b.0.outputs = vec![y, sums];
+    b.block(
+        "stem/Conv",
+        Core::RealConv {
+            input: x,
+            geometry: geometry([8, 8, 3], [8, 8, 32], 3, 1, 1),
+            weights: ramp(27 * 32),
+            products: Products::F32,
+            planar: false,
+        },
+        vec![
+            Step::Shift(ramp(32)),
+            Step::Pool(Pool { kind: PoolKind::Max, geometry: geometry([8, 8, 32], [4, 4, 32], 3, 2, 1) }),
+            Step::Store(y),
+            Step::Sign { bits, intervals: rising(32) },
+            Step::Sum(sums),
+        ],
+    );
+    insta::assert_snapshot!(b.emit().source);
+}
+
+/// A layer in bf16 and one in 8-bit integers: the input is rounded first, then the kernel reads it.
+#[test]
+fn narrow_layers() {
+    let mut b = Builder::new();
+    let x = b.dense("x", &[1, 8, 8, 3]);
+    let y = b.dense("y", &[1, 4, 4, 32]);
+    let z = b.dense("z", &[1, 1, 1, 10]);
+    let (g, linear) = (geometry([8, 8, 3], [4, 4, 32], 3, 2, 1), geometry([1, 1, 512], [1, 1, 10], 1, 1, 0));
+    let first = b.dense("first", &[g.narrow_words(2)]);
+    let second = b.dense("second", &[linear.narrow_words(1)]);
+    let products = Products::Bf16 { narrow: first };
+    b.block(
+        "stem",
+        Core::RealConv { input: x, geometry: g, weights: ramp(27 * 32), products, planar: false },
+        vec![Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)],
+    );
+    let quantized = Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 5120] };
+    let products = Products::Int8 { narrow: second, quantized: Arc::new(quantized) };
+    b.block(
+        "fc",
+        Core::RealConv { input: y, geometry: linear, weights: ramp(5120), products, planar: false },
+        vec![Step::Scale(ramp(10)), Step::Store(z)],
+    );
+    b.0.inputs.push(x);
+    b.0.outputs.push(z);
+    let emitted = b.emit();
+    // Two bytes a weight, in pairs; one byte a weight and what the sums start from. Ten outputs take sixteen places.
+    assert_eq!(emitted.weight_bytes, 3 * 5 * 4 * 32 + (512 + 4) * 16 + 4 * 16);
+    insta::assert_snapshot!(emitted.source);
 }

@@ -57,6 +57,14 @@ pub(super) fn real(g: &Geometry) -> (usize, usize) {
     (pixels.unwrap_or(width.min(6)), v)
 }
 
+/// The same of a convolution of narrow numbers, for which every pixel is an interior one.
+pub(super) fn narrow(g: &Geometry) -> (usize, usize) {
+    let width = g.output[1];
+    let framed = Geometry { input: [g.input[0], usize::MAX / 4, g.input[2]], pads: [0, 0], ..*g };
+    let (pixels, blocks) = real(&framed);
+    (pixels.min(width), blocks)
+}
+
 /// Pixels of a row none of whose taps lies left or right of the image.
 fn inside(g: &Geometry) -> usize {
     let (pad, stride) = (g.pads[1], g.strides[1]);

@@ -5,10 +5,11 @@
 //! once from f64: there the emitted code may differ by a few ULP.
 
 mod cores;
+mod narrow;
 
 use std::collections::HashMap;
 
-use crate::block::{Activation, Block, Network, Step, Storage, TensorId};
+use crate::block::{Activation, Block, Network, PerPixel, Pool, PoolKind, Step, Storage, TensorId};
 use crate::ir::{DType, Data, Op, Tensor, Unary};
 
 /// Runs a network (level 3), giving every tensor computed on the way; sign bits as -1.0 and +1.0 under the logical shape.
@@ -31,6 +32,14 @@ pub fn run(network: &Network, inputs: &[Tensor]) -> Result<HashMap<TensorId, Ten
         Runner { network, values: &mut values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))?;
     }
     Ok(values)
+}
+
+/// Runs one block on values that are all there, and adds what it writes.
+///
+/// # Errors
+/// When it cannot be run, with the reason.
+pub fn block(network: &Network, block: &Block, values: &mut HashMap<TensorId, Tensor>) -> Result<(), String> {
+    Runner { network, values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))
 }
 
 /// What a core hands to the steps: `[image][row][column][channel]`.
@@ -77,15 +86,36 @@ impl Runner<'_> {
         let Some(mut tile) = self.core(&block.core)? else {
             return if block.steps.is_empty() { Ok(()) } else { Err("this core takes no steps".to_owned()) };
         };
-        for step in &block.steps {
-            self.step(step, &mut tile)?;
+        for (i, step) in block.steps.iter().enumerate() {
+            let before = i.checked_sub(1).and_then(|i| block.steps.get(i));
+            match (before, step, block.steps.get(i + 1)) {
+                // The gate takes it along.
+                (_, Step::Scale(_), Some(Step::Gate(_))) => {}
+                (Some(Step::Scale(p)), Step::Gate(t), _) => self.gate(*t, Some(&p[..]), &mut tile)?,
+                (_, Step::Gate(t), _) => self.gate(*t, None, &mut tile)?,
+                _ => self.step(step, &mut tile)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Times a gate, or times the product of a scale and a gate.
+    fn gate(&self, gate: TensorId, scale: Option<&[f32]>, tile: &mut Tile) -> Result<(), String> {
+        let [images, rows, columns, channels] = tile.extents;
+        let gate = self.floats(gate)?;
+        if gate.len() != images * channels || scale.is_some_and(|p| p.len() != channels) {
+            return Err(format!("a gate of {} values for {images} images of {channels}", gate.len()));
+        }
+        for (i, v) in tile.values.iter_mut().enumerate() {
+            let (image, c) = (i / (rows * columns * channels), i % channels);
+            let gate = gate[image * channels + c];
+            *v *= scale.map_or(gate, |p| p[c] * gate);
         }
         Ok(())
     }
 
     fn step(&mut self, step: &Step, tile: &mut Tile) -> Result<(), String> {
         let [images, rows, columns, channels] = tile.extents;
-        let pixels = rows * columns;
         let per_channel = |p: &[f32]| {
             let length = p.len();
             if length == channels { Ok(()) } else { Err(format!("{length} parameters for {channels} channels")) }
@@ -99,19 +129,21 @@ impl Runner<'_> {
                 per_channel(p)?;
                 tile.values.chunks_mut(channels).for_each(|px| px.iter_mut().zip(&**p).for_each(|(v, p)| *v += p));
             }
-            Step::Gate(t) => {
-                let gate = self.floats(*t)?;
-                if gate.len() != images * channels {
-                    return Err(format!("a gate of {} values for {images} images of {channels}", gate.len()));
-                }
-                for (i, v) in tile.values.iter_mut().enumerate() {
-                    *v *= gate[i / (pixels * channels) * channels + i % channels];
-                }
-            }
+            Step::ScalePixels(p) => per_pixel(p, tile, |v, p| v * p)?,
+            Step::ShiftPixels(p) => per_pixel(p, tile, |v, p| v + p)?,
+            Step::Gate(t) => self.gate(*t, None, tile)?,
             Step::Activation(activation) => activate(activation, &mut tile.values, channels)?,
             Step::Add(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v + w)?,
             Step::Mul(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v * w)?,
             Step::Store(t) => self.put(*t, Data::F32(tile.values.clone()))?,
+            Step::Pool(Pool { kind, geometry }) => {
+                *tile = match kind {
+                    PoolKind::Max => cores::max_pool(geometry, &tile.values)?,
+                    PoolKind::Average { count_include_pad } => {
+                        cores::average_pool(geometry, &tile.values, *count_include_pad)?
+                    }
+                }
+            }
             Step::Sum(t) => {
                 let mut sums = vec![0.0_f32; images * channels];
                 for (r, row) in tile.values.chunks(columns * channels).enumerate() {
@@ -143,6 +175,21 @@ impl Runner<'_> {
         }
         Ok(())
     }
+}
+
+fn per_pixel(p: &PerPixel, tile: &mut Tile, f: impl Fn(f32, f32) -> f32) -> Result<(), String> {
+    let [_, rows, columns, channels] = tile.extents;
+    let fits = p.extents.iter().zip([rows, columns, channels]).all(|(&own, all)| own == 1 || own == all);
+    if !fits || p.values.len() != p.extents.iter().product::<usize>() {
+        return Err(format!("parameters of {:?} for {:?}", p.extents, tile.extents));
+    }
+    let [_, width, depth] = p.extents;
+    for (i, v) in tile.values.iter_mut().enumerate() {
+        let index = [i / (columns * channels) % rows, i / channels % columns, i % channels];
+        let [y, x, c] = [0, 1, 2].map(|axis| if p.extents[axis] == 1 { 0 } else { index[axis] });
+        *v = f(*v, p.values[(y * width + x) * depth + c]);
+    }
+    Ok(())
 }
 
 fn sign(plus: bool) -> f32 {

@@ -4,10 +4,16 @@
 //! |---|---|---|---|
 //! | 1 | [`Graph`] | ONNX operators, NCHW, every shape known | [`crate::import`] |
 //! | 2 | [`Graph`], normalised | one spelling per idea, channels last | the passes below |
-//! | 3 | [`Network`] | fused blocks | [`lower`] |
+//! | 3 | [`Network`] | fused blocks | [`lower`]; [`narrow`] by the user's choice |
 //!
 //! Each pass takes a graph and leaves a better one; [`crate::interpret`] can run any of them, and the tests compare
 //! what it computes before and after each pass. [`run`] is the list; read it from top to bottom.
+//!
+//! All that keeps the numbers: a sign is decided as real arithmetic decides it, a real value is off by rounding at most.
+//! [`narrow`] does not, and so runs only for those who ask for it: real-valued layers in bf16 or 8-bit integers, at the
+//! choice of each. It comes last, on the blocks, because only there it is known which real-valued layers are left and what
+//! their inputs are; AFTER IT a convolution's [`crate::block::Products`] say how it multiplies, the interpreter follows the
+//! same definition to the bit, and the report and `verify` name each such block.
 
 use crate::block::Network;
 use crate::ir::Graph;
@@ -18,6 +24,7 @@ pub mod cleanup;
 pub mod lower;
 pub mod merge_affine;
 pub mod merge_padding;
+pub mod narrow;
 pub mod recognise_activations;
 pub mod recognise_sign;
 mod rewrite;
@@ -77,5 +84,8 @@ pub fn run(
         observe(name, graph);
     }
     // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
-    lower::run(graph)
+    let mut network = lower::run(graph)?;
+    // AFTER THIS POINT: the blocks run in the order that needs the least memory, the file's among equals.
+    crate::plan::order::run(&mut network);
+    Ok(network)
 }

@@ -77,7 +77,7 @@ fn lives(network: &Network) -> (Vec<usize>, Vec<usize>) {
     let n = network.tensors.len();
     let (mut first, mut last) = (vec![usize::MAX; n], vec![0; n]);
     for (position, block) in network.blocks.iter().enumerate() {
-        for id in block.reads().into_iter().chain(block.writes()) {
+        for id in block.reads().into_iter().chain(block.writes()).chain(block.workspace()) {
             let i = id.0 as usize;
             first[i] = first[i].min(position);
             last[i] = last[i].max(position);
@@ -87,7 +87,7 @@ fn lives(network: &Network) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// An operand that a block reads only tile by tile, before it stores the same tile of the result: the result may replace it.
-fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
+pub(super) fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
     let mut candidates = Vec::new();
     if let Core::Map { input } = &block.core {
         candidates.push(*input);
@@ -95,6 +95,8 @@ fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
     for step in &block.steps {
         match step {
             Step::Add(t) | Step::Mul(t) => candidates.push(*t),
+            // What was read for a row is behind it, and further rows of the same window are still to come.
+            Step::Pool(_) => candidates.clear(),
             Step::Store(result) => {
                 let size = network.tensor(*result).storage_len();
                 let dense = |id: &TensorId| matches!(network.tensor(*id).storage, Storage::Dense(_));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::block::{BinaryWeights, Dense, Geometry};
+use crate::block::{BinaryWeights, Dense, Geometry, Quantized};
 
 /// Channels that a tile holds; parameters are padded to a multiple of it.
 pub const LANES: usize = 16;
@@ -53,6 +53,12 @@ impl Blob {
         Span { offset: self.add(data), len: values.len() }
     }
 
+    /// Adds 32-bit words, little-endian.
+    pub fn narrow(&mut self, values: &[u32]) -> Span {
+        let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Span { offset: self.add(data), len: values.len() }
+    }
+
     /// A value per channel, padded with zeros to whole tiles.
     pub fn per_channel(&mut self, values: &[f32]) -> Span {
         let mut padded = values.to_vec();
@@ -97,6 +103,52 @@ pub fn real_weights(weights: &[f32], geometry: &Geometry) -> Vec<f32> {
         let base = (group * blocks + within / LANES) * fan_in * LANES + within % LANES;
         for (i, &w) in row.iter().enumerate() {
             packed[base + i * LANES] = w;
+        }
+    }
+    packed
+}
+
+/// Weights of a convolution on bf16 as the kernels read them: `[block of 16 outputs][kh][run][word][16]`, two values to a
+/// 32-bit word.
+pub fn bf16_weights(weights: &[f32], geometry: &Geometry) -> Vec<u32> {
+    narrow_weights(geometry, 2, None, |i| weights.get(i).map_or(0, |&w| u32::from(xnorc_runtime::to_bf16(w))))
+}
+
+/// Weights of a convolution on 8-bit integers as the kernels read them: for each block of 16 outputs what their sums start
+/// from, `- zero point * sum of the weights`, then `[kh][run][word][16]`, four values to a 32-bit word.
+pub fn int8_weights(quantized: &Quantized, geometry: &Geometry) -> Vec<u32> {
+    let weights = &quantized.weights;
+    let fan_in = weights.len() / geometry.output[2].max(1);
+    let start = |row: &[i8]| {
+        let sum: i32 = row.iter().map(|&w| i32::from(w)).sum();
+        (-i32::from(quantized.zero_point) * sum) as u32
+    };
+    let head: Vec<u32> = weights.chunks(fan_in.max(1)).map(start).collect();
+    narrow_weights(geometry, 4, Some(&head), |i| weights.get(i).map_or(0, |&w| u32::from(w as u8)))
+}
+
+/// `bits(i)` are those of weight number `i`, of which `parts` fill a word; `head` comes first, one word per output.
+fn narrow_weights(geometry: &Geometry, parts: usize, head: Option<&[u32]>, bits: impl Fn(usize) -> u32) -> Vec<u32> {
+    let (run, runs) = geometry.runs();
+    let (runs, words) = (geometry.kernel[0] * runs, run.div_ceil(parts));
+    let outputs = geometry.output[2];
+    let mut packed = Vec::with_capacity(outputs.next_multiple_of(LANES) * (runs * words + 1));
+    for block in (0..outputs).step_by(LANES) {
+        let lanes = |of: &dyn Fn(usize) -> u32, packed: &mut Vec<u32>| {
+            packed.extend((block..block + LANES).map(|output| if output < outputs { of(output) } else { 0 }));
+        };
+        if let Some(head) = head {
+            lanes(&|output| head.get(output).copied().unwrap_or(0), &mut packed);
+        }
+        for row in 0..runs {
+            for word in 0..words {
+                let of = |output: usize| {
+                    let first = (output * runs + row) * run + word * parts;
+                    let count = parts.min(run - word * parts);
+                    (0..count).fold(0, |all, i| all | bits(first + i) << (32 / parts * i))
+                };
+                lanes(&of, &mut packed);
+            }
         }
     }
     packed

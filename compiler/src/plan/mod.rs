@@ -2,11 +2,13 @@
 
 mod alias;
 pub mod blob;
+pub mod order;
 mod pack;
 
-pub use blob::Blob;
+pub use blob::{Blob, LANES};
 
-use crate::block::{Network, Storage, TensorId};
+use crate::block::{Block, Network, Step, Storage, TensorId};
+use crate::emit::{kernel, tile};
 use crate::ir::DType;
 
 /// Where a tensor lies while the network runs.
@@ -27,6 +29,8 @@ pub enum Place {
 pub struct Plan {
     /// By [`TensorId`].
     pub places: Vec<Place>,
+    /// By block: offset and length of what it needs only while it runs, in the f32 part of the scratch memory.
+    pub windows: Vec<(usize, usize)>,
     /// f32s of scratch memory.
     pub real_len: usize,
     /// 64-bit words of scratch memory.
@@ -62,6 +66,13 @@ pub fn run(network: &Network) -> Plan {
             Storage::Bits(_) => bits.push(item),
         }
     }
+    let tensors = real.len();
+    for (position, block) in network.blocks.iter().enumerate() {
+        let len = workspace(network, block);
+        if len > 0 {
+            real.push(pack::Item { index: position, len, first: position, last: position });
+        }
+    }
     // A cache line, so that no vector of a tensor's first tile straddles two.
     let (real_offsets, real_len) = pack::pack(&real, 16);
     let (bits_offsets, bits_len) = pack::pack(&bits, 8);
@@ -77,11 +88,40 @@ pub fn run(network: &Network) -> Plan {
             assign(group, place);
         }
     }
-    for (item, offset) in real.iter().zip(real_offsets) {
-        assign(&groups[item.index], Place::Real(offset, item.len));
+    let mut windows = vec![(0, 0); network.blocks.len()];
+    for (i, (item, offset)) in real.iter().zip(real_offsets).enumerate() {
+        if i < tensors {
+            assign(&groups[item.index], Place::Real(offset, item.len));
+        } else {
+            windows[item.index] = (offset, item.len);
+        }
     }
     for (item, offset) in bits.iter().zip(bits_offsets) {
         assign(&groups[item.index], Place::Bits(offset, item.len));
     }
-    Plan { places, real_len, bits_len }
+    Plan { places, windows, real_len, bits_len }
+}
+
+/// f32s that a block needs only while it runs: the rows that the windows of its pool still need, and the sums of its rows,
+/// which are added up when all rows are there, so that threads can compute them in any order.
+fn workspace(network: &Network, block: &Block) -> usize {
+    let mut len = 0;
+    let [images, mut height, _, channels] = match block.steps.is_empty() {
+        true => return 0,
+        false => match block.steps.iter().any(|s| matches!(s, Step::Sum(_) | Step::Pool(_))) {
+            true => kernel::grid(network, &block.core),
+            false => return 0,
+        },
+    };
+    for step in &block.steps {
+        match step {
+            Step::Pool(pool) => {
+                len += tile::window_len(&pool.geometry, kernel::interleaved(&block.core));
+                height = pool.geometry.output[0];
+            }
+            Step::Sum(_) if height > 1 => len += images * height * channels,
+            _ => {}
+        }
+    }
+    len
 }

@@ -8,9 +8,9 @@
 //!   shift, a gate, an activation, a skip or a sum; two for a threshold (the affine map it stands for takes a
 //!   multiplication and an addition); one per tap of a pool. What moves data or works on bits counts nothing.
 //! - **Weight bytes**: one bit per binary weight, with each tap's channels rounded up to 64-bit words; four bytes per
-//!   real parameter; eight per threshold.
+//!   real parameter, fewer where it is narrow by choice; eight per threshold.
 
-use crate::block::{Activation, Block, Core, Dense, Geometry, Network, Step, TensorId};
+use crate::block::{Activation, Arithmetic, Block, Core, Dense, Geometry, Network, Step, TensorId};
 
 /// What a block costs for one inference of the whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,9 +36,13 @@ impl Cost {
                 let words = (geometry.input[2] / geometry.groups).div_ceil(64);
                 cost.weight_bytes = 8 * (geometry.output[2] * geometry.kernel[0] * geometry.kernel[1] * words) as u64;
             }
-            Core::RealConv { geometry, weights, .. } => {
+            Core::RealConv { geometry, weights, products, .. } => {
                 cost.real_macs = geometry.macs();
-                cost.weight_bytes = 4 * weights.len() as u64;
+                cost.weight_bytes = (products.arithmetic().size() * weights.len()) as u64;
+                if products.arithmetic() == Arithmetic::Int8 {
+                    // What each sum starts from.
+                    cost.weight_bytes += 4 * geometry.output[2] as u64;
+                }
             }
             Core::MaxPool { geometry, .. } | Core::AveragePool { geometry, .. } => cost.flops = taps(geometry),
             Core::Gate { sums, first, second, .. } => {
@@ -55,25 +59,41 @@ impl Cost {
             Core::Reduce { input, .. } | Core::ArgMax { input, .. } => cost.flops = len(*input),
             // Maximum, difference, exponential, sum, quotient.
             Core::Softmax { input, .. } => cost.flops = 5 * len(*input),
-            Core::Map { .. } | Core::BitMaxPool { .. } | Core::Copy { .. } | Core::Reshape { .. } => {}
+            Core::Map { .. }
+            | Core::Planes { .. }
+            | Core::BitMaxPool { .. }
+            | Core::Copy { .. }
+            | Core::Reshape { .. } => {}
         }
-        let elements = tile_elements(network, block);
+        let mut elements = tile_elements(network, block);
         for step in &block.steps {
+            if let Step::Pool(pool) = step {
+                cost.flops += taps(&pool.geometry);
+                elements = outputs(&pool.geometry);
+            }
             cost.flops += elements
                 * match step {
-                    Step::Scale(_) | Step::Shift(_) | Step::Gate(_) | Step::Activation(_) => 1,
+                    Step::Scale(_) | Step::Shift(_) | Step::ScalePixels(_) | Step::ShiftPixels(_) => 1,
+                    Step::Gate(_) | Step::Activation(_) => 1,
                     Step::Add(_) | Step::Mul(_) | Step::Sum(_) => 1,
                     Step::Sign { .. } => 2,
-                    Step::Store(_) => 0,
+                    Step::Store(_) | Step::Pool(_) => 0,
                 };
             cost.weight_bytes += match step {
                 Step::Scale(p) | Step::Shift(p) | Step::Activation(Activation::PRelu(p)) => 4 * p.len() as u64,
+                Step::ScalePixels(p) | Step::ShiftPixels(p) => 4 * p.values.len() as u64,
                 Step::Sign { intervals, .. } => 8 * intervals.len() as u64,
                 _ => 0,
             };
         }
         cost.flops += cost.real_macs;
         cost
+    }
+
+    /// About how long it takes one thread of a machine with 10^12 binary multiply-accumulates and 4 * 10^10 real operations
+    /// a second: what it is worth to divide it among threads.
+    pub fn nanoseconds(&self) -> usize {
+        (self.binary_macs / 1000 + self.flops / 40) as usize
     }
 
     /// Adds another block's.
@@ -99,21 +119,25 @@ pub fn geometry(core: &Core) -> Option<&Geometry> {
 
 /// Taps read by a pool: each output looks at its own channel only.
 fn taps(g: &Geometry) -> u64 {
-    (g.n * g.output.iter().product::<usize>() * g.kernel[0] * g.kernel[1]) as u64
+    outputs(g) * (g.kernel[0] * g.kernel[1]) as u64
+}
+
+fn outputs(g: &Geometry) -> u64 {
+    (g.n * g.output.iter().product::<usize>()) as u64
 }
 
 fn dense_bytes(layer: &Dense) -> u64 {
     4 * (layer.weights.len() + layer.bias.len()) as u64
 }
 
-/// How many values go through the block's steps.
+/// How many values go through the block's steps, up to a pool.
 fn tile_elements(network: &Network, block: &Block) -> u64 {
     let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
     match &block.core {
-        Core::Map { input } => len(*input),
+        Core::Map { input } | Core::Planes { input } => len(*input),
         Core::Gate { sums, second, .. } => {
             (network.tensor(*sums).shape.first().copied().unwrap_or(1) * second.outputs) as u64
         }
-        core => geometry(core).map_or(0, |g| (g.n * g.output.iter().product::<usize>()) as u64),
+        core => geometry(core).map_or(0, outputs),
     }
 }

@@ -1,6 +1,6 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
-use crate::block::{Activation, Block, Core, Geometry, Network, Step};
+use crate::block::{Activation, Arithmetic, Block, Core, Geometry, Network, Pool, PoolKind, Step};
 
 /// What a block is, in the field's words.
 pub fn kind(core: &Core) -> &'static str {
@@ -11,7 +11,7 @@ pub fn kind(core: &Core) -> &'static str {
         Core::RealConv { .. } => "real conv",
         Core::MaxPool { .. } => "max pool",
         Core::AveragePool { .. } => "average pool",
-        Core::Map { .. } => "map",
+        Core::Map { .. } | Core::Planes { .. } => "map",
         Core::Gate { .. } => "gate",
         Core::BitMaxPool { .. } => "bit max pool",
         Core::Copy { .. } => "copy",
@@ -82,12 +82,14 @@ pub fn parts(block: &Block) -> Vec<String> {
     let mut parts = block.parts.clone();
     for step in &block.steps {
         let word = match step {
-            Step::Scale(_) => "scale",
-            Step::Shift(_) => "shift",
+            Step::Scale(_) | Step::ScalePixels(_) => "scale",
+            Step::Shift(_) | Step::ShiftPixels(_) => "shift",
             Step::Gate(_) => "gate",
             Step::Activation(a) => activation(a),
             Step::Add(_) => "skip",
             Step::Mul(_) => "multiply",
+            Step::Pool(Pool { kind: PoolKind::Max, .. }) => "MaxPool",
+            Step::Pool(Pool { kind: PoolKind::Average { .. }, .. }) => "AveragePool",
             Step::Sign { .. } => "Sign",
             Step::Sum(_) => "gate sums",
             Step::Store(_) => continue,
@@ -115,6 +117,10 @@ fn activation(activation: &Activation) -> &'static str {
 /// Why a block is not binary, or not fused with a neighbour. The compiler's own reason when it gave one; `None` for a
 /// binary, fused block without one.
 pub fn reason(block: &Block) -> Option<String> {
+    if let Some(looser) = block.arithmetic().filter(|a| *a != Arithmetic::F32) {
+        let reason = block.reason.as_deref().unwrap_or("weights or input are not ±1");
+        return Some(format!("{} by choice; {reason}", looser.name()));
+    }
     if block.reason.is_some() {
         return block.reason.clone();
     }
@@ -123,7 +129,9 @@ pub fn reason(block: &Block) -> Option<String> {
         Core::BinaryConv { .. } => "binary; its integer sums are used as they are, so there is nothing to fuse",
         Core::RealConv { .. } => "weights or input are not ±1",
         Core::MaxPool { .. } | Core::AveragePool { .. } => "pools real values",
-        Core::Map { .. } => "element-wise on real values, with no layer in front to be fused into",
+        Core::Map { .. } | Core::Planes { .. } => {
+            "element-wise on real values, with no layer in front to be fused into"
+        }
         Core::Gate { .. } => "a gate is real-valued; its first layer takes the sums its block collected",
         Core::BitMaxPool { .. } => return None,
         Core::Copy { .. } => "moves data",

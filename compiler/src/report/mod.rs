@@ -9,7 +9,7 @@ mod table;
 use serde::Serialize;
 
 use crate::Output;
-use crate::block::{NetTensor, Storage, TensorId};
+use crate::block::{Arithmetic, NetTensor, Storage, TensorId};
 use crate::ir::DType;
 use cost::Cost;
 
@@ -61,6 +61,9 @@ pub struct Row {
     pub fused: Vec<String>,
     /// Why it is not binary, or not fused.
     pub reason: Option<String>,
+    /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<&'static str>,
     /// Multiply-accumulates, binary or real.
     pub macs: u64,
     /// Multiply-accumulates on sign bits.
@@ -92,6 +95,8 @@ pub struct Totals {
     pub weights_file_bytes: u64,
     /// Bytes of scratch memory.
     pub scratch_bytes: u64,
+    /// Bytes of scratch memory that every order of the blocks needs.
+    pub scratch_bound_bytes: u64,
 }
 
 impl Report {
@@ -112,6 +117,7 @@ impl Report {
                     binary: block.is_binary(),
                     fused: explain::parts(block),
                     reason: explain::reason(block),
+                    arithmetic: block.arithmetic().map(Arithmetic::name),
                     macs: cost.binary_macs + cost.real_macs,
                     binary_macs: cost.binary_macs,
                     real_macs: cost.real_macs,
@@ -136,6 +142,7 @@ impl Report {
                 weight_bytes: output.emitted.weight_bytes as u64,
                 weights_file_bytes: output.emitted.weights.len() as u64,
                 scratch_bytes: output.plan.scratch_bytes() as u64,
+                scratch_bound_bytes: crate::plan::order::orders(&output.network).bound as u64,
             },
             blocks,
             notes: network.notes.clone(),

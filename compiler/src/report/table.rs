@@ -81,6 +81,7 @@ impl fmt::Display for Report {
             line("weight bytes", t.weight_bytes),
             line("weights file", t.weights_file_bytes),
             line("scratch bytes", t.scratch_bytes),
+            line("least of any order", t.scratch_bound_bytes),
         ];
         f.write_str(&columns(&totals, &[1]))?;
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::block::{
-    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Step,
+    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Products, Step,
 };
 use crate::ir::Unary;
 
@@ -56,7 +56,13 @@ fn output() -> Output {
     network.blocks = vec![
         block(
             "stem",
-            Core::RealConv { input, geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1), weights: channels(70 * 9 * 3) },
+            Core::RealConv {
+                input,
+                planar: false,
+                geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1),
+                weights: channels(70 * 9 * 3),
+                products: Products::F32,
+            },
             vec![
                 Step::Activation(Activation::Unary(Unary::Relu)),
                 Step::Sum(sums),
@@ -107,7 +113,7 @@ fn output() -> Output {
     ];
     network.inputs = vec![input];
     network.outputs = vec![out];
-    let plan = crate::plan::Plan { places: Vec::new(), real_len: 10, bits_len: 3 };
+    let plan = crate::plan::Plan { real_len: 10, bits_len: 3, ..Default::default() };
     let emitted = crate::emit::Emitted { weights: vec![0; 128], weight_bytes: 100, ..Default::default() };
     Output { network, plan, emitted, files: Vec::new(), warnings: Default::default() }
 }
@@ -182,8 +188,16 @@ fn an_unfused_binary_block_has_a_reason() {
 #[test]
 fn the_keys_of_the_contract_are_there() {
     let json = serde_json::to_value(Report::new(&output())).unwrap();
-    let totals =
-        ["binary_macs", "real_macs", "flops", "binary_operators", "fused_blocks", "weight_bytes", "scratch_bytes"];
+    let totals = [
+        "binary_macs",
+        "real_macs",
+        "flops",
+        "binary_operators",
+        "fused_blocks",
+        "weight_bytes",
+        "scratch_bytes",
+        "scratch_bound_bytes",
+    ];
     for key in totals {
         assert!(json["totals"][key].is_u64(), "{key}");
     }

@@ -47,6 +47,7 @@ pub fn build(output: &Output, name: &str, folder: &Path) -> Result<Built, Diagno
         "--crate-name".into(),
         name.into(),
         "--crate-type=rlib".into(),
+        "--cfg=feature=\"std\"".into(),
         "-o".into(),
         library.clone().into(),
         folder.join("src/lib.rs").into(),

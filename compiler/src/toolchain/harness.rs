@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use network::{probe, runtime};
-use runtime::{Kernel, Le, Simd};
+use runtime::{Alone, Kernel, Le, NarrowDot, NarrowKernel, Pool, Simd, Team};
 
 struct State {
     input: network::Input,
@@ -23,7 +23,13 @@ fn main() -> io::Result<()> {
     let mut to = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut state = STATE.lock().unwrap();
     let State { input, output, scratch } = &mut *state;
+    // None: one thread, without a pool.
+    let mut pool: Option<Pool> = None;
     loop {
+        let team: &dyn Team = match &pool {
+            Some(pool) => pool,
+            None => &Alone,
+        };
         let mut command = [0];
         if from.read(&mut command)? == 0 {
             return Ok(());
@@ -39,6 +45,15 @@ fn main() -> io::Result<()> {
                 let level = runtime::level().name();
                 put(&mut to, level.len())?;
                 to.write_all(level.as_bytes())?;
+            }
+            b'J' => {
+                let (threads, grain) = (number(&mut from)?, number(&mut from)?);
+                pool = None;
+                if threads > 1 {
+                    let made = Pool::new(threads)?;
+                    pool = Some(if grain == usize::MAX { made } else { made.with_grain(grain) });
+                }
+                to.write_all(b"+")?;
             }
             b'W' => {
                 let [space, index, offset, count] = header(&mut from)?;
@@ -76,22 +91,22 @@ fn main() -> io::Result<()> {
                 }
             }
             b'I' => {
-                network::infer(input, output, scratch);
+                infer(&pool, input, output, scratch);
                 to.write_all(b"+")?;
             }
             b'B' => {
-                probe::BLOCKS[number(&mut from)?](input, output, scratch);
+                probe::BLOCKS[number(&mut from)?](team, input, output, scratch);
                 to.write_all(b"+")?;
             }
             b'T' => {
                 let (warm, count) = (number(&mut from)?, number(&mut from)?);
                 for _ in 0..warm {
-                    network::infer(std::hint::black_box(input), output, scratch);
+                    infer(&pool, std::hint::black_box(input), output, scratch);
                 }
                 let mut times = vec![0; count];
                 for time in &mut times {
                     let start = Instant::now();
-                    network::infer(std::hint::black_box(input), output, scratch);
+                    infer(&pool, std::hint::black_box(input), output, scratch);
                     std::hint::black_box(&mut *output);
                     *time = start.elapsed().as_nanos() as u64;
                 }
@@ -106,7 +121,7 @@ fn main() -> io::Result<()> {
                 for run in 0..warm + count {
                     for (i, block) in probe::BLOCKS.iter().enumerate() {
                         let start = Instant::now();
-                        block(std::hint::black_box(input), output, scratch);
+                        block(team, std::hint::black_box(input), output, scratch);
                         std::hint::black_box(&mut *scratch);
                         if run >= warm {
                             times[i * count + run - warm] = start.elapsed().as_nanos() as u64;
@@ -118,7 +133,12 @@ fn main() -> io::Result<()> {
                 }
             }
             b'K' => {
-                for peak in [peak(BINARY_MACS, || runtime::dispatch(PeakBinary)), peak(REAL_MACS, || runtime::dispatch(PeakReal))] {
+                for peak in [
+                    peak(team, BINARY_MACS, &|| drop(std::hint::black_box(runtime::dispatch(PeakBinary)))),
+                    peak(team, REAL_MACS, &|| drop(std::hint::black_box(runtime::dispatch(PeakReal)))),
+                    peak(team, 2 * REAL_MACS, &|| drop(std::hint::black_box(runtime::dispatch_bf16(PeakNarrow)))),
+                    peak(team, 4 * REAL_MACS, &|| drop(std::hint::black_box(runtime::dispatch_int8(PeakNarrow)))),
+                ] {
                     to.write_all(&peak.to_le_bytes())?;
                 }
             }
@@ -128,23 +148,44 @@ fn main() -> io::Result<()> {
     }
 }
 
-const ROUNDS: usize = 4000;
-const BINARY_MACS: usize = ROUNDS * 6 * 16 * 64;
-const REAL_MACS: usize = ROUNDS * 12 * 16;
+const ROUNDS: usize = 1000;
+const WORDS: usize = 24;
+const BINARY_MACS: usize = ROUNDS * 6 * WORDS * 16 * 64;
+const REAL_MACS: usize = ROUNDS * 60 * 16;
 
-/// Multiply-accumulates per second of the fastest of many short runs.
-fn peak<T>(macs: usize, run: impl Fn() -> T) -> f64 {
+fn infer(pool: &Option<Pool>, input: &network::Input, output: &mut network::Output, scratch: &mut network::Scratch) {
+    match pool {
+        Some(pool) => network::infer_on(pool, input, output, scratch),
+        None => network::infer(input, output, scratch),
+    }
+}
+
+/// Multiply-accumulates per second of the fastest of many short runs, on all threads of the team at once.
+fn peak(team: &dyn Team, macs: usize, run: &(dyn Fn() + Sync)) -> f64 {
+    // Long enough that handing out the work does not count.
+    let width = team.width();
+    let turns = if width > 1 { 16 } else { 1 };
+    let turns_of = || (0..turns).for_each(|_| run());
     let mut least = f64::INFINITY;
-    for _ in 0..400 {
+    for _ in 0..400 / turns {
         let start = Instant::now();
-        std::hint::black_box(run());
+        on_all(team, width, &turns_of);
         least = least.min(start.elapsed().as_secs_f64());
     }
-    macs as f64 / least
+    (macs * turns * width) as f64 / least
+}
+
+/// Calls it so many times, all at once if the team has that many threads.
+fn on_all(team: &dyn Team, times: usize, run: &(dyn Fn() + Sync)) {
+    if times <= 1 {
+        return run();
+    }
+    let half = times / 2;
+    team.join(&mut || on_all(team, times - half, run), &mut || on_all(team, half, run));
 }
 
 /// What every binary convolution is made of, and nothing else: xor, population count and addition, operands in the
-/// nearest cache.
+/// nearest cache, in runs as long as those of a 3x3 kernel over 512 channels.
 struct PeakBinary;
 
 impl Kernel for PeakBinary {
@@ -152,20 +193,28 @@ impl Kernel for PeakBinary {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> [f32; 16] {
-        let x: [u64; 64] = std::hint::black_box([0x5555_3333_0f0f_00ff; 64]);
-        let w: [[Le<u64>; 16]; 8] = std::hint::black_box([[Le::<u64>::new(0x1234_5678_9abc_def0); 16]; 8]);
-        let mut acc = [s.acc_zero(); 6];
-        for i in 0..ROUNDS {
-            for (p, acc) in acc.iter_mut().enumerate() {
-                *acc = s.xor_popcnt(*acc, x[(i + 8 * p) % 64], &w[i % 8]);
-            }
+        // As many pixels at a time as the registers hold counters of; the same number in all.
+        match S::TILES {
+            28.. => peak_binary::<S, 6>(s, ROUNDS),
+            2.. => peak_binary::<S, 2>(s, 3 * ROUNDS),
+            _ => peak_binary::<S, 1>(s, 6 * ROUNDS),
         }
-        let mut sum = s.splat(0.0);
-        for acc in acc {
-            sum = s.add(sum, s.dot(acc, s.splat(0.0)));
-        }
-        s.to_array(sum)
     }
+}
+
+#[inline(always)]
+fn peak_binary<S: Simd, const P: usize>(s: S, rounds: usize) -> [f32; 16] {
+    let x: [u64; 64] = std::hint::black_box([0x5555_3333_0f0f_00ff; 64]);
+    let w: [[Le<u64>; 16]; WORDS] = std::hint::black_box([[Le::<u64>::new(0x1234_5678_9abc_def0); 16]; WORDS]);
+    let mut acc = [s.acc_zero(); P];
+    for _ in 0..rounds {
+        s.xor_popcnt_run(&mut acc, &w, |p, j| x[(8 * p + j) % 64]);
+    }
+    let mut sum = s.splat(0.0);
+    for acc in acc {
+        sum = s.add(sum, s.dot(acc, s.splat(0.0)));
+    }
+    s.to_array(sum)
 }
 
 /// Fused multiply-additions on registers.
@@ -176,16 +225,51 @@ impl Kernel for PeakReal {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> [f32; 16] {
-        let (a, b) = (s.splat(std::hint::black_box(0.999)), s.splat(std::hint::black_box(0.001)));
-        let mut acc = [s.splat(1.0); 12];
-        for _ in 0..ROUNDS {
+        // Enough chains to hide the latency, and no more than the registers hold; the same number of steps in all.
+        match S::TILES {
+            28.. => peak_real::<S, 12>(s, 5 * ROUNDS),
+            2.. => peak_real::<S, 5>(s, 12 * ROUNDS),
+            _ => peak_real::<S, 1>(s, 60 * ROUNDS),
+        }
+    }
+}
+
+#[inline(always)]
+fn peak_real<S: Simd, const N: usize>(s: S, rounds: usize) -> [f32; 16] {
+    let (a, b) = (s.splat(std::hint::black_box(0.999)), s.splat(std::hint::black_box(0.001)));
+    let mut acc = [s.splat(1.0); N];
+    for _ in 0..rounds {
+        for acc in &mut acc {
+            *acc = s.fma(*acc, a, b);
+        }
+    }
+    let mut sum = s.splat(0.0);
+    for acc in acc {
+        sum = s.add(sum, acc);
+    }
+    s.to_array(sum)
+}
+
+/// Dot products of narrow numbers on registers: two (bf16) or four (8-bit integers) multiply-additions per channel each.
+struct PeakNarrow;
+
+impl NarrowKernel for PeakNarrow {
+    type Output = [f32; 16];
+
+    #[inline(always)]
+    fn run<S: Simd, D: NarrowDot<S>>(self, s: S, d: D) -> [f32; 16] {
+        // bf16: 1 and 2^-13, so that sums stay small.
+        let x = d.splat(s, std::hint::black_box(0x3f80_3f80));
+        let w = d.load(s, &std::hint::black_box([Le::<u32>::new(0x3900_3900); 16]));
+        let mut acc = [d.start(s, None); 12];
+        for _ in 0..5 * ROUNDS {
             for acc in &mut acc {
-                *acc = s.fma(*acc, a, b);
+                *acc = d.dot(s, *acc, x, w);
             }
         }
         let mut sum = s.splat(0.0);
         for acc in acc {
-            sum = s.add(sum, acc);
+            sum = s.add(sum, d.finish(s, acc));
         }
         s.to_array(sum)
     }

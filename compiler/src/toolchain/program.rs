@@ -103,7 +103,7 @@ impl Program {
         })
     }
 
-    /// Asks for a level (`portable`, `popcnt`, `avx2`, `avx512`), or for the highest with `None`; gives the one in use,
+    /// Asks for a level (`portable`, `popcnt`, `avx2`, `avx512`, `neon`), or for the highest with `None`; gives the one in use,
     /// which is lower when the processor cannot run the one asked for.
     ///
     /// # Errors
@@ -117,6 +117,18 @@ impl Program {
         let len = u64::from_le_bytes(len.try_into().unwrap_or_default());
         let name = self.ask(&[], usize::try_from(len).unwrap_or(0).min(64))?;
         Ok(String::from_utf8_lossy(&name).into_owned())
+    }
+
+    /// Sets how many threads one inference takes from now on; 1 at first. A `grain` other than the pool's own, in
+    /// nanoseconds, says which work is worth dividing: 0 divides whatever can be.
+    ///
+    /// # Errors
+    /// When the program has ended, as it does when there are not so many threads.
+    pub fn threads(&mut self, threads: usize, grain: Option<usize>) -> Result<(), Diagnostics> {
+        let mut command = vec![b'J'];
+        command.extend((threads as u64).to_le_bytes());
+        command.extend(grain.map_or(u64::MAX, |grain| grain as u64).to_le_bytes());
+        self.ask(&command, 1).map(drop)
     }
 
     /// Writes f32s.
@@ -212,15 +224,15 @@ impl Program {
         Ok(times.chunks(count.max(1)).map(|times| Timing::new(times.to_vec())).collect())
     }
 
-    /// Measures what this machine can do at the level in use, on one thread: binary and real multiply-accumulates per
-    /// second.
+    /// Measures what this machine can do at the level in use, on the threads in use: multiply-accumulates per second, binary
+    /// ones, in f32, in bf16, in 8-bit integers.
     ///
     /// # Errors
     /// When the program has ended.
-    pub fn peaks(&mut self) -> Result<[f64; 2], Diagnostics> {
-        let bytes = self.ask(b"K", 16)?;
+    pub fn peaks(&mut self) -> Result<[f64; 4], Diagnostics> {
+        let bytes = self.ask(b"K", 32)?;
         let rate = |i: usize| bytes.as_chunks().0.get(i).map_or(0.0, |b| f64::from_le_bytes(*b));
-        Ok([rate(0), rate(1)])
+        Ok([0, 1, 2, 3].map(rate))
     }
 }
 

@@ -48,8 +48,13 @@ fn network() -> Network {
 fn a_program_is_built_and_driven() {
     let network = network();
     let plan = plan::run(&network);
-    let options =
-        emit::Options { name: "tiny".into(), model_hash: "00".into(), probe: true, runtime: "crate::runtime".into() };
+    let options = emit::Options {
+        name: "tiny".into(),
+        model_hash: "00".into(),
+        probe: true,
+        runtime: "crate::runtime".into(),
+        share_from: 0,
+    };
     let emitted = emit::run(&network, &plan, &options);
     let output = Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() };
     let folder = tempfile::tempdir().unwrap();
@@ -63,6 +68,11 @@ fn a_program_is_built_and_driven() {
     assert_eq!(program.read_f32(Space::Input(0), 1, 2).unwrap(), [0.5, -3.0]);
     program.infer().unwrap();
     // Signs + - -, so 1 - 1 + 1 and -1 + 1 + 1.
+    assert_eq!(program.read_f32(Space::Output(0), 0, 2).unwrap(), [2.0, 2.0]);
+
+    // One row: nothing to divide, but on three threads all the same.
+    program.threads(3, Some(0)).unwrap();
+    program.infer().unwrap();
     assert_eq!(program.read_f32(Space::Output(0), 0, 2).unwrap(), [2.0, 2.0]);
 
     let Place::Bits(offset, 1) = output.plan.place(TensorId(1)) else { panic!("{:?}", output.plan) };

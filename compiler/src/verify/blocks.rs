@@ -1,6 +1,6 @@
 //! Runs the blocks of a built program and compares what each writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::compare::{Deviation, Signs};
 use super::oracle::Reference;
@@ -8,9 +8,10 @@ use super::packing::Packing;
 use super::presign::Finder;
 use super::samples::Sample;
 use super::{REACH, TOLERANCE};
-use crate::block::{Block, Core, NetTensor, Network, Step, Storage, TensorId};
-use crate::diagnostics::Diagnostics;
-use crate::ir::{DType, Origin, Tensor};
+use crate::block::{Activation, Arithmetic, Block, Core, NetTensor, Network, Step, Storage, TensorId};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::interpret;
+use crate::ir::{DType, Origin, Tensor, Unary};
 use crate::plan::{Place, Plan};
 use crate::report::cost;
 use crate::toolchain::{Program, Space, is_integer};
@@ -33,6 +34,9 @@ pub(super) struct Seen {
     /// Names of the blocks that read those, when everything these write is compared: in [`Run::alone`] they take what was
     /// computed here, so a mistake shows there.
     pub(super) readers: Vec<String>,
+    /// Whether it computed what its definition says, as far as it is judged by that: its arithmetic is looser by choice, or
+    /// it reads what only such a block has computed.
+    pub(super) as_defined: Option<bool>,
     /// Whether one of the unknown tensors holds sign bits whose flips would go unseen.
     pub(super) unknown_signs: bool,
 }
@@ -91,8 +95,12 @@ impl<'a> Run<'a> {
         self.give_inputs()?;
         let network = self.network;
         let mut all = Vec::new();
+        // Written by a looser block and not known to the oracle.
+        let mut looser = HashSet::new();
         for (index, block) in network.blocks.iter().enumerate() {
             let mut seen = Seen::default();
+            let by_choice = block.arithmetic().is_some_and(|a| a != Arithmetic::F32);
+            let by_definition = by_choice || block.reads().iter().any(|id| looser.contains(id));
             for id in block.reads() {
                 let tensor = network.tensor(id);
                 let Some(known) = self.known.get(&id) else { continue };
@@ -117,11 +125,64 @@ impl<'a> Run<'a> {
                     }
                 }
             }
+            let defined = if by_definition { Some(self.defined(block)?) } else { None };
             self.program.block(index)?;
             self.look(block, &mut seen)?;
+            if let Some(defined) = defined {
+                seen.as_defined = Some(self.agrees(block, &defined)?);
+                looser.extend(block.writes().into_iter().filter(|id| !self.known.contains_key(id)));
+            }
             all.push(seen);
         }
         Ok(all)
+    }
+
+    /// What the interpreter makes of a block, on what the program has in memory now.
+    fn defined(&mut self, block: &Block) -> Result<HashMap<TensorId, Tensor>, Diagnostics> {
+        let mut values = HashMap::new();
+        for id in block.reads() {
+            let tensor = self.network.tensor(id);
+            let read = match (Packing::of(tensor), self.plan.place(id)) {
+                (Some(packing), Place::Bits(offset, _)) => {
+                    let words = self.program.read_bits(offset, tensor.storage_len())?;
+                    packing.unpack(&words).0.into_iter().map(|plus| if plus { 1.0 } else { -1.0 }).collect()
+                }
+                (_, place) => read_dense(self.program, tensor, place)?,
+            };
+            values.insert(id, Tensor::f32(tensor.shape.clone(), read));
+        }
+        interpret::network::block(self.network, block, &mut values).map_err(|e| {
+            Diagnostics::from(Diagnostic::error(Code::Unsupported, None, format!("the definition cannot be run: {e}")))
+        })?;
+        Ok(values)
+    }
+
+    /// Whether a block has written these values: to the bit, unless a function of its own is only nearly exact.
+    fn agrees(&mut self, block: &Block, defined: &HashMap<TensorId, Tensor>) -> Result<bool, Diagnostics> {
+        let exact = block.steps.iter().all(is_exact);
+        for id in block.writes() {
+            let tensor = self.network.tensor(id);
+            let Some(defined) = defined.get(&id).map(Tensor::to_f32) else { return Ok(false) };
+            let same = match (Packing::of(tensor), self.plan.place(id)) {
+                (Some(packing), Place::Bits(offset, _)) => {
+                    let words = self.program.read_bits(offset, tensor.storage_len())?;
+                    let plus = packing.unpack(&words).0;
+                    !exact || plus.iter().zip(&defined).all(|(&plus, &defined)| plus == (defined > 0.0))
+                }
+                (_, place) => {
+                    let values = read_dense(self.program, tensor, place)?;
+                    let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+                    let deviation = Deviation::of(&values, &defined);
+                    values.len() == defined.len()
+                        && (values.iter().zip(&defined).all(same)
+                            || !exact && deviation.error <= TOLERANCE * deviation.scale)
+                }
+            };
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Every block on what the blocks before it computed. Also gives the outputs.
@@ -169,12 +230,19 @@ impl<'a> Run<'a> {
         self.judged_readers(id).is_some() && self.network.blocks.iter().all(pools)
     }
 
-    /// How many values go into each of a block's sums.
-    fn pixels(&self, block: &Block) -> f64 {
+    /// How many values go into each of a block's sums of that name.
+    fn pixels(&self, block: &Block, sums: TensorId) -> f64 {
+        let before = block.steps.iter().take_while(|step| !matches!(step, Step::Sum(id) if *id == sums));
+        let pooled =
+            before.filter_map(|step| if let Step::Pool(pool) = step { Some(pool.geometry) } else { None }).last();
         let shape = match &block.core {
+            _ if pooled.is_some() => pooled.map(|g| g.output),
             Core::Map { input } => {
                 let shape = &self.network.tensor(*input).shape;
                 return shape.iter().skip(1).rev().skip(1).product::<usize>().max(1) as f64;
+            }
+            Core::Planes { input } => {
+                return self.network.tensor(*input).shape.iter().skip(2).product::<usize>().max(1) as f64;
             }
             core => cost::geometry(core).map(|g| g.output),
         };
@@ -203,7 +271,7 @@ impl<'a> Run<'a> {
                     let values = read_dense(self.program, tensor, place)?;
                     let deviation = Deviation::of(&values, &known.values);
                     // Sums are judged as the means they stand for, so that an error in a report is one of a value.
-                    let count = if is_sum(self.network, id) { self.pixels(block) } else { 1.0 };
+                    let count = if is_sum(self.network, id) { self.pixels(block, id) } else { 1.0 };
                     let (error, scale) = (deviation.error / count, deviation.scale / count);
                     seen.real.push(Deviation { error, scale, ..deviation });
                 }
@@ -312,6 +380,23 @@ fn sums(block: &Block) -> Vec<(TensorId, TensorId)> {
     }
     pairs.extend(stored.into_iter().flat_map(|of| summed.drain(..).map(move |s| (s, of)).collect::<Vec<_>>()));
     pairs
+}
+
+/// Whether the emitted code and the interpreter compute a step to the same bit.
+fn is_exact(step: &Step) -> bool {
+    let Step::Activation(Activation::Unary(function)) = step else { return true };
+    !matches!(
+        function,
+        Unary::Sigmoid
+            | Unary::Tanh
+            | Unary::Elu(_)
+            | Unary::Softplus
+            | Unary::Erf
+            | Unary::Exp
+            | Unary::Log
+            | Unary::HardSigmoid(..)
+            | Unary::HardSwish
+    )
 }
 
 fn is_sum(network: &Network, id: TensorId) -> bool {

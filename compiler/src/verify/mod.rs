@@ -21,6 +21,10 @@
 //! - End to end one flip changes everything behind it. So the outputs are judged by the first rule only while no sign
 //!   flipped and none was zero; otherwise their error is noted, and only the first block with flips is judged: its flips
 //!   must be near zero, for up to there nothing else differs.
+//! - A layer that is looser by the user's choice (bf16, 8-bit integers) is not expected to be near the oracle: its errors and
+//!   flips are noted. Instead it must compute, on the oracle's inputs, what our interpreter computes by the same definition,
+//!   to the bit (to rounding, where a function like the sigmoid is among its steps). All other blocks are judged as ever; the
+//!   outputs end to end, and all signs behind the first such layer, are only noted.
 //! - Expected outputs (`--expect`) come from yet another engine, which rounds in its own way: they may also differ when
 //!   some value before a sign is within [`REACH`] of zero. When the oracle is only our own interpreter nothing but a flip
 //!   or a zero excuses them.

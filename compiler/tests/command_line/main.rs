@@ -129,8 +129,13 @@ fn catalogue() -> String {
     desk.put("other.npy", &xnorc::npy::write(&xnorc::ir::Tensor::f32([1, 5], vec![0.0; 5])));
     std::fs::create_dir(desk.path("mine")).unwrap();
     desk.put("mine/letter.txt", b"dear");
+    desk.take("r2b_ts17.onnx");
     for (name, arguments) in [
-        ("no_such_dimension", &["compile", "relu.onnx", "--out", "crate", "--dim", "batch=2"][..]),
+        ("no_such_layer", &["compile", "relu.onnx", "--out", "crate", "--real", "bf16:stem"][..]),
+        ("a_layer_that_cannot_be_narrow", &["compile", "relu.onnx", "--out", "crate", "--real", "bf16:y"]),
+        ("nothing_to_calibrate_on", &["compile", "r2b_ts17.onnx", "--out", "crate", "--real", "int8"]),
+        ("another_model_s_example", &["inspect", "r2b_ts17.onnx", "--real", "int8", "--calibrate", "other.npy"]),
+        ("no_such_dimension", &["compile", "relu.onnx", "--out", "crate", "--dim", "batch=2"]),
         ("no_such_file", &["compile", "lost.onnx", "--out", "crate"]),
         ("folder_of_another", &["compile", "relu.onnx", "--out", "mine"]),
         ("not_an_array", &["run", "relu.onnx", "--input", "relu.onnx"]),
@@ -186,6 +191,45 @@ fn warnings_are_in_the_report_too() {
     }));
 }
 
+/// What is looser by choice is named, smaller, and computed as its definition says.
+#[test]
+fn looser_arithmetic_by_choice() {
+    let desk = Desk::new();
+    desk.take("r2b_ts17.onnx");
+    desk.take("r2b_ts17.in.npy");
+    let inspect = |more: &[&str]| desk.run(&[&["inspect", "r2b_ts17.onnx", "--json"][..], more].concat()).json();
+    let bytes = |report: &Value| report["totals"]["weight_bytes"].as_u64().unwrap();
+    let exact = inspect(&[]);
+    let layers = |report: &Value, arithmetic: &str| -> Vec<String> {
+        let of = |b: &&Value| b["arithmetic"] == arithmetic;
+        let name = |b: &Value| b["name"].as_str().unwrap().to_owned();
+        report["blocks"].as_array().unwrap().iter().filter(of).map(name).collect()
+    };
+    let all = layers(&exact, "f32");
+    assert!(!all.is_empty());
+    let bf16 = inspect(&["--real", "bf16"]);
+    assert_eq!(layers(&bf16, "bf16"), all);
+    let int8 = inspect(&["--real", "int8", "--calibrate", "r2b_ts17.in.npy"]);
+    assert_eq!(layers(&int8, "int8"), all);
+    assert!(bytes(&exact) > bytes(&bf16) && bytes(&bf16) > bytes(&int8), "{exact} {bf16} {int8}");
+    let reason = |b: &Value| b["reason"].as_str().unwrap_or_default().to_owned();
+    let stem = bf16["blocks"].as_array().unwrap().iter().find(|b| b["name"] == *all[0]).unwrap().clone();
+    assert!(reason(&stem).starts_with("bf16 by choice; "), "{stem}");
+    let one = inspect(&["--real", &format!("bf16:{}", all[0])]);
+    assert_eq!(layers(&one, "bf16"), all[..1]);
+    assert_eq!(layers(&one, "f32"), all[1..]);
+
+    let verified =
+        desk.run(&["verify", "r2b_ts17.onnx", "--input", "r2b_ts17.in.npy", "--real", "bf16", "--json"]).json();
+    assert_eq!(verified["ok"], true, "{verified}");
+    assert!(verified["mean_abs_error"].as_f64().unwrap() > 0.0);
+    for block in verified["blocks"].as_array().unwrap() {
+        let looser = block["arithmetic"] == "bf16";
+        assert_eq!(block.get("as_defined").is_some(), looser, "{block}");
+        assert!(!looser || block["as_defined"] == true, "{block}");
+    }
+}
+
 #[test]
 fn usage_errors_are_exit_code_2() {
     let desk = Desk::new();
@@ -197,6 +241,7 @@ fn usage_errors_are_exit_code_2() {
         &["frobnicate"],
         &["compile", "relu.onnx"],
         &["compile", "relu.onnx", "--out", "a", "--name", "fn"],
+        &["compile", "relu.onnx", "--out", "a", "--real", "fp16"],
         &["compile", "relu.onnx", "--out", "a", "--dim", "batch"],
         &["inspect"],
         &["verify", "relu.onnx", "--expect", "x.npy"],

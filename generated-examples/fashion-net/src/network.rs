@@ -16,14 +16,14 @@ pub const OUTPUT_SHAPE: [usize; 2] = [1, 10];
 pub type Output = [f32; 10];
 
 /// Bytes of [`Scratch`].
-pub const SCRATCH_BYTES: usize = 35712;
+pub const SCRATCH_BYTES: usize = 37504;
 
 /// The memory [`infer`] works in: no other is used. What it holds before does not matter.
 #[repr(C, align(64))]
 #[derive(Clone)]
 pub struct Scratch {
     /// Real-valued tensors.
-    pub real: [f32; 7904],
+    pub real: [f32; 8352],
     /// Sign bits.
     pub bits: [u64; 512],
 }
@@ -32,7 +32,7 @@ impl Scratch {
     /// Fit for a `static`.
     pub const fn new() -> Self {
         Self {
-            real: [0.0; 7904],
+            real: [0.0; 8352],
             bits: [0; 512],
         }
     }
@@ -57,7 +57,6 @@ pub fn infer(input: &Input, output: &mut Output, scratch: &mut Scratch) {
     blocks_2_gate_down(scratch);
     blocks_2_conv(scratch);
     blocks_3_gate_down(scratch);
-    blocks_3_shortcut_0(scratch);
     blocks_3_shortcut_1(scratch);
     blocks_3_conv(scratch);
     blocks_4_gate_down(scratch);
@@ -145,11 +144,10 @@ fn blocks_0_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(4928, 288),
         tile: BinaryConv3x3At14x14x32To32Tile {
             stream,
-            scale: WEIGHTS.floats(4544, 32),
-            gate,
-            slope: WEIGHTS.floats(4672, 32),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(4544, 32), 32),
+            slope: PerChannel::new(WEIGHTS.floats(4672, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32),
-            low: WEIGHTS.floats(4800, 32),
+            low: PerChannel::new(WEIGHTS.floats(4800, 32)),
             sums: RowSum::new(sums, 32),
         },
     });
@@ -190,11 +188,10 @@ fn blocks_1_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(10368, 288),
         tile: BinaryConv3x3At14x14x32To32Tile {
             stream,
-            scale: WEIGHTS.floats(9984, 32),
-            gate,
-            slope: WEIGHTS.floats(10112, 32),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(9984, 32), 32),
+            slope: PerChannel::new(WEIGHTS.floats(10112, 32)),
             signs: BitsMut::new(signs, &BITS_14X14X32),
-            low: WEIGHTS.floats(10240, 32),
+            low: PerChannel::new(WEIGHTS.floats(10240, 32)),
             sums: RowSum::new(sums, 32),
         },
     });
@@ -202,7 +199,7 @@ fn blocks_1_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.2/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_2_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (6272, 32)]);
+    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (8288, 32)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -221,33 +218,36 @@ fn blocks_2_gate_down(scratch: &mut Scratch) {
     );
 }
 
-/// `/blocks/blocks.2/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
+/// `/blocks/blocks.2/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip, AveragePool.
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn blocks_2_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums] = regions(
+    let [gate, skip, sums, window, out] = regions(
         &mut scratch.real,
-        [(0, 6272), (6272, 32), (6304, 32)],
+        [(8288, 32), (0, 6272), (8320, 32), (7840, 448), (6272, 1568)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(256, 225), (0, 256)]);
     dispatch(BinaryConv3x3At14x14x32To32_2 {
         bits,
         weights: WEIGHTS.words(15808, 288),
         tile: BinaryConv3x3At14x14x32To32_2Tile {
-            stream,
-            scale: WEIGHTS.floats(15424, 32),
-            gate,
-            slope: WEIGHTS.floats(15552, 32),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(15424, 32), 32),
+            slope: PerChannel::new(WEIGHTS.floats(15552, 32)),
+            skip,
             signs: BitsMut::new(signs, &BITS_14X14X32_2),
-            low: WEIGHTS.floats(15680, 32),
+            low: PerChannel::new(WEIGHTS.floats(15680, 32)),
             sums: RowSum::new(sums, 32),
+            window: PoolRows::new(window),
+            pooled: BinaryConv3x3At14x14x32To32_2Pooled {
+                out,
+            },
         },
     });
 }
 
 /// `/blocks/blocks.3/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_3_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (7840, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(8320, 32), (3136, 64)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -264,17 +264,6 @@ fn blocks_3_gate_down(scratch: &mut Scratch) {
         &mut between,
         factors,
     );
-}
-
-/// `/blocks/blocks.3/shortcut/shortcut.0/AveragePool`: AveragePool.
-fn blocks_3_shortcut_0(scratch: &mut Scratch) {
-    let [out, x] = regions(&mut scratch.real, [(6272, 1568), (0, 6272)]);
-    dispatch(AveragePool2x2Stride2At14x14x32 {
-        x,
-        tile: AveragePool2x2Stride2At14x14x32Tile {
-            out,
-        },
-    });
 }
 
 /// `/blocks/blocks.3/shortcut/shortcut.1/Conv`: Conv.
@@ -300,7 +289,7 @@ fn blocks_3_shortcut_1(scratch: &mut Scratch) {
 fn blocks_3_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (7840, 64), (3136, 64)],
+        [(0, 3136), (3136, 64), (3200, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(0, 81), (256, 225)]);
     dispatch(BinaryConv3x3Stride2At14x14x32To64 {
@@ -308,11 +297,10 @@ fn blocks_3_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(30720, 576),
         tile: BinaryConv3x3Stride2At14x14x32To64Tile {
             stream,
-            scale: WEIGHTS.floats(29952, 64),
-            gate,
-            slope: WEIGHTS.floats(30208, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(29952, 64), 64),
+            slope: PerChannel::new(WEIGHTS.floats(30208, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(30464, 64),
+            low: PerChannel::new(WEIGHTS.floats(30464, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -320,7 +308,7 @@ fn blocks_3_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.4/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_4_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -345,7 +333,7 @@ fn blocks_4_gate_down(scratch: &mut Scratch) {
 fn blocks_4_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3200, 64), (3136, 64)],
+        [(0, 3136), (3136, 64), (3200, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(88, 81), (0, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64 {
@@ -353,11 +341,10 @@ fn blocks_4_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(42560, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: WEIGHTS.floats(41792, 64),
-            gate,
-            slope: WEIGHTS.floats(42048, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(41792, 64), 64),
+            slope: PerChannel::new(WEIGHTS.floats(42048, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(42304, 64),
+            low: PerChannel::new(WEIGHTS.floats(42304, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -365,7 +352,7 @@ fn blocks_4_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.5/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_5_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -390,7 +377,7 @@ fn blocks_5_gate_down(scratch: &mut Scratch) {
 fn blocks_5_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3200, 64), (3136, 64)],
+        [(0, 3136), (3136, 64), (3200, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(0, 81), (88, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64 {
@@ -398,11 +385,10 @@ fn blocks_5_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(54400, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: WEIGHTS.floats(53632, 64),
-            gate,
-            slope: WEIGHTS.floats(53888, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(53632, 64), 64),
+            slope: PerChannel::new(WEIGHTS.floats(53888, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(54144, 64),
+            low: PerChannel::new(WEIGHTS.floats(54144, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -410,7 +396,7 @@ fn blocks_5_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.6/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_6_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -435,7 +421,7 @@ fn blocks_6_gate_down(scratch: &mut Scratch) {
 fn blocks_6_conv(scratch: &mut Scratch) {
     let [stream, gate, sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3200, 64), (3136, 64)],
+        [(0, 3136), (3136, 64), (3200, 64)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(88, 81), (0, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64 {
@@ -443,11 +429,10 @@ fn blocks_6_conv(scratch: &mut Scratch) {
         weights: WEIGHTS.words(66240, 576),
         tile: BinaryConv3x3At7x7x64To64Tile {
             stream,
-            scale: WEIGHTS.floats(65472, 64),
-            gate,
-            slope: WEIGHTS.floats(65728, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(65472, 64), 64),
+            slope: PerChannel::new(WEIGHTS.floats(65728, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: WEIGHTS.floats(65984, 64),
+            low: PerChannel::new(WEIGHTS.floats(65984, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -455,7 +440,7 @@ fn blocks_6_conv(scratch: &mut Scratch) {
 
 /// `/blocks/blocks.7/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_7_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3136, 64), (3200, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -480,20 +465,19 @@ fn blocks_7_gate_down(scratch: &mut Scratch) {
 fn blocks_7_conv(scratch: &mut Scratch) {
     let [gate, skip, sums] = regions(
         &mut scratch.real,
-        [(3200, 64), (0, 3136), (3136, 64)],
+        [(3136, 64), (0, 3136), (3200, 64)],
     );
     let [bits] = regions(&mut scratch.bits, [(88, 81)]);
     dispatch(BinaryConv3x3At7x7x64To64_2 {
         bits,
         weights: WEIGHTS.words(78592, 576),
         tile: BinaryConv3x3At7x7x64To64_2Tile {
-            scale: WEIGHTS.floats(77312, 64),
-            gate,
-            slope: WEIGHTS.floats(77568, 64),
+            gate: PerImage::scaled(gate, WEIGHTS.floats(77312, 64), 64),
+            slope: PerChannel::new(WEIGHTS.floats(77568, 64)),
             skip,
-            scale_2: WEIGHTS.floats(77824, 64),
-            shift: WEIGHTS.floats(78080, 64),
-            slope_2: WEIGHTS.floats(78336, 64),
+            scale: PerChannel::new(WEIGHTS.floats(77824, 64)),
+            shift: PerChannel::new(WEIGHTS.floats(78080, 64)),
+            slope_2: PerChannel::new(WEIGHTS.floats(78336, 64)),
             sums: RowSum::new(sums, 64),
         },
     });
@@ -501,7 +485,7 @@ fn blocks_7_conv(scratch: &mut Scratch) {
 
 /// `/GlobalAveragePool`: GlobalAveragePool.
 fn globalaveragepool(scratch: &mut Scratch) {
-    let [stream] = regions(&mut scratch.real, [(3136, 64)]);
+    let [stream] = regions(&mut scratch.real, [(3200, 64)]);
     dispatch(MapAt1x1x64 {
         tile: MapAt1x1x64Tile {
             stream,
@@ -516,7 +500,7 @@ fn globalaveragepool(scratch: &mut Scratch) {
 ///
 /// Not binary or not fused because weights are real: channel 8 holds 0.31596816 and 1.1158986 (largest relative deviation 2.53); input is not binary: produced by GlobalAveragePool "/GlobalAveragePool".
 fn head(output: &mut Output, scratch: &mut Scratch) {
-    let [x] = regions(&mut scratch.real, [(3136, 64)]);
+    let [x] = regions(&mut scratch.real, [(3200, 64)]);
     dispatch(Conv1x1At1x1x64To10 {
         x,
         weights: WEIGHTS.floats(83520, 1024),
@@ -621,41 +605,32 @@ impl Taps for BinaryConv3x3At14x14x32To32<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 16, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 32, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At14x14x32To32`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32Tile<'a> {
     stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At14x14x32To32Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 32, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 32, at));
         store_tile(s, self.stream, 32, at, v);
-        self.signs
-            .set(&BITS_14X14X32, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs.set(&BITS_14X14X32, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -699,46 +674,56 @@ impl Taps for BinaryConv3x3At14x14x32To32_2<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 16, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 32, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
-    stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
+    skip: &'a [f32],
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
+    window: PoolRows<'a>,
+    pooled: BinaryConv3x3At14x14x32To32_2Pooled<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
     #[inline(always)]
+    fn rows(&self) -> core::ops::Range<usize> {
+        POOL_2X2_AT_14X14.rows_under(self.pooled.rows())
+    }
+    #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 32, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
-        let v = s.add(v, load_tile(s, self.stream, 32, at));
-        store_tile(s, self.stream, 32, at, v);
-        self.signs
-            .set(&BITS_14X14X32_2, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
+        let v = s.add(v, load_tile(s, self.skip, 32, at));
+        self.signs.set(&BITS_14X14X32_2, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
+        self.window.put(s, &POOL_2X2_AT_14X14, at, v);
     }
     #[inline(always)]
     fn end_row<S: Simd>(&mut self, s: S, at: At) {
         self.sums.end_row(s, at);
+        self.window.mean(s, &POOL_2X2_AT_14X14, at, &mut self.pooled);
+    }
+}
+
+/// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through behind its pool.
+struct BinaryConv3x3At14x14x32To32_2Pooled<'a> {
+    out: &'a mut [f32],
+}
+
+impl Epilogue for BinaryConv3x3At14x14x32To32_2Pooled<'_> {
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
+        store_tile(s, self.out, 32, at, v);
     }
 }
 
@@ -753,33 +738,6 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
-    }
-}
-
-/// Mean over 2x2 windows, 14x14x32 -> 7x7x32
-struct AveragePool2x2Stride2At14x14x32<'a> {
-    x: &'a [f32],
-    tile: AveragePool2x2Stride2At14x14x32Tile<'a>,
-}
-
-/// What a tile of [`AveragePool2x2Stride2At14x14x32`] goes through in registers.
-struct AveragePool2x2Stride2At14x14x32Tile<'a> {
-    out: &'a mut [f32],
-}
-
-impl Epilogue for AveragePool2x2Stride2At14x14x32Tile<'_> {
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        store_tile(s, self.out, 32, at, v);
-    }
-}
-
-impl Kernel for AveragePool2x2Stride2At14x14x32<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
-        average_pool(s, &POOL_2X2_AT_14X14, self.x, &mut tile)
     }
 }
 
@@ -834,41 +792,32 @@ impl Taps for BinaryConv3x3Stride2At14x14x32To64<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 2>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 2>(s, &mut acc, x, 15, w, 3);
-        xnor_popcount::<S, P, 3, 2>(s, &mut acc, x, 30, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3Stride2At14x14x32To64`] goes through in registers.
 struct BinaryConv3x3Stride2At14x14x32To64Tile<'a> {
     stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3Stride2At14x14x32To64Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 64, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
         store_tile(s, self.stream, 64, at, v);
-        self.signs
-            .set(&BITS_7X7X64, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs.set(&BITS_7X7X64, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -912,41 +861,32 @@ impl Taps for BinaryConv3x3At7x7x64To64<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 9, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 18, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At7x7x64To64`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64Tile<'a> {
     stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
+    low: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At7x7x64To64Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.low.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 64, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.stream, 64, at));
         store_tile(s, self.stream, 64, at, v);
-        self.signs
-            .set(&BITS_7X7X64, at, s.ge(v, load_channels(s, self.low, at.channel)));
+        self.signs.set(&BITS_7X7X64, at, s.ge(v, self.low.get(s)));
         self.sums.add(s, at, v);
     }
     #[inline(always)]
@@ -990,42 +930,36 @@ impl Taps for BinaryConv3x3At7x7x64To64_2<'_> {
         pads: [1, 1],
         zero_padding: true,
     };
-    #[inline(always)]
-    fn dot<S: Simd, const P: usize>(
-        s: S,
-        x: &[u64],
-        w: &[[Le<u64>; 16]],
-    ) -> [S::Acc; P] {
-        let mut acc = [s.acc_zero(); P];
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 0, w, 0);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 9, w, 3);
-        xnor_popcount::<S, P, 3, 1>(s, &mut acc, x, 18, w, 6);
-        acc
-    }
 }
 
 /// What a tile of [`BinaryConv3x3At7x7x64To64_2`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64_2Tile<'a> {
-    scale: &'a [Le<f32>],
-    gate: &'a [f32],
-    slope: &'a [Le<f32>],
+    gate: PerImage<'a>,
+    slope: PerChannel<'a>,
     skip: &'a [f32],
-    scale_2: &'a [Le<f32>],
-    shift: &'a [Le<f32>],
-    slope_2: &'a [Le<f32>],
+    scale: PerChannel<'a>,
+    shift: PerChannel<'a>,
+    slope_2: PerChannel<'a>,
     sums: RowSum<'a>,
 }
 
 impl Epilogue for BinaryConv3x3At7x7x64To64_2Tile<'_> {
     #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        self.gate.start_row(s, at);
+        self.slope.start_row(s, at);
+        self.scale.start_row(s, at);
+        self.shift.start_row(s, at);
+        self.slope_2.start_row(s, at);
+    }
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.mul(v, load_vector(s, self.gate, 64, at));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
+        let v = s.mul(v, self.gate.get(s));
+        let v = prelu(s, v, self.slope.get(s));
         let v = s.add(v, load_tile(s, self.skip, 64, at));
-        let v = s.mul(v, load_channels(s, self.scale_2, at.channel));
-        let v = s.add(v, load_channels(s, self.shift, at.channel));
-        let v = prelu(s, v, load_channels(s, self.slope_2, at.channel));
+        let v = s.mul(v, self.scale.get(s));
+        let v = s.add(v, self.shift.get(s));
+        let v = prelu(s, v, self.slope_2.get(s));
         self.sums.add(s, at, v);
     }
     #[inline(always)]

@@ -1,14 +1,56 @@
 //! One thin typed shell per instruction set.
 //!
-//! Each architecture gives the same four functions: `detected`, `level`, `set_level` and `enter`.
+//! Each architecture gives the same four functions, `detected`, `level`, `set_level` and `enter`, and its `LEVELS`, from
+//! the lowest; and for narrow numbers `enter_bf16` and `enter_int8`, where it does not take those of the module
+//! `narrow`.
 
-pub(crate) mod portable;
+// What has the instruction in every level needs neither of them.
+#[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
+mod portable;
+
+mod fused;
+
+use crate::dispatch::Kernel;
+use crate::simd::Simd;
+
+/// Runs a kernel that needs no target feature in a function of its own. Inlined it would be there once per call, which is
+/// once per block of a network; so it is there once per kernel, as those behind a target feature are.
+#[inline(never)]
+pub(crate) fn outlined<K: Kernel, S: Simd>(kernel: K, s: S) -> K::Output {
+    kernel.run(s)
+}
 
 // Bare-metal targets without SSE (`x86_64-unknown-none`) pass floats differently: they get the portable kernels.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod x86_64;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-pub(crate) use x86_64::{detected, enter, level, set_level};
+pub(crate) use x86_64::{LEVELS, detected, enter, enter_bf16, enter_int8, level, set_level};
 
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-pub(crate) use portable::{detected, enter, level, set_level};
+mod narrow;
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+pub(crate) use narrow::{enter_bf16, enter_int8};
+
+// Not where the system does without NEON, nor where the numbering of lanes does not follow memory.
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+mod aarch64;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+pub(crate) use aarch64::{LEVELS, detected, enter, level, set_level};
+
+#[cfg(all(target_family = "wasm", target_feature = "simd128"))]
+mod wasm;
+#[cfg(all(target_family = "wasm", target_feature = "simd128"))]
+pub(crate) use wasm::{LEVELS, detected, enter, level, set_level};
+
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+    all(target_family = "wasm", target_feature = "simd128"),
+)))]
+mod other;
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+    all(target_family = "wasm", target_feature = "simd128"),
+)))]
+pub(crate) use other::{LEVELS, detected, enter, level, set_level};

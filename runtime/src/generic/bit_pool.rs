@@ -45,11 +45,12 @@ pub fn bit_max_pool(
     };
     // The frame; then every word is written whole, or through `set`.
     let mut bits = BitsMut::new(out, &out_shape);
+    let above = out_shape.frame[0] * out_shape.row_words();
     let same = shape.groups == out_shape.groups;
     for image in 0..shape.n {
         for y in 0..out_shape.h {
             for ox in 0..out_shape.w {
-                let at = pixel_at(&out_shape, image, y, ox);
+                let at = pixel_at(&out_shape, image, y, ox) - above;
                 // The OR of one word over the window.
                 let word = |j: usize| {
                     let mut word = 0;
@@ -75,7 +76,11 @@ pub fn bit_max_pool(
                             let word = word(group * shape.words_per_group() + inner / 64);
                             mask |= ((word >> (inner % 64) & 1) as u16) << i;
                         }
-                        bits.set(&out_shape, At { image, y, x: ox, pixel: 0, channel }, mask);
+                        bits.set(
+                            &out_shape,
+                            At { image, y, x: ox, row: image * out_shape.h + y, pixel: 0, channel },
+                            mask,
+                        );
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! Depthwise convolution: each channel has a kernel of its own.
 
 use super::real_conv::RealShape;
-use super::tile::{At, Epilogue, load_tile};
+use super::tile::{At, Epilogue, band_of, load_tile};
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -26,8 +26,8 @@ pub fn depthwise_conv<S: Simd, E: Epilogue>(s: S, shape: &RealShape, x: &[f32], 
     let (rows, columns) = (shape.axis(0), shape.axis(1));
     for (channel, weights) in (0..c).step_by(16).zip(weights.chunks_exact(kh * kw)) {
         for image in 0..shape.n {
-            for y in 0..height {
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+            for y in band_of(epilogue, image, height) {
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let mut acc = s.splat(0.0);
                     for ky in rows.taps(y) {

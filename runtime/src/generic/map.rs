@@ -1,6 +1,6 @@
 //! Blocks of steps alone: each element goes through the epilogue.
 
-use super::tile::{At, Epilogue, load_tile};
+use super::tile::{At, Epilogue, band_of, lanes as lanes_of, load_tile};
 use super::window::fits;
 use crate::simd::Simd;
 
@@ -8,7 +8,23 @@ use crate::simd::Simd;
 #[inline(always)]
 pub fn map<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, x: &[f32], epilogue: &mut E) {
     if fits(&[n, h, w, c]) && x.len() >= n * h * w * c {
-        each(s, [n, h, w, c], epilogue, |at| load_tile(s, x, c, at));
+        each(s, [n, h, w, c], epilogue, |pixel, at| load_tile(s, x, c, At { pixel, ..at }));
+    }
+}
+
+/// [`map`] of a dense `[n][c][h][w]` tensor.
+#[inline(always)]
+pub fn planes<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, x: &[f32], epilogue: &mut E) {
+    if fits(&[n, h, w, c]) && x.len() >= n * h * w * c {
+        each(s, [n, h, w, c], epilogue, |pixel, at| {
+            let mut lanes = [0.0; 16];
+            let first = (at.image * c + at.channel) * (h * w) + (pixel - at.image * (h * w));
+            let channels = x.get(first..).unwrap_or_default().iter().step_by((h * w).max(1));
+            for (lane, &x) in lanes.iter_mut().zip(channels.take(lanes_of(c, at.channel))) {
+                *lane = x;
+            }
+            s.from_array(lanes)
+        });
     }
 }
 
@@ -17,18 +33,18 @@ pub fn map<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, x
 #[inline(always)]
 pub fn pixels<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize, epilogue: &mut E) {
     if fits(&[n, h, w, c]) {
-        each(s, [n, h, w, c], epilogue, |_| s.splat(0.0));
+        each(s, [n, h, w, c], epilogue, |_, _| s.splat(0.0));
     }
 }
 
 #[inline(always)]
-fn each<S: Simd, E: Epilogue>(s: S, [n, h, w, c]: [usize; 4], epilogue: &mut E, value: impl Fn(At) -> S::F) {
+fn each<S: Simd, E: Epilogue>(s: S, [n, h, w, c]: [usize; 4], epilogue: &mut E, value: impl Fn(usize, At) -> S::F) {
     for channel in (0..c).step_by(16) {
         for image in 0..n {
-            for y in 0..h {
-                let mut at = At { image, y, x: 0, pixel: (image * h + y) * w, channel };
+            for y in band_of(epilogue, image, h) {
+                let mut at = At::start(epilogue, [h, w], image, y, channel);
                 while at.x < w {
-                    let v = value(at);
+                    let v = value((image * h + y) * w + at.x, at);
                     epilogue.tile(s, v, at);
                     at.x += 1;
                     at.pixel += 1;

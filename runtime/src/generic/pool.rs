@@ -1,6 +1,6 @@
 //! Maximum and mean over windows; the channels are the lanes.
 
-use super::tile::{At, Epilogue, load_tile};
+use super::tile::{At, Epilogue, band_of, load_tile};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 
@@ -27,7 +27,7 @@ pub struct PoolShape {
 
 impl PoolShape {
     #[inline(always)]
-    const fn axis(&self, i: usize) -> Axis {
+    pub(super) const fn axis(&self, i: usize) -> Axis {
         Axis {
             input: self.input[i],
             kernel: self.kernel[i],
@@ -48,8 +48,22 @@ impl PoolShape {
         }
     }
 
+    /// The mean of a window from its sum.
+    #[inline(always)]
+    pub(super) fn mean<S: Simd>(&self, s: S, sum: S::F, at: At) -> S::F {
+        let count = self.counted(0, at.y) * self.counted(1, at.x);
+        s.div(sum, s.splat(count as f32))
+    }
+
     #[inline(always)]
     fn is_valid(&self, x: usize) -> bool {
+        let [h, w, c] = self.input;
+        self.is_sound() && x >= self.n * h * w * c
+    }
+
+    /// Whether the extents make sense and no index overflows.
+    #[inline(always)]
+    pub(super) fn is_sound(&self) -> bool {
         let [h, w, c] = self.input;
         let [oh, ow, oc] = self.output;
         let small = |e: usize| e < 1 << 24;
@@ -67,7 +81,6 @@ impl PoolShape {
             ]
             .iter()
             .all(|pair| small(pair[0]) && small(pair[1]))
-            && x >= self.n * h * w * c
     }
 }
 
@@ -77,9 +90,9 @@ fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window
     let [height, width, c] = shape.output;
     // Row by row, so that each row of the input comes from memory once.
     for image in 0..shape.n {
-        for y in 0..height {
+        for y in band_of(epilogue, image, height) {
             for channel in (0..c).step_by(16) {
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let v = window(at);
                     epilogue.tile(s, v, at);
@@ -92,10 +105,16 @@ fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window
     }
 }
 
+/// What a maximum or a sum starts from.
+#[inline(always)]
+pub(super) fn start<S: Simd, const MAX: bool>(s: S) -> S::F {
+    s.splat(if MAX { f32::NEG_INFINITY } else { 0.0 })
+}
+
 /// Takes a value into a maximum or a sum. No closure, as one called at several places is not always inlined, and what is
 /// not inlined is not compiled for the level.
 #[inline(always)]
-fn combine<S: Simd, const MAX: bool>(s: S, x: S::F, v: S::F) -> S::F {
+pub(super) fn combine<S: Simd, const MAX: bool>(s: S, x: S::F, v: S::F) -> S::F {
     if MAX { s.max(x, v) } else { s.add(v, x) }
 }
 
@@ -104,7 +123,7 @@ fn combine<S: Simd, const MAX: bool>(s: S, x: S::F, v: S::F) -> S::F {
 fn fold<S: Simd, const MAX: bool>(s: S, shape: &PoolShape, x: &[f32], at: At) -> S::F {
     let [height, width, c] = shape.input;
     let (rows, columns) = (shape.axis(0), shape.axis(1));
-    let mut v = s.splat(if MAX { f32::NEG_INFINITY } else { 0.0 });
+    let mut v = start::<S, MAX>(s);
     if rows.interior(shape.output[0]).contains(&at.y) && columns.interior(shape.output[1]).contains(&at.x) {
         // The same with constant bounds.
         let first = (at.image * height + rows.position(at.y, 0)) * width + columns.position(at.x, 0);
@@ -145,7 +164,6 @@ pub fn average_pool<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, x: &[f32], ep
     }
     slide(s, shape, epilogue, |at| {
         let sum = fold::<S, false>(s, shape, x, at);
-        let count = shape.counted(0, at.y) * shape.counted(1, at.x);
-        s.div(sum, s.splat(count as f32))
+        shape.mean(s, sum, at)
     });
 }

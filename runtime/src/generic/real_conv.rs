@@ -5,7 +5,7 @@
 //! takes, with fused multiply-add, the taps inside the image in the order ky, kx, input channel: the result does not
 //! depend on P, V or the level.
 
-use super::tile::{At, Epilogue, prefetch_part};
+use super::tile::{At, Epilogue, band_of, prefetch_part};
 use super::window::{Axis, fits};
 use crate::simd::Simd;
 use crate::weights::Le;
@@ -101,6 +101,30 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
     weights: &[Le<f32>],
     epilogue: &mut E,
 ) {
+    convolve::<S, E, P, V, false>(s, shape, x, weights, epilogue);
+}
+
+/// [`real_conv`] of a dense `[n][c][h][w]` tensor, of few channels: the same sums in the same order, taken from a plane per
+/// channel.
+#[inline(always)]
+pub fn planar_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
+    s: S,
+    shape: &RealShape,
+    x: &[f32],
+    weights: &[Le<f32>],
+    epilogue: &mut E,
+) {
+    convolve::<S, E, P, V, true>(s, shape, x, weights, epilogue);
+}
+
+#[inline(always)]
+fn convolve<S: Simd, E: Epilogue, const P: usize, const V: usize, const PLANAR: bool>(
+    s: S,
+    shape: &RealShape,
+    x: &[f32],
+    weights: &[Le<f32>],
+    epilogue: &mut E,
+) {
     let weights = weights.as_chunks::<16>().0;
     let [h, w, c] = shape.input;
     if !shape.is_valid() || P == 0 || V == 0 || x.len() < shape.n * h * w * c {
@@ -110,7 +134,7 @@ pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
     if weights.len() < shape.groups * outputs.div_ceil(16) * shape.block_rows() {
         return;
     }
-    let conv = Conv { s, shape, x, weights };
+    let conv = Conv::<S, PLANAR> { s, shape, x, weights };
     if shape.groups == 1 || outputs.is_multiple_of(16) {
         for group in 0..shape.groups {
             let blocks = outputs.div_ceil(16);
@@ -172,14 +196,15 @@ fn rows_of<'a, const V: usize>(
     Some(rows)
 }
 
-struct Conv<'a, S> {
+/// `PLANAR`: the input lies plane by plane.
+struct Conv<'a, S, const PLANAR: bool> {
     s: S,
     shape: &'a RealShape,
     x: &'a [f32],
     weights: &'a [[Le<f32>; 16]],
 }
 
-impl<S: Simd> Conv<'_, S> {
+impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
     /// The weights of a block of 16 output channels of a group.
     #[inline(always)]
     fn block_weights(&self, group: usize, block: usize) -> &[[Le<f32>; 16]] {
@@ -206,9 +231,10 @@ impl<S: Simd> Conv<'_, S> {
         let inside = shape.axis(1).interior(width);
         let next = self.block_weights(group, block + V);
         for image in 0..shape.n {
-            for y in 0..height {
-                if image == 0 && height > 1 {
-                    prefetch_part(self.s, next, y, height);
+            let band = band_of(epilogue, image, height);
+            for y in band.clone() {
+                if height > 1 {
+                    prefetch_part(self.s, next, y - band.start, band.len());
                 }
                 let mut done = 0;
                 // Where each part of the row begins and ends: left border, inside, right border.
@@ -237,8 +263,8 @@ impl<S: Simd> Conv<'_, S> {
                     done = self.border::<E, V, B>(&row, image, y, done, width, epilogue);
                 }
                 for v in 0..V {
-                    let pixel = (image * height + y + 1) * width;
-                    epilogue.end_row(self.s, At { image, y, x: width, pixel, channel: row.channel + v * 16 });
+                    let at = At::start(epilogue, [height, width], image, y, row.channel + v * 16);
+                    epilogue.end_row(self.s, At { x: width, pixel: at.pixel.wrapping_add(width), ..at });
                 }
             }
         }
@@ -293,12 +319,12 @@ impl<S: Simd> Conv<'_, S> {
         epilogue: &mut E,
     ) {
         let [height, width, _] = self.shape.output;
-        let first = (image * height + y) * width;
+        let first = At::start(epilogue, [height, width], image, y, row.channel);
         for (v, acc) in acc.iter().enumerate() {
             for (p, acc) in acc.iter().enumerate() {
                 let x = start + p;
                 if x >= done && x < end {
-                    let at = At { image, y, x, pixel: first + x, channel: row.channel + v * 16 };
+                    let at = At { x, pixel: first.pixel.wrapping_add(x), channel: first.channel + v * 16, ..first };
                     epilogue.tile(self.s, *acc, at);
                 }
             }
@@ -323,7 +349,13 @@ impl<S: Simd> Conv<'_, S> {
         let mut acc = [[self.s.splat(0.0); P]; V];
         for ky in rows.taps(y) {
             let first = (image * height + rows.position(y, ky)) * width;
-            if shape.dilations[1] == 1 && shape.groups == 1 {
+            if const { PLANAR } {
+                let mut at = [self.plane_row(row, image, rows.position(y, ky)) + columns.position(x, 0); P];
+                for (p, at) in at.iter_mut().enumerate() {
+                    *at += p * shape.strides[1];
+                }
+                self.run_planes(&mut acc, &at, kw, &row.weights, ky * kw * inputs);
+            } else if shape.dilations[1] == 1 && shape.groups == 1 {
                 // The taps of a row are neighbours in memory.
                 let at = (first + columns.position(x, 0)) * channels;
                 self.run(&mut acc, at, kw * inputs, step, &row.weights, ky * kw * inputs);
@@ -353,6 +385,69 @@ impl<S: Simd> Conv<'_, S> {
         let Some(weights) = rows_of(weights, w_at, len) else { return };
         // SAFETY: p < P and j < len, so p * step + j < span, which is the length of `x`.
         *acc = self.accumulate(*acc, &weights, |p, j| unsafe { *x.get_unchecked(p * step + j) });
+    }
+
+    /// The first value of a row of the group's first plane.
+    #[inline(always)]
+    fn plane_row<const V: usize>(&self, row: &Row<'_, V>, image: usize, y: usize) -> usize {
+        let [height, width, channels] = self.shape.input;
+        let plane = image * channels + row.group * self.shape.group_inputs();
+        (plane * height + y) * width
+    }
+
+    /// [`Conv::run`] of `taps` neighbouring taps, of pixel p those from `at[p]` on.
+    #[inline(always)]
+    fn run_taps<const P: usize, const V: usize>(
+        &self,
+        acc: &mut [[S::F; P]; V],
+        at: &[usize; P],
+        taps: usize,
+        weights: &[&[[Le<f32>; 16]]; V],
+        w_at: usize,
+    ) {
+        if const { PLANAR } {
+            self.run_planes(acc, at, taps, weights, w_at);
+        } else {
+            self.run_at(acc, at, taps * self.shape.group_inputs(), weights, w_at);
+        }
+    }
+
+    /// [`Conv::run_taps`] from the planes: tap by tap, a value of each.
+    #[inline(always)]
+    fn run_planes<const P: usize, const V: usize>(
+        &self,
+        acc: &mut [[S::F; P]; V],
+        at: &[usize; P],
+        taps: usize,
+        weights: &[&[[Le<f32>; 16]]; V],
+        w_at: usize,
+    ) {
+        let s = self.s;
+        let shape = self.shape;
+        let (plane, inputs, step) = (shape.input[0] * shape.input[1], shape.group_inputs(), shape.dilations[1]);
+        let Some(rows) = rows_of(weights, w_at, taps * inputs) else { return };
+        let span = taps.saturating_sub(1).saturating_mul(step).saturating_add((inputs - 1) * plane);
+        if at.iter().any(|at| at.saturating_add(span) >= self.x.len()) {
+            return;
+        }
+        let mut sums = *acc;
+        for kx in 0..taps {
+            for c in 0..inputs {
+                let mut w = [s.splat(0.0); V];
+                for (w, rows) in w.iter_mut().zip(&rows) {
+                    // SAFETY: kx < taps and c < inputs, and each block has taps * inputs rows.
+                    *w = s.load_le(unsafe { rows.get_unchecked(kx * inputs + c) });
+                }
+                for (p, at) in at.iter().enumerate() {
+                    // SAFETY: at most at + span, which was just compared with the length.
+                    let x = s.splat(unsafe { *self.x.get_unchecked(at + kx * step + c * plane) });
+                    for (sums, w) in sums.iter_mut().zip(w) {
+                        sums[p] = s.fma(x, w, sums[p]);
+                    }
+                }
+            }
+        }
+        *acc = sums;
     }
 
     /// [`Conv::run`] with pixel p's values from `at[p]` on.
@@ -428,17 +523,21 @@ impl<S: Simd> Conv<'_, S> {
         let mut acc = [[s.splat(0.0); P]; V];
         for ky in rows.taps(y) {
             let first = (image * height + rows.position(y, ky)) * width;
-            let address =
-                |p: usize, kx: usize| (first + columns.position(pixel(p), kx)) * channels + row.group * inputs;
+            let plane_row = self.plane_row(row, image, rows.position(y, ky));
+            let address = |p: usize, kx: usize| {
+                let column = columns.position(pixel(p), kx);
+                if const { PLANAR } { plane_row + column } else { (first + column) * channels + row.group * inputs }
+            };
             let mut kx = any.start;
             while kx < any.end {
                 let w_at = (ky * kw + kx) * inputs;
                 let mut at = [0; P];
-                if kx == common.start && !common.is_empty() && shape.dilations[1] == 1 && shape.groups == 1 {
+                let side_by_side = PLANAR || shape.dilations[1] == 1 && shape.groups == 1;
+                if kx == common.start && !common.is_empty() && side_by_side {
                     for (p, at) in at.iter_mut().enumerate() {
                         *at = address(p, kx);
                     }
-                    self.run_at(&mut acc, &at, common.len() * inputs, &row.weights, w_at);
+                    self.run_taps(&mut acc, &at, common.len(), &row.weights, w_at);
                     kx = common.end;
                     continue;
                 }
@@ -448,10 +547,14 @@ impl<S: Simd> Conv<'_, S> {
                     let exists = columns.taps(pixel(p)).contains(&kx);
                     *mask = if exists { u16::MAX } else { 0 };
                     // Any value will do where there is no tap.
-                    *at = if exists { address(p, kx) } else { first * channels };
+                    *at = match exists {
+                        true => address(p, kx),
+                        false if PLANAR => plane_row,
+                        false => first * channels,
+                    };
                 }
                 let old = acc;
-                self.run_at(&mut acc, &at, inputs, &row.weights, w_at);
+                self.run_taps(&mut acc, &at, 1, &row.weights, w_at);
                 for (acc, old) in acc.iter_mut().zip(&old) {
                     for (p, (acc, old)) in acc.iter_mut().zip(old).enumerate() {
                         *acc = s.select(masks[p], *acc, *old);
@@ -472,8 +575,8 @@ impl<S: Simd> Conv<'_, S> {
         let [height, width, channels] = shape.output;
         let outputs = shape.group_outputs();
         for image in 0..shape.n {
-            for y in 0..height {
-                let mut at = At { image, y, x: 0, pixel: (image * height + y) * width, channel };
+            for y in band_of(epilogue, image, height) {
+                let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let mut lanes = [0.0; 16];
                     let mut filled = 0;

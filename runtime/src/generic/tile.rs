@@ -1,6 +1,10 @@
 //! Tiles, what happens to them, and how they get to and from memory.
 
+use core::ops::Range;
+
+use crate::dispatch::{Kernel, dispatch};
 use crate::simd::Simd;
+use crate::team::cut_mut;
 use crate::weights::Le;
 
 /// Where a tile belongs: 16 channels of one pixel of the output.
@@ -12,19 +16,58 @@ pub struct At {
     pub y: usize,
     /// Column.
     pub x: usize,
-    /// `(image * height + y) * width + x`
+    /// Row, counted over all images from the first one that the epilogue takes.
+    pub row: usize,
+    /// Pixel, counted from the first one that the epilogue takes: `row * width + x`.
     pub pixel: usize,
     /// First of the 16 channels: a multiple of 16, counted over all groups.
     pub channel: usize,
 }
 
+impl At {
+    /// The first pixel of a row that the epilogue takes.
+    #[inline(always)]
+    pub(crate) fn start<E: Epilogue>(
+        epilogue: &E,
+        [height, width]: [usize; 2],
+        image: usize,
+        y: usize,
+        channel: usize,
+    ) -> Self {
+        let row = (image * height + y).wrapping_sub(epilogue.rows().start);
+        Self { image, y, x: 0, row, pixel: row.wrapping_mul(width), channel }
+    }
+}
+
+/// The rows of an image that the epilogue takes.
+#[inline(always)]
+pub(crate) fn band_of<E: Epilogue>(epilogue: &E, image: usize, height: usize) -> Range<usize> {
+    let Range { start, end } = epilogue.rows();
+    let local = |row: usize| row.saturating_sub(image * height).min(height);
+    local(start)..local(end)
+}
+
 /// What happens to the values a driver computes.
 ///
-/// A driver calls [`tile`](Epilogue::tile) once for each pixel and each 16 channels, for one row of one image in the
-/// order of x, then [`end_row`](Epilogue::end_row), before the next row; the rows of an image come in the order of y.
+/// A driver calls [`tile`](Epilogue::tile) once for each pixel of its [`rows`](Epilogue::rows) and each 16 channels, for one
+/// row of one image in the order of x, then [`end_row`](Epilogue::end_row), before the next row; the rows of an image come in the order of y.
 /// Only drivers with a parameter `V` interleave the rows of V neighbouring groups of 16 channels.
 /// Lanes behind the last channel hold anything.
 pub trait Epilogue {
+    /// The rows it takes, those of all images counted one after the other: row `y` of an image is number
+    /// `image * height + y`. All of them, unless it is one band of several.
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        0..usize::MAX
+    }
+
+    /// Before the first pixel of a row, for these 16 channels; `at.x` is 0. Drivers of binary convolutions call it, to
+    /// which what stays the same for a row matters: their sums are short.
+    #[inline(always)]
+    fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        let _ = (s, at);
+    }
+
     /// Takes 16 values.
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At);
 
@@ -33,6 +76,14 @@ pub trait Epilogue {
     fn end_row<S: Simd>(&mut self, s: S, at: At) {
         let _ = (s, at);
     }
+}
+
+/// 16 neighbours from index `i` on, if they all exist. One comparison, whose right side does not change from tile to
+/// tile; slicing takes several.
+#[inline(always)]
+fn chunk<T>(x: &[T], i: usize) -> Option<&[T; 16]> {
+    // SAFETY: i < len - 15 where that is positive, so i + 16 <= len: the sixteen lie inside the slice.
+    (i < x.len().saturating_sub(15)).then(|| unsafe { &*x.as_ptr().add(i).cast() })
 }
 
 /// The floats of a slice shorter than 16, then zeros.
@@ -51,7 +102,7 @@ fn partial<S: Simd>(s: S, x: Option<&[f32]>) -> S::F {
 #[inline(always)]
 fn load_at<S: Simd>(s: S, x: &[f32], i: usize, lanes: usize) -> S::F {
     if lanes >= 16 {
-        match x.get(i..).and_then(<[f32]>::first_chunk) {
+        match chunk(x, i) {
             Some(x) => s.load(x),
             None => s.splat(0.0),
         }
@@ -82,7 +133,7 @@ pub(crate) fn lanes(c: usize, channel: usize) -> usize {
 /// Parameters of 16 channels, from as many as channels rounded up to a multiple of 16; zeros where there are none.
 #[inline(always)]
 pub fn load_channels<S: Simd>(s: S, p: &[Le<f32>], channel: usize) -> S::F {
-    match p.get(channel..).and_then(<[Le<f32>]>::first_chunk) {
+    match chunk(p, channel) {
         Some(p) => s.load_le(p),
         None => s.splat(0.0),
     }
@@ -98,8 +149,9 @@ pub fn store_tile<S: Simd>(s: S, y: &mut [f32], c: usize, at: At, v: S::F) {
 #[inline(always)]
 pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: S::F) {
     if lanes >= 16 {
-        if let Some(y) = y.get_mut(i..).and_then(<[f32]>::first_chunk_mut) {
-            s.store(y, v);
+        if i < y.len().saturating_sub(15) {
+            // SAFETY: as in `chunk`; the slice is borrowed for writing.
+            s.store(unsafe { &mut *y.as_mut_ptr().add(i).cast() }, v);
         }
     } else if let Some(y) = y.get_mut(i..i.wrapping_add(lanes)) {
         for (y, v) in y.iter_mut().zip(s.to_array(v)) {
@@ -108,7 +160,7 @@ pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: 
     }
 }
 
-/// Asks for row number `row` of `rows` equal parts of the weights that come next: their way from memory takes longer
+/// Asks for part number `row` of `rows` equal parts of the weights that come next: their way from memory takes longer
 /// than a block of short rows, but not longer than the one before it.
 #[inline(always)]
 pub(crate) fn prefetch_part<S: Simd, T>(s: S, next: &[[T; 16]], row: usize, rows: usize) {
@@ -118,23 +170,94 @@ pub(crate) fn prefetch_part<S: Simd, T>(s: S, next: &[[T; 16]], row: usize, rows
     }
 }
 
-/// Sums over the pixels of each image and channel: what a gate needs of its block's input.
+/// A parameter of each channel; those of 16 channels at hand, in a register if there is one left.
+#[derive(Clone, Copy, Debug)]
+pub struct PerChannel<'a> {
+    all: &'a [Le<f32>],
+    here: [f32; 16],
+}
+
+impl<'a> PerChannel<'a> {
+    /// Of as many channels as there are, rounded up to a multiple of 16.
+    #[inline(always)]
+    pub fn new(all: &'a [Le<f32>]) -> Self {
+        Self { all, here: [0.0; 16] }
+    }
+
+    /// Takes those of a row's channels at hand: as [`load_channels`].
+    #[inline(always)]
+    pub fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        s.store(&mut self.here, load_channels(s, self.all, at.channel));
+    }
+
+    /// Those at hand.
+    #[inline(always)]
+    pub fn get<S: Simd>(&self, s: S) -> S::F {
+        s.load(&self.here)
+    }
+}
+
+/// A factor of each image and channel, as a gate gives it; those of 16 channels at hand, in a register if there is one
+/// left.
+#[derive(Clone, Copy, Debug)]
+pub struct PerImage<'a> {
+    all: &'a [f32],
+    scale: &'a [Le<f32>],
+    c: usize,
+    here: [f32; 16],
+}
+
+impl<'a> PerImage<'a> {
+    /// Of a dense `[images][c]` tensor.
+    #[inline(always)]
+    pub fn new(all: &'a [f32], c: usize) -> Self {
+        Self { all, scale: &[], c, here: [0.0; 16] }
+    }
+
+    /// The same times a parameter of each channel; of as many as there are, rounded up to a multiple of 16.
+    #[inline(always)]
+    pub fn scaled(all: &'a [f32], scale: &'a [Le<f32>], c: usize) -> Self {
+        Self { scale, ..Self::new(all, c) }
+    }
+
+    /// Takes those of a row's image and channels at hand: as [`load_vector`], times [`load_channels`] of a scale.
+    #[inline(always)]
+    pub fn start_row<S: Simd>(&mut self, s: S, at: At) {
+        let factor = load_vector(s, self.all, self.c, at);
+        let scaled = s.mul(load_channels(s, self.scale, at.channel), factor);
+        s.store(&mut self.here, if self.scale.is_empty() { factor } else { scaled });
+    }
+
+    /// Those at hand.
+    #[inline(always)]
+    pub fn get<S: Simd>(&self, s: S) -> S::F {
+        s.load(&self.here)
+    }
+}
+
+/// Sums over the pixels of each row and channel: [`add_rows`] makes of them what a gate needs of its block's input.
 ///
-/// The values of a row are added up from zero in the order of x, and each row's sum is added to the total in the
-/// order of y, so that the result does not depend on the shape of tiles. `V` is that of the driver, 1 for most.
+/// The values of a row are added up from zero in the order of x, so that the result depends neither on the shape of tiles
+/// nor on who computes which rows. `V` is that of the driver, 1 for most.
 #[derive(Debug)]
 pub struct RowSum<'a, const V: usize = 1> {
-    total: &'a mut [f32],
+    sums: &'a mut [f32],
     c: usize,
     rows: [[f32; 16]; V],
 }
 
 impl<'a, const V: usize> RowSum<'a, V> {
-    /// Sums into `total`, `[images][c]`, which is zeroed.
+    /// Sums into `sums`, `[rows][c]`.
     #[inline(always)]
-    pub fn new(total: &'a mut [f32], c: usize) -> Self {
-        total.fill(0.0);
-        Self { total, c, rows: [[0.0; 16]; V] }
+    pub fn new(sums: &'a mut [f32], c: usize) -> Self {
+        Self { sums, c, rows: [[0.0; 16]; V] }
+    }
+
+    /// The first `rows` rows, and the rest.
+    #[inline(always)]
+    pub fn cut(self, rows: usize) -> (Self, Self) {
+        let (first, rest) = cut_mut(self.sums, rows.saturating_mul(self.c));
+        (Self::new(first, self.c), Self::new(rest, self.c))
     }
 
     #[inline(always)]
@@ -158,13 +281,47 @@ impl<'a, const V: usize> RowSum<'a, V> {
         let Some(row) = self.row(at) else { return };
         let sum = s.load(row);
         *row = [0.0; 16];
-        let total = s.add(load_vector(s, self.total, self.c, at), sum);
-        store_at(
-            s,
-            self.total,
-            at.image.wrapping_mul(self.c).wrapping_add(at.channel),
-            lanes(self.c, at.channel),
-            total,
-        );
+        let i = at.row.wrapping_mul(self.c).wrapping_add(at.channel);
+        store_at(s, self.sums, i, lanes(self.c, at.channel), sum);
+    }
+}
+
+/// Sums over all pixels of each image from those of its rows: `rows`, `[images][height][c]`, are added up from zero in
+/// order, into `total`, `[images][c]`. Writes nothing where a slice is too short.
+pub fn add_rows(rows: &[f32], height: usize, c: usize, total: &mut [f32]) {
+    dispatch(AddRows { rows, height, c, total });
+}
+
+struct AddRows<'a> {
+    rows: &'a [f32],
+    height: usize,
+    c: usize,
+    total: &'a mut [f32],
+}
+
+impl Kernel for AddRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (c, image) = (self.c.max(1), self.height.saturating_mul(self.c).max(1));
+        for (total, rows) in self.total.chunks_exact_mut(c).zip(self.rows.chunks_exact(image)) {
+            // Four vectors at a time: one alone would wait for itself.
+            let mut channel = 0;
+            while channel < c {
+                let mut sums = [s.splat(0.0); 4];
+                for row in rows.chunks_exact(c) {
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        let at = channel + i * 16;
+                        *sum = s.add(*sum, load_at(s, row, at, lanes(c, at)));
+                    }
+                }
+                for (i, sum) in sums.iter().enumerate() {
+                    let at = channel + i * 16;
+                    store_at(s, total, at, lanes(c, at), *sum);
+                }
+                channel += 64;
+            }
+        }
     }
 }

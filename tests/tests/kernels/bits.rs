@@ -1,5 +1,7 @@
 //! Packing of signs, their frame, and pooling of bits.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 use xnorc_runtime::{At, BitShape, BitsMut, Kernel, Simd, bit_max_pool, dispatch_at};
 
@@ -20,18 +22,29 @@ prop_compose! {
     }
 }
 
-/// Writes signs tile by tile, as an epilogue does; garbage in the lanes behind the last channel.
+/// Writes signs tile by tile, as an epilogue does, in bands of rows; garbage in the lanes behind the last channel.
 fn write(shape: BitShape, x: &[bool], words: &mut [u64], random: &mut Random) {
-    let mut bits = BitsMut::new(words, &shape);
+    let rows = shape.n * shape.h;
+    let (mut rest, mut start) = (BitsMut::new(words, &shape), 0);
+    while start < rows {
+        let count = 1 + random.word() as usize % (rows - start);
+        let (band, below) = rest.cut(&shape, start, count);
+        write_band(shape, x, band, start..start + count, random);
+        (rest, start) = (below, start + count);
+    }
+}
+
+fn write_band(shape: BitShape, x: &[bool], mut bits: BitsMut<'_>, rows: Range<usize>, random: &mut Random) {
     for channel in (0..shape.c).step_by(16) {
-        for pixel in 0..shape.n * shape.h * shape.w {
+        for pixel in rows.start * shape.w..rows.end * shape.w {
             let (image, y, column) = (pixel / (shape.h * shape.w), pixel / shape.w % shape.h, pixel % shape.w);
+            let row = pixel / shape.w - rows.start;
             let mut mask = random.word() as u16;
             for i in 0..16.min(shape.c - channel) {
                 let bit = x[pixel * shape.c + channel + i];
                 mask = mask & !(1 << i) | u16::from(bit) << i;
             }
-            bits.set(&shape, At { image, y, x: column, pixel, channel }, mask);
+            bits.set(&shape, At { image, y, x: column, row, pixel: row * shape.w + column, channel }, mask);
         }
     }
 }
@@ -96,15 +109,15 @@ fn short_buffers_stay_as_they_are() {
     let shape = BitShape { n: 1, h: 2, w: 2, c: 70, groups: 1, frame: [1; 4], frame_ones: true };
     let mut words = vec![7; shape.len() - 1];
     let mut bits = BitsMut::new(&mut words, &shape);
-    bits.set(&shape, At { image: 0, y: 0, x: 0, pixel: 0, channel: 0 }, 0xffff);
+    bits.set(&shape, At { image: 0, y: 0, x: 0, row: 0, pixel: 0, channel: 0 }, 0xffff);
     assert!(words.iter().all(|&word| word == 7));
     let mut words = vec![7; shape.len()];
     let mut bits = BitsMut::new(&mut words, &shape);
     // Far outside: nothing happens.
-    bits.set(&shape, At { image: 9, y: 0, x: 0, pixel: 0, channel: 0 }, 0xffff);
-    bits.set(&shape, At { image: 0, y: 0, x: 0, pixel: 0, channel: 96 }, 0xffff);
+    bits.set(&shape, At { image: 9, y: 0, x: 0, row: 18, pixel: 0, channel: 0 }, 0xffff);
+    bits.set(&shape, At { image: 0, y: 0, x: 0, row: 0, pixel: 0, channel: 96 }, 0xffff);
     let far = usize::MAX - 5;
-    bits.set(&shape, At { image: far, y: far, x: far, pixel: far, channel: far }, 0xffff);
+    bits.set(&shape, At { image: far, y: far, x: far, row: far, pixel: far, channel: far }, 0xffff);
     let empty = pack(&shape, &[false; 4 * 70], &mut Random::new(0));
     assert_eq!(words, empty[..shape.len()]);
 }

@@ -1,6 +1,8 @@
 //! Levels, random operands, and an epilogue that records what a driver does.
 
-use xnorc_runtime::{At, Epilogue, Kernel, Le, Level, RowSum, Simd, dispatch_at, store_tile};
+use std::ops::Range;
+
+use xnorc_runtime::{At, Epilogue, Kernel, Le, Level, RowSum, Simd, add_rows, dispatch_at, store_tile};
 
 /// What no kernel computes: marks what was not written.
 pub(crate) const UNTOUCHED: f32 = -7.25e33;
@@ -75,16 +77,24 @@ pub(crate) struct Recorder<'a, const V: usize> {
     pub(crate) tiles: usize,
     pub(crate) c: usize,
     pub(crate) size: [usize; 2],
+    /// The band of rows it takes.
+    rows: Range<usize>,
     /// Per row of an interleaved channel: where the next tile of that channel must be.
     next: Vec<(usize, usize, usize)>,
 }
 
 impl<const V: usize> Epilogue for Recorder<'_, V> {
     #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
         let next = &mut self.next[at.channel / 16];
         assert_eq!(*next, (at.image, at.y, at.x), "pixels of a row come in order, once each");
-        assert_eq!(at.pixel, (at.image * self.size[0] + at.y) * self.size[1] + at.x);
+        assert_eq!(at.row, at.image * self.size[0] + at.y - self.rows.start);
+        assert_eq!(at.pixel, at.row * self.size[1] + at.x);
         assert_eq!(at.channel % 16, 0);
         next.2 += 1;
         self.tiles += 1;
@@ -109,32 +119,56 @@ pub(crate) trait Driver<const V: usize> {
     fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E);
 }
 
-struct Record<'a, D, const V: usize>(&'a D);
+/// Runs a driver on a band of its rows, into the band's part of `y` and of the sums of rows.
+struct Record<'a, D, const V: usize> {
+    driver: &'a D,
+    rows: Range<usize>,
+    y: &'a mut [f32],
+    sums: &'a mut [f32],
+}
 
 impl<D: Driver<V>, const V: usize> Kernel for Record<'_, D, V> {
-    type Output = Recorded;
+    type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Recorded {
-        let [n, h, w, c] = self.0.output();
-        let (mut y, mut sums) = (vec![UNTOUCHED; n * h * w * c], vec![UNTOUCHED; n * c]);
+    fn run<S: Simd>(self, s: S) -> usize {
+        let [_, h, w, c] = self.driver.output();
+        let first = self.rows.start;
         let mut recorder = Recorder {
-            y: &mut y,
-            sums: RowSum::<V>::new(&mut sums, c),
+            y: self.y,
+            sums: RowSum::<V>::new(self.sums, c),
             tiles: 0,
             c,
             size: [h, w],
-            next: vec![(0, 0, 0); c.div_ceil(16)],
+            rows: self.rows,
+            next: vec![(first / h, first % h, 0); c.div_ceil(16)],
         };
-        self.0.drive(s, &mut recorder);
-        let tiles = recorder.tiles;
-        Recorded { y, sums, tiles }
+        self.driver.drive(s, &mut recorder);
+        recorder.tiles
     }
 }
 
 /// Runs a driver on one level.
 pub(crate) fn record<D: Driver<V>, const V: usize>(level: Level, driver: &D) -> Recorded {
-    dispatch_at(level, Record::<D, V>(driver))
+    record_bands(level, driver, 1)
+}
+
+/// Runs a driver on one level, band by band.
+fn record_bands<D: Driver<V>, const V: usize>(level: Level, driver: &D, bands: usize) -> Recorded {
+    let [n, h, w, c] = driver.output();
+    let (mut y, mut rows_sums) = (vec![UNTOUCHED; n * h * w * c], vec![UNTOUCHED; n * h * c]);
+    let (mut y_rest, mut sums_rest) = (&mut y[..], &mut rows_sums[..]);
+    let mut tiles = 0;
+    for band in 0..bands {
+        let rows = if bands == 1 { 0..usize::MAX } else { n * h * band / bands..n * h * (band + 1) / bands };
+        let count = rows.len().min(n * h);
+        let y = y_rest.split_off_mut(..count * w * c).unwrap();
+        let sums = sums_rest.split_off_mut(..count * c).unwrap();
+        tiles += dispatch_at(level, Record::<D, V> { driver, rows, y, sums });
+    }
+    let mut sums = vec![UNTOUCHED; n * c];
+    add_rows(&rows_sums, h, c, &mut sums);
+    Recorded { y, sums, tiles }
 }
 
 /// What [`RowSum`] promises: rows summed in order from zero, then added to the total.
@@ -162,6 +196,12 @@ pub(crate) fn expect<D: Driver<V>, const V: usize>(driver: &D, y: &[f32]) -> Res
         if to_bits(&got.y) != to_bits(y) {
             let i = got.y.iter().zip(y).position(|(a, b)| a.to_bits() != b.to_bits()).unwrap_or(0);
             return Err(format!("{}: element {i} is {:e}, not {:e}", level.name(), got.y[i], y[i]));
+        }
+        for bands in [2, 3, 7] {
+            let parts = record_bands::<D, V>(level, driver, bands);
+            if to_bits(&parts.y) != to_bits(&got.y) || to_bits(&parts.sums) != to_bits(&got.sums) {
+                return Err(format!("{}: other values in {bands} bands of rows", level.name()));
+            }
         }
         if to_bits(&got.sums) != sums {
             return Err(format!("{}: sums {:?}", level.name(), got.sums));

@@ -3,8 +3,10 @@
 
 mod binary;
 mod bits;
+mod constant;
 mod coverage;
 mod dense;
 mod harness;
+mod narrow;
+mod pooled;
 mod real;
-mod unrolled;

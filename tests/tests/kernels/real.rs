@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use xnorc_runtime::{
     At, Epilogue, Le, PoolShape, RealShape, Simd, average_pool, depthwise_conv, load_tile, map, max_pool, pixels,
-    real_conv, store_tile,
+    planar_conv, planes, real_conv, store_tile,
 };
 
 use crate::binary::extent;
@@ -11,21 +11,21 @@ use crate::harness::{Driver, Random, expect, le, levels, to_bits};
 
 /// A random window over a random image.
 #[derive(Clone, Debug)]
-struct Case {
-    n: usize,
+pub(crate) struct Case {
+    pub(crate) n: usize,
     size: [usize; 2],
-    kernel: [usize; 2],
+    pub(crate) kernel: [usize; 2],
     strides: [usize; 2],
-    dilations: [usize; 2],
+    pub(crate) dilations: [usize; 2],
     pads: [usize; 4],
-    inputs: usize,
-    outputs: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
     groups: usize,
-    seed: u64,
+    pub(crate) seed: u64,
 }
 
 prop_compose! {
-    fn cases()(
+    pub(crate) fn cases()(
         n in 1..3usize,
         extra in [0..8usize, 0..16usize],
         kernel in [1..6usize, 1..6usize],
@@ -46,7 +46,7 @@ prop_compose! {
 }
 
 impl Case {
-    fn output(&self) -> [usize; 2] {
+    pub(crate) fn output(&self) -> [usize; 2] {
         [0, 1].map(|i| {
             let pads = self.pads[i] + self.pads[i + 2];
             extent(self.size[i], pads, self.kernel[i], self.strides[i], self.dilations[i])
@@ -54,7 +54,7 @@ impl Case {
     }
 
     /// The pixels of the input under output (oy, ox) inside the image, with the number of their tap.
-    fn taps(&self, oy: usize, ox: usize) -> Vec<(usize, usize)> {
+    pub(crate) fn taps(&self, oy: usize, ox: usize) -> Vec<(usize, usize)> {
         let mut taps = Vec::new();
         for ky in 0..self.kernel[0] {
             for kx in 0..self.kernel[1] {
@@ -68,8 +68,43 @@ impl Case {
         taps
     }
 
+    /// What a max-pool over so many channels gives.
+    pub(crate) fn max_pool(&self, x: &[f32], c: usize) -> Vec<f32> {
+        self.each(c, |image, _, _, inside, o| {
+            let values = inside.iter().map(|&(_, pixel)| x[(image * self.pixels() + pixel) * c + o]);
+            values.fold(f32::NEG_INFINITY, f32::max)
+        })
+    }
+
+    /// What an average pool over so many channels gives.
+    pub(crate) fn average_pool(&self, x: &[f32], c: usize, include_pad: bool) -> Vec<f32> {
+        self.each(c, |image, oy, ox, inside, o| {
+            let values = inside.iter().map(|&(_, pixel)| x[(image * self.pixels() + pixel) * c + o]);
+            let count = if include_pad {
+                let axis = |i: usize, o: usize| {
+                    let end = self.size[i] + self.pads[i] + self.pads[i + 2];
+                    (0..self.kernel[i]).filter(|k| o * self.strides[i] + k * self.dilations[i] < end).count()
+                };
+                axis(0, oy) * axis(1, ox)
+            } else {
+                inside.len()
+            };
+            values.fold(0f32, |sum, v| sum + v) / count as f32
+        })
+    }
+
+    pub(crate) fn pool_shape(&self, c: usize, include_pad: bool) -> PoolShape {
+        let RealShape { n, input, output, kernel, strides, dilations, pads, .. } = self.shape(c, c, c);
+        let include_pad = include_pad.then_some([self.pads[2], self.pads[3]]);
+        PoolShape { n, input, output, kernel, strides, dilations, pads, include_pad }
+    }
+
     /// `f(image, oy, ox, taps, channel)` for each element of the output.
-    fn each(&self, channels: usize, f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32) -> Vec<f32> {
+    pub(crate) fn each(
+        &self,
+        channels: usize,
+        f: impl Fn(usize, usize, usize, &[(usize, usize)], usize) -> f32,
+    ) -> Vec<f32> {
         let [oh, ow] = self.output();
         let mut y = Vec::new();
         for image in 0..self.n {
@@ -83,7 +118,7 @@ impl Case {
         y
     }
 
-    fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
+    pub(crate) fn shape(&self, inputs: usize, outputs: usize, groups: usize) -> RealShape {
         let [oh, ow] = self.output();
         RealShape {
             n: self.n,
@@ -97,7 +132,11 @@ impl Case {
         }
     }
 
-    fn pixels(&self) -> usize {
+    pub(crate) fn n(&self) -> usize {
+        self.n
+    }
+
+    pub(crate) fn pixels(&self) -> usize {
         self.size[0] * self.size[1]
     }
 }
@@ -147,7 +186,28 @@ fn check_conv<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
     }
     let shape = case.shape(inputs * groups, outputs * groups, groups);
     let conv = RealConv::<P, V> { shape, x, weights: le(&packed) };
-    expect::<_, V>(&conv, &y).map_err(|e| format!("P = {P}, V = {V}: {e}"))
+    expect::<_, V>(&conv, &y).map_err(|e| format!("P = {P}, V = {V}: {e}"))?;
+    let x = to_planes(&conv.x, case.pixels(), inputs * groups);
+    expect::<_, V>(&PlanarConv(RealConv { x, ..conv }), &y).map_err(|e| format!("planar, P = {P}, V = {V}: {e}"))
+}
+
+/// The same from planes.
+struct PlanarConv<const P: usize, const V: usize>(RealConv<P, V>);
+
+impl<const P: usize, const V: usize> Driver<V> for PlanarConv<P, V> {
+    fn output(&self) -> [usize; 4] {
+        self.0.output()
+    }
+
+    #[inline(always)]
+    fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E) {
+        planar_conv::<S, E, P, V>(s, &self.0.shape, &self.0.x, &self.0.weights, epilogue);
+    }
+}
+
+/// `[n][h][w][c]` to `[n][c][h][w]`.
+pub(crate) fn to_planes(x: &[f32], pixels: usize, c: usize) -> Vec<f32> {
+    x.chunks(pixels * c).flat_map(|image| (0..c * pixels).map(move |i| image[i % pixels * c + i / pixels])).collect()
 }
 
 struct Depthwise {
@@ -214,26 +274,8 @@ fn check_pool(case: &Case, max: bool, include_pad: bool) -> Result<(), String> {
     let mut random = Random::new(case.seed);
     let c = case.outputs;
     let x = random.floats(case.n * case.pixels() * c);
-    let y = case.each(c, |image, oy, ox, inside, o| {
-        let values = inside.iter().map(|&(_, pixel)| x[(image * case.pixels() + pixel) * c + o]);
-        if max {
-            return values.fold(f32::NEG_INFINITY, f32::max);
-        }
-        let count = if include_pad {
-            let axis = |i: usize, o: usize| {
-                let end = case.size[i] + case.pads[i] + case.pads[i + 2];
-                (0..case.kernel[i]).filter(|k| o * case.strides[i] + k * case.dilations[i] < end).count()
-            };
-            axis(0, oy) * axis(1, ox)
-        } else {
-            inside.len()
-        };
-        values.fold(0f32, |sum, v| sum + v) / count as f32
-    });
-    let RealShape { n, input, output, kernel, strides, dilations, pads, .. } = case.shape(c, c, c);
-    let include_pad = include_pad.then_some([case.pads[2], case.pads[3]]);
-    let shape = PoolShape { n, input, output, kernel, strides, dilations, pads, include_pad };
-    expect::<_, 1>(&Pool { shape, x, max }, &y)
+    let y = if max { case.max_pool(&x, c) } else { case.average_pool(&x, c, include_pad) };
+    expect::<_, 1>(&Pool { shape: case.pool_shape(c, include_pad), x, max }, &y)
 }
 
 proptest! {
@@ -328,6 +370,20 @@ impl Driver<1> for Map {
     }
 }
 
+struct Planes(Map);
+
+impl Driver<1> for Planes {
+    fn output(&self) -> [usize; 4] {
+        self.0.shape
+    }
+
+    #[inline(always)]
+    fn drive<S: Simd, E: Epilogue>(&self, s: S, epilogue: &mut E) {
+        let [n, h, w, c] = self.0.shape;
+        planes(s, n, h, w, c, &self.0.x, epilogue);
+    }
+}
+
 struct InPlace {
     shape: [usize; 4],
     x: Vec<f32>,
@@ -362,6 +418,8 @@ fn maps_give_every_element() {
     for shape in [[2, 3, 4, 16], [1, 1, 1, 5], [2, 1, 3, 33], [1, 5, 2, 64]] {
         let x = Random::new(4).floats(shape.iter().product());
         expect::<_, 1>(&Map { shape, x: x.clone() }, &x).unwrap();
+        let planar = to_planes(&x, shape[1] * shape[2], shape[3]);
+        expect::<_, 1>(&Planes(Map { shape, x: planar }), &x).unwrap();
         let twice: Vec<f32> = x.iter().map(|x| x + x).collect();
         for level in levels() {
             let got = xnorc_runtime::dispatch_at(level, InPlace { shape, x: x.clone() });
@@ -399,6 +457,7 @@ fn misuse_calls_nothing() {
             let short: [(&[f32], &[Le<f32>]); 3] = [(&x[1..], &w), (&x, &w[16..]), (&[], &[])];
             for (x, w) in short {
                 real_conv::<S, _, 4, 1>(s, &good, x, w, &mut Never);
+                planar_conv::<S, _, 4, 1>(s, &good, x, w, &mut Never);
                 depthwise_conv(s, &RealShape { groups: 4, ..good }, x, &w[..w.len().min(9 * 16 - 1)], &mut Never);
             }
             let wrong = [
@@ -413,6 +472,7 @@ fn misuse_calls_nothing() {
             ];
             for shape in wrong {
                 real_conv::<S, _, 4, 1>(s, &shape, &x, &w, &mut Never);
+                planar_conv::<S, _, 4, 1>(s, &shape, &x, &w, &mut Never);
                 depthwise_conv(s, &shape, &x, &w, &mut Never);
             }
             let pool = PoolShape {
@@ -429,6 +489,7 @@ fn misuse_calls_nothing() {
             average_pool(s, &PoolShape { n: usize::MAX, ..pool }, &x, &mut Never);
             average_pool(s, &PoolShape { pads: [usize::MAX, 0], ..pool }, &x, &mut Never);
             map(s, 1, 3, 3, 4, &x[1..], &mut Never);
+            planes(s, 1, 3, 3, 4, &x[1..], &mut Never);
             pixels(s, usize::MAX, 3, 3, 4, &mut Never);
         }
     }

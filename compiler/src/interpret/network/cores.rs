@@ -1,7 +1,7 @@
 //! The cores.
 
-use super::{Runner, Tile, activate};
-use crate::block::{BitPadding, Core, Dense, Geometry, Piece, TensorId};
+use super::{Runner, Tile, activate, narrow};
+use crate::block::{BitPadding, Core, Dense, Geometry, Piece, Products, TensorId};
 use crate::interpret::apply;
 use crate::ir::{Binary, Data, Op, Tensor};
 
@@ -14,10 +14,27 @@ impl Runner<'_> {
                 let weights: Vec<i8> = weights.signs.iter().map(|&plus| if plus { 1 } else { -1 }).collect();
                 binary_conv(geometry, &bits, &weights, *padding).map(Some)
             }
-            Core::RealConv { input, geometry, weights } => real_conv(geometry, self.floats(*input)?, weights).map(Some),
+            Core::RealConv { input, planar, geometry, weights, products } => {
+                let input = self.floats(*input)?;
+                check(geometry, input.len())?;
+                let [h, w, c] = geometry.input;
+                let transposed = planar.then(|| channels_last([geometry.n, h, w, c], input));
+                let input = transposed.as_deref().unwrap_or(input);
+                match products {
+                    Products::F32 => real_conv(geometry, input, weights),
+                    Products::Bf16 { .. } => narrow::bf16_conv(geometry, input, weights),
+                    Products::Int8 { quantized, .. } => narrow::int8_conv(geometry, input, quantized),
+                }
+                .map(Some)
+            }
             Core::MaxPool { input, geometry } => max_pool(geometry, self.floats(*input)?).map(Some),
             Core::AveragePool { input, geometry, count_include_pad } => {
                 average_pool(geometry, self.floats(*input)?, *count_include_pad).map(Some)
+            }
+            Core::Planes { input } => {
+                let &[n, c, h, w] = &self.network.tensor(*input).shape[..] else { return Err("no planes".to_owned()) };
+                let values = channels_last([n, h, w, c], self.floats(*input)?);
+                Ok(Some(Tile { extents: [n, h, w, c], values }))
             }
             Core::Map { input } => {
                 let extents = view(&self.network.tensor(*input).shape);
@@ -129,6 +146,12 @@ fn view(shape: &[usize]) -> [usize; 4] {
     }
 }
 
+/// `[n, c, h, w]` as `[n, h, w, c]`.
+fn channels_last([n, h, w, c]: [usize; 4], planes: &[f32]) -> Vec<f32> {
+    let strides = [(h * w * c) as isize, 1, (h * w) as isize];
+    offsets(&[n, h * w, c], &strides).map(|at| planes[at as usize]).collect()
+}
+
 /// Offsets of the elements of a strided array, in row-major order.
 fn offsets(extents: &[usize], strides: &[isize]) -> impl Iterator<Item = isize> {
     (0..extents.iter().product::<usize>()).map(move |mut index| {
@@ -150,7 +173,7 @@ fn dense(layer: &Dense, inputs: &[f32]) -> Result<Vec<f32>, String> {
 }
 
 /// Row and column of a tap, and whether they are inside the image.
-fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2], bool) {
+pub(super) fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2], bool) {
     let at = |axis: usize, o: usize, k: usize| {
         (o * g.strides[axis] + k * g.dilations[axis]) as isize - g.pads[axis] as isize
     };
@@ -159,13 +182,13 @@ fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2],
     ([y, x], inside)
 }
 
-fn check(g: &Geometry, input: usize) -> Result<(), String> {
+pub(super) fn check(g: &Geometry, input: usize) -> Result<(), String> {
     let wanted = g.n * g.input.iter().product::<usize>();
     if input == wanted { Ok(()) } else { Err(format!("{input} elements for a geometry of {wanted}")) }
 }
 
 /// Calls `f` with image, row, column of every output pixel.
-fn pixels(g: &Geometry) -> impl Iterator<Item = [usize; 3]> {
+pub(super) fn pixels(g: &Geometry) -> impl Iterator<Item = [usize; 3]> {
     let [oh, ow, _] = g.output;
     (0..g.n * oh * ow).map(move |i| [i / (oh * ow), i / ow % oh, i % ow])
 }
@@ -226,7 +249,7 @@ fn real_conv(g: &Geometry, input: &[f32], weights: &[f32]) -> Result<Tile, Strin
     Ok(Tile { extents: [g.n, oh, ow, oc], values })
 }
 
-fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
+pub(super) fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
     check(g, input.len())?;
     let ([h, w, c], [oh, ow, _], [kh, kw]) = (g.input, g.output, g.kernel);
     let mut values = vec![f32::NEG_INFINITY; g.n * oh * ow * c];
@@ -242,7 +265,7 @@ fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
     Ok(Tile { extents: [g.n, oh, ow, c], values })
 }
 
-fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) -> Result<Tile, String> {
+pub(super) fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) -> Result<Tile, String> {
     check(g, input.len())?;
     let ([h, w, c], [oh, ow, _], [kh, kw]) = (g.input, g.output, g.kernel);
     let mut values = vec![0.0_f32; g.n * oh * ow * c];

@@ -5,8 +5,14 @@ use std::sync::Arc;
 use super::geometry::{pointwise, whole_image, windowed};
 use super::thresholds::Piecewise;
 use super::{Builder, Item, generic, parts};
-use crate::block::{Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Step, Storage, TensorId};
+use crate::block::{
+    Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Pool, PoolKind, Products, Step, Storage,
+    TensorId,
+};
 use crate::ir::{DType, Node, Op, Unary, ValueId, Window};
+
+/// Channels of an image that a convolution reads plane by plane: those of a picture, with transparency.
+const PLANES: usize = 4;
 
 impl Builder<'_> {
     /// Makes a node, which no block has taken in, a block of its own.
@@ -19,20 +25,16 @@ impl Builder<'_> {
                 self.real_matmul(i)
             }
             _ if self.facts.is_global_mean(i) => self.global_mean(i),
+            Op::MaxPool { window, .. } if self.is_bit_pool(i) => self.bit_pool(i, window),
             Op::MaxPool { window, .. } => {
-                if self.is_bit_pool(i) {
-                    self.bit_pool(i, window);
-                } else {
-                    let (input, geometry) = self.pooled(i, window);
-                    self.start(i, Core::MaxPool { input, geometry });
-                }
+                let (input, geometry) = (self.dense(node.inputs[0]), self.pool_geometry(i, window));
+                self.start(i, Core::MaxPool { input, geometry });
             }
-            Op::AveragePool { window, count_include_pad, ceil_extra, .. } => {
-                let (input, geometry) = self.pooled(i, window);
-                // What `ceil_mode` adds never counts.
-                let counted = |side: usize| window.pads[2 + side].saturating_sub(ceil_extra[side]);
-                let count_include_pad = count_include_pad.then(|| [counted(0), counted(1)]);
-                self.start(i, Core::AveragePool { input, geometry, count_include_pad });
+            Op::AveragePool { .. } => {
+                let input = self.dense(node.inputs[0]);
+                if let Some(Pool { kind: PoolKind::Average { count_include_pad }, geometry }) = self.real_pool(i) {
+                    self.start(i, Core::AveragePool { input, geometry, count_include_pad });
+                }
             }
             _ => self.element_wise(i),
         }
@@ -191,11 +193,14 @@ impl Builder<'_> {
                 reordered.extend((0..per_group).map(|c| filter[c * taps + tap]));
             }
         }
-        let mut input = self.dense(node.inputs[0]);
+        let few = self.facts.view(node.inputs[0])[3] <= PLANES;
+        let planes = self.planes(node.inputs[0]).filter(|_| few && groups == 1 && window.pad_value == 0.0);
+        let mut input = self.dense(planes.unwrap_or(node.inputs[0]));
         if window.pad_value != 0.0 && window.pads != [0; 4] {
             input = self.padded(node, input, window, &mut geometry);
         }
-        let core = Core::RealConv { input, geometry, weights: Arc::new(reordered) };
+        let (planar, products) = (planes.is_some(), Products::F32);
+        let core = Core::RealConv { input, planar, geometry, weights: Arc::new(reordered), products };
         let draft = self.open(i, core, parts::of(node));
         if let Some(bias) = node.inputs.get(2) {
             let Some(bias) = self.graph.constant(*bias) else {
@@ -204,6 +209,20 @@ impl Builder<'_> {
             self.drafts[draft].items.push(Item::Step(Step::Shift(Arc::new(bias.to_f32()))));
         }
         self.grow(draft, node.output);
+    }
+
+    /// The value, `[n, c, h, w]`, that a transposition makes channels last.
+    fn planes(&self, v: ValueId) -> Option<ValueId> {
+        let node = self.facts.node(self.facts.producer(v)?);
+        matches!(&node.op, Op::Transpose(perm) if perm[..] == [0, 2, 3, 1]).then(|| node.inputs[0])
+    }
+
+    /// The core of steps alone on a value; from its planes, where nobody else needs them transposed.
+    pub(super) fn map(&mut self, v: ValueId) -> Core {
+        match self.planes(v).filter(|_| self.facts.users(v).len() == 1 && !self.facts.is_output(v)) {
+            Some(planes) => Core::Planes { input: self.dense(planes) },
+            None => Core::Map { input: self.dense(v) },
+        }
     }
 
     /// Real-valued convolutions pad with zeros: any other padding is written out.
@@ -231,20 +250,35 @@ impl Builder<'_> {
         let transposed: Vec<f32> = (0..m * k).map(|at| data[at % k * m + at / k]).collect();
         let input = self.dense(node.inputs[0]);
         let geometry = pointwise(self.graph.shape(node.inputs[0]), m);
-        self.start(i, Core::RealConv { input, geometry, weights: Arc::new(transposed) });
+        let (planar, products) = (false, Products::F32);
+        self.start(i, Core::RealConv { input, planar, geometry, weights: Arc::new(transposed), products });
     }
 
-    fn pooled(&mut self, i: usize, window: &Window) -> (TensorId, Geometry) {
+    /// What a node is as a pool of real values; `None` where it is none, or the mean over the whole image, which is a sum.
+    pub(super) fn real_pool(&self, i: usize) -> Option<Pool> {
+        match &self.facts.node(i).op {
+            Op::MaxPool { window, .. } if !self.is_bit_pool(i) => {
+                Some(Pool { kind: PoolKind::Max, geometry: self.pool_geometry(i, window) })
+            }
+            Op::AveragePool { window, count_include_pad, ceil_extra, .. } if !self.facts.is_global_mean(i) => {
+                // What `ceil_mode` adds never counts.
+                let counted = |side: usize| window.pads[2 + side].saturating_sub(ceil_extra[side]);
+                let count_include_pad = count_include_pad.then(|| [counted(0), counted(1)]);
+                let kind = PoolKind::Average { count_include_pad };
+                Some(Pool { kind, geometry: self.pool_geometry(i, window) })
+            }
+            _ => None,
+        }
+    }
+
+    fn pool_geometry(&self, i: usize, window: &Window) -> Geometry {
         let node = self.facts.node(i);
         let channels = self.facts.view(node.inputs[0])[3];
-        let geometry = windowed(window, channels, self.graph.shape(node.inputs[0]), self.graph.shape(node.output));
-        (self.dense(node.inputs[0]), geometry)
+        windowed(window, channels, self.graph.shape(node.inputs[0]), self.graph.shape(node.output))
     }
 
     fn bit_pool(&mut self, i: usize, window: &Window) {
-        let node = self.facts.node(i);
-        let channels = self.facts.view(node.inputs[0])[3];
-        let geometry = windowed(window, channels, self.graph.shape(node.inputs[0]), self.graph.shape(node.output));
+        let geometry = self.pool_geometry(i, window);
         let input = self.bits_read[&i];
         for output in self.bits_pooled.get(&i).cloned().unwrap_or_default() {
             self.open(i, Core::BitMaxPool { input, output, geometry }, vec!["MaxPool".into()]);
@@ -291,13 +325,13 @@ impl Builder<'_> {
         let found = operands.iter().find_map(|&v| Some((v, self.continuation(i, v)?)));
         let is_step = !matches!(node.op, Op::Reshape | Op::Transpose(_));
         let Some((v, next)) = found.filter(|_| is_step) else { return self.generic(i) };
-        let input = self.dense(v);
+        let core = self.map(v);
         let shared = self.facts.users(v).len() > 1 || self.facts.is_output(v);
         let reason = self.refused.remove(&i).or_else(|| {
             let name = &self.graph.value(v).name;
             (shared && self.facts.producer(v).is_some()).then(|| format!("\"{name}\" has other users as well"))
         });
-        let draft = self.open(i, Core::Map { input }, vec![]);
+        let draft = self.open(i, core, vec![]);
         if self.drafts[draft].block.reason.is_none() {
             self.drafts[draft].block.reason = reason;
         }

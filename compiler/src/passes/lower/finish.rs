@@ -64,7 +64,7 @@ impl Builder<'_> {
         guests.sort();
         guests.dedup();
         for v in guests {
-            let input = self.dense(v);
+            let core = self.map(v);
             let name = self.graph.value(v).name.clone();
             let reason = match self.facts.producer(v) {
                 None => format!("\"{name}\" is an input of the model"),
@@ -80,15 +80,14 @@ impl Builder<'_> {
                 parts.push("sum".to_owned());
             }
             let steps = self.side_steps(v, false);
-            let draft = self
-                .add_draft(Block { name, core: Core::Map { input }, steps: vec![], parts, reason: Some(reason) }, &[]);
+            let draft = self.add_draft(Block { name, core, steps: vec![], parts, reason: Some(reason) }, &[]);
             self.drafts[draft].items.extend(steps.into_iter().map(Item::Step));
         }
     }
 
     fn lay_out_as_row(&self, block: &mut Block) {
         let by_image = block.steps.iter().any(|step| match step {
-            Step::Gate(_) | Step::Sum(_) => true,
+            Step::Gate(_) | Step::Sum(_) | Step::Pool(_) | Step::ScalePixels(_) | Step::ShiftPixels(_) => true,
             Step::Sign { bits, .. } => {
                 matches!(&self.network.tensor(*bits).storage, Storage::Bits(layout) if layout.frame != [0; 4])
             }
@@ -215,6 +214,7 @@ fn for_each_tensor(block: &mut Block, f: impl Fn(&mut TensorId) + Copy) {
         | Core::MaxPool { input, .. }
         | Core::AveragePool { input, .. }
         | Core::Map { input }
+        | Core::Planes { input }
         | Core::Gate { sums: input, .. } => f(input),
         Core::BitMaxPool { input, output, .. }
         | Core::Reshape { input, output }
@@ -238,7 +238,12 @@ fn for_each_tensor(block: &mut Block, f: impl Fn(&mut TensorId) + Copy) {
             | Step::Sign { bits: t, .. } => {
                 f(t);
             }
-            Step::Scale(_) | Step::Shift(_) | Step::Activation(_) => {}
+            Step::Scale(_)
+            | Step::Shift(_)
+            | Step::ScalePixels(_)
+            | Step::ShiftPixels(_)
+            | Step::Activation(_)
+            | Step::Pool(_) => {}
         }
     }
 }

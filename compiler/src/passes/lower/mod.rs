@@ -6,6 +6,7 @@
 //! 4. Every other operator that is no element-wise one starts a block; the block then takes in the element-wise
 //!    operators behind it, one after the other, as steps ([`steps`]). Binary layers choose first, so that a skip is
 //!    added where the half-block ends and not where its shortcut does. No block takes in what depends on itself.
+//!    One pool may be among them: its windows slide over the block's rows as they come.
 //! 5. What element-wise operators are left start blocks of their own, with the reason.
 //! 6. Only now is it known which values are needed in memory, as bits, or as sums: each is written where it is
 //!    computed, and the blocks are put in order ([`finish`]).
@@ -27,7 +28,7 @@ mod thresholds;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::block::{Block, Core, Interval, NetTensor, Network, Step, Storage, TensorId};
+use crate::block::{Block, Core, Interval, NetTensor, Network, Products, Step, Storage, TensorId};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::{DType, Graph, Op, Origin, Shape, Tensor, ValueId, Zero};
 
@@ -269,7 +270,8 @@ impl<'g> Builder<'g> {
         let data = tensor.to_f32();
         let id = self.new_tensor(name, tensor.shape.clone(), Storage::Dense(DType::F32), None);
         let geometry = geometry::pointwise(&[1, 1, 1, 1], data.len());
-        let core = Core::RealConv { input: one, geometry, weights: Arc::new(data) };
+        let core =
+            Core::RealConv { input: one, planar: false, geometry, weights: Arc::new(data), products: Products::F32 };
         let reason = Some("a constant".to_owned());
         let parts = vec!["Constant".into()];
         let d = self.add_draft(Block { name: name.to_owned(), core, steps: vec![], parts, reason }, &[]);

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Builder, Item, parts};
-use crate::block::{Activation, Step};
+use super::{Builder, Draft, Item, parts};
+use crate::block::{Activation, Core, Geometry, PerPixel, Step, image};
 use crate::ir::{Binary, DType, Op, Tensor, Unary, ValueId};
 
 /// A step before its operand has a place.
@@ -49,7 +49,7 @@ impl Builder<'_> {
         loop {
             self.drafts[draft].items.push(Item::Value(v));
             let found = self.continuations(v).into_iter().find(|next| self.is_ready(draft, next));
-            let Some(next) = found else { return };
+            let Some(next) = found.or_else(|| self.pooled_rows(draft, v)) else { return };
             v = self.graph.nodes[next.node].output;
             self.take_in(draft, next);
         }
@@ -61,8 +61,14 @@ impl Builder<'_> {
         for step in next.steps {
             let step = match step {
                 Planned::Step(step) => step,
-                Planned::Add(w) => Step::Add(self.operand(w, &shape)),
-                Planned::Mul(w) => Step::Mul(self.operand(w, &shape)),
+                Planned::Add(w) => match self.per_pixel(w, &shape) {
+                    Some(p) => Step::ShiftPixels(p),
+                    None => Step::Add(self.operand(w, &shape)),
+                },
+                Planned::Mul(w) => match self.per_pixel(w, &shape) {
+                    Some(p) => Step::ScalePixels(p),
+                    None => Step::Mul(self.operand(w, &shape)),
+                },
                 Planned::Gate(w) => Step::Gate(self.dense(w)),
             };
             self.drafts[draft].items.push(Item::Step(step));
@@ -76,6 +82,47 @@ impl Builder<'_> {
                 parts.push(part);
             }
         }
+    }
+
+    /// A pool takes the rows as they come, where no other step could be next.
+    fn pooled_rows(&self, draft: usize, v: ValueId) -> Option<Continuation> {
+        let Draft { block, items, .. } = &self.drafts[draft];
+        let extents = match &block.core {
+            Core::RealConv { geometry: g, .. } | Core::BinaryConv { geometry: g, .. } => {
+                [g.n, g.output[0], g.output[1], g.output[2]]
+            }
+            Core::Map { input } => image(&self.network.tensor(*input).shape),
+            // Their rows come for all channels at once, which would take far more memory.
+            _ => return None,
+        };
+        if items.iter().any(|item| matches!(item, Item::Step(Step::Pool(_)))) {
+            return None;
+        }
+        let waiting = self.facts.users(v).iter().filter(|&&u| self.owner[u].is_none());
+        let (node, pool) = waiting.filter_map(|&u| Some((u, self.real_pool(u)?))).find(|(_, pool)| {
+            let Geometry { n, input: [h, w, c], .. } = pool.geometry;
+            [n, h, w, c] == extents
+        })?;
+        let parts = parts::of(self.facts.node(node));
+        Some(Continuation { node, steps: vec![Planned::Step(Step::Pool(pool))], parts })
+    }
+
+    /// A constant that is the same for every image, for values of that shape.
+    fn per_pixel(&self, w: ValueId, shape: &[usize]) -> Option<PerPixel> {
+        let tensor = self.graph.constant(w)?;
+        let mut own = vec![1; shape.len().checked_sub(tensor.shape.len())?];
+        own.extend(&tensor.shape);
+        if (2..=4).contains(&shape.len()) && own[0] == 1 {
+            // The axes of both are the same ones.
+            let [_, height, width, channels] = image(&own);
+            return Some(PerPixel { extents: [height, width, channels], values: Arc::new(tensor.to_f32()) });
+        }
+        let all = expand(tensor, shape);
+        let [_, height, width, channels] = image(shape);
+        let (first, others) = all.split_at_checked(height * width * channels)?;
+        let same = |image: &[f32]| image.iter().map(|v| v.to_bits()).eq(first.iter().map(|v| v.to_bits()));
+        let values = Arc::new(first.to_vec());
+        others.chunks(first.len()).all(same).then_some(PerPixel { extents: [height, width, channels], values })
     }
 
     fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::block::TensorId {

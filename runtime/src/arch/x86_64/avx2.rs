@@ -1,4 +1,5 @@
-//! AVX2 and FMA: a tile is two vectors, its counters four vectors of 64-bit lanes.
+//! AVX2 and FMA: a tile is two vectors. Differing bits are counted in bytes, and these are added up after up to 31
+//! words.
 
 use core::arch::x86_64::*;
 
@@ -9,6 +10,15 @@ use crate::weights::Le;
 /// Proof that the instructions exist.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
+
+impl Avx2 {
+    /// # Safety
+    /// [`Level::Avx2`] must be available.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
 
 /// Runs the kernel with all of it compiled for this level.
 ///
@@ -29,22 +39,69 @@ unsafe fn mask(low: __m256, high: __m256) -> u16 {
     unsafe { (_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8) as u16 }
 }
 
-/// The population count of each 64-bit lane: two nibbles of every byte by table, then the sum of eight bytes.
-/// (Mula, Kurz, Lemire, Faster population counts using AVX2 instructions, 2018.)
-///
-/// # Safety
-/// AVX2 must be available.
-#[inline(always)]
-unsafe fn popcount(x: __m256i) -> __m256i {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let table = _mm256_setr_epi8(
-            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-        );
-        let nibble = _mm256_set1_epi8(15);
-        let low = _mm256_shuffle_epi8(table, _mm256_and_si256(x, nibble));
-        let high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(x), nibble));
-        _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+/// Words whose differing bits a byte per eight bits can count: 31 * 8 < 256.
+const FULL: usize = 31;
+
+/// 16 counters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counters {
+    /// Four lanes per vector, a counter for each of the eight bytes of their words.
+    bytes: [__m256i; 4],
+    /// How many words the bytes have counted: at most [`FULL`].
+    words: usize,
+    /// What was counted before, four lanes per vector.
+    sums: [__m256i; 4],
+}
+
+impl Counters {
+    /// The sums, with what the bytes have counted.
+    ///
+    /// # Safety
+    /// AVX2 must be available.
+    #[inline(always)]
+    unsafe fn sums(&self) -> [__m256i; 4] {
+        let mut sums = self.sums;
+        for (sum, bytes) in sums.iter_mut().zip(self.bytes) {
+            // SAFETY: the caller's promise.
+            *sum = unsafe { _mm256_add_epi64(*sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256())) };
+        }
+        sums
+    }
+
+    /// Makes room for more words in the bytes, where there is too little.
+    ///
+    /// # Safety
+    /// AVX2 must be available.
+    #[inline(always)]
+    unsafe fn make_room(&mut self, words: usize) {
+        if self.words + words > FULL {
+            // SAFETY: the caller's promise.
+            unsafe { *self = Counters { bytes: [_mm256_setzero_si256(); 4], words: 0, sums: self.sums() } }
+        }
+    }
+
+    /// Counts a word, for which there must be room; the caller counts the words. Each nibble's count comes from a
+    /// table. (Mula, Kurz, Lemire, Faster population counts using AVX2 instructions, 2018.)
+    ///
+    /// # Safety
+    /// AVX2 must be available.
+    #[inline(always)]
+    unsafe fn count(&mut self, x: u64, w: &[Le<u64>; 16]) {
+        let w = w.as_ptr().cast::<__m256i>();
+        // SAFETY: the caller's promise; `w` is 16 words, which is four vectors.
+        unsafe {
+            let table = _mm256_setr_epi8(
+                0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+            );
+            let nibble = _mm256_set1_epi8(15);
+            let x = _mm256_set1_epi64x(x as i64);
+            for (i, bytes) in self.bytes.iter_mut().enumerate() {
+                let differing = _mm256_xor_si256(x, _mm256_loadu_si256(w.add(i)));
+                let low = _mm256_shuffle_epi8(table, _mm256_and_si256(differing, nibble));
+                let high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(differing), nibble));
+                *bytes = _mm256_add_epi8(*bytes, _mm256_add_epi8(low, high));
+            }
+        }
     }
 }
 
@@ -69,7 +126,7 @@ impl Simd for Avx2 {
     const LEVEL: Level = Level::Avx2;
     const TILES: usize = 6;
     type F = [__m256; 2];
-    type Acc = [__m256i; 4];
+    type Acc = Counters;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -180,33 +237,42 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
         // SAFETY: the token proves the instructions.
-        unsafe { [_mm256_setzero_si256(); 4] }
+        unsafe { Counters { bytes: [_mm256_setzero_si256(); 4], words: 0, sums: [_mm256_setzero_si256(); 4] } }
     }
     #[inline(always)]
-    fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
-        let w = w.as_ptr().cast::<__m256i>();
-        let mut acc = acc;
-        // SAFETY: the token proves the instructions; `w` is 16 words, which is four vectors.
+    fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
+        // SAFETY: the token proves the instructions.
         unsafe {
-            let x = _mm256_set1_epi64x(x as i64);
-            for (i, acc) in acc.iter_mut().enumerate() {
-                *acc = _mm256_add_epi64(*acc, popcount(_mm256_xor_si256(x, _mm256_loadu_si256(w.add(i)))));
-            }
+            acc.make_room(1);
+            acc.count(x, w);
         }
+        acc.words += 1;
         acc
     }
     #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        let mut sum = a;
-        for (a, b) in sum.iter_mut().zip(b) {
-            // SAFETY: the token proves the instructions.
-            *a = unsafe { _mm256_add_epi64(*a, b) };
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
+        let mut done = 0;
+        for part in w.chunks(FULL) {
+            for acc in acc.iter_mut() {
+                // SAFETY: the token proves the instructions.
+                unsafe { acc.make_room(part.len()) }
+                acc.words += part.len();
+            }
+            for (j, w) in part.iter().enumerate() {
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { acc.count(x(p, done + j), w) }
+                }
+            }
+            done += part.len();
         }
-        sum
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
-        unsafe { [dot(acc[0], acc[1], k[0]), dot(acc[2], acc[3], k[1])] }
+        unsafe {
+            let sums = acc.sums();
+            [dot(sums[0], sums[1], k[0]), dot(sums[2], sums[3], k[1])]
+        }
     }
 }

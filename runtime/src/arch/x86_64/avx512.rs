@@ -10,6 +10,15 @@ use crate::weights::Le;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
 
+impl Avx512 {
+    /// # Safety
+    /// [`Level::Avx512`] must be available.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
 /// Runs the kernel with all of it compiled for this level.
 ///
 /// # Safety
@@ -98,6 +107,15 @@ impl Simd for Avx512 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
     }
     #[inline(always)]
+    fn within(self, a: Self::F, low: Self::F, high: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            // The second comparison only where the first holds: an AND of masks would take a vector pipe once more.
+            let above = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, low);
+            _mm512_mask_cmp_ps_mask::<_CMP_LE_OQ>(above, a, high)
+        }
+    }
+    #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe { _mm512_mask_blend_ps(mask, b, a) }
@@ -124,21 +142,6 @@ impl Simd for Avx512 {
             let high = _mm512_popcnt_epi64(_mm512_xor_si512(x, _mm512_loadu_si512(w.add(1))));
             [_mm512_add_epi64(acc[0], low), _mm512_add_epi64(acc[1], high)]
         }
-    }
-    #[inline(always)]
-    fn popcnt_w(self, acc: Self::Acc, w: &[Le<u64>; 16]) -> Self::Acc {
-        let w = w.as_ptr().cast::<__m512i>();
-        // SAFETY: the token proves the instructions; `w` is 16 words, which is two vectors.
-        unsafe {
-            let low = _mm512_popcnt_epi64(_mm512_loadu_si512(w));
-            let high = _mm512_popcnt_epi64(_mm512_loadu_si512(w.add(1)));
-            [_mm512_add_epi64(acc[0], low), _mm512_add_epi64(acc[1], high)]
-        }
-    }
-    #[inline(always)]
-    fn acc_add(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm512_add_epi64(a[0], b[0]), _mm512_add_epi64(a[1], b[1])] }
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {

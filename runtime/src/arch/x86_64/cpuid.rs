@@ -13,6 +13,8 @@ pub(super) struct Registers {
     leaf7_ebx: u32,
     /// ECX of leaf 7, subleaf 0; 0 if there is no such leaf.
     leaf7_ecx: u32,
+    /// EAX of leaf 7, subleaf 1; 0 if there is no such leaf.
+    leaf7_1_eax: u32,
     /// XCR0: the register state that the system saves; 0 if it does not say.
     xcr0: u64,
 }
@@ -27,6 +29,8 @@ const AVX512DQ: u32 = 1 << 17;
 const AVX512BW: u32 = 1 << 30;
 const AVX512VL: u32 = 1 << 31;
 const AVX512_VPOPCNTDQ: u32 = 1 << 14;
+const AVX512_VNNI: u32 = 1 << 11;
+const AVX512_BF16: u32 = 1 << 5;
 /// XMM and YMM.
 const YMM_STATE: u64 = 0b110;
 /// XMM, YMM, mask registers, upper halves of ZMM0-15, ZMM16-31.
@@ -41,10 +45,14 @@ impl Registers {
         let (max, leaf1) = unsafe { (__cpuid(0).eax, __cpuid(1)) };
         // SAFETY: as above; the leaf exists.
         let leaf7 = (max >= 7).then(|| unsafe { __cpuid_count(7, 0) });
+        // EAX of subleaf 0 is the number of the last subleaf.
+        // SAFETY: as above.
+        let leaf7_1 = leaf7.filter(|l| l.eax >= 1).map(|_| unsafe { __cpuid_count(7, 1) });
         Registers {
             leaf1_ecx: leaf1.ecx,
             leaf7_ebx: leaf7.map_or(0, |l| l.ebx),
             leaf7_ecx: leaf7.map_or(0, |l| l.ecx),
+            leaf7_1_eax: leaf7_1.map_or(0, |l| l.eax),
             // SAFETY: OSXSAVE says that the system has made XGETBV available.
             xcr0: if leaf1.ecx & OSXSAVE != 0 { unsafe { xcr0() } } else { 0 },
         }
@@ -69,6 +77,14 @@ impl Registers {
     }
 }
 
+impl Registers {
+    /// Whether the processor has AVX512_BF16 and AVX512_VNNI, beside [`Level::Avx512`].
+    pub(super) fn narrow(self) -> [bool; 2] {
+        [self.leaf7_1_eax & AVX512_BF16 != 0, self.leaf7_ecx & AVX512_VNNI != 0]
+            .map(|has| has && self.level() == Level::Avx512)
+    }
+}
+
 /// # Safety
 /// CPUID must report OSXSAVE.
 #[target_feature(enable = "xsave")]
@@ -84,7 +100,8 @@ mod tests {
     const FULL: Registers = Registers {
         leaf1_ecx: FMA | POPCNT | OSXSAVE | AVX,
         leaf7_ebx: AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL,
-        leaf7_ecx: AVX512_VPOPCNTDQ,
+        leaf7_ecx: AVX512_VPOPCNTDQ | AVX512_VNNI,
+        leaf7_1_eax: AVX512_BF16,
         xcr0: 0xe7,
     };
 
@@ -116,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn narrow_products_are_asked_for_on_their_own() {
+        assert_eq!(FULL.narrow(), [true, true]);
+        // Ice Lake.
+        assert_eq!(Registers { leaf7_1_eax: 0, ..FULL }.narrow(), [false, true]);
+        assert_eq!(Registers { leaf7_ecx: AVX512_VPOPCNTDQ, ..FULL }.narrow(), [true, false]);
+        // Cooper Lake has both, but stays on a level without them.
+        assert_eq!(Registers { leaf7_ecx: AVX512_VNNI, ..FULL }.narrow(), [false, false]);
+    }
+
+    #[test]
     fn agrees_with_the_standard_library() {
         extern crate std;
         let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
@@ -128,5 +155,7 @@ mod tests {
         assert_eq!(level >= Level::Popcnt, std::is_x86_feature_detected!("popcnt"));
         assert_eq!(level >= Level::Avx2, avx2);
         assert_eq!(level >= Level::Avx512, avx512);
+        let narrow = [std::is_x86_feature_detected!("avx512bf16"), std::is_x86_feature_detected!("avx512vnni")];
+        assert_eq!(Registers::read().narrow(), narrow.map(|has| has && avx512));
     }
 }

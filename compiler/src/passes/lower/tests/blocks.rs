@@ -59,14 +59,12 @@ fn half_blocks_are_one_block_and_a_gate() {
     assert_eq!(
         words(&network),
         [
-            "conv store",
-            "max scale shift act store sign sum",
+            "conv max scale shift act store sign sum",
             "gate store",
             "binary scale gate act add store sign sum",
             "gate store",
-            "binary scale gate act add store sign sum",
+            "binary scale gate act add sign sum average store",
             "gate store",
-            "average store",
             "conv scale shift store",
             "binary scale gate act add scale shift act sum",
             "map scale store",
@@ -74,8 +72,11 @@ fn half_blocks_are_one_block_and_a_gate() {
         ]
     );
     for block in binary_blocks(&network).iter().take(2) {
-        assert_eq!(block.parts, ["BatchNormalization", "Sign", "Conv", "scale", "gate", "PRelu", "skip"]);
+        let parts = ["BatchNormalization", "Sign", "Conv", "scale", "gate", "PRelu", "skip"];
+        assert_eq!(block.parts[..7], parts);
     }
+    // The shortcut's pool rides in the block that computes what it pools.
+    assert_eq!(binary_blocks(&network)[1].parts[7..], ["AveragePool"]);
     // 5x5 with a stride of 2 and padding 1 reads one pixel beyond each side.
     assert_eq!(frames(&network), [[1; 4], [1; 4], [1; 4]]);
 }
@@ -224,8 +225,62 @@ fn xnor_chain_and_bireal() {
     let z = m.norm(z);
     let z = m.binary(Binary::Add, z, y);
     let network = m.output(z).check();
-    assert!(words(&network).contains(&"binary scale act store".to_owned()), "{network}");
+    assert!(words(&network).contains(&"binary scale act max sign scale shift store".to_owned()), "{network}");
     assert!(words(&network).contains(&"binary scale shift add store".to_owned()), "{network}");
+}
+
+/// The network of the paper at its full size: no tensor of the stem's size is ever in memory, nor the stream where it only
+/// shrinks, and the scratch memory is hardly more than what any order of the blocks needs.
+#[test]
+fn resnet18_in_little_memory() {
+    let mut m = Maker::new();
+    let x = m.input(&[1, 3, 224, 224]);
+    let x = m.node(Op::Transpose(vec![0, 2, 3, 1]), &[x], &[1, 224, 224, 3]);
+    let x = m.conv(x, 64, window(7, 2, 3), 1);
+    let x = m.max_pool(x, window(3, 2, 1));
+    let x = m.norm(x);
+    let mut x = m.prelu(x);
+    for (stage, channels) in [64, 128, 256, 512].into_iter().enumerate() {
+        for block in 0..4 {
+            let shrinks = stage > 0 && block == 0;
+            x = half_block(&mut m, x, channels, 1 + usize::from(shrinks), |m, x| {
+                if !shrinks {
+                    return x;
+                }
+                let x = m.average_pool(x, window(2, 2, 0));
+                let x = m.conv(x, channels, window(1, 1, 0), 1);
+                m.norm(x)
+            });
+        }
+    }
+    let x = m.norm(x);
+    let x = m.prelu(x);
+    let x = m.mean(x);
+    let x = m.reshape(x, &[1, 512]);
+    let x = m.matmul(x, 1000);
+    let x = m.bias(x);
+    let mut network = run(&m.output(x).graph).unwrap();
+    crate::plan::order::run(&mut network);
+    let blocks = words(&network);
+    assert_eq!(blocks[0], "conv max scale shift act store sign sum");
+    assert!(!blocks.iter().any(|block| block.starts_with("copy") || block.starts_with("average")), "{blocks:?}");
+    let bytes = crate::plan::run(&network).scratch_bytes();
+    let crate::plan::order::Orders { bound, best } = crate::plan::order::orders(&network);
+    assert!(best.is_some() && bytes * 10 <= bound * 11, "{bytes} bytes, at least {bound} in any order");
+    assert!(bytes < 1_100_000, "{bytes}");
+}
+
+/// A pool that is not the only reader of what is before it, and one behind another pool: no second pool joins a block.
+#[test]
+fn pools_join_a_convolution_once() {
+    let mut m = Maker::new();
+    let x = m.input(&[2, 9, 9, 5]);
+    let y = m.conv(x, 18, window(3, 1, 1), 1);
+    let p = m.max_pool(y, window(3, 2, 1));
+    let q = m.max_pool(p, window(2, 2, 0));
+    let alone = m.max_pool(x, window(2, 2, 0));
+    let network = m.output(y).output(q).output(alone).check();
+    assert_eq!(words(&network), ["conv store max store", "max store", "max store"]);
 }
 
 #[test]
@@ -273,7 +328,7 @@ fn two_roots_keep_the_first_in_f32() {
     let s = m.sign(t);
     let y = m.binary_conv(s, 4, window(3, 1, 1), 1);
     let network = m.output(y).check();
-    assert!(words(&network).contains(&"max scale shift act scale shift sign".to_owned()), "{network}");
+    assert!(words(&network).contains(&"conv max scale shift act scale shift sign".to_owned()), "{network}");
 }
 
 #[test]

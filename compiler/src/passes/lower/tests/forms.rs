@@ -98,7 +98,12 @@ fn factorised_scale() {
     let y = m.prelu(y);
     let y = m.binary(Binary::Add, y, x);
     let network = m.output(y).check();
-    assert!(words(&network).contains(&"binary scale mul mul act add store".to_owned()), "{network}");
+    // Parameters as small as in the file, and no block that would compute them.
+    let sizes = |step: &Step| if let Step::ScalePixels(p) = step { Some(p.extents) } else { None };
+    let factors: Vec<[usize; 3]> = binary_blocks(&network)[0].steps.iter().filter_map(sizes).collect();
+    assert_eq!(factors, [[4, 1, 1], [1, 6, 1]]);
+    assert_eq!(network.blocks.len(), 2, "{network}");
+    assert!(words(&network).contains(&"binary scale scales scales act add store".to_owned()), "{network}");
 }
 
 #[test]

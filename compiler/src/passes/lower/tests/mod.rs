@@ -8,7 +8,7 @@ mod random;
 use std::sync::Arc;
 
 use super::run;
-use crate::block::{BinaryWeights, Block, Core, Network, Step, Storage};
+use crate::block::{BinaryWeights, Block, Core, Network, Pool, PoolKind, Step, Storage};
 use crate::exact::Affine;
 use crate::interpret;
 use crate::ir::{Binary, DType, Graph, Layout, Node, Op, Reduction, Tensor, Unary, ValueId, Window, Zero};
@@ -238,6 +238,7 @@ fn words(network: &Network) -> Vec<String> {
         Core::MaxPool { .. } => "max",
         Core::AveragePool { .. } => "average",
         Core::Map { .. } => "map",
+        Core::Planes { .. } => "planes",
         Core::Gate { .. } => "gate",
         Core::BitMaxPool { .. } => "or",
         Core::Copy { .. } => "copy",
@@ -251,6 +252,8 @@ fn words(network: &Network) -> Vec<String> {
     let step = |step: &Step| match step {
         Step::Scale(_) => "scale",
         Step::Shift(_) => "shift",
+        Step::ScalePixels(_) => "scales",
+        Step::ShiftPixels(_) => "shifts",
         Step::Gate(_) => "gate",
         Step::Activation(_) => "act",
         Step::Add(_) => "add",
@@ -258,6 +261,8 @@ fn words(network: &Network) -> Vec<String> {
         Step::Store(_) => "store",
         Step::Sum(_) => "sum",
         Step::Sign { .. } => "sign",
+        Step::Pool(Pool { kind: PoolKind::Max, .. }) => "max",
+        Step::Pool(_) => "average",
     };
     let line = |b: &Block| [core(&b.core)].into_iter().chain(b.steps.iter().map(step)).collect::<Vec<_>>().join(" ");
     network.blocks.iter().map(line).collect()

@@ -1,0 +1,110 @@
+"""The tables of the pages, written between markers, from the results."""
+
+import subprocess
+from pathlib import Path
+
+
+def machine():
+    """The processor as the system names it, with the instructions that matter here."""
+    text = Path("/proc/cpuinfo").read_text()
+    first = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in first.items()}
+    flags = fields.get("flags", "").split()
+    shown = [f for f in ("avx2", "avx512_vpopcntdq", "avx512_vnni", "avx512_bf16") if f in flags]
+    name = fields.get("model name", "unknown processor")
+    family = f"family {fields.get('cpu family', '?')} model {fields.get('model', '?')}"
+    return f"{name} ({family}; {', '.join(shown)})"
+
+
+def rustc():
+    return subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+
+
+def replace(path, name, text):
+    """Puts `text` between `<!-- name -->` and `<!-- /name -->`. Raises `ValueError` without the markers."""
+    before, middle, rest = path.read_text().partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    if not middle or not end:
+        raise ValueError(f"{path} has no markers <!-- {name} --> and <!-- /{name} -->")
+    path.write_text(f"{before}{middle}{text.rstrip()}\n{end}{after}")
+
+
+def table(head, rows, numbers):
+    """Markdown; the last `numbers` columns to the right."""
+    align = ["---"] * (len(head) - numbers) + ["--:"] * numbers
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, align, *rows]) + "\n"
+
+
+def ms(value):
+    """Three significant digits."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def rival_rows(record):
+    for row in record["engines"]:
+        if "missing" in row:
+            yield [row["engine"], "", row["missing"], "", "", ""]
+            continue
+        agrees = f"{row['difference']:.0e}" + ("" if row["top1"] else ", other class")
+        if row["engine"] == "onnxruntime":
+            agrees = "reference"
+        ratio = "" if row["engine"] == "xnorc" else f"{row['ratio']:.1f}"
+        yield [row["engine"], row["version"], ms(row["min_ms"]), ms(row["median_ms"]), ratio, agrees]
+    bench = record["bench"]
+    yield ["limit of the machine", bench["level"], ms(bench["limit_ms"]), "", "", ""]
+
+
+def rivals(outcome):
+    """All networks, all engines."""
+    text = f"{outcome['machine']}, one thread, {outcome['rounds']} rounds in turns.\n"
+    for record in outcome["networks"]:
+        bench = record["bench"]
+        head = ["engine", "version", "minimum, ms", "median, ms", "times ours", "difference"]
+        peaks = f"{bench['peak_binary_gmacs']:.0f} G binary and {bench['peak_real_gmacs']:.1f} G real"
+        text += f"\n**{record['title']}**\n\n{table(head, list(rival_rows(record)), 4)}"
+        text += f"\nMeasured peaks: {peaks} multiply-accumulates a second.\n"
+    return text
+
+
+def rivals_short(outcome):
+    """The first network, for the README of the project."""
+    record = outcome["networks"][0]
+    rows = [[row[0] + (f" {row[1]}" if row[1] else ""), *row[2:5]] for row in rival_rows(record)]
+    text = f"{record['title']}; {outcome['machine']}, one thread:\n\n"
+    text += table(["", "minimum, ms", "median, ms", "times ours"], rows, 3)
+    return text + "\n![Time per inference](benchmarks/results/rivals.svg)\n"
+
+
+def layers(outcome):
+    """Our blocks beside OpenVINO's kernel and blocks: ours, theirs, theirs / ours."""
+    head = ["layer", "limit", "their kernel", "our block", "block in a chain", "with the gate", "on its own"]
+    rows = []
+    for row in outcome["layers"]:
+        kernel, plain = row["their_kernel_ms"], row["ours_plain_ms"]
+        cells = [f"{row['limit_ms']:.3f}", f"{kernel:.3f}", f"{plain:.3f}: {kernel / plain:.2f}"]
+        for label in ("plain", "gated", "alone"):
+            ours, theirs = row[f"ours_{label}_ms"], row[f"theirs_{label}_ms"]
+            cells.append(f"{ours:.3f}, {theirs:.3f}: {theirs / ours:.2f}")
+        rows.append([f"{row['side']}x{row['side']}x{row['channels']}", *cells])
+    versions = f"OpenVINO {outcome['openvino']}, {outcome['machine']}, one thread; milliseconds"
+    return f"{versions}.\n\n" + table(head, rows, 6)
+
+
+def compile_cost(rows):
+    """Depth, then width."""
+    head = ["layers, width", "half-blocks", "xnorc, s", "MiB", "rustc, s", "MiB", "source, KiB", "weights, MiB", "text, KiB"]
+    cells = [
+        [
+            f"{row['layers']:.0f} x{row['width']:.0f}",
+            f"{row['half_blocks']:.0f}",
+            f"{row['xnorc_s']:.1f}",
+            f"{row['xnorc_mib']:.0f}",
+            f"{row['rustc_s']:.1f}",
+            f"{row['rustc_mib']:.0f}",
+            f"{row['source_bytes'] / 1024:.0f}",
+            f"{row['weight_bytes'] / 2**20:.1f}",
+            f"{row['text_bytes'] / 1024:.0f}",
+        ]
+        for row in rows
+    ]
+    return table(head, cells, 8) + "\n![What compiling costs](results/compile_cost.svg)\n"

@@ -1,0 +1,340 @@
+//! NEON: a tile is four vectors. Differing bits are counted in bytes, and these are added up after up to 31 words.
+
+use core::arch::aarch64::*;
+use core::arch::asm;
+
+use crate::dispatch::Level;
+use crate::simd::{Simd, sealed::Sealed};
+use crate::weights::Le;
+
+/// Proof that the instructions exist: this module is only compiled for targets that have them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Neon(());
+
+impl Neon {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Neon(())
+    }
+}
+
+/// Words whose differing bits a byte per eight bits can count: 31 * 8 < 256.
+const FULL: usize = 31;
+
+/// 16 counters. The number of words is a constant where the taps of a kernel are unrolled, so that the decisions that
+/// hang on it are made by the compiler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counters {
+    /// Two lanes per vector, a counter for each of the eight bytes of their words.
+    bytes: [uint8x16_t; 8],
+    /// How many words the bytes have counted: at most [`FULL`].
+    words: usize,
+    /// What was counted before, four lanes per vector.
+    sums: [uint32x4_t; 4],
+}
+
+/// Adds the differing bits of two vectors of weights to the bytes of one pixel.
+///
+/// In assembly, because the compiler would turn the additions of many words into trees, and compute many of their numbers
+/// before the first addition: there are too few registers for that.
+///
+/// # Safety
+/// NEON must exist.
+#[inline(always)]
+unsafe fn count_one(bytes: &mut [uint8x16_t; 2], x: uint8x16_t, w: [uint8x16_t; 2]) {
+    let [low, high] = bytes;
+    // SAFETY: the caller's promise; nothing changes but the operands named.
+    unsafe {
+        asm!(
+            "eor {w0:v}.16b, {w0:v}.16b, {x:v}.16b",
+            "eor {w1:v}.16b, {w1:v}.16b, {x:v}.16b",
+            "cnt {w0:v}.16b, {w0:v}.16b",
+            "cnt {w1:v}.16b, {w1:v}.16b",
+            "add {low:v}.16b, {low:v}.16b, {w0:v}.16b",
+            "add {high:v}.16b, {high:v}.16b, {w1:v}.16b",
+            w0 = inout(vreg) w[0] => _, w1 = inout(vreg) w[1] => _, x = in(vreg) x,
+            low = inout(vreg) *low, high = inout(vreg) *high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+}
+
+/// [`count_one`] for two pixels, which share the weights.
+///
+/// # Safety
+/// NEON must exist.
+#[inline(always)]
+unsafe fn count_two(bytes: [&mut [uint8x16_t; 2]; 2], x: [uint8x16_t; 2], w: [uint8x16_t; 2]) {
+    let [[a0, a1], [b0, b1]] = bytes;
+    // SAFETY: the caller's promise; nothing changes but the operands named.
+    unsafe {
+        asm!(
+            "eor {t0:v}.16b, {w0:v}.16b, {x0:v}.16b",
+            "eor {t1:v}.16b, {w1:v}.16b, {x0:v}.16b",
+            "eor {w0:v}.16b, {w0:v}.16b, {x1:v}.16b",
+            "eor {w1:v}.16b, {w1:v}.16b, {x1:v}.16b",
+            "cnt {t0:v}.16b, {t0:v}.16b",
+            "cnt {t1:v}.16b, {t1:v}.16b",
+            "cnt {w0:v}.16b, {w0:v}.16b",
+            "cnt {w1:v}.16b, {w1:v}.16b",
+            "add {a0:v}.16b, {a0:v}.16b, {t0:v}.16b",
+            "add {a1:v}.16b, {a1:v}.16b, {t1:v}.16b",
+            "add {b0:v}.16b, {b0:v}.16b, {w0:v}.16b",
+            "add {b1:v}.16b, {b1:v}.16b, {w1:v}.16b",
+            w0 = inout(vreg) w[0] => _, w1 = inout(vreg) w[1] => _, x0 = in(vreg) x[0], x1 = in(vreg) x[1],
+            t0 = out(vreg) _, t1 = out(vreg) _,
+            a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, b0 = inout(vreg) *b0, b1 = inout(vreg) *b1,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+}
+
+impl Counters {
+    /// The sums, with what the bytes have counted.
+    #[inline(always)]
+    fn sums(&self) -> [uint32x4_t; 4] {
+        // SAFETY: the module is only compiled where the instructions exist.
+        unsafe {
+            let b = &self.bytes;
+            // Four, then two, then one number per lane, at most 31 * 64.
+            let quarters = |i: usize| vpaddq_u16(vpaddlq_u8(b[2 * i]), vpaddlq_u8(b[2 * i + 1]));
+            let low = vpaddq_u16(quarters(0), quarters(1));
+            let high = vpaddq_u16(quarters(2), quarters(3));
+            [
+                vaddw_u16(self.sums[0], vget_low_u16(low)),
+                vaddw_high_u16(self.sums[1], low),
+                vaddw_u16(self.sums[2], vget_low_u16(high)),
+                vaddw_high_u16(self.sums[3], high),
+            ]
+        }
+    }
+
+    /// Makes room for more words in the bytes, where there is too little.
+    #[inline(always)]
+    fn make_room(&mut self, words: usize) {
+        if self.words + words > FULL {
+            self.sums = self.sums();
+            // SAFETY: the module is only compiled where the instructions exist.
+            self.bytes = unsafe { [vdupq_n_u8(0); 8] };
+            self.words = 0;
+        }
+    }
+
+    /// The bytes as pairs of vectors.
+    #[inline(always)]
+    fn pairs(&mut self) -> &mut [[uint8x16_t; 2]] {
+        self.bytes.as_chunks_mut().0
+    }
+}
+
+/// Counts a word of one or two pixels, for which there must be room; the caller counts the words.
+#[inline(always)]
+fn count(acc: &mut [Counters], x: impl Fn(usize) -> u64, w: &[Le<u64>; 16]) {
+    let w = w.as_ptr().cast::<u8>();
+    // SAFETY: the module is only compiled where the instructions exist; `w` is 16 words, which is eight vectors.
+    unsafe {
+        let weights = |i: usize| [vld1q_u8(w.add(32 * i)), vld1q_u8(w.add(32 * i + 16))];
+        let x = |p: usize| vreinterpretq_u8_u64(vdupq_n_u64(x(p)));
+        match acc {
+            [a, b] => {
+                let x = [x(0), x(1)];
+                for (i, (a, b)) in a.pairs().iter_mut().zip(b.pairs()).enumerate() {
+                    count_two([a, b], x, weights(i));
+                }
+            }
+            [a] => {
+                let x = x(0);
+                for (i, a) in a.pairs().iter_mut().enumerate() {
+                    count_one(a, x, weights(i));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Applies a function to each of the four vectors.
+macro_rules! each {
+    ($i:ident => $body:expr) => {{
+        let f = |$i: usize| $body;
+        [f(0), f(1), f(2), f(3)]
+    }};
+}
+
+/// Bit per lane of four vectors of all ones or zeros.
+///
+/// # Safety
+/// NEON must exist.
+#[inline(always)]
+unsafe fn mask(m: [uint32x4_t; 4]) -> u16 {
+    const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
+    // SAFETY: the caller's promise; the table is one vector.
+    unsafe {
+        let halves = |a, b| vuzp1q_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b));
+        let low = vreinterpretq_u8_u16(halves(m[0], m[1]));
+        let high = vreinterpretq_u8_u16(halves(m[2], m[3]));
+        let bits = vandq_u8(vuzp1q_u8(low, high), vld1q_u8(BITS.as_ptr()));
+        // Each half's eight bits are different ones: their sum is their union.
+        let pairs = vpaddq_u8(bits, bits);
+        let fours = vpaddq_u8(pairs, pairs);
+        vgetq_lane_u16::<0>(vreinterpretq_u16_u8(vpaddq_u8(fours, fours)))
+    }
+}
+
+/// All ones where the lane's bit of the mask is 1.
+///
+/// # Safety
+/// NEON must exist.
+#[inline(always)]
+unsafe fn spread(mask: u16) -> [uint32x4_t; 4] {
+    const BITS: [u32; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768];
+    // SAFETY: the caller's promise; the table is four vectors.
+    unsafe {
+        let mask = vdupq_n_u32(u32::from(mask));
+        each!(i => vtstq_u32(mask, vld1q_u32(BITS.as_ptr().add(4 * i))))
+    }
+}
+
+impl Sealed for Neon {}
+
+impl Simd for Neon {
+    const LEVEL: Level = Level::Neon;
+    const TILES: usize = 6;
+    type F = [float32x4_t; 4];
+    type Acc = Counters;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [vdupq_n_f32(x); 4] }
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32; 16]) -> Self::F {
+        // SAFETY: the token proves the instructions; `x` is 16 floats, which is four vectors.
+        unsafe { each!(i => vld1q_f32(x.as_ptr().add(4 * i))) }
+    }
+    #[inline(always)]
+    fn store(self, y: &mut [f32; 16], v: Self::F) {
+        let y = y.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: the token proves the instructions; `y` is 16 floats, which is four vectors.
+            unsafe { vst1q_f32(y.add(4 * i), v) }
+        }
+    }
+    #[inline(always)]
+    fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
+        let x = x.as_ptr().cast::<f32>();
+        // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
+        unsafe { each!(i => vld1q_f32(x.add(4 * i))) }
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vaddq_f32(a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vsubq_f32(a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vmulq_f32(a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vdivq_f32(a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        // Not FMIN, which gives NaN where either is, and tells zeros apart.
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vbslq_f32(vcltq_f32(a[i], b[i]), a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vbslq_f32(vcgtq_f32(a[i], b[i]), a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vfmaq_f32(c[i], a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn ge(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { mask(each!(i => vcgeq_f32(a[i], b[i]))) }
+    }
+    #[inline(always)]
+    fn le(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { mask(each!(i => vcleq_f32(a[i], b[i]))) }
+    }
+    #[inline(always)]
+    fn lt(self, a: Self::F, b: Self::F) -> u16 {
+        // SAFETY: the token proves the instructions.
+        unsafe { mask(each!(i => vcltq_f32(a[i], b[i]))) }
+    }
+    #[inline(always)]
+    fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let mask = spread(mask);
+            each!(i => vbslq_f32(mask[i], a[i], b[i]))
+        }
+    }
+    #[inline(always)]
+    fn select_negative(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vbslq_f32(vcltzq_f32(x[i]), a[i], b[i])) }
+    }
+    #[inline(always)]
+    fn prefetch<T>(self, x: &[T; 16]) {
+        for line in 0..size_of_val(x).div_ceil(64) {
+            let line = x.as_ptr().cast::<u8>().wrapping_add(64 * line);
+            // SAFETY: a hint, which may be given for any address.
+            unsafe {
+                asm!("prfm pldl1keep, [{}]", in(reg) line, options(readonly, nostack, preserves_flags));
+            }
+        }
+    }
+    #[inline(always)]
+    fn acc_zero(self) -> Self::Acc {
+        // SAFETY: the token proves the instructions.
+        unsafe { Counters { bytes: [vdupq_n_u8(0); 8], words: 0, sums: [vdupq_n_u32(0); 4] } }
+    }
+    #[inline(always)]
+    fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
+        acc.make_room(1);
+        count(core::slice::from_mut(&mut acc), |_| x, w);
+        acc.words += 1;
+        acc
+    }
+    #[inline(always)]
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
+        let mut done = 0;
+        for part in w.chunks(FULL) {
+            for acc in acc.iter_mut() {
+                acc.make_room(part.len());
+            }
+            for (j, w) in part.iter().enumerate() {
+                for (i, acc) in acc.chunks_mut(2).enumerate() {
+                    count(acc, |p| x(2 * i + p, done + j), w);
+                }
+            }
+            for acc in acc.iter_mut() {
+                acc.words += part.len();
+            }
+            done += part.len();
+        }
+    }
+    #[inline(always)]
+    fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
+        let sums = acc.sums();
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vfmsq_n_f32(k[i], vcvtq_f32_u32(sums[i]), 2.0)) }
+    }
+}

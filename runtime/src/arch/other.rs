@@ -1,0 +1,25 @@
+//! Everything else: the portable kernels.
+
+use super::portable::Portable;
+use crate::dispatch::{Kernel, Level};
+
+/// The only level there is.
+pub(crate) const LEVELS: &[Level] = &[Level::Portable];
+
+#[inline(always)]
+pub(crate) fn detected() -> Level {
+    Level::Portable
+}
+
+#[inline(always)]
+pub(crate) fn level() -> Level {
+    Level::Portable
+}
+
+#[inline(always)]
+pub(crate) fn set_level(_: Level) {}
+
+#[inline(always)]
+pub(crate) fn enter<K: Kernel>(_: Level, kernel: K) -> K::Output {
+    super::outlined(kernel, Portable {})
+}

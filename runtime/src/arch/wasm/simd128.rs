@@ -1,0 +1,239 @@
+//! SIMD128: a tile is four vectors. Differing bits are counted in bytes, and these are added up after up to 31 words.
+//!
+//! There is no fused multiply-add (relaxed SIMD leaves open whether it rounds once or twice), so it is emulated, which
+//! makes real-valued layers several times slower than binary ones of the same size would suggest.
+
+use core::arch::wasm32::*;
+
+use crate::arch::fused;
+use crate::dispatch::Level;
+use crate::simd::{Simd, sealed::Sealed};
+use crate::weights::Le;
+
+/// Proof that the instructions exist: this module is only compiled for targets that have them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Simd128(());
+
+impl Simd128 {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Simd128(())
+    }
+}
+
+/// Applies a function to each of the four vectors.
+macro_rules! each {
+    ($i:ident => $body:expr) => {{
+        let f = |$i: usize| $body;
+        [f(0), f(1), f(2), f(3)]
+    }};
+}
+
+/// Words whose differing bits a byte per eight bits can count: 31 * 8 < 256.
+const FULL: usize = 31;
+
+/// 16 counters. The number of words is a constant where the taps of a kernel are unrolled, so that the decisions that
+/// hang on it are made by the compiler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counters {
+    /// Two lanes per vector, a counter for each of the eight bytes of their words.
+    bytes: [v128; 8],
+    /// How many words the bytes have counted: at most [`FULL`].
+    words: usize,
+    /// What was counted before, four lanes per vector.
+    sums: [v128; 4],
+}
+
+/// Sums of neighbouring 32-bit lanes, first of a, then of b.
+#[inline(always)]
+fn pairs(a: v128, b: v128) -> v128 {
+    i32x4_add(i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b))
+}
+
+impl Counters {
+    /// The sums, with what the bytes have counted.
+    #[inline(always)]
+    fn sums(&self) -> [v128; 4] {
+        // Two numbers per lane, then one.
+        let halves = |i: usize| i32x4_extadd_pairwise_u16x8(i16x8_extadd_pairwise_u8x16(self.bytes[i]));
+        each!(i => i32x4_add(self.sums[i], pairs(halves(2 * i), halves(2 * i + 1))))
+    }
+
+    /// Makes room for more words in the bytes, where there is too little.
+    #[inline(always)]
+    fn make_room(&mut self, words: usize) {
+        if self.words + words > FULL {
+            *self = Counters { bytes: [i64x2_splat(0); 8], words: 0, sums: self.sums() };
+        }
+    }
+
+    /// Counts a word, for which there must be room; the caller counts the words.
+    #[inline(always)]
+    fn count(&mut self, x: u64, w: &[Le<u64>; 16]) {
+        let w = w.as_ptr().cast::<v128>();
+        let x = u64x2_splat(x);
+        for (i, bytes) in self.bytes.iter_mut().enumerate() {
+            // SAFETY: `w` is 16 words, which is eight vectors.
+            let w = unsafe { v128_load(w.add(i)) };
+            // Saturating, which it never does: a plain addition would let the compiler turn those of many words into a
+            // tree, with more numbers at a time than there are registers.
+            *bytes = u8x16_add_sat(*bytes, i8x16_popcnt(v128_xor(x, w)));
+        }
+    }
+}
+
+/// Bit per lane of four vectors of all ones or zeros.
+#[inline(always)]
+fn mask(m: [v128; 4]) -> u16 {
+    i8x16_bitmask(i8x16_narrow_i16x8(i16x8_narrow_i32x4(m[0], m[1]), i16x8_narrow_i32x4(m[2], m[3])))
+}
+
+/// All ones where the lane's bit of the mask is 1.
+#[inline(always)]
+fn spread(mask: u16) -> [v128; 4] {
+    let mask = i32x4_splat(i32::from(mask));
+    each!(i => {
+        let bits = i32x4_shl(i32x4(1, 2, 4, 8), 4 * i as u32);
+        i32x4_eq(v128_and(mask, bits), bits)
+    })
+}
+
+/// a * b + c of four lanes, rounded twice, and where that is in doubt ([`fused`]).
+#[inline(always)]
+fn fma(a: v128, b: v128, c: v128) -> (v128, v128) {
+    let sum = |a, b, c| {
+        f64x2_add(f64x2_mul(f64x2_promote_low_f32x4(a), f64x2_promote_low_f32x4(b)), f64x2_promote_low_f32x4(c))
+    };
+    let high = |x| i64x2_shuffle::<1, 1>(x, x);
+    let (low, high) = (sum(a, b, c), sum(high(a), high(b), high(c)));
+    let rounded = i64x2_shuffle::<0, 2>(f32x4_demote_f64x2_zero(low), f32x4_demote_f64x2_zero(high));
+    let last = v128_and(i32x4_shuffle::<0, 2, 4, 6>(low, high), i32x4_splat(0x1fff_ffff));
+    let magnitude = v128_and(rounded, i32x4_splat(0x7fff_ffff));
+    let tiny = u32x4_lt(i32x4_sub(magnitude, i32x4_splat(1)), i32x4_splat(0x0080_0000));
+    (rounded, v128_or(i32x4_eq(last, i32x4_splat(0x1000_0000)), tiny))
+}
+
+impl Sealed for Simd128 {}
+
+impl Simd for Simd128 {
+    const LEVEL: Level = Level::Simd128;
+    const TILES: usize = 2;
+    type F = [v128; 4];
+    type Acc = Counters;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        [f32x4_splat(x); 4]
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32; 16]) -> Self::F {
+        let x = x.as_ptr().cast::<v128>();
+        // SAFETY: `x` is 16 floats, which is four vectors.
+        unsafe { each!(i => v128_load(x.add(i))) }
+    }
+    #[inline(always)]
+    fn store(self, y: &mut [f32; 16], v: Self::F) {
+        let y = y.as_mut_ptr().cast::<v128>();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: `y` is 16 floats, which is four vectors.
+            unsafe { v128_store(y.add(i), v) }
+        }
+    }
+    #[inline(always)]
+    fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
+        let x = x.as_ptr().cast::<v128>();
+        // SAFETY: `x` is 16 floats, which is four vectors; WebAssembly is little-endian.
+        unsafe { each!(i => v128_load(x.add(i))) }
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(i => f32x4_add(a[i], b[i]))
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(i => f32x4_sub(a[i], b[i]))
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(i => f32x4_mul(a[i], b[i]))
+    }
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(i => f32x4_div(a[i], b[i]))
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        // pmin(b, a) is a < b ? a : b.
+        each!(i => f32x4_pmin(b[i], a[i]))
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        // pmax(b, a) is b < a ? a : b.
+        each!(i => f32x4_pmax(b[i], a[i]))
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        let sums = each!(i => fma(a[i], b[i], c[i]));
+        let doubt = v128_or(v128_or(sums[0].1, sums[1].1), v128_or(sums[2].1, sums[3].1));
+        if v128_any_true(doubt) {
+            let [a, b, c] = [a, b, c].map(|v| self.to_array(v));
+            return self.load(&fused::exact(a, b, c));
+        }
+        each!(i => sums[i].0)
+    }
+    #[inline(always)]
+    fn ge(self, a: Self::F, b: Self::F) -> u16 {
+        mask(each!(i => f32x4_ge(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn le(self, a: Self::F, b: Self::F) -> u16 {
+        mask(each!(i => f32x4_le(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn lt(self, a: Self::F, b: Self::F) -> u16 {
+        mask(each!(i => f32x4_lt(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
+        let mask = spread(mask);
+        each!(i => v128_bitselect(a[i], b[i], mask[i]))
+    }
+    #[inline(always)]
+    fn select_negative(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        each!(i => v128_bitselect(a[i], b[i], f32x4_lt(x[i], f32x4_splat(0.0))))
+    }
+    #[inline(always)]
+    fn acc_zero(self) -> Self::Acc {
+        Counters { bytes: [i64x2_splat(0); 8], words: 0, sums: [i64x2_splat(0); 4] }
+    }
+    #[inline(always)]
+    fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
+        acc.make_room(1);
+        acc.count(x, w);
+        acc.words += 1;
+        acc
+    }
+    #[inline(always)]
+    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
+        let mut done = 0;
+        for part in w.chunks(FULL) {
+            for acc in acc.iter_mut() {
+                acc.make_room(part.len());
+            }
+            for (j, w) in part.iter().enumerate() {
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    acc.count(x(p, done + j), w);
+                }
+            }
+            for acc in acc.iter_mut() {
+                acc.words += part.len();
+            }
+            done += part.len();
+        }
+    }
+    #[inline(always)]
+    fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
+        let sums = acc.sums();
+        each!(i => f32x4_sub(k[i], f32x4_convert_i32x4(i32x4_shl(sums[i], 1))))
+    }
+}

@@ -1,0 +1,74 @@
+//! Real-valued layers in bf16 and 8-bit integers, end to end: the emitted program computes what the definition says, the
+//! same bits on every level, near what the file says.
+
+use xnorc::interpret;
+use xnorc::verify::Sample;
+use xnorc::{Arithmetic, Config};
+use xnorc_tests::{Running, fixtures, long, recorded};
+
+/// What a fixture becomes with an arithmetic: its errors against the file, relative to the largest output.
+fn check(name: &str, arithmetic: Arithmetic) -> f64 {
+    let path = fixtures().join(format!("{name}.onnx"));
+    let sample = recorded(&path);
+    let mut config = Config::new();
+    config.real_layers(arithmetic).calibrate(sample.inputs.clone());
+    let mut running = Running::start_as(&path, config).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let network = &running.output.network;
+    let looser = network.blocks.iter().filter(|b| b.arithmetic() == Some(arithmetic)).count();
+    assert!(looser > 0, "{name}: nothing is {}", arithmetic.name());
+
+    // The interpreter's outputs: the same to the bit but for sigmoids, whose last bit may decide another sign.
+    let values = interpret::network::run(network, &sample.inputs).unwrap();
+    let defined: Vec<f32> = network.outputs.iter().flat_map(|id| values[id].to_f32()).collect();
+    let scale = defined.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+
+    let portable = running.bits(&sample, Some("portable")).unwrap();
+    for level in ["popcnt", "avx2", "avx512"] {
+        assert_eq!(running.bits(&sample, Some(level)).unwrap(), portable, "{name}, {arithmetic:?}: {level}");
+    }
+    let verification = running.verify(&[Sample { expected: vec![], ..sample }]).unwrap();
+    assert!(verification.ok, "{name}, {arithmetic:?}: {:?}", verification.failures);
+    let judged = verification.blocks.iter().filter(|b| b.arithmetic == Some(arithmetic.name()));
+    assert!(judged.clone().all(|b| b.as_defined == Some(true)));
+    assert_eq!(judged.count(), looser);
+    verification.max_abs_error / f64::from(scale)
+}
+
+#[test]
+fn a_network_of_each_exporter() {
+    let all = ["real_geometry_ts17", "r2b_ts17", "larq_quicknet_op17", "stem_bn_pool_relu_ts17", "linear_rank3_ts17"];
+    for name in &all[..if long() { all.len() } else { 2 }] {
+        for arithmetic in [Arithmetic::Bf16, Arithmetic::Int8] {
+            let error = check(name, arithmetic);
+            assert!(error > 0.0, "{name}, {arithmetic:?}: no different from f32");
+            // Only real-valued layers: nothing flips, and the error is that of a few layers.
+            if *name == "real_geometry_ts17" {
+                assert!(error < if arithmetic == Arithmetic::Bf16 { 0.02 } else { 0.05 }, "{arithmetic:?}: {error}");
+            }
+        }
+    }
+}
+
+/// A program that does not compute what its definition says is found: here the definition has other weights.
+#[test]
+fn verify_finds_another_arithmetic() {
+    let path = fixtures().join("r2b_ts17.onnx");
+    let sample = Sample { expected: vec![], ..recorded(&path) };
+    let mut config = Config::new();
+    config.real_layers(Arithmetic::Bf16);
+    let mut running = Running::start_as(&path, config).unwrap();
+    let looser = |b: &&mut xnorc::block::Block| b.arithmetic() == Some(Arithmetic::Bf16);
+    let block = running.output.network.blocks.iter_mut().find(looser).unwrap();
+    let name = block.name.clone();
+    let xnorc::block::Core::RealConv { weights, .. } = &mut block.core else { unreachable!() };
+    // One step of bf16, of one weight.
+    let mut changed = weights.to_vec();
+    changed[0] *= 1.0 + 1.0 / 64.0;
+    *weights = std::sync::Arc::new(changed);
+    let verification = running.verify(&[sample]).unwrap();
+    assert!(!verification.ok);
+    assert_eq!(
+        verification.failures,
+        [format!("block \"{name}\": it does not compute what its arithmetic is defined to be")]
+    );
+}
