@@ -19,11 +19,12 @@ pub fn plot(bench: &Bench) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"12\" y=\"20\" font-size=\"14\">Time per block (light) and limit (dark); whole network {:.2} ms, limit {:.2} \
-         ms</text>\n<text x=\"12\" y=\"40\" fill=\"#555\">{}, one thread; {} MAC/s; blocks below half \
+         ms</text>\n<text x=\"12\" y=\"40\" fill=\"#555\">{}, {}; {} MAC/s; blocks below half \
          a per cent left out</text>\n",
         bench.min_ms,
         bench.limit_ms,
         bench.level,
+        super::threads(bench.threads),
         bench.rates()
     );
     for (i, block) in shown.iter().enumerate() {

@@ -70,6 +70,8 @@ struct Builder<'a, 'b> {
     grid: [usize; 4],
     /// The variable that holds the fields while they are divided.
     holder: Ident,
+    /// Where the rows to be divided begin, and how many of them go to the first part; in terms of the variables around.
+    cut: [TokenStream; 2],
     /// What the block's function does when all rows are there.
     after: TokenStream,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
@@ -86,11 +88,13 @@ struct Builder<'a, 'b> {
 
 impl<'a, 'b> Builder<'a, 'b> {
     fn new(grid: [usize; 4], holder: &str, at_hand: bool, memory: &'a mut Memory<'b>, blob: &'a mut Blob) -> Self {
+        let holder = format_ident!("{holder}");
         Self {
             names: Names::reserving(["s", "v", "at", "tile", "pooled", "band", "count", "first", "rest", "apart"]),
             fields: Vec::new(),
             grid,
-            holder: format_ident!("{holder}"),
+            cut: [quote!(#holder.band.start), quote!(count)],
+            holder,
             after: TokenStream::new(),
             dense: Vec::new(),
             at_hand,
@@ -186,18 +190,19 @@ impl<'a, 'b> Builder<'a, 'b> {
                     self.after.extend(quote!(add_rows(#rows, #height, #c, #total);));
                     rows
                 };
+                let [_, count] = self.cut.clone();
                 let ty = counted(quote!(RowSum), interleaved);
                 let sums =
-                    self.field("sums", ty, quote!(RowSum::new(#rows, #c)), |sums| Some(quote!(#sums.cut(count))));
+                    self.field("sums", ty, quote!(RowSum::new(#rows, #c)), |sums| Some(quote!(#sums.cut(#count))));
                 end_row.extend(quote!(self.#sums.end_row(s, at);));
                 quote!(self.#sums.add(s, at, v);)
             }
             Step::Sign { bits, intervals } => {
                 let shape = shapes.bits(network.tensor(*bits));
                 let words = self.memory.write(*bits, "signs");
-                let holder = self.holder.clone();
+                let [start, count] = self.cut.clone();
                 let signs = self.field("signs", quote!(BitsMut<'a>), quote!(BitsMut::new(#words, &#shape)), |signs| {
-                    Some(quote!(#signs.cut(&#shape, #holder.band.start, count)))
+                    Some(quote!(#signs.cut(&#shape, #start, #count)))
                 });
                 let mask = sign_mask(self, intervals);
                 quote!(self.#signs.set(&#shape, at, #mask);)
@@ -324,8 +329,8 @@ impl<'a, 'b> Builder<'a, 'b> {
             return name.clone();
         }
         let value = self.memory.read(id, role);
-        let row = self.row();
-        let name = self.field(role, quote!(&'a [f32]), value, |x| Some(quote!(cut(#x, count * #row))));
+        let (row, [_, count]) = (self.row(), self.cut.clone());
+        let name = self.field(role, quote!(&'a [f32]), value, |x| Some(quote!(cut(#x, #count * #row))));
         self.dense.push((place, name.clone()));
         name
     }
@@ -336,8 +341,8 @@ impl<'a, 'b> Builder<'a, 'b> {
             return name.clone();
         }
         let value = self.memory.write(id, role);
-        let row = self.row();
-        let name = self.field(role, quote!(&'a mut [f32]), value, |x| Some(quote!(cut_mut(#x, count * #row))));
+        let (row, [_, count]) = (self.row(), self.cut.clone());
+        let name = self.field(role, quote!(&'a mut [f32]), value, |x| Some(quote!(cut_mut(#x, #count * #row))));
         self.dense.push((place, name.clone()));
         name
     }
@@ -348,7 +353,7 @@ pub(super) fn emit(
     network: &Network,
     block: &Block,
     grid: [usize; 4],
-    share: bool,
+    mut share: bool,
     memory: &mut Memory<'_>,
     blob: &mut Blob,
     shapes: &mut Shapes,
@@ -357,6 +362,11 @@ pub(super) fn emit(
     let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
     let at_hand = matches!(block.core, Core::BinaryConv { .. });
     let mut b = Builder::new(grid, "tile", at_hand, memory, blob);
+    let stride = block.pool().and_then(|pool| rows_of_windows(&pool.geometry));
+    if let Some(stride) = stride {
+        let stride = n(stride);
+        b.cut = [quote!(tile.pooled.band.start * #stride), quote!(count * #stride)];
+    }
     let loads = b.reserve_stored(block, before);
     let mut body = TokenStream::new();
     let c = n(grid[3]);
@@ -368,11 +378,11 @@ pub(super) fn emit(
     for i in 0..before.len() {
         body.extend(b.step(network, before, i, interleaved, shapes, &mut end_row));
     }
-    // Two bands of a pool overlap in the rows before it: those must not go anywhere but into the windows.
-    let own = b.fields.iter().any(|field| field.cut.is_some());
     let mut band = rows_of(grid).filter(|_| share);
     let mut window = None;
     if let Some((Step::Pool(pool), _)) = behind.split_first() {
+        // Where windows overlap, so do the bands of rows before the pool, which then must not go anywhere but into windows.
+        share &= stride.is_some() || b.fields.iter().all(|field| field.cut.is_none());
         band = None;
         let (method, include_pad) = match pool.kind {
             PoolKind::Max => (quote!(max), None),
@@ -407,7 +417,7 @@ pub(super) fn emit(
             body.extend(b.step(network, behind, i, 1, shapes, &mut end_row));
         }
         after.extend(b.after);
-        let band = rows_of(grid).filter(|_| share && !own);
+        let band = rows_of(grid).filter(|_| share);
         let rows = band.map(|_| quote!(self.band.clone())).unwrap_or_default();
         Steps { fields: b.fields, body, end_row, rows, band, ..Steps::default() }
     });
@@ -417,6 +427,13 @@ pub(super) fn emit(
 /// The rows of all images, if there is something to divide.
 fn rows_of([images, height, ..]: [usize; 4]) -> Option<usize> {
     Some(images * height).filter(|&rows| rows > 1)
+}
+
+/// How many rows belong to each row of the windows of a pool, if each row belongs to exactly one.
+fn rows_of_windows(pool: &Geometry) -> Option<usize> {
+    let [stride, _] = pool.strides;
+    let apart = pool.pads[0] == 0 && pool.dilations[0] == 1 && pool.kernel[0] == stride;
+    (apart && pool.input[0] == pool.output[0] * stride).then_some(stride)
 }
 
 /// f32s of the rows that the windows of a pool still need, of the channels that the kernel before it has in flight.

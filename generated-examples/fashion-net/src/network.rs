@@ -16,14 +16,14 @@ pub const OUTPUT_SHAPE: [usize; 2] = [1, 10];
 pub type Output = [f32; 10];
 
 /// Bytes of [`Scratch`].
-pub const SCRATCH_BYTES: usize = 37504;
+pub const SCRATCH_BYTES: usize = 39296;
 
 /// The memory [`infer`] works in: no other is used. What it holds before does not matter.
 #[repr(C, align(64))]
 #[derive(Clone)]
 pub struct Scratch {
     /// Real-valued tensors.
-    pub real: [f32; 8352],
+    pub real: [f32; 8800],
     /// Sign bits.
     pub bits: [u64; 512],
 }
@@ -32,7 +32,7 @@ impl Scratch {
     /// Fit for a `static`.
     pub const fn new() -> Self {
         Self {
-            real: [0.0; 8352],
+            real: [0.0; 8800],
             bits: [0; 512],
         }
     }
@@ -48,27 +48,52 @@ impl Default for Scratch {
 ///
 /// Allocates nothing and cannot panic. The instruction set is chosen at the first call; every one gives the same bits.
 pub fn infer(input: &Input, output: &mut Output, scratch: &mut Scratch) {
+    infer_on(&Alone, input, output, scratch);
+}
+
+/// [`infer`] by a team of threads, each of which computes some rows of a block: the same bits whatever their number.
+///
+/// The runtime's feature `std` has a pool of threads that is one.
+pub fn infer_on(
+    team: &impl Team,
+    input: &Input,
+    output: &mut Output,
+    scratch: &mut Scratch,
+) {
     sub(input, scratch);
-    stem_0(scratch);
+    stem_0(team, scratch);
     blocks_0_gate_down(scratch);
-    blocks_0_conv(scratch);
+    blocks_0_conv(team, scratch);
     blocks_1_gate_down(scratch);
-    blocks_1_conv(scratch);
+    blocks_1_conv(team, scratch);
     blocks_2_gate_down(scratch);
-    blocks_2_conv(scratch);
+    blocks_2_conv(team, scratch);
     blocks_3_gate_down(scratch);
-    blocks_3_shortcut_1(scratch);
+    blocks_3_shortcut_1(team, scratch);
     blocks_3_conv(scratch);
     blocks_4_gate_down(scratch);
-    blocks_4_conv(scratch);
+    blocks_4_conv(team, scratch);
     blocks_5_gate_down(scratch);
-    blocks_5_conv(scratch);
+    blocks_5_conv(team, scratch);
     blocks_6_gate_down(scratch);
-    blocks_6_conv(scratch);
+    blocks_6_conv(team, scratch);
     blocks_7_gate_down(scratch);
-    blocks_7_conv(scratch);
+    blocks_7_conv(team, scratch);
     globalaveragepool(scratch);
     head(output, scratch);
+}
+
+/// [`infer`] on several inputs, each by one thread of a team; as many at a time as there are scratch memories.
+///
+/// Without scratch memory nothing is computed; an input without an output, and an output without an input, is left
+/// out.
+pub fn infer_batch(
+    team: &impl Team,
+    inputs: &[Input],
+    outputs: &mut [Output],
+    scratches: &mut [Scratch],
+) {
+    batch(team, inputs, outputs, scratches, &infer);
 }
 
 /// `/Sub`: shift, scale.
@@ -89,29 +114,35 @@ fn sub(input: &Input, scratch: &mut Scratch) {
 /// 56 448 real multiply-accumulates.
 ///
 /// Not binary or not fused because weights are real: channel 5 holds 0.018916842 and 0.9984218 (largest relative deviation 51.78); input is not binary: produced by Div "/Sub".
-fn stem_0(scratch: &mut Scratch) {
-    let [out, sums, x] = regions(
+fn stem_0(team: &impl Team, scratch: &mut Scratch) {
+    let [out, sums, row_sums, x] = regions(
         &mut scratch.real,
-        [(0, 6272), (7056, 32), (6272, 784)],
+        [(0, 6272), (7504, 32), (7056, 448), (6272, 784)],
     );
     let [signs] = regions(&mut scratch.bits, [(0, 256)]);
-    dispatch(Conv3x3Stride2At28x28x1To32 {
-        x,
-        weights: WEIGHTS.floats(640, 288),
-        tile: Conv3x3Stride2At28x28x1To32Tile {
-            shift: WEIGHTS.floats(256, 32),
-            slope: WEIGHTS.floats(384, 32),
-            out,
-            signs: BitsMut::new(signs, &BITS_14X14X32),
-            low: WEIGHTS.floats(512, 32),
-            sums: RowSum::new(sums, 32),
+    share(
+        team,
+        2195,
+        Conv3x3Stride2At28x28x1To32 {
+            x,
+            weights: WEIGHTS.floats(640, 288),
+            tile: Conv3x3Stride2At28x28x1To32Tile {
+                band: 0..14,
+                shift: WEIGHTS.floats(256, 32),
+                slope: WEIGHTS.floats(384, 32),
+                out,
+                signs: BitsMut::new(signs, &BITS_14X14X32),
+                low: WEIGHTS.floats(512, 32),
+                sums: RowSum::new(row_sums, 32),
+            },
         },
-    });
+    );
+    add_rows(row_sums, 14, 32, sums);
 }
 
 /// `/blocks/blocks.0/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_0_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(7056, 32), (6272, 32)]);
+    let [sums, factors] = regions(&mut scratch.real, [(7504, 32), (6720, 32)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -133,29 +164,35 @@ fn blocks_0_gate_down(scratch: &mut Scratch) {
 /// `/blocks/blocks.0/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_0_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums] = regions(
+fn blocks_0_conv(team: &impl Team, scratch: &mut Scratch) {
+    let [stream, gate, sums, row_sums] = regions(
         &mut scratch.real,
-        [(0, 6272), (6272, 32), (6304, 32)],
+        [(0, 6272), (6720, 32), (6752, 32), (6272, 448)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(256, 256), (0, 256)]);
-    dispatch(BinaryConv3x3At14x14x32To32 {
-        bits,
-        weights: WEIGHTS.words(4928, 288),
-        tile: BinaryConv3x3At14x14x32To32Tile {
-            stream,
-            gate: PerImage::scaled(gate, WEIGHTS.floats(4544, 32), 32),
-            slope: PerChannel::new(WEIGHTS.floats(4672, 32)),
-            signs: BitsMut::new(signs, &BITS_14X14X32),
-            low: PerChannel::new(WEIGHTS.floats(4800, 32)),
-            sums: RowSum::new(sums, 32),
+    share(
+        team,
+        2903,
+        BinaryConv3x3At14x14x32To32 {
+            bits,
+            weights: WEIGHTS.words(4928, 288),
+            tile: BinaryConv3x3At14x14x32To32Tile {
+                band: 0..14,
+                stream,
+                gate: PerImage::scaled(gate, WEIGHTS.floats(4544, 32), 32),
+                slope: PerChannel::new(WEIGHTS.floats(4672, 32)),
+                signs: BitsMut::new(signs, &BITS_14X14X32),
+                low: PerChannel::new(WEIGHTS.floats(4800, 32)),
+                sums: RowSum::new(row_sums, 32),
+            },
         },
-    });
+    );
+    add_rows(row_sums, 14, 32, sums);
 }
 
 /// `/blocks/blocks.1/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_1_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (6272, 32)]);
+    let [sums, factors] = regions(&mut scratch.real, [(6752, 32), (6720, 32)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -177,29 +214,35 @@ fn blocks_1_gate_down(scratch: &mut Scratch) {
 /// `/blocks/blocks.1/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_1_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums] = regions(
+fn blocks_1_conv(team: &impl Team, scratch: &mut Scratch) {
+    let [stream, gate, sums, row_sums] = regions(
         &mut scratch.real,
-        [(0, 6272), (6272, 32), (6304, 32)],
+        [(0, 6272), (6720, 32), (6752, 32), (6272, 448)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(0, 256), (256, 256)]);
-    dispatch(BinaryConv3x3At14x14x32To32 {
-        bits,
-        weights: WEIGHTS.words(10368, 288),
-        tile: BinaryConv3x3At14x14x32To32Tile {
-            stream,
-            gate: PerImage::scaled(gate, WEIGHTS.floats(9984, 32), 32),
-            slope: PerChannel::new(WEIGHTS.floats(10112, 32)),
-            signs: BitsMut::new(signs, &BITS_14X14X32),
-            low: PerChannel::new(WEIGHTS.floats(10240, 32)),
-            sums: RowSum::new(sums, 32),
+    share(
+        team,
+        2903,
+        BinaryConv3x3At14x14x32To32 {
+            bits,
+            weights: WEIGHTS.words(10368, 288),
+            tile: BinaryConv3x3At14x14x32To32Tile {
+                band: 0..14,
+                stream,
+                gate: PerImage::scaled(gate, WEIGHTS.floats(9984, 32), 32),
+                slope: PerChannel::new(WEIGHTS.floats(10112, 32)),
+                signs: BitsMut::new(signs, &BITS_14X14X32),
+                low: PerChannel::new(WEIGHTS.floats(10240, 32)),
+                sums: RowSum::new(row_sums, 32),
+            },
         },
-    });
+    );
+    add_rows(row_sums, 14, 32, sums);
 }
 
 /// `/blocks/blocks.2/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_2_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6304, 32), (8288, 32)]);
+    let [sums, factors] = regions(&mut scratch.real, [(6752, 32), (8736, 32)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -221,33 +264,39 @@ fn blocks_2_gate_down(scratch: &mut Scratch) {
 /// `/blocks/blocks.2/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip, AveragePool.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_2_conv(scratch: &mut Scratch) {
-    let [gate, skip, sums, window, out] = regions(
+fn blocks_2_conv(team: &impl Team, scratch: &mut Scratch) {
+    let [gate, skip, sums, row_sums, window, out] = regions(
         &mut scratch.real,
-        [(8288, 32), (0, 6272), (8320, 32), (7840, 448), (6272, 1568)],
+        [(8736, 32), (0, 6272), (8768, 32), (7840, 448), (8288, 448), (6272, 1568)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(256, 225), (0, 256)]);
-    dispatch(BinaryConv3x3At14x14x32To32_2 {
-        bits,
-        weights: WEIGHTS.words(15808, 288),
-        tile: BinaryConv3x3At14x14x32To32_2Tile {
-            gate: PerImage::scaled(gate, WEIGHTS.floats(15424, 32), 32),
-            slope: PerChannel::new(WEIGHTS.floats(15552, 32)),
-            skip,
-            signs: BitsMut::new(signs, &BITS_14X14X32_2),
-            low: PerChannel::new(WEIGHTS.floats(15680, 32)),
-            sums: RowSum::new(sums, 32),
-            window: PoolRows::new(window),
-            pooled: BinaryConv3x3At14x14x32To32_2Pooled {
-                out,
+    share(
+        team,
+        3060,
+        BinaryConv3x3At14x14x32To32_2 {
+            bits,
+            weights: WEIGHTS.words(15808, 288),
+            tile: BinaryConv3x3At14x14x32To32_2Tile {
+                gate: PerImage::scaled(gate, WEIGHTS.floats(15424, 32), 32),
+                slope: PerChannel::new(WEIGHTS.floats(15552, 32)),
+                skip,
+                signs: BitsMut::new(signs, &BITS_14X14X32_2),
+                low: PerChannel::new(WEIGHTS.floats(15680, 32)),
+                sums: RowSum::new(row_sums, 32),
+                window: PoolRows::new(window),
+                pooled: BinaryConv3x3At14x14x32To32_2Pooled {
+                    band: 0..7,
+                    out,
+                },
             },
         },
-    });
+    );
+    add_rows(row_sums, 14, 32, sums);
 }
 
 /// `/blocks/blocks.3/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_3_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(8320, 32), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(8768, 32), (3584, 64)]);
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -271,25 +320,30 @@ fn blocks_3_gate_down(scratch: &mut Scratch) {
 /// 100 352 real multiply-accumulates.
 ///
 /// Not binary or not fused because weights are real: channel 9 holds 0.03041132 and 0.20251875 (largest relative deviation 5.66); input is not binary: produced by AveragePool "/blocks/blocks.3/shortcut/shortcut.0/AveragePool".
-fn blocks_3_shortcut_1(scratch: &mut Scratch) {
+fn blocks_3_shortcut_1(team: &impl Team, scratch: &mut Scratch) {
     let [out, x] = regions(&mut scratch.real, [(0, 3136), (6272, 1568)]);
-    dispatch(Conv1x1At7x7x32To64 {
-        x,
-        weights: WEIGHTS.floats(21760, 2048),
-        tile: Conv1x1At7x7x32To64Tile {
-            shift: WEIGHTS.floats(21504, 64),
-            out,
+    share(
+        team,
+        2587,
+        Conv1x1At7x7x32To64 {
+            x,
+            weights: WEIGHTS.floats(21760, 2048),
+            tile: Conv1x1At7x7x32To64Tile {
+                band: 0..7,
+                shift: WEIGHTS.floats(21504, 64),
+                out,
+            },
         },
-    });
+    );
 }
 
 /// `/blocks/blocks.3/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 903 168 binary multiply-accumulates.
 fn blocks_3_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums] = regions(
+    let [stream, gate, sums, row_sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (3584, 64), (3648, 64), (3136, 448)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(0, 81), (256, 225)]);
     dispatch(BinaryConv3x3Stride2At14x14x32To64 {
@@ -301,14 +355,15 @@ fn blocks_3_conv(scratch: &mut Scratch) {
             slope: PerChannel::new(WEIGHTS.floats(30208, 64)),
             signs: BitsMut::new(signs, &BITS_7X7X64),
             low: PerChannel::new(WEIGHTS.floats(30464, 64)),
-            sums: RowSum::new(sums, 64),
+            sums: RowSum::new(row_sums, 64),
         },
     });
+    add_rows(row_sums, 7, 64, sums);
 }
 
 /// `/blocks/blocks.4/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_4_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3648, 64), (3584, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -330,29 +385,35 @@ fn blocks_4_gate_down(scratch: &mut Scratch) {
 /// `/blocks/blocks.4/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_4_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums] = regions(
+fn blocks_4_conv(team: &impl Team, scratch: &mut Scratch) {
+    let [stream, gate, sums, row_sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (3584, 64), (3648, 64), (3136, 448)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(88, 81), (0, 81)]);
-    dispatch(BinaryConv3x3At7x7x64To64 {
-        bits,
-        weights: WEIGHTS.words(42560, 576),
-        tile: BinaryConv3x3At7x7x64To64Tile {
-            stream,
-            gate: PerImage::scaled(gate, WEIGHTS.floats(41792, 64), 64),
-            slope: PerChannel::new(WEIGHTS.floats(42048, 64)),
-            signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: PerChannel::new(WEIGHTS.floats(42304, 64)),
-            sums: RowSum::new(sums, 64),
+    share(
+        team,
+        2354,
+        BinaryConv3x3At7x7x64To64 {
+            bits,
+            weights: WEIGHTS.words(42560, 576),
+            tile: BinaryConv3x3At7x7x64To64Tile {
+                band: 0..7,
+                stream,
+                gate: PerImage::scaled(gate, WEIGHTS.floats(41792, 64), 64),
+                slope: PerChannel::new(WEIGHTS.floats(42048, 64)),
+                signs: BitsMut::new(signs, &BITS_7X7X64),
+                low: PerChannel::new(WEIGHTS.floats(42304, 64)),
+                sums: RowSum::new(row_sums, 64),
+            },
         },
-    });
+    );
+    add_rows(row_sums, 7, 64, sums);
 }
 
 /// `/blocks/blocks.5/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_5_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3648, 64), (3584, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -374,29 +435,35 @@ fn blocks_5_gate_down(scratch: &mut Scratch) {
 /// `/blocks/blocks.5/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_5_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums] = regions(
+fn blocks_5_conv(team: &impl Team, scratch: &mut Scratch) {
+    let [stream, gate, sums, row_sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (3584, 64), (3648, 64), (3136, 448)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(0, 81), (88, 81)]);
-    dispatch(BinaryConv3x3At7x7x64To64 {
-        bits,
-        weights: WEIGHTS.words(54400, 576),
-        tile: BinaryConv3x3At7x7x64To64Tile {
-            stream,
-            gate: PerImage::scaled(gate, WEIGHTS.floats(53632, 64), 64),
-            slope: PerChannel::new(WEIGHTS.floats(53888, 64)),
-            signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: PerChannel::new(WEIGHTS.floats(54144, 64)),
-            sums: RowSum::new(sums, 64),
+    share(
+        team,
+        2354,
+        BinaryConv3x3At7x7x64To64 {
+            bits,
+            weights: WEIGHTS.words(54400, 576),
+            tile: BinaryConv3x3At7x7x64To64Tile {
+                band: 0..7,
+                stream,
+                gate: PerImage::scaled(gate, WEIGHTS.floats(53632, 64), 64),
+                slope: PerChannel::new(WEIGHTS.floats(53888, 64)),
+                signs: BitsMut::new(signs, &BITS_7X7X64),
+                low: PerChannel::new(WEIGHTS.floats(54144, 64)),
+                sums: RowSum::new(row_sums, 64),
+            },
         },
-    });
+    );
+    add_rows(row_sums, 7, 64, sums);
 }
 
 /// `/blocks/blocks.6/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_6_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3648, 64), (3584, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -418,29 +485,35 @@ fn blocks_6_gate_down(scratch: &mut Scratch) {
 /// `/blocks/blocks.6/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_6_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums] = regions(
+fn blocks_6_conv(team: &impl Team, scratch: &mut Scratch) {
+    let [stream, gate, sums, row_sums] = regions(
         &mut scratch.real,
-        [(0, 3136), (3136, 64), (3200, 64)],
+        [(0, 3136), (3584, 64), (3648, 64), (3136, 448)],
     );
     let [signs, bits] = regions(&mut scratch.bits, [(88, 81), (0, 81)]);
-    dispatch(BinaryConv3x3At7x7x64To64 {
-        bits,
-        weights: WEIGHTS.words(66240, 576),
-        tile: BinaryConv3x3At7x7x64To64Tile {
-            stream,
-            gate: PerImage::scaled(gate, WEIGHTS.floats(65472, 64), 64),
-            slope: PerChannel::new(WEIGHTS.floats(65728, 64)),
-            signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: PerChannel::new(WEIGHTS.floats(65984, 64)),
-            sums: RowSum::new(sums, 64),
+    share(
+        team,
+        2354,
+        BinaryConv3x3At7x7x64To64 {
+            bits,
+            weights: WEIGHTS.words(66240, 576),
+            tile: BinaryConv3x3At7x7x64To64Tile {
+                band: 0..7,
+                stream,
+                gate: PerImage::scaled(gate, WEIGHTS.floats(65472, 64), 64),
+                slope: PerChannel::new(WEIGHTS.floats(65728, 64)),
+                signs: BitsMut::new(signs, &BITS_7X7X64),
+                low: PerChannel::new(WEIGHTS.floats(65984, 64)),
+                sums: RowSum::new(row_sums, 64),
+            },
         },
-    });
+    );
+    add_rows(row_sums, 7, 64, sums);
 }
 
 /// `/blocks/blocks.7/gate_down/Gemm`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn blocks_7_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3200, 64), (3136, 64)]);
+    let [sums, factors] = regions(&mut scratch.real, [(3648, 64), (3584, 64)]);
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -462,30 +535,36 @@ fn blocks_7_gate_down(scratch: &mut Scratch) {
 /// `/blocks/blocks.7/conv/Conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip, BatchNormalization, PRelu.
 ///
 /// 1 806 336 binary multiply-accumulates.
-fn blocks_7_conv(scratch: &mut Scratch) {
-    let [gate, skip, sums] = regions(
+fn blocks_7_conv(team: &impl Team, scratch: &mut Scratch) {
+    let [gate, skip, sums, row_sums] = regions(
         &mut scratch.real,
-        [(3136, 64), (0, 3136), (3200, 64)],
+        [(3584, 64), (0, 3136), (3648, 64), (3136, 448)],
     );
     let [bits] = regions(&mut scratch.bits, [(88, 81)]);
-    dispatch(BinaryConv3x3At7x7x64To64_2 {
-        bits,
-        weights: WEIGHTS.words(78592, 576),
-        tile: BinaryConv3x3At7x7x64To64_2Tile {
-            gate: PerImage::scaled(gate, WEIGHTS.floats(77312, 64), 64),
-            slope: PerChannel::new(WEIGHTS.floats(77568, 64)),
-            skip,
-            scale: PerChannel::new(WEIGHTS.floats(77824, 64)),
-            shift: PerChannel::new(WEIGHTS.floats(78080, 64)),
-            slope_2: PerChannel::new(WEIGHTS.floats(78336, 64)),
-            sums: RowSum::new(sums, 64),
+    share(
+        team,
+        2433,
+        BinaryConv3x3At7x7x64To64_2 {
+            bits,
+            weights: WEIGHTS.words(78592, 576),
+            tile: BinaryConv3x3At7x7x64To64_2Tile {
+                band: 0..7,
+                gate: PerImage::scaled(gate, WEIGHTS.floats(77312, 64), 64),
+                slope: PerChannel::new(WEIGHTS.floats(77568, 64)),
+                skip,
+                scale: PerChannel::new(WEIGHTS.floats(77824, 64)),
+                shift: PerChannel::new(WEIGHTS.floats(78080, 64)),
+                slope_2: PerChannel::new(WEIGHTS.floats(78336, 64)),
+                sums: RowSum::new(row_sums, 64),
+            },
         },
-    });
+    );
+    add_rows(row_sums, 7, 64, sums);
 }
 
 /// `/GlobalAveragePool`: GlobalAveragePool.
 fn globalaveragepool(scratch: &mut Scratch) {
-    let [stream] = regions(&mut scratch.real, [(3200, 64)]);
+    let [stream] = regions(&mut scratch.real, [(3648, 64)]);
     dispatch(MapAt1x1x64 {
         tile: MapAt1x1x64Tile {
             stream,
@@ -500,7 +579,7 @@ fn globalaveragepool(scratch: &mut Scratch) {
 ///
 /// Not binary or not fused because weights are real: channel 8 holds 0.31596816 and 1.1158986 (largest relative deviation 2.53); input is not binary: produced by GlobalAveragePool "/GlobalAveragePool".
 fn head(output: &mut Output, scratch: &mut Scratch) {
-    let [x] = regions(&mut scratch.real, [(3200, 64)]);
+    let [x] = regions(&mut scratch.real, [(3648, 64)]);
     dispatch(Conv1x1At1x1x64To10 {
         x,
         weights: WEIGHTS.floats(83520, 1024),
@@ -551,6 +630,7 @@ struct Conv3x3Stride2At28x28x1To32<'a> {
 
 /// What a tile of [`Conv3x3Stride2At28x28x1To32`] goes through in registers.
 struct Conv3x3Stride2At28x28x1To32Tile<'a> {
+    band: Range<usize>,
     shift: &'a [Le<f32>],
     slope: &'a [Le<f32>],
     out: &'a mut [f32],
@@ -560,6 +640,10 @@ struct Conv3x3Stride2At28x28x1To32Tile<'a> {
 }
 
 impl Epilogue for Conv3x3Stride2At28x28x1To32Tile<'_> {
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        self.band.clone()
+    }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
         let v = s.add(v, load_channels(s, self.shift, at.channel));
@@ -581,6 +665,37 @@ impl Kernel for Conv3x3Stride2At28x28x1To32<'_> {
     fn run<S: Simd>(self, s: S) {
         let mut tile = self.tile;
         real_conv::<S, _, 7, 2>(s, &CONV_3X3_1_TO_32, self.x, self.weights, &mut tile)
+    }
+}
+
+impl Work for Conv3x3Stride2At28x28x1To32<'_> {
+    fn rows(&self) -> Range<usize> {
+        self.tile.band.clone()
+    }
+    fn split(self, count: usize) -> (Self, Self) {
+        let tile = self.tile;
+        let out = cut_mut(tile.out, count * 448);
+        let signs = tile.signs.cut(&BITS_14X14X32, tile.band.start, count);
+        let sums = tile.sums.cut(count);
+        let band = cut_rows(tile.band, count);
+        let first = Conv3x3Stride2At28x28x1To32Tile {
+            out: out.0,
+            signs: signs.0,
+            sums: sums.0,
+            band: band.0,
+            ..tile
+        };
+        let rest = Conv3x3Stride2At28x28x1To32Tile {
+            out: out.1,
+            signs: signs.1,
+            sums: sums.1,
+            band: band.1,
+            ..tile
+        };
+        (Self { tile: first, ..self }, Self { tile: rest, ..self })
+    }
+    fn run(self) {
+        dispatch(self);
     }
 }
 
@@ -609,6 +724,7 @@ impl Taps for BinaryConv3x3At14x14x32To32<'_> {
 
 /// What a tile of [`BinaryConv3x3At14x14x32To32`] goes through in registers.
 struct BinaryConv3x3At14x14x32To32Tile<'a> {
+    band: Range<usize>,
     stream: &'a mut [f32],
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
@@ -618,6 +734,10 @@ struct BinaryConv3x3At14x14x32To32Tile<'a> {
 }
 
 impl Epilogue for BinaryConv3x3At14x14x32To32Tile<'_> {
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        self.band.clone()
+    }
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
         self.gate.start_row(s, at);
@@ -650,6 +770,37 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
+    }
+}
+
+impl Work for BinaryConv3x3At14x14x32To32<'_> {
+    fn rows(&self) -> Range<usize> {
+        self.tile.band.clone()
+    }
+    fn split(self, count: usize) -> (Self, Self) {
+        let tile = self.tile;
+        let stream = cut_mut(tile.stream, count * 448);
+        let signs = tile.signs.cut(&BITS_14X14X32, tile.band.start, count);
+        let sums = tile.sums.cut(count);
+        let band = cut_rows(tile.band, count);
+        let first = BinaryConv3x3At14x14x32To32Tile {
+            stream: stream.0,
+            signs: signs.0,
+            sums: sums.0,
+            band: band.0,
+            ..tile
+        };
+        let rest = BinaryConv3x3At14x14x32To32Tile {
+            stream: stream.1,
+            signs: signs.1,
+            sums: sums.1,
+            band: band.1,
+            ..tile
+        };
+        (Self { tile: first, ..self }, Self { tile: rest, ..self })
+    }
+    fn run(self) {
+        dispatch(self);
     }
 }
 
@@ -690,7 +841,7 @@ struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
 
 impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
     #[inline(always)]
-    fn rows(&self) -> core::ops::Range<usize> {
+    fn rows(&self) -> Range<usize> {
         POOL_2X2_AT_14X14.rows_under(self.pooled.rows())
     }
     #[inline(always)]
@@ -717,10 +868,15 @@ impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
 
 /// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through behind its pool.
 struct BinaryConv3x3At14x14x32To32_2Pooled<'a> {
+    band: Range<usize>,
     out: &'a mut [f32],
 }
 
 impl Epilogue for BinaryConv3x3At14x14x32To32_2Pooled<'_> {
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        self.band.clone()
+    }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
         store_tile(s, self.out, 32, at, v);
@@ -741,6 +897,72 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     }
 }
 
+impl Work for BinaryConv3x3At14x14x32To32_2<'_> {
+    fn rows(&self) -> Range<usize> {
+        self.tile.pooled.band.clone()
+    }
+    fn split(self, count: usize) -> (Self, Self) {
+        let tile = self.tile;
+        let skip = cut(tile.skip, count * 2 * 448);
+        let signs = tile
+            .signs
+            .cut(&BITS_14X14X32_2, tile.pooled.band.start * 2, count * 2);
+        let sums = tile.sums.cut(count * 2);
+        let window = (tile.window, PoolRows::new(&mut []));
+        let pooled = tile.pooled;
+        let out = cut_mut(pooled.out, count * 224);
+        let band = cut_rows(pooled.band, count);
+        let pooled = (
+            BinaryConv3x3At14x14x32To32_2Pooled {
+                out: out.0,
+                band: band.0,
+                ..pooled
+            },
+            BinaryConv3x3At14x14x32To32_2Pooled {
+                out: out.1,
+                band: band.1,
+                ..pooled
+            },
+        );
+        let first = BinaryConv3x3At14x14x32To32_2Tile {
+            skip: skip.0,
+            signs: signs.0,
+            sums: sums.0,
+            window: window.0,
+            pooled: pooled.0,
+            ..tile
+        };
+        let rest = BinaryConv3x3At14x14x32To32_2Tile {
+            skip: skip.1,
+            signs: signs.1,
+            sums: sums.1,
+            window: window.1,
+            pooled: pooled.1,
+            ..tile
+        };
+        (Self { tile: first, ..self }, Self { tile: rest, ..self })
+    }
+    fn run(self) {
+        if self.tile.window.is_empty() { self.apart() } else { dispatch(self) }
+    }
+}
+
+impl BinaryConv3x3At14x14x32To32_2<'_> {
+    /// A band after the first has no rows of windows yet: they take 1 792 bytes of its thread's stack.
+    #[inline(never)]
+    fn apart(self) {
+        let mut window = [0.0; 448];
+        let tile = BinaryConv3x3At14x14x32To32_2Tile {
+            window: PoolRows::new(&mut window),
+            ..self.tile
+        };
+        dispatch(BinaryConv3x3At14x14x32To32_2 {
+            tile,
+            ..self
+        });
+    }
+}
+
 /// Real-valued 1x1 convolution, 7x7x32 -> 7x7x64
 struct Conv1x1At7x7x32To64<'a> {
     x: &'a [f32],
@@ -750,11 +972,16 @@ struct Conv1x1At7x7x32To64<'a> {
 
 /// What a tile of [`Conv1x1At7x7x32To64`] goes through in registers.
 struct Conv1x1At7x7x32To64Tile<'a> {
+    band: Range<usize>,
     shift: &'a [Le<f32>],
     out: &'a mut [f32],
 }
 
 impl Epilogue for Conv1x1At7x7x32To64Tile<'_> {
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        self.band.clone()
+    }
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
         let v = s.add(v, load_channels(s, self.shift, at.channel));
@@ -768,6 +995,31 @@ impl Kernel for Conv1x1At7x7x32To64<'_> {
     fn run<S: Simd>(self, s: S) {
         let mut tile = self.tile;
         real_conv::<S, _, 7, 1>(s, &CONV_1X1_32_TO_64, self.x, self.weights, &mut tile)
+    }
+}
+
+impl Work for Conv1x1At7x7x32To64<'_> {
+    fn rows(&self) -> Range<usize> {
+        self.tile.band.clone()
+    }
+    fn split(self, count: usize) -> (Self, Self) {
+        let tile = self.tile;
+        let out = cut_mut(tile.out, count * 448);
+        let band = cut_rows(tile.band, count);
+        let first = Conv1x1At7x7x32To64Tile {
+            out: out.0,
+            band: band.0,
+            ..tile
+        };
+        let rest = Conv1x1At7x7x32To64Tile {
+            out: out.1,
+            band: band.1,
+            ..tile
+        };
+        (Self { tile: first, ..self }, Self { tile: rest, ..self })
+    }
+    fn run(self) {
+        dispatch(self);
     }
 }
 
@@ -865,6 +1117,7 @@ impl Taps for BinaryConv3x3At7x7x64To64<'_> {
 
 /// What a tile of [`BinaryConv3x3At7x7x64To64`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64Tile<'a> {
+    band: Range<usize>,
     stream: &'a mut [f32],
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
@@ -874,6 +1127,10 @@ struct BinaryConv3x3At7x7x64To64Tile<'a> {
 }
 
 impl Epilogue for BinaryConv3x3At7x7x64To64Tile<'_> {
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        self.band.clone()
+    }
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
         self.gate.start_row(s, at);
@@ -909,6 +1166,37 @@ impl Kernel for BinaryConv3x3At7x7x64To64<'_> {
     }
 }
 
+impl Work for BinaryConv3x3At7x7x64To64<'_> {
+    fn rows(&self) -> Range<usize> {
+        self.tile.band.clone()
+    }
+    fn split(self, count: usize) -> (Self, Self) {
+        let tile = self.tile;
+        let stream = cut_mut(tile.stream, count * 448);
+        let signs = tile.signs.cut(&BITS_7X7X64, tile.band.start, count);
+        let sums = tile.sums.cut(count);
+        let band = cut_rows(tile.band, count);
+        let first = BinaryConv3x3At7x7x64To64Tile {
+            stream: stream.0,
+            signs: signs.0,
+            sums: sums.0,
+            band: band.0,
+            ..tile
+        };
+        let rest = BinaryConv3x3At7x7x64To64Tile {
+            stream: stream.1,
+            signs: signs.1,
+            sums: sums.1,
+            band: band.1,
+            ..tile
+        };
+        (Self { tile: first, ..self }, Self { tile: rest, ..self })
+    }
+    fn run(self) {
+        dispatch(self);
+    }
+}
+
 /// Binary 3x3 convolution, 7x7x64 -> 7x7x64, zero padding
 struct BinaryConv3x3At7x7x64To64_2<'a> {
     bits: &'a [u64],
@@ -934,6 +1222,7 @@ impl Taps for BinaryConv3x3At7x7x64To64_2<'_> {
 
 /// What a tile of [`BinaryConv3x3At7x7x64To64_2`] goes through in registers.
 struct BinaryConv3x3At7x7x64To64_2Tile<'a> {
+    band: Range<usize>,
     gate: PerImage<'a>,
     slope: PerChannel<'a>,
     skip: &'a [f32],
@@ -944,6 +1233,10 @@ struct BinaryConv3x3At7x7x64To64_2Tile<'a> {
 }
 
 impl Epilogue for BinaryConv3x3At7x7x64To64_2Tile<'_> {
+    #[inline(always)]
+    fn rows(&self) -> Range<usize> {
+        self.band.clone()
+    }
     #[inline(always)]
     fn start_row<S: Simd>(&mut self, s: S, at: At) {
         self.gate.start_row(s, at);
@@ -979,6 +1272,34 @@ impl Kernel for BinaryConv3x3At7x7x64To64_2<'_> {
             }
             _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
+    }
+}
+
+impl Work for BinaryConv3x3At7x7x64To64_2<'_> {
+    fn rows(&self) -> Range<usize> {
+        self.tile.band.clone()
+    }
+    fn split(self, count: usize) -> (Self, Self) {
+        let tile = self.tile;
+        let skip = cut(tile.skip, count * 448);
+        let sums = tile.sums.cut(count);
+        let band = cut_rows(tile.band, count);
+        let first = BinaryConv3x3At7x7x64To64_2Tile {
+            skip: skip.0,
+            sums: sums.0,
+            band: band.0,
+            ..tile
+        };
+        let rest = BinaryConv3x3At7x7x64To64_2Tile {
+            skip: skip.1,
+            sums: sums.1,
+            band: band.1,
+            ..tile
+        };
+        (Self { tile: first, ..self }, Self { tile: rest, ..self })
+    }
+    fn run(self) {
+        dispatch(self);
     }
 }
 
