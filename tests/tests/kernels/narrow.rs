@@ -212,9 +212,11 @@ fn check_int8<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
         .iter()
         .map(|&x| ((x * inverse_scale).round_ties_even() as i32 + i32::from(zero_point)).clamp(0, 255) as u8)
         .collect();
-    // Ties of x + zero point: a rounded x may differ by one there, and only there.
+    // Ties of x + zero point: a rounded x may differ by one there, and only there. Few cases have one.
     let tie = x.iter().any(|&x| (x * inverse_scale).fract().abs() == 0.5);
-    prop_assume_not(tie)?;
+    if tie {
+        return Ok(());
+    }
     let y = case.each(case.outputs, |image, _, _, inside, o| {
         let rows = rows(case, &quantized, zero_point, image, inside).concat();
         let weights = &weights[o * fan_in..][..fan_in];
@@ -232,11 +234,6 @@ fn check_int8<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
         .collect();
     let weights = pack(case, Format::Int8, Some(&head), |o, i| u32::from(weights[o * fan_in + i] as u8));
     check(&Conv::<P, V> { format: Format::Int8, shape, x: narrow, weights }, &y)
-}
-
-/// Random f32 are never exactly between two integers, but for the zero.
-fn prop_assume_not(tie: bool) -> Result<(), String> {
-    if tie { Err("a tie".to_owned()) } else { Ok(()) }
 }
 
 proptest! {
