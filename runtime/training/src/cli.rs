@@ -4,7 +4,7 @@
 //! with a file or the training, 2 the command was not understood, 130 interrupted.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +47,9 @@ enum Command {
         /// After the last epoch rather than the best one.
         #[arg(long)]
         last: bool,
+        /// Write the logits of every test picture into this file, [pictures, classes], to compare other engines with.
+        #[arg(long, value_name = "FILE.npy")]
+        logits: Option<PathBuf>,
     },
     /// Write the network of a step as ONNX.
     Export(Export),
@@ -94,7 +97,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match Invocation::parse().command {
         Command::Run { config } => run(&config),
         Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
-        Command::Evaluate { config, step, last } => evaluate(&config, step, last),
+        Command::Evaluate { config, step, last, logits } => evaluate(&config, step, last, logits.as_deref()),
         Command::Export(args) => export(&args),
     };
     result.unwrap_or_else(|problems| {
@@ -105,7 +108,7 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-fn run(config: &std::path::Path) -> Result<ExitCode> {
+fn run(config: &Path) -> Result<ExitCode> {
     let config = Config::load(config)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
@@ -128,7 +131,7 @@ fn step_name(config: &Config, step: Option<String>) -> String {
     step.or_else(|| config.steps.last().map(|step| step.name.clone())).unwrap_or_default()
 }
 
-fn evaluate(config: &std::path::Path, step: Option<String>, last: bool) -> Result<ExitCode> {
+fn evaluate(config: &Path, step: Option<String>, last: bool, logits: Option<&Path>) -> Result<ExitCode> {
     let config = Config::load(config)?;
     let device = train::device(&config.device)?;
     let network = train::trained(&config, &step_name(&config, step), !last, &device)?;
@@ -136,7 +139,13 @@ fn evaluate(config: &std::path::Path, step: Option<String>, last: bool) -> Resul
     let task = data.task(&config.data);
     let batch = config.steps.iter().map(|step| step.batch).max().unwrap_or(1);
     let plan = Plan::new(&config.data, task.size, task.classes, batch, Order::Sequential);
-    let result = train::evaluate(&network, &Arc::new(data.test), plan, task, &device);
+    let test = Arc::new(data.test);
+    if let Some(path) = logits {
+        let values = train::logits(&network, &test, plan.clone(), task, &device)?;
+        let file = xnorc::npy::write(&xnorc::ir::Tensor::f32([test.len(), task.classes], values));
+        std::fs::write(path, file).map_err(|e| Problems::file(path, format_args!("cannot be written: {e}")))?;
+    }
+    let result = train::evaluate(&network, &test, plan, task, &device);
     for problem in &result.skipped.0 {
         let _ = writeln!(std::io::stderr(), "skipped: {problem}");
     }

@@ -272,6 +272,25 @@ fn binary_weights_are_signs_and_latent_ones_can_be_clipped() {
     assert_eq!(values(conv.latent.val()), before.iter().map(|w| w.clamp(-1.0, 1.0)).collect::<Vec<_>>());
 }
 
+/// The scale that makes signs the nearest to real weights: with it, and α = 1 before, the network is XNOR-Net's.
+#[test]
+fn a_learned_scale_takes_over_the_size_of_the_weights() {
+    let device = train();
+    for downsample in [Downsample::Real, Downsample::Binary] {
+        let make = |scale| {
+            let config = small(BlockConfig { scale, downsample, ..BlockConfig::default() });
+            Network::new(&config, TASK, Form::default(), 4, &device)
+        };
+        let logits = |network: Network| values(network.valid().forward(wave([2, 3, 9, 9], 0.5, &Device::flex())));
+        let theirs = logits(make(Scale::Mean));
+        let ours = logits(make(Scale::Channel).with_scales_from_weights());
+        assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{ours:?} {theirs:?}");
+        assert_ne!(logits(make(Scale::Channel)), ours);
+        let network = make(Scale::Channel).with_scales_from_weights();
+        assert_eq!(trainable(&network), trainable(&make(Scale::Channel)));
+    }
+}
+
 #[test]
 fn padding_with_ones_is_seen_at_the_border() {
     let device = Device::flex();

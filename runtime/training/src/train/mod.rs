@@ -14,6 +14,7 @@
 mod checkpoint;
 mod device;
 mod evaluate;
+mod logits;
 mod metrics;
 mod procedure;
 mod progress;
@@ -24,6 +25,7 @@ mod tests;
 pub use checkpoint::{Checkpoint, State, load_network, restore};
 pub use device::device;
 pub use evaluate::{Evaluation, evaluate};
+pub use logits::logits;
 pub use metrics::Epoch;
 pub use procedure::{Outcome, network_of, run, trained, trained_task};
 pub use progress::{Progress, Quiet, Terminal};

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::checkpoint::write;
 use super::step::{End, Step, parts};
 use super::{Checkpoint, Progress, device, load_network, restore};
-use crate::config::{Config, StepConfig};
+use crate::config::{Config, NetworkConfig, StepConfig, Weights};
 use crate::data::Dataset;
 use crate::nn::{Form, Network, Task};
 use crate::optim::optimiser;
@@ -45,6 +45,7 @@ pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> R
             progress.note(&format!("{}: done already, {} epochs", step.name, state.epochs.len()));
             continue;
         }
+        let block = config.networks.get(&step.network).map(NetworkConfig::block).unwrap_or_default();
         let training = device.clone().autodiff();
         let mut optimiser = optimiser(&step.optimiser)?;
         // Steps differ in what is random, and one step is the same whatever comes before.
@@ -56,6 +57,10 @@ pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> R
             optimiser = checkpoint.load_optimiser(&state, optimiser)?;
         } else if let Some(start) = &step.start_from {
             network = load_network(&Checkpoint::new(&config.output, start), network, false)?;
+            let real = |name: &str| config.steps.iter().any(|s| s.name == name && s.weights == Weights::Real);
+            if real(start) && step.weights == Weights::Sign && block.scale_from_weights {
+                network = network.with_scales_from_weights();
+            }
         }
         let teacher = match config.steps.iter().find(|other| Some(&other.name) == step.teacher.as_ref()) {
             Some(other) => {
@@ -64,8 +69,6 @@ pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> R
             }
             None => None,
         };
-        let clip_latent_weights =
-            config.networks.get(&step.network).is_some_and(|network| network.block().clip_latent_weights);
         let mut step = Step {
             config,
             step,
@@ -75,7 +78,7 @@ pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> R
             test: test.clone(),
             device: &device,
             teacher,
-            clip_latent_weights,
+            clip_latent_weights: block.clip_latent_weights,
             checkpoint,
             stop,
             progress: &mut *progress,
