@@ -177,6 +177,12 @@ fn export(args: &Export) -> Result<ExitCode> {
     };
     std::fs::write(&args.out, onnx(&network, task, &options))
         .map_err(|e| Problems::file(&args.out, format_args!("cannot be written: {e}")))?;
+    let _ = writeln!(
+        std::io::stderr(),
+        "{}: step {name}, {} parameters with the running statistics",
+        args.out.display(),
+        network.parameters()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -129,9 +129,12 @@ pub fn network_of(config: &Config, step: &StepConfig, task: Task, seed: u64, dev
 /// began is not gone on with.
 fn remember(config: &Config) -> Result {
     let path = config.output.join("config.toml");
-    // Where it runs does not change what comes out.
+    // Where it runs, and from where it is called, does not change what comes out.
     let mut same = config.clone();
-    (same.device, same.data.workers) = ("cpu".to_owned(), 0);
+    (same.device, same.data.workers, same.output) = ("cpu".to_owned(), 0, ".".into());
+    if let Ok(folder) = fs::canonicalize(&config.data.folder) {
+        same.data.folder = folder;
+    }
     let text = toml::to_string(&same).map_err(|e| Problems::file(&path, e))?;
     match fs::read_to_string(&path) {
         Ok(before) if before == text => Ok(()),
