@@ -82,8 +82,7 @@ pub fn train(
         (LOGITS, &kept_logits),
     ];
     for (name, bytes) in files {
-        let path = folder.join(name);
-        std::fs::write(&path, bytes).map_err(|e| Problems::file(&path, format_args!("cannot be written: {e}")))?;
+        trainer::write_file(&folder.join(name), bytes)?;
     }
     Ok(Some(Trained { pictures, pixels, labels, logits, classes }))
 }

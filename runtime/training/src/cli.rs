@@ -143,7 +143,7 @@ fn evaluate(config: &Path, step: Option<String>, last: bool, logits: Option<&Pat
     if let Some(path) = logits {
         let values = train::logits(&network, &test, plan.clone(), task, &device)?;
         let file = xnorc::npy::write(&xnorc::ir::Tensor::f32([test.len(), task.classes], values));
-        std::fs::write(path, file).map_err(|e| Problems::file(path, format_args!("cannot be written: {e}")))?;
+        train::write_file(path, &file)?;
     }
     let result = train::evaluate(&network, &test, plan, task, &device);
     for problem in &result.skipped.0 {
@@ -175,8 +175,7 @@ fn export(args: &Export) -> Result<ExitCode> {
         normalise: args.normalise.then(|| (config.data.mean.clone(), config.data.std.clone())),
         doc: format!("step {name}{}", if args.seed.is_some() { ", untrained" } else { "" }),
     };
-    std::fs::write(&args.out, onnx(&network, task, &options))
-        .map_err(|e| Problems::file(&args.out, format_args!("cannot be written: {e}")))?;
+    train::write_file(&args.out, &onnx(&network, task, &options))?;
     let _ = writeln!(
         std::io::stderr(),
         "{}: step {name}, {} parameters with the running statistics",

@@ -146,7 +146,10 @@ fn read(path: &Path) -> Result<Bytes> {
 }
 
 /// Writes a whole file or leaves the old one.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result {
+///
+/// # Errors
+/// A file that cannot be written, a full disk.
+pub fn write(path: &Path, bytes: &[u8]) -> Result {
     let new = path.with_extension("new");
     let written = File::create(&new).and_then(|mut file| {
         file.write_all(bytes)?;

@@ -22,7 +22,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::{Checkpoint, State, load_network, restore};
+pub use checkpoint::{Checkpoint, State, load_network, restore, write as write_file};
 pub use device::device;
 pub use evaluate::{Evaluation, evaluate};
 pub use logits::logits;
