@@ -1,4 +1,4 @@
-//! `xnorc-training run`, `check`, `evaluate`, `export`.
+//! `xnorc-training run`, `ablation`, `check`, `evaluate`, `export`.
 //!
 //! Results go to the standard output, everything else to the standard error. Exit codes: 0 fine, 1 something is wrong
 //! with a file or the training, 2 the command was not understood, 130 interrupted.
@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
-use xnorc_training::config::{Config, DataFormat};
+use xnorc_training::ablation;
+use xnorc_training::config::{Config, DataFormat, Downsample, Row};
 use xnorc_training::data::{Dataset, Order, Plan};
 use xnorc_training::export::{Options, SignOperator, WeightForm, onnx};
 use xnorc_training::nn::Task;
@@ -32,6 +33,12 @@ enum Command {
         /// The procedure.
         config: PathBuf,
     },
+    /// Train the method with parts left out in turn (table 3 of the paper). After an interruption the same command goes
+    /// on.
+    ///
+    /// The configuration is the whole method's: a real teacher, a tanh step, binary activations, binary weights, with
+    /// gates. Two processes can share the work: give them different seeds.
+    Ablation(Ablation),
     /// Read a configuration and say what is wrong with it.
     Check {
         /// The procedure.
@@ -53,6 +60,24 @@ enum Command {
     },
     /// Write the network of a step as ONNX.
     Export(Export),
+}
+
+#[derive(clap::Args, Debug)]
+struct Ablation {
+    /// The procedure.
+    config: PathBuf,
+    /// These rows only, instead of those of the configuration.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    rows: Vec<Row>,
+    /// These shortcuts only.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    downsample: Vec<Downsample>,
+    /// These seeds.
+    #[arg(long, value_delimiter = ',')]
+    seeds: Vec<u64>,
+    /// Say which steps every row has and which runs are done, and train nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -96,6 +121,7 @@ struct Export {
 pub(crate) fn main() -> ExitCode {
     let result = match Invocation::parse().command {
         Command::Run { config } => run(&config),
+        Command::Ablation(args) => run_ablation(args),
         Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
         Command::Evaluate { config, step, last, logits } => evaluate(&config, step, last, logits.as_deref()),
         Command::Export(args) => export(&args),
@@ -110,6 +136,12 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(config: &Path) -> Result<ExitCode> {
     let config = Config::load(config)?;
+    let outcome = train::run(&config, &*interruptible()?, &mut Terminal::default())?;
+    Ok(code(outcome))
+}
+
+/// A flag that Ctrl-C sets.
+fn interruptible() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -120,10 +152,37 @@ fn run(config: &Path) -> Result<ExitCode> {
         let _ = writeln!(std::io::stderr(), "stopping; the same command goes on from the last whole epoch");
     })
     .map_err(|e| Problems::one("Ctrl-C", format_args!("cannot be listened to: {e}")))?;
-    match train::run(&config, &stop, &mut Terminal::default())? {
-        Outcome::Done => Ok(ExitCode::SUCCESS),
-        Outcome::Interrupted => Ok(ExitCode::from(130)),
+    Ok(stop)
+}
+
+fn code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Done => ExitCode::SUCCESS,
+        Outcome::Interrupted => ExitCode::from(130),
     }
+}
+
+fn run_ablation(args: Ablation) -> Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    let mut chosen = config.ablation.clone().unwrap_or_default();
+    fn choose<T>(chosen: &mut Vec<T>, asked: Vec<T>) {
+        if !asked.is_empty() {
+            *chosen = asked;
+        }
+    }
+    choose(&mut chosen.rows, args.rows);
+    choose(&mut chosen.downsample, args.downsample);
+    choose(&mut chosen.seeds, args.seeds);
+    let whole = Config { ablation: Some(chosen.clone()), ..config.clone() }.checked()?;
+    let runs = ablation::runs(&whole)?;
+    if args.dry_run {
+        let plan = ablation::plan(&runs, &ablation::Table::read(&whole, &runs)?);
+        let _ = write!(std::io::stdout(), "{plan}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcome = ablation::run(&config, &chosen, &*interruptible()?, &mut Terminal::default())?;
+    let _ = write!(std::io::stdout(), "{}", ablation::Table::read(&whole, &runs)?.markdown());
+    Ok(code(outcome))
 }
 
 /// The step asked for, or the last one.

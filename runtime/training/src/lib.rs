@@ -20,6 +20,8 @@
 //! | [`optim`] | Adam, SGD, weight decay and what it spares, schedules | 4.1, 5 |
 //! | [`data`] | IDX, CIFAR, folders of pictures; augmentation, mix-up; batches made in parallel | 5 |
 //! | [`train`] | the loop, checkpoints, metrics, evaluation, the steps of a procedure in order | 4.2 |
+//! | [`ablation`] | the method with parts left out in turn: runs, table, picture | table 3 |
+//! | [`plot`] | pictures (SVG) | |
 //! | [`export`] | ONNX | |
 //! | [`problem`] | what can be wrong, all at once | |
 //!
@@ -38,12 +40,14 @@
 //! }
 //! ```
 
+pub mod ablation;
 pub mod config;
 pub mod data;
 pub mod export;
 pub mod loss;
 pub mod nn;
 pub mod optim;
+pub mod plot;
 pub mod problem;
 #[cfg(test)]
 mod testing;

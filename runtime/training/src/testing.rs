@@ -1,7 +1,11 @@
 //! What tests of several modules need.
 
+use std::path::Path;
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::config::{Config, parse};
 
 /// A formula that both sides of a comparison evaluate: numbers in [-1, 1] without a pattern.
 pub(crate) fn wave<const D: usize>(shape: [usize; D], seed: f64, device: &Device) -> Tensor<D> {
@@ -99,4 +103,93 @@ pub(crate) fn every_value<M: Module>(module: &M) -> Vec<f32> {
     let mut all = All(Vec::new());
     module.visit(&mut all);
     all.0
+}
+
+/// Pictures of three classes that differ in where they are bright, as IDX files.
+pub(crate) fn write_data(folder: &Path) {
+    let idx = |dims: &[u32], data: Vec<u8>| {
+        let mut bytes = vec![0, 0, 8, dims.len() as u8];
+        bytes.extend(dims.iter().flat_map(|d| d.to_be_bytes()));
+        bytes.extend(data);
+        bytes
+    };
+    for (name, count, seed) in [("train", 60u32, 0u32), ("t10k", 24, 7)] {
+        let mut pixels = Vec::new();
+        for n in 0..count {
+            for p in 0..64u32 {
+                let noise = ((n + seed).wrapping_mul(2_654_435_761).wrapping_add(p.wrapping_mul(40_503)) >> 13) % 120;
+                let bright = p / 8 % 3 == n % 3;
+                pixels.push((noise + if bright { 130 } else { 0 }) as u8);
+            }
+        }
+        std::fs::write(folder.join(format!("{name}-images-idx3-ubyte")), idx(&[count, 8, 8], pixels)).unwrap();
+        let labels = (0..count).map(|n| (n % 3) as u8).collect();
+        std::fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), idx(&[count], labels)).unwrap();
+    }
+}
+
+/// The whole progressive procedure on them, in small.
+pub(crate) fn procedure(folder: &Path, output: &str) -> Config {
+    let student = "epochs = 2\nbatch = 12\noptimiser = { kind = \"adam\", rate = 5e-3, weight-decay = 1e-5, spare = [\"norm\"] }\n\
+                   schedule = { kind = \"cosine\", warm-up = 1 }\naugmentation = { pad-crop = 1, mix-up = 0.2 }";
+    let text = format!(
+        r#"
+output = "{output}"
+
+[data]
+format = "idx"
+folder = "."
+mean = [0.4]
+std = [0.25]
+
+[networks.teacher]
+architecture = "resnet"
+widths = [8, 16]
+depths = [1, 1]
+
+[networks.student]
+architecture = "binary"
+widths = [8, 16]
+depths = [1, 1]
+block = {{ gate = {{ reduction = 2 }}, clip-latent-weights = true }}
+
+[[steps]]
+name = "teacher"
+network = "teacher"
+epochs = 2
+batch = 12
+accumulate = 2
+optimiser = {{ kind = "sgd", rate = 0.1, momentum = 0.9 }}
+
+[[steps]]
+name = "tanh"
+network = "student"
+inputs = "tanh"
+weights = "real"
+teacher = "teacher"
+losses = {{ logits = {{}}, attention = {{ weight = 10.0 }} }}
+{student}
+
+[[steps]]
+name = "sign"
+network = "student"
+weights = "real"
+teacher = "tanh"
+start-from = "tanh"
+losses = {{ logits = {{}}, attention = {{ weight = 10.0 }} }}
+{student}
+
+[[steps]]
+name = "binary"
+network = "student"
+teacher = "sign"
+start-from = "sign"
+losses = {{ logits = {{ temperature = 2.0 }} }}
+{student}
+"#
+    );
+    let mut config = parse::<Config>(&text).and_then(Config::checked).unwrap_or_else(|problems| panic!("{problems}"));
+    config.output = folder.join(&config.output);
+    config.data.folder = folder.to_owned();
+    config
 }

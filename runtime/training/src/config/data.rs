@@ -24,9 +24,13 @@ pub struct DataConfig {
     /// The shorter side a picture is scaled to before its centre is cut out for evaluation; 256 for 224 is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
-    /// So many pictures of each part only, the first ones: for trials.
+    /// So many pictures of the training part only, taken from it at equal distances (folders come class by class): for
+    /// trials and for machines without a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
+    pub train_pictures: Option<usize>,
+    /// The same of the test part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_pictures: Option<usize>,
     /// Threads that read and augment pictures; 0 takes as many as there are processors.
     #[serde(default)]
     pub workers: usize,
@@ -102,7 +106,8 @@ impl DataConfig {
         }
         problems.check(self.std.iter().all(|&v| v > 0.0), at("std"), "every value is above 0");
         problems.check(self.size != Some(0), at("size"), "1 or more");
-        problems.check(self.limit != Some(0), at("limit"), "1 or more");
+        problems.check(self.train_pictures != Some(0), at("train-pictures"), "1 or more");
+        problems.check(self.test_pictures != Some(0), at("test-pictures"), "1 or more");
         if self.format == DataFormat::Folders {
             problems.check(
                 self.size.is_some(),

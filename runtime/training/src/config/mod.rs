@@ -4,6 +4,7 @@
 //! silent the field's words say so. A key nobody knows is an error, and all mistakes of a file are told at once
 //! ([`parse`]).
 
+mod ablation;
 mod data;
 mod network;
 mod parse;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use ablation::{AblationConfig, Row, SecondTeacher};
 pub use data::{Augmentation, DataConfig, DataFormat, Jitter};
 pub use network::{
     Activation, Architecture, BlockConfig, Downsample, GateConfig, GateHidden, NetworkConfig, Order, Padding, Scale,
@@ -47,6 +49,9 @@ pub struct Config {
     pub networks: BTreeMap<String, NetworkConfig>,
     /// What is trained, in this order.
     pub steps: Vec<StepConfig>,
+    /// Which parts of the procedure are left out in turn by `xnorc-training ablation`; nothing else looks at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ablation: Option<AblationConfig>,
 }
 
 fn one() -> u64 {
@@ -85,6 +90,9 @@ impl Config {
         problems.check(!self.networks.is_empty(), "networks", "there is none: add a table [networks.NAME]");
         for (name, network) in &self.networks {
             network.check(&format!("networks.{name}"), &mut problems);
+        }
+        if let Some(ablation) = &self.ablation {
+            ablation.check("ablation", &mut problems);
         }
         problems.check(!self.steps.is_empty(), "steps", "there is none: add a table [[steps]]");
         for (i, step) in self.steps.iter().enumerate() {

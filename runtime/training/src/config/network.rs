@@ -217,7 +217,7 @@ pub enum Scale {
 }
 
 /// The shortcut of a half-block that halves the picture: 2x2 average pool, 1x1 convolution, BN.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Downsample {
     /// The 1x1 convolution is real-valued.

@@ -1,6 +1,7 @@
 //! A step of the procedure: what is trained, from what, against which losses, how.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,14 @@ pub struct StepConfig {
     /// An earlier step whose last network this one starts from; from seeded random weights where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<String>,
+    /// Everything random of this step comes from it; from the procedure's seed and the place of the step where it is
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Where its results are kept, relative to `output`; a folder of its name there where it is left out. Procedures
+    /// that have a step in common, such as a teacher, share it this way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
     /// How often every picture is seen.
     pub epochs: usize,
     /// Pictures in a batch.
@@ -260,6 +269,11 @@ pub enum ScheduleKind {
 }
 
 impl StepConfig {
+    /// Its folder relative to the procedure's results.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(Path::new(&self.name))
+    }
+
     /// Checks the values; `before` are the steps that come earlier.
     pub(super) fn check(
         &self,
@@ -276,6 +290,16 @@ impl StepConfig {
             "it becomes the name of a folder: letters, digits, `-` and `_`",
         );
         problems.check(before.iter().all(|step| step.name != self.name), at("name"), "taken by an earlier step");
+        problems.check(
+            before.iter().all(|step| step.name == self.name || step.folder() != self.folder()),
+            at("folder"),
+            "taken by an earlier step",
+        );
+        problems.check(
+            self.folder.is_none() || self.seed.is_some(),
+            at("seed"),
+            "a step with a `folder` is shared by procedures: give it a seed of its own",
+        );
         let network = networks.get(&self.network);
         if network.is_none() {
             let known = networks.keys().map(String::as_str).collect::<Vec<_>>().join("`, `");
@@ -288,6 +312,11 @@ impl StepConfig {
             let name = name.as_ref()?;
             let found = before.iter().find(|step| step.name == *name);
             problems.check(found.is_some(), at(key), format_args!("there is no earlier step `{name}`"));
+            problems.check(
+                self.folder.is_none() || found.is_none_or(|step| step.folder.is_some()),
+                at(key),
+                format_args!("a step with a `folder` is shared by procedures: give step `{name}` one too"),
+            );
             found
         };
         let teacher = earlier("teacher", &self.teacher, problems);

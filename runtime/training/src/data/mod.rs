@@ -63,9 +63,10 @@ impl Dataset {
             DataFormat::Cifar100 => cifar::load_100(&config.folder),
             DataFormat::Folders => folders::load(&config.folder),
         }?;
-        if let Some(limit) = config.limit {
-            data.train.truncate(limit);
-            data.test.truncate(limit);
+        for (part, wanted) in [(&mut data.train, config.train_pictures), (&mut data.test, config.test_pictures)] {
+            if let Some(wanted) = wanted {
+                part.thin(wanted);
+            }
         }
         let mut problems = Problems::default();
         for (part, name) in [(&data.train, "training"), (&data.test, "test")] {
@@ -109,11 +110,20 @@ impl Part {
         }
     }
 
-    fn truncate(&mut self, limit: usize) {
-        self.labels.truncate(limit);
+    /// Keeps `wanted` pictures at equal distances, the first one among them.
+    fn thin(&mut self, wanted: usize) {
+        let all = self.len();
+        if wanted >= all {
+            return;
+        }
+        let kept = || (0..wanted).map(|i| i * all / wanted);
+        self.labels = kept().map(|i| self.labels[i]).collect();
         match &mut self.source {
-            Source::Memory { bytes, channels, size } => bytes.truncate(limit * *channels * size[0] * size[1]),
-            Source::Files(paths) => paths.truncate(limit),
+            Source::Memory { bytes, channels, size } => {
+                let len = *channels * size[0] * size[1];
+                *bytes = kept().flat_map(|i| &bytes[i * len..(i + 1) * len]).copied().collect();
+            }
+            Source::Files(paths) => *paths = kept().map(|i| paths[i].clone()).collect(),
         }
     }
 }

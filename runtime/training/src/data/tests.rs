@@ -14,7 +14,8 @@ fn config(format: DataFormat, folder: &Path) -> DataConfig {
         std: vec![0.25; channels],
         size: (format == DataFormat::Folders).then_some(8),
         resize: None,
-        limit: None,
+        train_pictures: None,
+        test_pictures: None,
         workers: 0,
     }
 }
@@ -47,8 +48,9 @@ fn idx_files_are_read_zipped_or_not() {
     assert_eq!(data.task(&config), Task { channels: 1, size: [4, 3], classes: 3 });
     assert_eq!(data.train.labels, [0, 1, 2, 0, 1]);
     assert_eq!(data.test.picture(1).unwrap().bytes, (12..24).collect::<Vec<u8>>());
-    let few = Dataset::load(&DataConfig { limit: Some(2), ..config }).unwrap();
-    assert_eq!((few.train.len(), few.test.len()), (2, 2));
+    let few = Dataset::load(&DataConfig { train_pictures: Some(2), test_pictures: Some(9), ..config }).unwrap();
+    assert_eq!((few.train.labels.as_slice(), few.test.len()), ([0, 2].as_slice(), 5));
+    assert_eq!(few.train.picture(1).unwrap(), data.train.picture(2).unwrap());
 }
 
 #[test]

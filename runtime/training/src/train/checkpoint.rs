@@ -34,9 +34,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The folder of step `name` in the folder of results.
-    pub fn new(output: &Path, name: &str) -> Self {
-        Self { folder: output.join(name) }
+    /// The folder of a step in the folder of results; an ordinary step's is called as the step is.
+    pub fn new(output: &Path, folder: impl AsRef<Path>) -> Self {
+        Self { folder: output.join(folder) }
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// How far the step is; the default before the first epoch is done.

@@ -5,10 +5,12 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `config.toml` | the configuration as it was understood |
+//! | `config.toml` | the configuration as it was understood; a configuration itself, with this folder as its output |
 //! | `task.json` | the size of the pictures and the number of classes |
 //! | `STEP/state.json` | how far the step is, and the names of the files that belong to that; written last |
 //! | `STEP/last-N.*`, `STEP/best-N.*` | network (and optimiser) after epoch N |
+//! | `STEP/lock` | held while a process trains the step |
+//! | `STEP/settings.toml` | of a step that procedures share: all that its result depends on |
 //! | `STEP/metrics.csv`, `STEP/metrics.jsonl` | a line per epoch |
 
 mod checkpoint;
@@ -18,14 +20,17 @@ mod logits;
 mod metrics;
 mod procedure;
 mod progress;
+mod settings;
 mod step;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checkpoint::write;
 pub use checkpoint::{Checkpoint, State, load_network, restore, write as write_file};
 pub use device::device;
 pub use evaluate::{Evaluation, evaluate};
 pub use logits::logits;
 pub use metrics::Epoch;
-pub use procedure::{Outcome, network_of, run, trained, trained_task};
+pub use procedure::{Outcome, Pictures, checkpoint, network_of, run, run_on, trained, trained_task};
 pub use progress::{Progress, Quiet, Terminal};
+pub use settings::same as same_settings;

@@ -1,15 +1,16 @@
 //! The whole procedure: every step in order, those done already skipped.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 
 use super::checkpoint::write;
-use super::step::{End, Step, parts};
-use super::{Checkpoint, Progress, device, load_network, restore};
-use crate::config::{Config, NetworkConfig, StepConfig, Weights};
-use crate::data::Dataset;
+use super::step::{End, Step};
+use super::{Checkpoint, Progress, device, load_network, restore, settings};
+use crate::config::{Config, DataConfig, NetworkConfig, StepConfig, Weights};
+use crate::data::{Dataset, Part};
 use crate::nn::{Form, Network, Task};
 use crate::optim::optimiser;
 use crate::problem::{Problems, Result};
@@ -26,46 +27,74 @@ pub enum Outcome {
     Interrupted,
 }
 
+/// Pictures, read once and shared by the threads that make batches of them.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    task: Task,
+    train: Arc<Part>,
+    test: Arc<Part>,
+}
+
+impl Pictures {
+    /// Reads the data of a configuration.
+    ///
+    /// # Errors
+    /// What [`Dataset::load`] says.
+    pub fn load(config: &DataConfig) -> Result<Self> {
+        let data = Dataset::load(config)?;
+        Ok(Self { task: data.task(config), train: Arc::new(data.train), test: Arc::new(data.test) })
+    }
+}
+
 /// Trains everything that is not trained yet. `stop` is looked at between batches.
 ///
 /// # Errors
 /// Data that cannot be read, a device that is not there, files that cannot be written, a loss that is no number.
 pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> Result<Outcome> {
+    // Whatever is cheap to find out comes before the pictures are read.
+    device(&config.device)?;
+    settings::same(config)?;
+    run_on(config, &Pictures::load(&config.data)?, stop, progress)
+}
+
+/// As [`run`], with pictures that several procedures share.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mut dyn Progress) -> Result<Outcome> {
     let device = device(&config.device)?;
-    remember(config)?;
-    let data = Dataset::load(&config.data)?;
-    let task = data.task(&config.data);
+    settings::remember(config)?;
+    let task = data.task;
     let path = config.output.join(TASK);
     write(&path, serde_json::to_string(&task).map_err(|e| Problems::file(&path, e))?.as_bytes())?;
-    let (train, test) = parts(data);
     for (index, step) in config.steps.iter().enumerate() {
-        let checkpoint = Checkpoint::new(&config.output, &step.name);
+        let checkpoint = checkpoint(config, step);
         let state = checkpoint.state()?;
         if state.epochs.len() >= step.epochs {
+            settings::same_of_shared(config, index)?;
             progress.note(&format!("{}: done already, {} epochs", step.name, state.epochs.len()));
             continue;
         }
+        let _alone = settings::begin(config, index)?;
         let block = config.networks.get(&step.network).map(NetworkConfig::block).unwrap_or_default();
         let training = device.clone().autodiff();
         let mut optimiser = optimiser(&step.optimiser)?;
-        // Steps differ in what is random, and one step is the same whatever comes before.
-        let seed = config.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index as u64);
+        let seed = settings::seed(config, index);
         let mut network = network_of(config, step, task, seed, &training)?;
         if !state.epochs.is_empty() {
             progress.note(&format!("{}: goes on after epoch {}", step.name, state.epochs.len()));
             network = restore(network, &checkpoint.network(&state, false))?;
             optimiser = checkpoint.load_optimiser(&state, optimiser)?;
-        } else if let Some(start) = &step.start_from {
-            network = load_network(&Checkpoint::new(&config.output, start), network, false)?;
-            let real = |name: &str| config.steps.iter().any(|s| s.name == name && s.weights == Weights::Real);
-            if real(start) && step.weights == Weights::Sign && block.scale_from_weights {
+        } else if let Some(start) = earlier(config, step.start_from.as_ref()) {
+            network = load_network(&self::checkpoint(config, start), network, false)?;
+            if start.weights == Weights::Real && step.weights == Weights::Sign && block.scale_from_weights {
                 network = network.with_scales_from_weights();
             }
         }
-        let teacher = match config.steps.iter().find(|other| Some(&other.name) == step.teacher.as_ref()) {
+        let teacher = match earlier(config, step.teacher.as_ref()) {
             Some(other) => {
                 let network = network_of(config, other, task, seed, &device)?;
-                Some(load_network(&Checkpoint::new(&config.output, &other.name), network, true)?)
+                Some(load_network(&self::checkpoint(config, other), network, true)?)
             }
             None => None,
         };
@@ -74,8 +103,8 @@ pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> R
             step,
             seed,
             task,
-            train: train.clone(),
-            test: test.clone(),
+            train: data.train.clone(),
+            test: data.test.clone(),
             device: &device,
             teacher,
             clip_latent_weights: block.clip_latent_weights,
@@ -88,6 +117,16 @@ pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> R
         }
     }
     Ok(Outcome::Done)
+}
+
+/// What is kept of a step.
+pub fn checkpoint(config: &Config, step: &StepConfig) -> Checkpoint {
+    Checkpoint::new(&config.output, step.folder())
+}
+
+/// A step by its name.
+fn earlier<'a>(config: &'a Config, name: Option<&String>) -> Option<&'a StepConfig> {
+    config.steps.iter().find(|step| Some(&step.name) == name)
 }
 
 /// What the networks in the folder of results take and give.
@@ -111,7 +150,7 @@ pub fn trained(config: &Config, step: &str, best: bool, device: &Device) -> Resu
         return Err(Problems::one("step", format_args!("there is no step `{step}`, but `{names}`")));
     };
     let network = network_of(config, found, trained_task(config)?, config.seed, device)?;
-    load_network(&Checkpoint::new(&config.output, step), network, best)
+    load_network(&checkpoint(config, found), network, best)
 }
 
 /// The network of a step, with seeded random weights.
@@ -123,29 +162,4 @@ pub fn network_of(config: &Config, step: &StepConfig, task: Task, seed: u64, dev
         return Err(Problems::one(format_args!("step `{}`", step.name), "its network is not there"));
     };
     Ok(Network::new(network, task, Form { inputs: step.inputs, weights: step.weights }, seed, device))
-}
-
-/// Writes down the configuration, or compares it with the one the folder of results was begun with: what another one
-/// began is not gone on with.
-fn remember(config: &Config) -> Result {
-    let path = config.output.join("config.toml");
-    // Where it runs, and from where it is called, does not change what comes out.
-    let mut same = config.clone();
-    (same.device, same.data.workers, same.output) = ("cpu".to_owned(), 0, ".".into());
-    if let Ok(folder) = fs::canonicalize(&config.data.folder) {
-        same.data.folder = folder;
-    }
-    let text = toml::to_string(&same).map_err(|e| Problems::file(&path, e))?;
-    match fs::read_to_string(&path) {
-        Ok(before) if before == text => Ok(()),
-        Ok(_) => Err(Problems::file(
-            &path,
-            "these results were begun with other settings: choose another `output`, or remove this folder",
-        )),
-        Err(_) => {
-            fs::create_dir_all(&config.output)
-                .map_err(|e| Problems::file(&config.output, format_args!("cannot be made: {e}")))?;
-            write(&path, text.as_bytes())
-        }
-    }
 }

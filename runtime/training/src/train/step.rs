@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::evaluate::{evaluate, tensor};
 use super::{Checkpoint, Epoch, Progress, State};
 use crate::config::{Config, Points, StepConfig};
-use crate::data::{Batch, Batches, Dataset, Order, Part, Plan};
+use crate::data::{Batch, Batches, Order, Part, Plan};
 use crate::loss::terms;
 use crate::nn::{Network, Output, Task};
 use crate::optim::rate;
@@ -208,9 +208,4 @@ impl Sums {
         }
         Ok(())
     }
-}
-
-/// The parts of a data set, to be shared with the threads that read them.
-pub(super) fn parts(data: Dataset) -> (Arc<Part>, Arc<Part>) {
-    (Arc::new(data.train), Arc::new(data.test))
 }
