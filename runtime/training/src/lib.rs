@@ -39,6 +39,7 @@
 //! ```
 
 pub mod config;
+mod cpu;
 pub mod data;
 pub mod export;
 pub mod loss;
