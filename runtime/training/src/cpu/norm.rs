@@ -1,8 +1,9 @@
 //! Batch normalisation of [n, channels, plane]: a channel at a time, while its values are in the cache.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{sum, sum_of_pairs, vectorised};
+use super::{sum, sum_of_pairs, vectorised, with_simd};
 
 /// What normalises a channel.
 #[derive(Clone, Copy, Debug)]
@@ -42,20 +43,42 @@ pub(crate) fn forward(
     let statistics: Vec<(f32, f32)> = by_channel(&mut y, channels, plane)
         .into_par_iter()
         .enumerate()
-        .map(|(c, mut y)| {
-            let planes = || x.chunks_exact(plane).skip(c).step_by(channels);
-            let count = (x.len() / channels) as f64;
-            vectorised(|| {
-                let mean = (planes().map(|x| f64::from(sum(x, |x| x))).sum::<f64>() / count) as f32;
-                let squares = planes().map(|x| f64::from(sum(x, |x| (x - mean) * (x - mean)))).sum::<f64>();
-                let channel = Channel { gamma: gamma[c], mean, variance: (squares / count) as f32 };
-                apply(planes(), &mut y, channel, beta[c], epsilon);
-                (mean, channel.variance)
-            })
+        .map(|(c, y)| {
+            let x = x.chunks_exact(plane).skip(c).step_by(channels);
+            with_simd(Forward { x, y, gamma: gamma[c], beta: beta[c], epsilon })
         })
         .collect();
     let (mean, variance) = statistics.into_iter().unzip();
     (y, mean, variance)
+}
+
+/// One channel: its mean and variance.
+struct Forward<'a, I> {
+    x: I,
+    y: Vec<&'a mut [f32]>,
+    gamma: f32,
+    beta: f32,
+    epsilon: f32,
+}
+
+impl<'a, I: Iterator<Item = &'a [f32]> + Clone> WithSimd for Forward<'_, I> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) -> (f32, f32) {
+        let count = self.y.iter().map(|y| y.len()).sum::<usize>() as f64;
+        let (mut all, mut squares) = (0.0, 0.0);
+        for x in self.x.clone() {
+            all += f64::from(sum(x, |x| x));
+        }
+        let mean = (all / count) as f32;
+        for x in self.x.clone() {
+            squares += f64::from(sum(x, |x| (x - mean) * (x - mean)));
+        }
+        let channel = Channel { gamma: self.gamma, mean, variance: (squares / count) as f32 };
+        apply(self.x, &mut self.y, channel, self.beta, self.epsilon);
+        (mean, channel.variance)
+    }
 }
 
 /// Normalised by given statistics.
@@ -89,26 +112,41 @@ pub(crate) fn backward(
     let sums: Vec<(f32, f32)> = by_channel(grad, channels.len(), plane)
         .into_par_iter()
         .enumerate()
-        .map(|(c, mut grads)| {
-            let (channel, inverse) = (channels[c], channels[c].inverse(epsilon));
-            let planes = || x.chunks_exact(plane).skip(c).step_by(channels.len());
-            let count = (x.len() / channels.len()) as f64;
-            vectorised(|| {
-                let (mut all, mut along) = (0.0f64, 0.0f64);
-                for (x, grad) in planes().zip(&grads) {
-                    all += f64::from(sum(grad, |grad| grad));
-                    along += f64::from(sum_of_pairs(x, grad, |x, grad| grad * ((x - channel.mean) * inverse)));
-                }
-                let (mean, slope) = ((all / count) as f32, (along / count) as f32);
-                for (x, grad) in planes().zip(&mut grads) {
-                    for (x, grad) in x.iter().zip(grad.iter_mut()) {
-                        let normal = (x - channel.mean) * inverse;
-                        *grad = channel.gamma * inverse * (*grad - mean - normal * slope);
-                    }
-                }
-                (along as f32, all as f32)
-            })
+        .map(|(c, grads)| {
+            let x = x.chunks_exact(plane).skip(c).step_by(channels.len());
+            with_simd(Back { x, grads, channel: channels[c], epsilon })
         })
         .collect();
     sums.into_iter().unzip()
+}
+
+/// One channel: the gradients of its γ and β.
+struct Back<'a, I> {
+    x: I,
+    grads: Vec<&'a mut [f32]>,
+    channel: Channel,
+    epsilon: f32,
+}
+
+impl<'a, I: Iterator<Item = &'a [f32]> + Clone> WithSimd for Back<'_, I> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) -> (f32, f32) {
+        let (center, inverse) = (self.channel.mean, self.channel.inverse(self.epsilon));
+        let count = self.grads.iter().map(|grads| grads.len()).sum::<usize>() as f64;
+        let (mut all, mut along) = (0.0, 0.0);
+        for (x, grad) in self.x.clone().zip(&self.grads) {
+            all += f64::from(sum(grad, |grad| grad));
+            along += f64::from(sum_of_pairs(x, grad, |x, grad| grad * ((x - center) * inverse)));
+        }
+        let (mean, slope) = ((all / count) as f32, (along / count) as f32);
+        let scale = self.channel.gamma * inverse;
+        for (x, grad) in self.x.zip(&mut self.grads) {
+            for (x, grad) in x.iter().zip(grad.iter_mut()) {
+                *grad = scale * (*grad - mean - (x - center) * inverse * slope);
+            }
+        }
+        (along as f32, all as f32)
+    }
 }
