@@ -14,10 +14,6 @@ use xnorc_training::loss::cross_entropy;
 use xnorc_training::nn::{Form, Network, Task};
 use xnorc_training::optim::optimiser;
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let repeats: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10);
     let block = BlockConfig { gate: Some(GateConfig::default()), ..BlockConfig::default() };

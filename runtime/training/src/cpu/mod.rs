@@ -7,8 +7,10 @@
 //! Every sum has an order of its own, by pictures and places, so that results are the same bits for any number of
 //! threads, and for every instruction set that has a fused multiply-add.
 
+pub(crate) mod buffers;
 pub(crate) mod convolution;
 pub(crate) mod element;
+pub(crate) mod mean;
 pub(crate) mod norm;
 mod planes;
 pub(crate) mod prelu;

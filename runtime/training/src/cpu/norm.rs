@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{sum, sum_of_pairs, vectorised, with_simd};
+use super::{buffers, sum, sum_of_pairs, vectorised, with_simd};
 
 /// What normalises a channel.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ pub(crate) fn forward(
     epsilon: f32,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let channels = gamma.len();
-    let mut y = vec![0.0; x.len()];
+    let mut y = buffers::take(x.len());
     let statistics: Vec<(f32, f32)> = by_channel(&mut y, channels, plane)
         .into_par_iter()
         .enumerate()
@@ -83,7 +83,7 @@ impl<'a, I: Iterator<Item = &'a [f32]> + Clone> WithSimd for Forward<'_, I> {
 
 /// Normalised by given statistics.
 pub(crate) fn forward_fixed(x: &[f32], plane: usize, channels: &[Channel], beta: &[f32], epsilon: f32) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+    let mut y = buffers::take(x.len());
     y.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().for_each(|(i, (y, x))| {
         let c = i % channels.len();
         vectorised(|| apply([x].into_iter(), &mut [y], channels[c], beta[c], epsilon));

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{LANES, vectorised};
+use super::{LANES, buffers, vectorised};
 
 /// The factors and slopes of planes.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ impl Planes<'_> {
 
 /// z = factor · x where that is above 0, slope · z elsewhere.
 pub(crate) fn forward(planes: Planes<'_>, x: &[f32]) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+    let mut y = buffers::take(x.len());
     y.par_chunks_mut(planes.len).zip(x.par_chunks(planes.len)).enumerate().for_each(|(i, (y, x))| {
         let (factor, slope) = planes.of(i);
         vectorised(|| {

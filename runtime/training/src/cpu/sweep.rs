@@ -6,7 +6,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::planes::Walk;
+use super::planes::{NOWHERE, Walk};
 use super::with_simd;
 
 /// How a tile is made on this machine.
@@ -67,7 +67,11 @@ impl Sweep<'_> {
         let block = V * S::F32_LANES;
         let plane = self.out.len() / self.channels.max(1);
         let mut tile = vec![0.0; P * block];
-        if taps.is_empty() || plane == 0 {
+        if taps.is_empty() {
+            // Places that no tap meets.
+            for out in self.out.chunks_exact_mut(plane.max(1)) {
+                map.iter().filter(|&&to| to != NOWHERE).for_each(|&to| out[to as usize] = 0.0);
+            }
             return;
         }
         for (weights, out) in

@@ -10,9 +10,10 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::ModuleOps as _;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, Flex, TensorData, TensorMetadata, backend_extension};
+use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::ops::ConvOptions;
 
+use super::flex::{give, memory, tensor};
 use crate::cpu::convolution::{Geometry, backward_input, backward_weights, forward};
 
 /// x [n, in, h, w] with weights [out, in, k, k]: [n, out, h', w'], in steps of `stride`, `pad` zeros on each side.
@@ -72,7 +73,7 @@ impl ConvolveOps for Flex {
         };
         let [rows, columns] = g.output();
         let out = forward(&g, values, weights);
-        FlexTensor::from_data(TensorData::new(out, [x.shape()[0], g.channels[1], rows, columns]))
+        tensor(out, [x.shape()[0], g.channels[1], rows, columns])
     }
 
     fn plain_conv_backward_input(
@@ -88,7 +89,12 @@ impl ConvolveOps for Flex {
         else {
             return Self::conv2d_x_backward(x, weight, grad, options(stride, pad));
         };
-        FlexTensor::from_data(TensorData::new(backward_input(&g, weights, grads), x.shape()))
+        let shape = x.shape();
+        // Nothing else is made of x: its gradient takes its place.
+        let mut out = memory(x);
+        backward_input(&g, weights, grads, &mut out);
+        give(grad);
+        tensor(out, shape)
     }
 
     fn plain_conv_backward_weights(
@@ -104,7 +110,7 @@ impl ConvolveOps for Flex {
         else {
             return Self::conv2d_weight_backward(x, weight, grad, options(stride, pad));
         };
-        FlexTensor::from_data(TensorData::new(backward_weights(&g, values, grads), weight.shape()))
+        tensor(backward_weights(&g, values, grads), weight.shape())
     }
 }
 

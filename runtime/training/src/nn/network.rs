@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{BinaryBlock, RealBlock};
 use super::conv::Geometry;
-use super::gate::global_mean;
+use super::mean::global_mean;
 use super::norm::normalised;
 use super::{Act, Block, Conv, Dense, Form, Init};
 use crate::config::{Activation, Architecture, NetworkConfig, Points};

@@ -9,10 +9,10 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::ModuleOps as _;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{AutodiffBackend as _, Backend, Dispatch, Flex, TensorData, TensorMetadata, backend_extension};
+use burn::backend::{AutodiffBackend as _, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::nn::BatchNorm;
 
-use super::flex::in_place;
+use super::flex::{give, in_place, tensor};
 use crate::cpu::norm::{Channel, backward, forward, forward_fixed};
 
 /// As `norm.forward(x)`: x [n, c, h, w].
@@ -84,7 +84,7 @@ fn channels(gamma: &[f32], mean: &[f32], variance: &[f32]) -> Vec<Channel> {
 
 fn vector(values: Vec<f32>) -> FlexTensor {
     let len = values.len();
-    FlexTensor::from_data(TensorData::new(values, [len]))
+    tensor(values, [len])
 }
 
 impl NormOps for Flex {
@@ -104,7 +104,7 @@ impl NormOps for Flex {
         };
         let channels = channels(gammas, means, variances);
         let y = forward_fixed(values, plane(&x), &channels, betas, epsilon as f32);
-        FlexTensor::from_data(TensorData::new(y, x.shape()))
+        tensor(y, x.shape())
     }
 
     fn trained_norm(
@@ -121,7 +121,7 @@ impl NormOps for Flex {
             return (result.output, result.mean, result.variance);
         };
         let (y, mean, variance) = forward(values, plane(&x), gammas, betas, epsilon as f32);
-        (FlexTensor::from_data(TensorData::new(y, x.shape())), vector(mean), vector(variance))
+        (tensor(y, x.shape()), vector(mean), vector(variance))
     }
 
     fn trained_norm_backward(
@@ -142,6 +142,7 @@ impl NormOps for Flex {
         let channels = channels(gammas, means, variances);
         let (of_x, (of_gamma, of_beta)) =
             in_place(grad, |grad| backward(values, plane(&x), &channels, epsilon as f32, grad));
+        give(x);
         (of_x, vector(of_gamma), vector(of_beta))
     }
 }

@@ -11,11 +11,9 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps as _;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Backend, Dispatch, Flex, Shape, TensorData, TensorMetadata, backend_extension, get_device_settings,
-};
+use burn::backend::{Backend, Dispatch, Flex, Shape, TensorMetadata, backend_extension, get_device_settings};
 
-use super::flex::in_place;
+use super::flex::{give, in_place, tensor};
 use crate::cpu::prelu::{self as cpu, Planes};
 
 /// x where x > 0, slope · x elsewhere: x [n, c, h, w], slope [c].
@@ -106,7 +104,7 @@ impl PreluOps for Flex {
             return composed::<Self>(x, slope);
         };
         let planes = Planes { len: plane(&x), factors: &[1.0], slopes };
-        FlexTensor::from_data(TensorData::new(cpu::forward(planes, values), x.shape()))
+        tensor(cpu::forward(planes, values), x.shape())
     }
 
     fn channel_prelu_backward(
@@ -120,7 +118,9 @@ impl PreluOps for Flex {
         };
         let planes = Planes { len: plane(&x), factors: &[1.0], slopes };
         let (of_x, (_, of_slope)) = in_place(grad, |grad| cpu::backward(planes, values, grad));
-        (of_x, FlexTensor::from_data(TensorData::new(of_slope, slope.shape())))
+        let of_slope = tensor(of_slope, slope.shape());
+        give(x);
+        (of_x, of_slope)
     }
 
     fn scaled_prelu(x: FloatTensor<Self>, factor: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -129,7 +129,7 @@ impl PreluOps for Flex {
             return Self::channel_prelu(Self::float_mul(x, factor), slope);
         };
         let planes = Planes { len: plane(&x), factors, slopes };
-        FlexTensor::from_data(TensorData::new(cpu::forward(planes, values), x.shape()))
+        tensor(cpu::forward(planes, values), x.shape())
     }
 
     fn scaled_prelu_backward(
@@ -144,8 +144,8 @@ impl PreluOps for Flex {
         };
         let planes = Planes { len: plane(&x), factors, slopes };
         let (of_x, (of_factor, of_slope)) = in_place(grad, |grad| cpu::backward(planes, values, grad));
-        let small = |values, like: &FlexTensor| FlexTensor::from_data(TensorData::new(values, like.shape()));
-        (of_x, small(of_factor, &factor), small(of_slope, &slope))
+        give(x);
+        (of_x, tensor(of_factor, factor.shape()), tensor(of_slope, slope.shape()))
     }
 }
 

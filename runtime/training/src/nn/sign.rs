@@ -10,11 +10,10 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
-use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, Flex, TensorData, TensorMetadata, backend_extension, get_device_settings};
+use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, get_device_settings};
 
-use super::flex::in_place;
+use super::flex::{give, in_place, tensor};
 use crate::config::Surrogate;
 use crate::cpu::element;
 
@@ -67,13 +66,13 @@ impl SignOps for Flex {
         let x = x.to_contiguous();
         let Some(values) = x.as_slice::<f32>() else { return composed_sign::<Self>(x) };
         let signs = element::map(values, |x| if x >= 0.0 { 1.0 } else { -1.0 });
-        FlexTensor::from_data(TensorData::new(signs, x.shape()))
+        tensor(signs, x.shape())
     }
 
     fn sign_ste_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
         let x = x.to_contiguous();
         let Some(at) = x.as_slice::<f32>() else { return composed_backward::<Self>(x, grad, surrogate) };
-        match surrogate {
+        let grad = match surrogate {
             Surrogate::Identity => grad,
             Surrogate::Clip => {
                 in_place(grad, |by| element::update(by, at, |g, x| if x.abs() <= 1.0 { g } else { 0.0 })).0
@@ -81,7 +80,9 @@ impl SignOps for Flex {
             Surrogate::Polynomial => {
                 in_place(grad, |by| element::update(by, at, |g, x| (2.0 - 2.0 * x.abs()).max(0.0) * g)).0
             }
-        }
+        };
+        give(x);
+        grad
     }
 }
 
