@@ -27,6 +27,7 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32]) -> Vec<f32> {
         planes.fill(x, line);
         Sweep { line, walk: &walk, weights: &weights, channels: g.channels[1], out }.run();
     });
+    buffers::give(weights);
     out
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn backward_input(g: &Geometry, w: &[f32], grad: &[f32], out: &mut [f
             Sweep { line, walk, weights, channels: inputs, out }.run();
         }
     });
+    walks.into_iter().for_each(|(_, weights)| buffers::give(weights));
 }
 
 /// The gradient of `w` [out, in, k, k] from `x` and the gradient of the output.
@@ -68,12 +70,13 @@ pub(crate) fn backward_weights(g: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32
     let channels = inputs.div_ceil(16).max(4).min(inputs);
     let parts: Vec<(usize, Walk)> =
         (0..inputs).step_by(channels).map(|c| (c, Walk::forward(g, &planes, channels.min(inputs - c)))).collect();
-    let mut sums: Vec<Vec<f32>> =
-        (0..parts.len() * blocks).map(|i| vec![0.0; parts[i / blocks].1.taps.len() * block]).collect();
+    let of_part = channels * g.taps() * block;
+    let mut sums = buffers::take(parts.len() * blocks * of_part);
+    sums.par_chunks_mut(of_part).for_each(|sums| sums.fill(0.0));
     // Of each picture and block, the channels of a step beside each other; of so many pictures at a time as stay in a
-    // cache. Steps that are nowhere stay zeros.
+    // cache. Lanes of no channel hold anything; their sums are not read.
     let group = (GROUP / (blocks * of_block)).max(1);
-    let mut turned = vec![0.0; group.min(x.len() / g.input_len()) * blocks * of_block];
+    let mut turned = buffers::take(group.min(x.len() / g.input_len()) * blocks * of_block);
     for (x, grad) in x.chunks(group * g.input_len()).zip(grad.chunks(group * g.output_len())) {
         turned.par_chunks_mut(of_block).take(grad.len() / g.output_len() * blocks).enumerate().for_each(
             |(i, turned)| {
@@ -86,7 +89,7 @@ pub(crate) fn backward_weights(g: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32
                 );
             },
         );
-        sums.par_iter_mut().enumerate().for_each_init(
+        sums.par_chunks_mut(of_part).enumerate().for_each_init(
             || vec![0.0; planes.len(channels, 0)],
             |line, (i, sums)| {
                 let ((first, walk), b) = (&parts[i / blocks], i % blocks);
@@ -99,13 +102,15 @@ pub(crate) fn backward_weights(g: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32
             },
         );
     }
-    let mut out = vec![0.0; outputs * inputs * g.taps()];
+    buffers::give(turned);
+    let mut out = buffers::take(outputs * inputs * g.taps());
     out.par_chunks_exact_mut(inputs * g.taps()).enumerate().for_each(|(channel, out)| {
         for (part, out) in out.chunks_mut(channels * g.taps()).enumerate() {
-            let sums = &sums[part * blocks + channel / block];
+            let sums = &sums[(part * blocks + channel / block) * of_part..][..of_part];
             out.iter_mut().zip(sums.chunks_exact(block)).for_each(|(to, sums)| *to = sums[channel % block]);
         }
     });
+    buffers::give(sums);
     out
 }
 
@@ -114,20 +119,19 @@ fn turn(grad: &[f32], outputs: usize, first: usize, steps: &[u32], turned: &mut 
     let block = turned.len() / steps.len();
     for (channel, plane) in grad.chunks_exact(grad.len() / outputs).skip(first).take(block).enumerate() {
         for (to, &from) in turned.chunks_exact_mut(block).zip(steps) {
-            if from != NOWHERE {
-                to[channel] = plane[from as usize];
-            }
+            to[channel] = if from == NOWHERE { 0.0 } else { plane[from as usize] };
         }
     }
 }
 
 /// Weights as [`Sweep`] wants them: blocks of [taps][block], zeros where there is no channel.
 fn packed(block: usize, channels: usize, taps: usize, weight: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
-    let mut packed = vec![0.0; channels.div_ceil(block) * block * taps];
+    let mut packed = buffers::take(channels.div_ceil(block) * block * taps);
     packed.par_chunks_mut((taps * block).max(1)).enumerate().for_each(|(b, packed)| {
         for (tap, packed) in packed.chunks_exact_mut(block).enumerate() {
-            for (lane, to) in packed.iter_mut().take(channels - b * block).enumerate() {
-                *to = weight(b * block + lane, tap);
+            for (lane, to) in packed.iter_mut().enumerate() {
+                let channel = b * block + lane;
+                *to = if channel < channels { weight(channel, tap) } else { 0.0 };
             }
         }
     });
