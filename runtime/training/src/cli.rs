@@ -1,7 +1,10 @@
-//! `xnorc-training run`, `ablation`, `check`, `evaluate`, `export`.
+//! `xnorc-training run`, `ablation`, `plot`, `check`, `evaluate`, `export`.
 //!
 //! Results go to the standard output, everything else to the standard error. Exit codes: 0 fine, 1 something is wrong
 //! with a file or the training, 2 the command was not understood, 130 interrupted.
+
+mod ablation;
+mod plot;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -10,8 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
-use xnorc_training::ablation;
-use xnorc_training::config::{Config, DataFormat, Downsample, Row};
+use xnorc_training::config::{Config, DataFormat};
 use xnorc_training::data::{Dataset, Order, Plan};
 use xnorc_training::export::{Options, SignOperator, WeightForm, onnx};
 use xnorc_training::nn::Task;
@@ -38,7 +40,10 @@ enum Command {
     ///
     /// The configuration is the whole method's: a real teacher, a tanh step, binary activations, binary weights, with
     /// gates. Two processes can share the work: give them different seeds.
-    Ablation(Ablation),
+    Ablation(ablation::Args),
+    /// Draw how training went, where the networks look, and how values in them are distributed: curves.svg in the folder
+    /// of results, attention.svg, activations.svg and weights.svg in that of each step.
+    Plot(plot::Args),
     /// Read a configuration and say what is wrong with it.
     Check {
         /// The procedure.
@@ -57,24 +62,6 @@ enum Command {
     },
     /// Write the network of a step as ONNX.
     Export(Export),
-}
-
-#[derive(clap::Args, Debug)]
-struct Ablation {
-    /// The procedure.
-    config: PathBuf,
-    /// These rows only, instead of those of the configuration.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    rows: Vec<Row>,
-    /// These shortcuts only.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    downsample: Vec<Downsample>,
-    /// These seeds.
-    #[arg(long, value_delimiter = ',')]
-    seeds: Vec<u64>,
-    /// Say which steps every row has and which runs are done, and train nothing.
-    #[arg(long)]
-    dry_run: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -118,7 +105,8 @@ struct Export {
 pub(crate) fn main() -> ExitCode {
     let result = match Invocation::parse().command {
         Command::Run { config } => run(&config),
-        Command::Ablation(args) => run_ablation(args),
+        Command::Ablation(args) => ablation::main(args),
+        Command::Plot(args) => plot::main(&args),
         Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
         Command::Evaluate { config, step, last } => evaluate(&config, step, last),
         Command::Export(args) => export(&args),
@@ -157,29 +145,6 @@ fn code(outcome: Outcome) -> ExitCode {
         Outcome::Done => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(130),
     }
-}
-
-fn run_ablation(args: Ablation) -> Result<ExitCode> {
-    let config = Config::load(&args.config)?;
-    let mut chosen = config.ablation.clone().unwrap_or_default();
-    fn choose<T>(chosen: &mut Vec<T>, asked: Vec<T>) {
-        if !asked.is_empty() {
-            *chosen = asked;
-        }
-    }
-    choose(&mut chosen.rows, args.rows);
-    choose(&mut chosen.downsample, args.downsample);
-    choose(&mut chosen.seeds, args.seeds);
-    let whole = Config { ablation: Some(chosen.clone()), ..config.clone() }.checked()?;
-    let runs = ablation::runs(&whole)?;
-    if args.dry_run {
-        let plan = ablation::plan(&runs, &ablation::Table::read(&whole, &runs)?);
-        let _ = write!(std::io::stdout(), "{plan}");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let outcome = ablation::run(&config, &chosen, &*interruptible()?, &mut Terminal::default())?;
-    let _ = write!(std::io::stdout(), "{}", ablation::Table::read(&whole, &runs)?.markdown());
-    Ok(code(outcome))
 }
 
 /// The step asked for, or the last one.

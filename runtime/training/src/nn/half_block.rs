@@ -66,12 +66,17 @@ impl HalfBlock {
         }
     }
 
+    /// What the sign (or tanh) is taken of, for an input [n, in, h, w]; of the same shape.
+    pub fn before_sign(&self, x: Tensor<4>) -> Tensor<4> {
+        match self.order {
+            Order::NormFirst => self.norm.forward(x),
+            Order::NormLast => x,
+        }
+    }
+
     /// [n, in, h, w] to [n, out, h / stride, w / stride], rounded up.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let seen = match self.order {
-            Order::NormFirst => self.norm.forward(x.clone()),
-            Order::NormLast => x.clone(),
-        };
+        let seen = self.before_sign(x.clone());
         let gate = self.gate.as_ref().map(|gate| gate.forward(seen.clone()));
         let mut y = self.conv.forward(binarise(seen, self.inputs, self.gradient));
         let mut scale = self.conv.scale();

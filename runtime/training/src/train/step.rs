@@ -9,6 +9,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::evaluate::{evaluate, tensor};
+use super::procedure::write_curves;
 use super::{Checkpoint, Epoch, Progress, State};
 use crate::config::{Config, Points, StepConfig};
 use crate::data::{Batch, Batches, Order, Part, Plan};
@@ -98,6 +99,7 @@ impl Step<'_> {
                 state.best = epoch + 1;
             }
             self.checkpoint.save(&state, &network, &optimiser)?;
+            write_curves(self.config)?;
             self.progress.done(&self.step.name, &state.epochs[epoch]);
         }
         Ok(End::Done)
