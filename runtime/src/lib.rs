@@ -56,7 +56,8 @@ pub use generic::narrow_conv::narrow_conv;
 pub use generic::narrow_input::{input_to_bf16, input_to_int8};
 pub use generic::pool::{PoolShape, average_pool, max_pool};
 pub use generic::pooled::PoolRows;
-pub use generic::real_conv::{RealShape, planar_conv, real_conv};
+pub use generic::real_conv::{planar_conv, real_conv};
+pub use generic::real_shape::RealShape;
 pub use generic::reduce::{Reduction, argmax, reduce, softmax};
 pub use generic::regions::regions;
 pub use generic::tile::{

@@ -38,6 +38,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("generic/pool.rs", include_str!("generic/pool.rs")),
     ("generic/pooled.rs", include_str!("generic/pooled.rs")),
     ("generic/real_conv.rs", include_str!("generic/real_conv.rs")),
+    ("generic/real_shape.rs", include_str!("generic/real_shape.rs")),
     ("generic/reduce.rs", include_str!("generic/reduce.rs")),
     ("generic/regions.rs", include_str!("generic/regions.rs")),
     ("generic/tile.rs", include_str!("generic/tile.rs")),

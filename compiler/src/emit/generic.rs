@@ -126,12 +126,44 @@ fn gate(
 fn copy(piece: &Piece, y: &TokenStream, memory: &mut Memory<'_>) -> TokenStream {
     let x = memory.read(piece.input, "x");
     let (from, to) = (n(piece.input_offset), n(piece.output_offset));
-    let strides = piece.input_strides.iter().map(|&s| {
-        let magnitude = n(s.unsigned_abs());
-        if s < 0 { quote!(-#magnitude) } else { quote!(#magnitude) }
+    let axes = merged_axes(piece);
+    let strides = axes.iter().map(|axis| {
+        let magnitude = n(axis.input_stride.unsigned_abs());
+        if axis.input_stride < 0 { quote!(-#magnitude) } else { quote!(#magnitude) }
     });
-    let (out_strides, extents) = (array(&piece.output_strides), array(&piece.extents));
+    let out_strides = array(&axes.iter().map(|axis| axis.output_stride).collect::<Vec<_>>());
+    let extents = array(&axes.iter().map(|axis| axis.extent).collect::<Vec<_>>());
     quote!(copy_strided(#x, #from, &[#(#strides),*], #y, #to, &#out_strides, &#extents);)
+}
+
+/// An axis of a copy.
+struct Axis {
+    extent: usize,
+    input_stride: isize,
+    output_stride: usize,
+}
+
+/// The axes of a copy, those of one element left out, neighbours that both sides walk in one go made one: the kernel sees
+/// rows and columns of a transposition as long as they are.
+fn merged_axes(piece: &Piece) -> Vec<Axis> {
+    let mut axes: Vec<Axis> = Vec::new();
+    let strides = piece.input_strides.iter().zip(&piece.output_strides);
+    for (&extent, (&input_stride, &output_stride)) in piece.extents.iter().zip(strides) {
+        if extent == 1 {
+            continue;
+        }
+        match axes.last_mut() {
+            Some(outer)
+                if outer.output_stride == output_stride * extent
+                    && isize::try_from(extent).ok().and_then(|e| e.checked_mul(input_stride))
+                        == Some(outer.input_stride) =>
+            {
+                *outer = Axis { extent: outer.extent * extent, input_stride, output_stride };
+            }
+            _ => axes.push(Axis { extent, input_stride, output_stride }),
+        }
+    }
+    axes
 }
 
 /// Extents before an axis, of it, and behind it.

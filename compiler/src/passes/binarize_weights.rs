@@ -21,6 +21,8 @@ use weights::Binarized;
 /// What the user should know.
 #[derive(Default)]
 struct Remarks {
+    /// Signs whose zero becomes +1; the same one may feed several layers.
+    zero_signs: Vec<String>,
     notes: Vec<String>,
     warnings: Vec<Diagnostic>,
 }
@@ -40,12 +42,11 @@ pub fn run(graph: &mut Graph) {
         Op::Conv { .. } | Op::MatMul => layer(rewriter, &codes, &mut remarks, node),
         _ => codes.rule(rewriter, node),
     });
-    // The same sign may feed several layers.
-    for note in remarks.notes {
-        if !graph.notes.contains(&note) {
-            graph.notes.push(note);
-        }
+    if !remarks.zero_signs.is_empty() {
+        let signs = remarks.zero_signs.join(", ");
+        graph.notes.push(format!("sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: {signs}"));
     }
+    graph.notes.append(&mut remarks.notes);
     graph.warnings.0.extend(remarks.warnings);
 }
 
@@ -80,7 +81,9 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, remarks: &mut Remarks, node
 /// Says what the user should know about a binary layer.
 fn note_layer(remarks: &mut Remarks, node: &Node, weights: &Binarized, code: &Code) {
     for sign in &code.zero_signs {
-        remarks.notes.push(format!("sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: {sign}"));
+        if !remarks.zero_signs.contains(sign) {
+            remarks.zero_signs.push(sign.clone());
+        }
     }
     let (layer, zeros, deviation) = (&node.name, weights.bits.zeros, weights.bits.deviation);
     if zeros > 0 {

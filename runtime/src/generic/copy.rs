@@ -92,6 +92,13 @@ unsafe fn copy_plane(
         y_strides.swap(0, 1);
         extents.swap(0, 1);
     }
+    // Each side dense along one axis, and not the same one: in blocks, so that both sides move in runs.
+    for (a, b) in [(0, 1), (1, 0)] {
+        if x_strides[a] == 1 && y_strides[b] == 1 && extents[a] >= 4 && extents[b] >= 4 && y_strides[a] >= extents[b] {
+            // SAFETY: the caller's promise; the two axes only have other names.
+            return unsafe { transpose(x, x_at, x_strides[b], y, y_at, y_strides[a], [extents[a], extents[b]]) };
+        }
+    }
     for i in 0..extents[0] {
         let x_at = x_at.wrapping_add_signed(i as isize * x_strides[0]);
         let y_at = y_at + i * y_strides[0];
@@ -108,6 +115,78 @@ unsafe fn copy_plane(
             unsafe {
                 let from = *x.get_unchecked(x_at.wrapping_add_signed(j as isize * x_strides[1]));
                 *y.get_unchecked_mut(y_at + j * y_strides[1]) = from;
+            }
+        }
+    }
+}
+
+/// `y[y_at + i * y_stride + j] = x[x_at + j * x_stride + i]` for all i, j below the extents, both at least 4.
+///
+/// # Safety
+/// Every index must be inside both slices, and `y_stride` at least the second extent.
+unsafe fn transpose(
+    x: &[f32],
+    x_at: usize,
+    x_stride: isize,
+    y: &mut [f32],
+    y_at: usize,
+    y_stride: usize,
+    [rows, columns]: [usize; 2],
+) {
+    // Tiles of 16 by 16 use whole cache lines of both sides; the longer axis outside walks the dense side straight on.
+    let tiles = |extent: usize| (0..extent.div_ceil(16)).map(|t| t * 16);
+    if rows >= columns {
+        for i in tiles(rows) {
+            for j in tiles(columns) {
+                // SAFETY: the caller's promise.
+                unsafe { transpose_tile(x, x_at, x_stride, y, y_at, y_stride, [rows, columns], [i, j]) };
+            }
+        }
+    } else {
+        for j in tiles(columns) {
+            for i in tiles(rows) {
+                // SAFETY: the caller's promise.
+                unsafe { transpose_tile(x, x_at, x_stride, y, y_at, y_stride, [rows, columns], [i, j]) };
+            }
+        }
+    }
+}
+
+/// The 16 by 16 elements from `first` on, as many as there are.
+///
+/// # Safety
+/// As [`transpose`]'s, and `first` must be below the extents.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn transpose_tile(
+    x: &[f32],
+    x_at: usize,
+    x_stride: isize,
+    y: &mut [f32],
+    y_at: usize,
+    y_stride: usize,
+    extents: [usize; 2],
+    first: [usize; 2],
+) {
+    // Blocks of 4 by 4 stay in registers. The last block of an axis goes back over its neighbour, and writes the same
+    // values again.
+    let blocks = |axis: usize| {
+        (first[axis]..extents[axis].min(first[axis] + 16)).step_by(4).map(move |i| i.min(extents[axis] - 4))
+    };
+    for j in blocks(1) {
+        for i in blocks(0) {
+            // SAFETY: i + 3 and j + 3 are below the extents, so all these indices are the caller's.
+            unsafe {
+                let line = |l: usize| {
+                    let from = x_at.wrapping_add_signed((j + l) as isize * x_stride) + i;
+                    x.get_unchecked(from..from + 4)
+                };
+                let lines = [line(0), line(1), line(2), line(3)];
+                for k in 0..4 {
+                    let to = y_at + (i + k) * y_stride + j;
+                    let block = lines.map(|line| *line.get_unchecked(k));
+                    y.get_unchecked_mut(to..to + 4).copy_from_slice(&block);
+                }
             }
         }
     }

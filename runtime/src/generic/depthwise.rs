@@ -1,6 +1,6 @@
 //! Depthwise convolution: each channel has a kernel of its own.
 
-use super::real_conv::RealShape;
+use super::real_shape::RealShape;
 use super::tile::{At, Epilogue, band_of, load_tile};
 use crate::simd::Simd;
 use crate::weights::Le;

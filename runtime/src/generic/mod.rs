@@ -15,6 +15,7 @@ pub(crate) mod narrow_input;
 pub(crate) mod pool;
 pub(crate) mod pooled;
 pub(crate) mod real_conv;
+pub(crate) mod real_shape;
 pub(crate) mod reduce;
 pub(crate) mod regions;
 pub(crate) mod tile;

@@ -9,7 +9,7 @@
 //! each. The last word of a run is filled up with zeros.
 
 use super::narrow_input::{Framed, bytes};
-use super::real_conv::RealShape;
+use super::real_shape::RealShape;
 use super::tile::{At, Epilogue, band_of, prefetch_part};
 use crate::narrow::NarrowDot;
 use crate::simd::Simd;

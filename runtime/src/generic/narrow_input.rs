@@ -4,7 +4,7 @@
 //! order; behind the last row one word more, so that a run of values may be read in whole words. The frame holds the
 //! padding, so that the convolution has no border. The memory is that of floats, which are as long as these words.
 
-use super::real_conv::RealShape;
+use super::real_shape::RealShape;
 use super::window::fits;
 use crate::dispatch::{Kernel, dispatch};
 use crate::narrow::to_bf16;

@@ -96,6 +96,19 @@ fn compiler() -> (String, PathBuf) {
     (version, PathBuf::from(run(clean("rustc").args(["--print", "sysroot"])).trim()))
 }
 
+/// Where this machine gets Debian's packages from. The archive of security updates does not have the other suites.
+fn archive() -> Result<String, String> {
+    let targets = try_run(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(LABEL) $(REPO_URI)",
+        "Created-By: Packages",
+    ]))?;
+    let targets = String::from_utf8_lossy(&targets.stdout).into_owned();
+    let of_debian = targets.lines().find_map(|line| line.strip_prefix("Debian "));
+    of_debian.map(str::to_owned).ok_or_else(|| format!("no archive of Debian among apt's sources: {targets}"))
+}
+
 /// The source of the standard library of this very compiler: what came with it, or Debian's package.
 fn library_source() -> Result<PathBuf, String> {
     let (version, toolchain) = compiler();
@@ -130,11 +143,10 @@ fn library_source() -> Result<PathBuf, String> {
         command
     };
     let suites = ["trixie-backports", "forky", "sid", "experimental"];
+    let archive = archive()?;
     let mut problems = String::new();
     for suite in suites {
-        let line = format!(
-            "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {suite} main\n"
-        );
+        let line = format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {archive} {suite} main\n");
         fs::write(&sources, line).map_err(|e| e.to_string())?;
         if let Err(problem) = try_run(apt("apt-get").args(["-qq", "update"])) {
             problems += &problem;

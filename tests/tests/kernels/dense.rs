@@ -85,6 +85,50 @@ fn row_major(extents: &[usize]) -> Vec<usize> {
     (0..extents.len()).map(|axis| extents[axis + 1..].iter().product()).collect()
 }
 
+/// Copies between two orders of axes, some of them backwards.
+fn check_copies(extents: &[usize], reverse: u8, order: u64, seed: u64) -> Result<(), TestCaseError> {
+    let mut random = Random::new(seed);
+    let rank = extents.len();
+    // y is dense in a permuted order of axes, behind an offset; x is dense, some axes backwards.
+    let mut axes: Vec<usize> = (0..rank).collect();
+    axes.sort_by_key(|&axis| order.rotate_left(axis as u32 * 13) % 97);
+    let permuted: Vec<usize> = axes.iter().map(|&axis| extents[axis]).collect();
+    let mut y_strides = vec![0; rank];
+    for (&axis, stride) in axes.iter().zip(row_major(&permuted)) {
+        y_strides[axis] = stride;
+    }
+    let dense = row_major(extents);
+    let size: usize = extents.iter().product();
+    let x = random.floats(size + 3);
+    let mut offset = 2;
+    let mut x_strides = Vec::new();
+    for axis in 0..rank {
+        if reverse >> axis & 1 == 1 {
+            offset += (extents[axis] - 1) * dense[axis];
+            x_strides.push(-(dense[axis] as isize));
+        } else {
+            x_strides.push(dense[axis] as isize);
+        }
+    }
+    let mut y = vec![UNTOUCHED; size + 4];
+    copy_strided(&x, offset, &x_strides, &mut y, 3, &y_strides, extents);
+    let mut expected = vec![UNTOUCHED; size + 4];
+    for index in indices(extents) {
+        let from = index.iter().zip(&x_strides).fold(offset as isize, |at, (&i, s)| at + i as isize * s);
+        expected[3 + dot(&index, &y_strides)] = x[from as usize];
+    }
+    prop_assert_eq!(&y, &expected);
+    // One element too far, on either side: nothing is copied.
+    if size > 1 {
+        copy_strided(&x, offset + 2, &x_strides, &mut y, 3, &y_strides, extents);
+        let mut after = vec![UNTOUCHED; size + 4];
+        copy_strided(&x, offset, &x_strides, &mut after, 5, &y_strides, extents);
+        prop_assert!(after.iter().all(|&y| y == UNTOUCHED));
+        prop_assert_eq!(&y, &expected);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -153,45 +197,13 @@ proptest! {
 
     #[test]
     fn strided_copies(extents in prop::collection::vec(1..7usize, 0..5), reverse: u8, order in any::<u64>(), seed: u64) {
-        let mut random = Random::new(seed);
-        let rank = extents.len();
-        // y is dense in a permuted order of axes, behind an offset; x is dense, some axes backwards.
-        let mut axes: Vec<usize> = (0..rank).collect();
-        axes.sort_by_key(|&axis| order.rotate_left(axis as u32 * 13) % 97);
-        let permuted: Vec<usize> = axes.iter().map(|&axis| extents[axis]).collect();
-        let mut y_strides = vec![0; rank];
-        for (&axis, stride) in axes.iter().zip(row_major(&permuted)) {
-            y_strides[axis] = stride;
-        }
-        let dense = row_major(&extents);
-        let size: usize = extents.iter().product();
-        let x = random.floats(size + 3);
-        let mut offset = 2;
-        let mut x_strides = Vec::new();
-        for axis in 0..rank {
-            if reverse >> axis & 1 == 1 {
-                offset += (extents[axis] - 1) * dense[axis];
-                x_strides.push(-(dense[axis] as isize));
-            } else {
-                x_strides.push(dense[axis] as isize);
-            }
-        }
-        let mut y = vec![UNTOUCHED; size + 4];
-        copy_strided(&x, offset, &x_strides, &mut y, 3, &y_strides, &extents);
-        let mut expected = vec![UNTOUCHED; size + 4];
-        for index in indices(&extents) {
-            let from = index.iter().zip(&x_strides).fold(offset as isize, |at, (&i, s)| at + i as isize * s);
-            expected[3 + dot(&index, &y_strides)] = x[from as usize];
-        }
-        prop_assert_eq!(&y, &expected);
-        // One element too far, on either side: nothing is copied.
-        if size > 1 {
-            copy_strided(&x, offset + 2, &x_strides, &mut y, 3, &y_strides, &extents);
-            let mut after = vec![UNTOUCHED; size + 4];
-            copy_strided(&x, offset, &x_strides, &mut after, 5, &y_strides, &extents);
-            prop_assert!(after.iter().all(|&y| y == UNTOUCHED));
-            prop_assert_eq!(&y, &expected);
-        }
+        check_copies(&extents, reverse, order, seed)?;
+    }
+
+    /// Channels first to channels last and back go in blocks: more than one of them, and parts of one.
+    #[test]
+    fn large_planes(n in 1..3usize, h in 1..50usize, w in 1..50usize, reverse: u8, order in any::<u64>(), seed: u64) {
+        check_copies(&[n, h, w], reverse, order, seed)?;
     }
 
     #[test]

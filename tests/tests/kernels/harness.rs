@@ -212,3 +212,13 @@ pub(crate) fn expect<D: Driver<V>, const V: usize>(driver: &D, y: &[f32]) -> Res
     }
     Ok(())
 }
+
+/// An epilogue of operands that do not fit: nothing must come here.
+pub(crate) struct Never;
+
+impl Epilogue for Never {
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, _: S, _: S::F, at: At) {
+        panic!("{at:?}");
+    }
+}
