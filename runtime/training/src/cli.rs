@@ -49,7 +49,7 @@ enum Command {
         /// The procedure.
         config: PathBuf,
     },
-    /// Say how good the network of a step is on the test pictures, as JSON.
+    /// Say how good the network of a step is on the test pictures: top-1, top-5, confusion matrix.
     Evaluate {
         /// The procedure.
         config: PathBuf,
@@ -59,6 +59,9 @@ enum Command {
         /// After the last epoch rather than the best one.
         #[arg(long)]
         last: bool,
+        /// How it is said; `csv` is the confusion matrix alone.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
     /// Write the network of a step as ONNX.
     Export(Export),
@@ -101,6 +104,18 @@ struct Export {
     out: PathBuf,
 }
 
+/// How results are written.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let result = match Invocation::parse().command {
@@ -108,7 +123,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Ablation(args) => ablation::main(args),
         Command::Plot(args) => plot::main(&args),
         Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
-        Command::Evaluate { config, step, last } => evaluate(&config, step, last),
+        Command::Evaluate { config, step, last, format } => evaluate(&config, step, last, format),
         Command::Export(args) => export(&args),
     };
     result.unwrap_or_else(|problems| {
@@ -152,7 +167,7 @@ fn step_name(config: &Config, step: Option<String>) -> String {
     step.or_else(|| config.steps.last().map(|step| step.name.clone())).unwrap_or_default()
 }
 
-fn evaluate(config: &std::path::Path, step: Option<String>, last: bool) -> Result<ExitCode> {
+fn evaluate(config: &std::path::Path, step: Option<String>, last: bool, format: Format) -> Result<ExitCode> {
     let config = Config::load(config)?;
     let device = train::device(&config.device)?;
     let network = train::trained(&config, &step_name(&config, step), !last, &device)?;
@@ -164,8 +179,12 @@ fn evaluate(config: &std::path::Path, step: Option<String>, last: bool) -> Resul
     for problem in &result.skipped.0 {
         let _ = writeln!(std::io::stderr(), "skipped: {problem}");
     }
-    let text = serde_json::to_string(&result).map_err(|e| Problems::one("the result", e))?;
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let text = match format {
+        Format::Text => result.text(&data.classes),
+        Format::Json => serde_json::to_string(&result).map_err(|e| Problems::one("the result", e))? + "\n",
+        Format::Csv => result.csv(&data.classes),
+    };
+    let _ = write!(std::io::stdout(), "{text}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ use burn::tensor::ops::AvgPoolOptions;
 
 use super::conv::Geometry;
 use super::{Act, BinaryConv, Conv, Gate, Init, sign};
-use crate::config::{BlockConfig, Downsample, Inputs, Order, Scale, Surrogate, Weights};
+use crate::config::{BlockConfig, Downsample, Inputs, Order, Surrogate, Weights};
 
 /// What a step of training makes of a binary network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,10 +138,8 @@ impl Shortcut {
             Downsample::Real => (Some(Conv::new([inputs, outputs], 1, 1, init)), None),
             Downsample::Binary => {
                 let geometry = Geometry { kernel: 1, stride: 1, ..geometry };
-                // A factorised scale is of the 3x3 convolutions only.
-                let scale = if config.scale == Scale::Factorised { Scale::Channel } else { config.scale };
                 let (pad, gradient) = (config.padding, config.weight_gradient);
-                (None, Some(BinaryConv::new(geometry, scale, pad, form.weights, gradient, init)))
+                (None, Some(BinaryConv::new(geometry, config.scale, pad, form.weights, gradient, init)))
             }
         };
         Self {

@@ -156,3 +156,31 @@ fn what_cannot_be_is_told() {
     few.networks.get_mut("teacher").unwrap().widths = vec![4, 8];
     assert!(trained(&few, "teacher", true, &cpu).unwrap_err().to_string().contains("weights of this network"));
 }
+
+#[test]
+fn confusion_is_told_to_people_and_to_programs() {
+    let result = Evaluation {
+        loss: 0.5,
+        top1: 0.75,
+        top5: 1.0,
+        confusion: vec![vec![3, 1, 0], vec![10, 120, 0], vec![0, 0, 0]],
+        ..Evaluation::default()
+    };
+    let classes = ["cat", "big, black dog", "bird"].map(str::to_owned);
+    let expected = "\
+top-1 75.00 %, top-5 100.00 %, cross-entropy 0.5000; 134 pictures
+
+rows: the true class, columns: what the network says, last: right in per cent
+                      cat big, black d         bird
+cat                     3            1            0   75.0
+big, black d           10          120            0   92.3
+bird                    0            0            0      –
+";
+    assert_eq!(result.text(&classes), expected);
+    assert_eq!(
+        result.csv(&classes),
+        "true,cat,\"big, black dog\",bird\ncat,3,1,0\n\"big, black dog\",10,120,0\nbird,0,0,0\n"
+    );
+    let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&result).unwrap()).unwrap();
+    assert_eq!((&json["top1"], &json["confusion"][1][1]), (&0.75.into(), &120.into()));
+}
