@@ -4,17 +4,17 @@
 //! with a file or the training, 2 the command was not understood, 130 interrupted.
 
 mod ablation;
+mod evaluate;
 mod plot;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use xnorc_training::config::{Config, DataFormat};
-use xnorc_training::data::{Dataset, Order, Plan};
 use xnorc_training::export::{Options, SignOperator, WeightForm, onnx};
 use xnorc_training::nn::Task;
 use xnorc_training::problem::{Problems, Result};
@@ -50,19 +50,7 @@ enum Command {
         config: PathBuf,
     },
     /// Say how good the network of a step is on the test pictures: top-1, top-5, confusion matrix.
-    Evaluate {
-        /// The procedure.
-        config: PathBuf,
-        /// The step; the last one where it is left out.
-        #[arg(long)]
-        step: Option<String>,
-        /// After the last epoch rather than the best one.
-        #[arg(long)]
-        last: bool,
-        /// How it is said; `csv` is the confusion matrix alone.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
+    Evaluate(evaluate::Args),
     /// Write the network of a step as ONNX.
     Export(Export),
 }
@@ -104,18 +92,6 @@ struct Export {
     out: PathBuf,
 }
 
-/// How results are written.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-    /// For spreadsheets.
-    Csv,
-}
-
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let result = match Invocation::parse().command {
@@ -123,7 +99,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Ablation(args) => ablation::main(args),
         Command::Plot(args) => plot::main(&args),
         Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
-        Command::Evaluate { config, step, last, format } => evaluate(&config, step, last, format),
+        Command::Evaluate(args) => evaluate::main(args),
         Command::Export(args) => export(&args),
     };
     result.unwrap_or_else(|problems| {
@@ -134,7 +110,7 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-fn run(config: &std::path::Path) -> Result<ExitCode> {
+fn run(config: &Path) -> Result<ExitCode> {
     let config = Config::load(config)?;
     let outcome = train::run(&config, &*interruptible()?, &mut Terminal::default())?;
     Ok(code(outcome))
@@ -167,27 +143,6 @@ fn step_name(config: &Config, step: Option<String>) -> String {
     step.or_else(|| config.steps.last().map(|step| step.name.clone())).unwrap_or_default()
 }
 
-fn evaluate(config: &std::path::Path, step: Option<String>, last: bool, format: Format) -> Result<ExitCode> {
-    let config = Config::load(config)?;
-    let device = train::device(&config.device)?;
-    let network = train::trained(&config, &step_name(&config, step), !last, &device)?;
-    let data = Dataset::load(&config.data)?;
-    let task = data.task(&config.data);
-    let batch = config.steps.iter().map(|step| step.batch).max().unwrap_or(1);
-    let plan = Plan::new(&config.data, task.size, task.classes, batch, Order::Sequential);
-    let result = train::evaluate(&network, &Arc::new(data.test), plan, task, &device);
-    for problem in &result.skipped.0 {
-        let _ = writeln!(std::io::stderr(), "skipped: {problem}");
-    }
-    let text = match format {
-        Format::Text => result.text(&data.classes),
-        Format::Json => serde_json::to_string(&result).map_err(|e| Problems::one("the result", e))? + "\n",
-        Format::Csv => result.csv(&data.classes),
-    };
-    let _ = write!(std::io::stdout(), "{text}");
-    Ok(ExitCode::SUCCESS)
-}
-
 fn export(args: &Export) -> Result<ExitCode> {
     let config = Config::load(&args.config)?;
     let device = train::device("cpu")?;
@@ -209,8 +164,13 @@ fn export(args: &Export) -> Result<ExitCode> {
         normalise: args.normalise.then(|| (config.data.mean.clone(), config.data.std.clone())),
         doc: format!("step {name}{}", if args.seed.is_some() { ", untrained" } else { "" }),
     };
-    std::fs::write(&args.out, onnx(&network, task, &options))
-        .map_err(|e| Problems::file(&args.out, format_args!("cannot be written: {e}")))?;
+    train::write_file(&args.out, &onnx(&network, task, &options))?;
+    let _ = writeln!(
+        std::io::stderr(),
+        "{}: step {name}, {} parameters with the running statistics",
+        args.out.display(),
+        network.parameters()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

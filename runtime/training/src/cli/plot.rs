@@ -59,7 +59,7 @@ fn draw(config: &Config, step: &StepConfig, data: &Dataset, args: &Args) -> Resu
     let mut written = Vec::new();
     let mut write = |name: &str, svg: String| -> Result {
         let path = folder.join(name);
-        std::fs::write(&path, svg).map_err(|e| Problems::file(&path, format_args!("cannot be written: {e}")))?;
+        train::write_file(&path, svg.as_bytes())?;
         written.push(path);
         Ok(())
     };

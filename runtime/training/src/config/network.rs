@@ -96,6 +96,10 @@ pub struct BlockConfig {
     pub gate: Option<GateConfig>,
     /// The scale of the convolution's output.
     pub scale: Scale,
+    /// A learned scale takes over the mean size of each output channel's weights (XNOR-Net's) where a step with binary
+    /// weights starts from one with real ones, so that it begins near to where that one ended: ±1 is ten or twenty
+    /// times the size of trained weights. Off in the authors' later code, which leaves the difference to training.
+    pub scale_from_weights: bool,
     /// The convolution of the shortcut where a block halves the picture: real, as the rows marked ** in the paper's
     /// tables, or binary.
     pub downsample: Downsample,
@@ -119,6 +123,7 @@ impl Default for BlockConfig {
             prelu_init: 0.25,
             gate: None,
             scale: Scale::Channel,
+            scale_from_weights: false,
             downsample: Downsample::Real,
             padding: Padding::Zero,
             activation_gradient: Surrogate::Clip,
@@ -264,6 +269,11 @@ impl NetworkConfig {
             }
             (_, Some(block)) => {
                 problems.check(block.prelu_init.is_finite(), at("block.prelu-init"), "a number: 0.25 or 0");
+                problems.check(
+                    !block.scale_from_weights || matches!(block.scale, Scale::Channel | Scale::Factorised),
+                    at("block.scale-from-weights"),
+                    "only a learned scale can take anything over: remove it, or take `scale = \"channel\"`",
+                );
                 if let Some(gate) = &block.gate {
                     problems.check(gate.reduction >= 1, at("block.gate.reduction"), "1 or more; the paper has 8");
                 }

@@ -51,7 +51,7 @@ fn the_ready_configurations_are_fine() {
         assert!(config.output.starts_with(path.parent().unwrap()));
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
 }
 
 #[test]

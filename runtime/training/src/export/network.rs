@@ -45,14 +45,14 @@ pub enum WeightForm {
     Latent,
 }
 
-/// The ONNX file of a network; input `pictures` [batch, channels, rows, columns], output `logits` [batch, classes].
+/// The ONNX file of a network; input `picture` [batch, channels, rows, columns], output `logits` [batch, classes].
 pub fn onnx(network: &Network, task: Task, options: &Options) -> Vec<u8> {
     let mut export = Export { writer: Writer::default(), options };
     let x = export.network(network);
     let x = export.writer.node("logits", "Identity", &[&x], &[]);
     let [rows, columns] = task.size;
     export.writer.finish(
-        ("pictures", &[task.channels, rows, columns]),
+        ("picture", &[task.channels, rows, columns]),
         (&x, &[task.classes]),
         options.batch,
         &options.doc,
@@ -74,7 +74,7 @@ fn tensor<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 impl Export<'_> {
     fn network(&mut self, network: &Network) -> String {
-        let mut x = "pictures".to_owned();
+        let mut x = "picture".to_owned();
         if let Some((mean, std)) = &self.options.normalise {
             let mean = self.writer.floats("normalise.mean", &[1, mean.len(), 1, 1], mean);
             let std = self.writer.floats("normalise.std", &[1, std.len(), 1, 1], std);

@@ -139,6 +139,15 @@ impl BinaryConv {
         Some(scale)
     }
 
+    /// A learned scale takes over the mean size of each output channel's latent weights, which is lost when their signs
+    /// are taken: the nearest to the convolution with real weights (XNOR-Net, equation 6).
+    #[must_use]
+    pub fn scaled_by_weights(mut self) -> Self {
+        let mean = mean_size(self.latent.val().inner()).flatten::<1>(0, 3);
+        self.alpha = self.alpha.map(|alpha| alpha.map(|a| Tensor::from_inner(a.inner() * mean).require_grad()));
+        self
+    }
+
     /// Holds binary weights' latent ones within [-1, 1], where the surrogate lets gradients through.
     #[must_use]
     pub fn clipped(mut self) -> Self {

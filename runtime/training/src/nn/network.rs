@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::block::{BinaryBlock, RealBlock};
 use super::conv::Geometry;
 use super::gate::global_mean;
-use super::{Act, Block, Conv, Dense, Form, Init};
+use super::half_block::Shortcut;
+use super::{Act, BinaryConv, Block, Conv, Dense, Form, Init};
 use crate::config::{Activation, Architecture, NetworkConfig, Points};
 
 /// What pictures a network is for.
@@ -145,18 +146,30 @@ impl Network {
 
     /// After a step of the optimiser: latent weights of binary convolutions are held within [-1, 1].
     #[must_use]
-    pub fn with_latent_weights_clipped(mut self) -> Self {
+    pub fn with_latent_weights_clipped(self) -> Self {
+        self.with_binary_convs(BinaryConv::clipped)
+    }
+
+    /// Before the first step with binary weights: learned scales take over the size of the latent ones.
+    #[must_use]
+    pub fn with_scales_from_weights(self) -> Self {
+        self.with_binary_convs(BinaryConv::scaled_by_weights)
+    }
+
+    /// Every binary convolution, those of shortcuts too, replaced by what `change` makes of it.
+    fn with_binary_convs(mut self, change: impl Fn(BinaryConv) -> BinaryConv) -> Self {
+        let shortcut = |shortcut: &mut Option<Shortcut>| {
+            if let Some(conv) = shortcut.as_mut().and_then(|s| s.binary.as_mut()) {
+                *conv = change(conv.clone());
+            }
+        };
         for block in self.stages.iter_mut().flat_map(|stage| &mut stage.blocks) {
             if let Block::Binary(block) = block {
                 for half in [&mut block.first, &mut block.second] {
-                    half.conv = half.conv.clone().clipped();
-                    if let Some(conv) = half.shortcut.as_mut().and_then(|s| s.binary.as_mut()) {
-                        *conv = conv.clone().clipped();
-                    }
+                    half.conv = change(half.conv.clone());
+                    shortcut(&mut half.shortcut);
                 }
-                if let Some(conv) = block.shortcut.as_mut().and_then(|s| s.binary.as_mut()) {
-                    *conv = conv.clone().clipped();
-                }
+                shortcut(&mut block.shortcut);
             }
         }
         self

@@ -65,16 +65,11 @@ fn the_slope_rules_at_zero() {
 /// of a learned scale. Its published count has the running statistics in it.
 #[test]
 fn the_published_parameter_count() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/table1.toml");
+    let mut config = Config::load(&path).unwrap_or_else(|problems| panic!("{problems}")).networks["larq"].clone();
+    let block = config.block();
     let gate = GateConfig { hidden: GateHidden::Input, ..GateConfig::default() };
-    let block = BlockConfig { gate: Some(gate), scale: Scale::None, ..BlockConfig::default() };
-    let mut config = NetworkConfig {
-        architecture: Architecture::Binary,
-        widths: vec![64, 128, 256, 512],
-        depths: vec![2, 2, 2, 2],
-        stem: StemConfig { kernel: 7, stride: 2, pool: true, activation: Activation::Prelu },
-        block: Some(block),
-        head_norm: false,
-    };
+    assert_eq!(block, BlockConfig { gate: Some(gate), scale: Scale::None, ..BlockConfig::default() });
     let task = Task { channels: 3, size: [224, 224], classes: 1000 };
     let count = |config: &NetworkConfig| Network::new(config, task, Form::default(), 1, &Device::flex()).parameters();
     assert_eq!(count(&config), 11_995_624);
@@ -270,6 +265,29 @@ fn binary_weights_are_signs_and_latent_ones_can_be_clipped() {
     let conv = conv.clipped();
     assert!(conv.latent.val().is_require_grad());
     assert_eq!(values(conv.latent.val()), before.iter().map(|w| w.clamp(-1.0, 1.0)).collect::<Vec<_>>());
+}
+
+/// The scale that makes signs the nearest to real weights: with it, where α was 1, the network is XNOR-Net's.
+#[test]
+fn a_learned_scale_takes_over_the_size_of_the_weights() {
+    let device = train();
+    let make = |scale, downsample| {
+        let config = small(BlockConfig { scale, downsample, ..BlockConfig::default() });
+        Network::new(&config, TASK, Form::default(), 4, &device)
+    };
+    let logits = |network: Network| values(network.valid().forward(wave([2, 3, 9, 9], 0.5, &Device::flex())));
+    let theirs = logits(make(Scale::Mean, Downsample::Real));
+    let before = make(Scale::Channel, Downsample::Real);
+    let after = before.clone().with_scales_from_weights();
+    assert_eq!(trainable(&after), trainable(&before));
+    assert_ne!(logits(before), theirs);
+    let ours = logits(after);
+    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-5), "{ours:?} {theirs:?}");
+    // Binary shortcuts too.
+    let network = make(Scale::Channel, Downsample::Binary).with_scales_from_weights();
+    let Block::Binary(block) = &network.stages[1].blocks[0] else { unreachable!() };
+    let conv = block.first.shortcut.as_ref().and_then(|shortcut| shortcut.binary.as_ref()).unwrap();
+    assert_eq!(values(conv.alpha.as_ref().unwrap().val()), values(mean_size(conv.latent.val())));
 }
 
 #[test]

@@ -151,7 +151,10 @@ fn read(path: &Path) -> Result<Bytes> {
 }
 
 /// Writes a whole file or leaves the old one.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result {
+///
+/// # Errors
+/// A file that cannot be written, a full disk.
+pub fn write(path: &Path, bytes: &[u8]) -> Result {
     let new = path.with_extension("new");
     let written = File::create(&new).and_then(|mut file| {
         file.write_all(bytes)?;

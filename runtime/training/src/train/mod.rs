@@ -17,6 +17,7 @@
 mod checkpoint;
 mod device;
 mod evaluate;
+mod logits;
 mod metrics;
 mod procedure;
 mod progress;
@@ -25,10 +26,10 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpoint::write;
-pub use checkpoint::{Checkpoint, State, load_network, restore};
+pub use checkpoint::{Checkpoint, State, load_network, restore, write as write_file};
 pub use device::device;
 pub use evaluate::{Evaluation, evaluate};
+pub use logits::logits;
 pub use metrics::Epoch;
 pub use procedure::{
     Outcome, Pictures, checkpoint, history, network_of, run, run_on, trained, trained_task, write_curves,

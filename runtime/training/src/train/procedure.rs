@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use super::checkpoint::write;
 use super::step::{End, Step};
 use super::{Checkpoint, Epoch, Progress, device, load_network, restore, settings};
-use crate::config::{Config, DataConfig, StepConfig};
+use crate::config::{Config, DataConfig, NetworkConfig, StepConfig, Weights};
 use crate::data::{Dataset, Part};
 use crate::nn::{Form, Network, Task};
 use crate::optim::optimiser;
@@ -78,6 +78,7 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
             continue;
         }
         let _alone = settings::begin(config, index)?;
+        let block = config.networks.get(&step.network).map(NetworkConfig::block).unwrap_or_default();
         let training = device.clone().autodiff();
         let mut optimiser = optimiser(&step.optimiser)?;
         let seed = settings::seed(config, index);
@@ -88,6 +89,9 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
             optimiser = checkpoint.load_optimiser(&state, optimiser)?;
         } else if let Some(start) = earlier(config, step.start_from.as_ref()) {
             network = load_network(&self::checkpoint(config, start), network, false)?;
+            if start.weights == Weights::Real && step.weights == Weights::Sign && block.scale_from_weights {
+                network = network.with_scales_from_weights();
+            }
         }
         let teacher = match earlier(config, step.teacher.as_ref()) {
             Some(other) => {
@@ -96,8 +100,6 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
             }
             None => None,
         };
-        let clip_latent_weights =
-            config.networks.get(&step.network).is_some_and(|network| network.block().clip_latent_weights);
         let mut step = Step {
             config,
             step,
@@ -107,7 +109,7 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
             test: data.test.clone(),
             device: &device,
             teacher,
-            clip_latent_weights,
+            clip_latent_weights: block.clip_latent_weights,
             checkpoint,
             stop,
             progress: &mut *progress,

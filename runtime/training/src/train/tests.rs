@@ -85,6 +85,11 @@ fn an_interrupted_run_ends_like_an_uninterrupted_one() {
     let lines = std::fs::read_to_string(whole.output.join("binary/metrics.jsonl")).unwrap();
     let parsed: Vec<Epoch> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(parsed.len(), 2);
+    // What was written down beside the results is a configuration that goes on with them, from wherever it is called.
+    let copy = Config::load(&whole.output.join("config.toml")).unwrap();
+    assert_eq!(train(&copy).unwrap(), Outcome::Done);
+    let detour = Config { output: whole.output.join("../whole"), ..whole.clone() };
+    assert_eq!(train(&detour).unwrap(), Outcome::Done);
     // Another configuration does not go on with these results.
     let other = Config { seed: 2, ..whole };
     assert!(train(&other).unwrap_err().to_string().contains("other settings"));
