@@ -37,12 +37,14 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         let known = config.steps.iter().any(|step| step.name == *name);
         known.then_some(()).ok_or_else(|| Problems::one("--step", format_args!("there is no step `{name}`")))?;
     }
+    // Says so where nothing is trained.
+    let task = train::trained_task(&config)?;
     let history = train::history(&config)?;
     let mut written = vec![train::write_curves(&config)?];
     let data = Dataset::load(&config.data)?;
     for (step, (_, epochs)) in config.steps.iter().zip(&history) {
         if !epochs.is_empty() && args.step.as_ref().is_none_or(|name| *name == step.name) {
-            written.append(&mut draw(&config, step, &data, args)?);
+            written.append(&mut draw(&config, step, &data, task, args)?);
         }
     }
     for path in written {
@@ -51,9 +53,8 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn draw(config: &Config, step: &StepConfig, data: &Dataset, args: &Args) -> Result<Vec<PathBuf>> {
+fn draw(config: &Config, step: &StepConfig, data: &Dataset, task: Task, args: &Args) -> Result<Vec<PathBuf>> {
     let device = train::device(&config.device)?;
-    let task: Task = train::trained_task(config)?;
     let network = train::trained(config, &step.name, !args.last, &device)?;
     let folder = train::checkpoint(config, step).folder().to_owned();
     let mut written = Vec::new();
