@@ -136,6 +136,12 @@ fn a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint() {
     let state = Checkpoint::new(&config.output, "teacher").state().unwrap();
     assert_eq!(state.epochs.len(), 1);
     trained(&config, "teacher", false, &device("cpu").unwrap()).unwrap();
+    // One update in an epoch: its own loss is a number, but not what comes after it.
+    std::fs::remove_file(config.output.join("config.toml")).unwrap();
+    (config.steps[0].batch, config.steps[0].accumulate) = (60, 1);
+    let told = train(&config).unwrap_err().to_string();
+    assert!(told.contains("no number any more in epoch 2"), "{told}");
+    assert_eq!(Checkpoint::new(&config.output, "teacher").state().unwrap(), state);
 }
 
 #[test]
