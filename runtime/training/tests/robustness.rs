@@ -50,7 +50,7 @@ fn left(folder: &Path, name: &str) -> (Vec<String>, Vec<u8>) {
 fn interrupted_and_out_of_space_a_run_ends_as_an_undisturbed_one() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    write_data(folder, 900);
+    write_data(folder, 500);
     for name in ["whole", "parts"] {
         write_config(folder, name, IDX);
     }
