@@ -108,3 +108,16 @@ def compile_cost(rows):
         for row in rows
     ]
     return table(head, cells, 8) + "\n![What compiling costs](results/compile_cost.svg)\n"
+
+
+def training(outcome, titles):
+    """A step of training beside PyTorch's."""
+    head = ["network", "threads", "ours, ms", "PyTorch, ms", "ratio", "ours, MiB", "PyTorch, MiB"]
+    rows = []
+    for record in outcome["records"]:
+        ours, theirs = record["ours"], record["PyTorch"]
+        cells = [ms(ours["best"][0]), ms(theirs["best"][0]), f"{record['ratio']:.2f}"]
+        cells += [f"{ours['peak']:.0f}", f"{theirs['peak']:.0f}"]
+        rows.append([titles[record["name"]], str(record["threads"]), *cells])
+    text = f"{outcome['machine']}, PyTorch {outcome['torch']}, {outcome['rounds']} rounds in turns.\n\n"
+    return text + table(head, rows, 6)

@@ -100,12 +100,12 @@ pub(crate) fn backward_weights(g: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32
         );
     }
     let mut out = vec![0.0; outputs * inputs * g.taps()];
-    for (channel, out) in out.chunks_exact_mut(inputs * g.taps()).enumerate() {
+    out.par_chunks_exact_mut(inputs * g.taps()).enumerate().for_each(|(channel, out)| {
         for (part, out) in out.chunks_mut(channels * g.taps()).enumerate() {
             let sums = &sums[part * blocks + channel / block];
             out.iter_mut().zip(sums.chunks_exact(block)).for_each(|(to, sums)| *to = sums[channel % block]);
         }
-    }
+    });
     out
 }
 
@@ -122,14 +122,14 @@ fn turn(grad: &[f32], outputs: usize, first: usize, steps: &[u32], turned: &mut 
 }
 
 /// Weights as [`Sweep`] wants them: blocks of [taps][block], zeros where there is no channel.
-fn packed(block: usize, channels: usize, taps: usize, weight: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+fn packed(block: usize, channels: usize, taps: usize, weight: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
     let mut packed = vec![0.0; channels.div_ceil(block) * block * taps];
-    for (b, packed) in packed.chunks_exact_mut((taps * block).max(1)).enumerate() {
+    packed.par_chunks_mut((taps * block).max(1)).enumerate().for_each(|(b, packed)| {
         for (tap, packed) in packed.chunks_exact_mut(block).enumerate() {
             for (lane, to) in packed.iter_mut().take(channels - b * block).enumerate() {
                 *to = weight(b * block + lane, tap);
             }
         }
-    }
+    });
     packed
 }

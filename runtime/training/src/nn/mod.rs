@@ -18,6 +18,8 @@ mod prelu;
 mod sign;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_operations;
 
 pub use activation::Act;
 pub use block::{BinaryBlock, Block, RealBlock};

@@ -32,18 +32,21 @@ pub struct Epoch {
     pub skipped: usize,
     /// Training and evaluation.
     pub seconds: f64,
+    /// Of these, those in which training had no pictures: what the threads that read them are late.
+    #[serde(default)]
+    pub waited: f64,
 }
 
 /// A header and a line per epoch.
 pub(super) fn csv(epochs: &[Epoch]) -> String {
     let mut text =
-        "epoch,rate,loss,labels,logits,attention,accuracy,test-loss,test-accuracy,test-top5,skipped,seconds\n"
+        "epoch,rate,loss,labels,logits,attention,accuracy,test-loss,test-accuracy,test-top5,skipped,seconds,waited\n"
             .to_owned();
     for e in epochs {
         // A text in memory takes every line.
         let _ = writeln!(
             text,
-            "{},{:e},{},{},{},{},{},{},{},{},{},{:.2}",
+            "{},{:e},{},{},{},{},{},{},{},{},{},{:.2},{:.2}",
             e.epoch,
             e.rate,
             e.loss,
@@ -55,7 +58,8 @@ pub(super) fn csv(epochs: &[Epoch]) -> String {
             e.test_accuracy,
             e.test_top5,
             e.skipped,
-            e.seconds
+            e.seconds,
+            e.waited
         );
     }
     text

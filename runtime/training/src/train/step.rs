@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::module::Module as _;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
@@ -57,6 +57,8 @@ struct Sums {
     /// Loss, labels, logits, attention, right answers; each times the pictures.
     values: [f64; 5],
     skipped: Problems,
+    /// For pictures.
+    waited: Duration,
 }
 
 impl Step<'_> {
@@ -103,6 +105,7 @@ impl Step<'_> {
                 test_top5: result.top5,
                 skipped: sums.skipped.0.len(),
                 seconds: start.elapsed().as_secs_f64(),
+                waited: sums.waited.as_secs_f64(),
             });
             let before = state.best.checked_sub(1).map(|best| state.epochs[best].test_accuracy);
             if before.is_none_or(|before| result.top1 > before) {
@@ -129,14 +132,17 @@ impl Step<'_> {
     ) -> Result<Option<(Network, f64)>> {
         let step = self.step;
         let plan = self.plan(Order::Shuffled { seed: self.seed, epoch, augmentation: step.augmentation.clone() });
-        let batches = Batches::new(&self.train, plan);
+        let mut batches = Batches::new(&self.train, plan);
         let all = batches.len();
         let updates = all.div_ceil(step.accumulate);
         self.progress.epoch(&step.name, epoch + 1, step.epochs, updates);
         let mut accumulator = GradientsAccumulator::new();
         let mut pending: Vec<Tensor<1>> = Vec::new();
         let mut rate_now = 0.0;
-        for (number, mut batch) in batches.enumerate() {
+        for number in 0..all {
+            let asked = Instant::now();
+            let Some(mut batch) = batches.next() else { break };
+            sums.waited += asked.elapsed();
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
