@@ -42,6 +42,7 @@
 
 pub mod ablation;
 pub mod config;
+mod cpu;
 pub mod data;
 pub mod export;
 pub mod loss;

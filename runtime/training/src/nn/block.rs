@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, activation};
 
 use super::conv::Geometry;
 use super::half_block::Shortcut;
+use super::norm::normalised;
 use super::{Conv, Form, HalfBlock, Init};
 use crate::config::{BlockConfig, Skip};
 
@@ -100,10 +101,10 @@ impl RealBlock {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = activation::relu(self.norm1.forward(self.conv1.forward(x.clone())));
-        let y = self.norm2.forward(self.conv2.forward(y));
+        let y = activation::relu(normalised(&self.norm1, self.conv1.forward(x.clone())));
+        let y = normalised(&self.norm2, self.conv2.forward(y));
         let skip = match (&self.shortcut, &self.shortcut_norm) {
-            (Some(conv), Some(norm)) => norm.forward(conv.forward(x)),
+            (Some(conv), Some(norm)) => normalised(norm, conv.forward(x)),
             _ => x,
         };
         activation::relu(y + skip)

@@ -2,10 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::ops::PadMode;
 
-use super::{Init, sign};
+use super::{Init, convolve, sign};
 use crate::config::{Padding, Scale, Surrogate, Weights};
 
 /// A real-valued convolution: weights [out, in, k, k], padding k / 2.
@@ -27,7 +26,7 @@ impl Conv {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let weight = self.weight.val();
         let pad = weight.dims()[2] / 2;
-        conv2d(x, weight, None, options(self.stride, pad))
+        convolve(x, weight, self.stride, pad)
     }
 }
 
@@ -104,9 +103,9 @@ impl BinaryConv {
         match self.padding {
             Padding::One if pad > 0 => {
                 let x = x.pad((pad, pad, pad, pad), PadMode::Constant(1.0));
-                conv2d(x, weight, None, options(self.stride, 0))
+                convolve(x, weight, self.stride, 0)
             }
-            _ => conv2d(x, weight, None, options(self.stride, pad)),
+            _ => convolve(x, weight, self.stride, pad),
         }
     }
 
@@ -162,8 +161,4 @@ impl BinaryConv {
 pub(crate) fn mean_size(latent: Tensor<4>) -> Tensor<4> {
     let outputs = latent.dims()[0];
     latent.abs().reshape([outputs as i32, -1]).mean_dim(1).reshape([outputs, 1, 1, 1])
-}
-
-fn options(stride: usize, pad: usize) -> ConvOptions<2> {
-    ConvOptions::new([stride, stride], [pad, pad], [1, 1], 1)
 }

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
 
 use super::Init;
+use super::mean::global_mean;
 use crate::config::{GateConfig, GateHidden};
 
 /// A fully connected layer: x · weight + bias.
@@ -57,10 +58,4 @@ impl Gate {
         let hidden = activation::relu(self.down.forward(global_mean(x)));
         activation::sigmoid(self.up.forward(hidden)).unsqueeze_dims(&[2, 3])
     }
-}
-
-/// Global average pool: [n, c, h, w] to [n, c].
-pub(crate) fn global_mean(x: Tensor<4>) -> Tensor<2> {
-    let [n, c, h, w] = x.dims();
-    x.reshape([n, c, h * w]).mean_dim(2).reshape([n, c])
 }

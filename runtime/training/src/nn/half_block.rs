@@ -7,6 +7,7 @@ use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
 use super::conv::Geometry;
+use super::norm::normalised;
 use super::{Act, BinaryConv, Conv, Gate, Init, sign};
 use crate::config::{BlockConfig, Downsample, Inputs, Order, Scale, Surrogate, Weights};
 
@@ -69,7 +70,7 @@ impl HalfBlock {
     /// [n, in, h, w] to [n, out, h / stride, w / stride], rounded up.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let seen = match self.order {
-            Order::NormFirst => self.norm.forward(x.clone()),
+            Order::NormFirst => normalised(&self.norm, x.clone()),
             Order::NormLast => x.clone(),
         };
         let gate = self.gate.as_ref().map(|gate| gate.forward(seen.clone()));
@@ -79,17 +80,17 @@ impl HalfBlock {
             if let Some(scale) = scale.take() {
                 y = y * scale;
             }
-            y = self.norm.forward(y);
+            y = normalised(&self.norm, y);
         }
         // One product over the whole picture rather than two.
         let factor = match (scale, gate) {
             (Some(scale), Some(gate)) => Some(scale * gate),
             (one, other) => one.or(other),
         };
-        if let Some(factor) = factor {
-            y = y * factor;
-        }
-        let y = self.act.forward(y);
+        let y = match factor {
+            Some(factor) => self.act.forward_scaled(y, factor),
+            None => self.act.forward(y),
+        };
         match (&self.shortcut, self.skip) {
             (Some(shortcut), _) => y + shortcut.forward(x),
             (None, true) => y + x,
@@ -154,9 +155,9 @@ impl Shortcut {
         let k = [self.stride; 2];
         let x = avg_pool2d(x, AvgPoolOptions::new(k).with_count_include_pad(false).with_ceil_mode(true));
         if let Some(conv) = &self.real {
-            return self.norm.forward(conv.forward(x));
+            return normalised(&self.norm, conv.forward(x));
         }
-        let x = binarise(self.norm.forward(x), self.inputs, self.gradient);
+        let x = binarise(normalised(&self.norm, x), self.inputs, self.gradient);
         let Some(conv) = &self.binary else { return x };
         let y = conv.forward(x);
         match conv.scale() {

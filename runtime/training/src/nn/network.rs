@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{BinaryBlock, RealBlock};
 use super::conv::Geometry;
-use super::gate::global_mean;
 use super::half_block::Shortcut;
+use super::mean::global_mean;
+use super::norm::normalised;
 use super::{Act, BinaryConv, Block, Conv, Dense, Form, Init};
 use crate::config::{Activation, Architecture, NetworkConfig, Points};
 
@@ -191,7 +192,7 @@ impl Network {
 
 impl Stem {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.act.forward(self.norm.forward(self.conv.forward(x)));
+        let x = self.act.forward(normalised(&self.norm, self.conv.forward(x)));
         if self.pool { max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1])) } else { x }
     }
 }
@@ -199,7 +200,7 @@ impl Stem {
 impl Head {
     fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
         if let (Some(norm), Some(act)) = (&self.norm, &self.act) {
-            x = act.forward(norm.forward(x));
+            x = act.forward(normalised(norm, x));
         }
         self.dense.forward(global_mean(x))
     }

@@ -9,18 +9,24 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps as _;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Backend, Dispatch, Flex, Shape, TensorData, TensorMetadata, backend_extension, get_device_settings,
-};
-use rayon::prelude::*;
+use burn::backend::{Backend, Dispatch, Flex, Shape, TensorMetadata, backend_extension, get_device_settings};
+
+use super::flex::{give, in_place, tensor};
+use crate::cpu::prelu::{self as cpu, Planes};
 
 /// x where x > 0, slope · x elsewhere: x [n, c, h, w], slope [c].
 pub fn prelu(x: Tensor<4>, slope: Tensor<1>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::channel_prelu(x.into_dispatch(), slope.into_dispatch()))
 }
 
-/// The operation behind [`prelu`], for each backend.
+/// As `prelu(x * factor, slope)` for a factor of [n, c, 1, 1] or [1, c, 1, 1].
+pub fn scaled_prelu(x: Tensor<4>, factor: Tensor<4>, slope: Tensor<1>) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::scaled_prelu(x.into_dispatch(), factor.into_dispatch(), slope.into_dispatch()))
+}
+
+/// The operations behind [`prelu`] and [`scaled_prelu`], for each backend.
 #[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "vulkan")), Autodiff)]
 pub trait PreluOps: Backend {
     /// x [n, c, h, w], slope [c].
@@ -36,6 +42,34 @@ pub trait PreluOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed_backward::<Self>(x, slope, grad)
     }
+
+    /// x [n, c, h, w], factor [n or 1, c, 1, 1], slope [c].
+    fn scaled_prelu(x: FloatTensor<Self>, factor: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::channel_prelu(Self::float_mul(x, factor), slope)
+    }
+
+    /// The gradients of x, of the factor and of the slope.
+    fn scaled_prelu_backward(
+        x: FloatTensor<Self>,
+        factor: FloatTensor<Self>,
+        slope: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed_scaled_backward::<Self>(x, factor, slope, grad)
+    }
+}
+
+fn composed_scaled_backward<B: PreluOps>(
+    x: FloatTensor<B>,
+    factor: FloatTensor<B>,
+    slope: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let z = B::float_mul(x.clone(), factor.clone());
+    let (of_z, of_slope) = B::channel_prelu_backward(z, slope, grad);
+    let axes: &[usize] = if factor.shape()[0] == x.shape()[0] { &[2, 3] } else { &[0, 2, 3] };
+    let of_factor = axes.iter().fold(B::float_mul(of_z.clone(), x), |sum, &axis| B::float_sum_dim(sum, axis));
+    (B::float_mul(of_z, factor), of_factor, of_slope)
 }
 
 /// Of operations that every backend has.
@@ -62,20 +96,15 @@ fn positive<B: Backend>(x: &FloatTensor<B>) -> burn::backend::tensor::BoolTensor
     B::float_greater_elem(x.clone(), 0f32.into(), get_device_settings::<B>(&x.device()).bool_dtype)
 }
 
-/// On the CPU, one pass over memory each way, a picture's channels in parallel.
+/// On the CPU, one parallel pass over memory each way, back in the place of the gradient.
 impl PreluOps for Flex {
     fn channel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
         let (x, slope) = (x.to_contiguous(), slope.to_contiguous());
         let (Some(values), Some(slopes)) = (x.as_slice::<f32>(), slope.as_slice::<f32>()) else {
             return composed::<Self>(x, slope);
         };
-        let mut out = vec![0.0; values.len()];
-        let plane = plane(&x);
-        out.par_chunks_mut(plane).zip(values.par_chunks(plane)).enumerate().for_each(|(i, (out, values))| {
-            let slope = slopes[i % slopes.len()];
-            out.iter_mut().zip(values).for_each(|(y, &x)| *y = if x > 0.0 { x } else { slope * x });
-        });
-        FlexTensor::from_data(TensorData::new(out, x.shape()))
+        let planes = Planes { len: plane(&x), factors: &[1.0], slopes };
+        tensor(cpu::forward(planes, values), x.shape())
     }
 
     fn channel_prelu_backward(
@@ -83,38 +112,40 @@ impl PreluOps for Flex {
         slope: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, slope, grad) = (x.to_contiguous(), slope.to_contiguous(), grad.to_contiguous());
-        let (Some(values), Some(slopes), Some(grads)) =
-            (x.as_slice::<f32>(), slope.as_slice::<f32>(), grad.as_slice::<f32>())
-        else {
+        let (x, slope) = (x.to_contiguous(), slope.to_contiguous());
+        let (Some(values), Some(slopes)) = (x.as_slice::<f32>(), slope.as_slice::<f32>()) else {
             return composed_backward::<Self>(x, slope, grad);
         };
-        let mut of_x = vec![0.0; values.len()];
-        let plane = plane(&x);
-        // One sum per plane, added up in order: the same for any number of threads.
-        let sums: Vec<f32> = of_x
-            .par_chunks_mut(plane)
-            .zip(values.par_chunks(plane).zip(grads.par_chunks(plane)))
-            .enumerate()
-            .map(|(i, (out, (values, grads)))| {
-                let slope = slopes[i % slopes.len()];
-                let mut sum = 0.0;
-                for (out, (&x, &g)) in out.iter_mut().zip(values.iter().zip(grads)) {
-                    *out = if x > 0.0 { g } else { slope * g };
-                    sum += g * x.min(0.0);
-                }
-                sum
-            })
-            .collect();
-        let mut of_slope = vec![0.0; slopes.len()];
-        for sums in sums.chunks(slopes.len()) {
-            of_slope.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
-        }
-        let channels = slope.shape();
-        (
-            FlexTensor::from_data(TensorData::new(of_x, x.shape())),
-            FlexTensor::from_data(TensorData::new(of_slope, channels)),
-        )
+        let planes = Planes { len: plane(&x), factors: &[1.0], slopes };
+        let (of_x, (_, of_slope)) = in_place(grad, |grad| cpu::backward(planes, values, grad));
+        let of_slope = tensor(of_slope, slope.shape());
+        give(x);
+        (of_x, of_slope)
+    }
+
+    fn scaled_prelu(x: FloatTensor<Self>, factor: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [x, factor, slope] = [x, factor, slope].map(|t| t.to_contiguous());
+        let [Some(values), Some(factors), Some(slopes)] = [&x, &factor, &slope].map(|t| t.as_slice::<f32>()) else {
+            return Self::channel_prelu(Self::float_mul(x, factor), slope);
+        };
+        let planes = Planes { len: plane(&x), factors, slopes };
+        tensor(cpu::forward(planes, values), x.shape())
+    }
+
+    fn scaled_prelu_backward(
+        x: FloatTensor<Self>,
+        factor: FloatTensor<Self>,
+        slope: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [x, factor, slope] = [x, factor, slope].map(|t| t.to_contiguous());
+        let [Some(values), Some(factors), Some(slopes)] = [&x, &factor, &slope].map(|t| t.as_slice::<f32>()) else {
+            return composed_scaled_backward::<Self>(x, factor, slope, grad);
+        };
+        let planes = Planes { len: plane(&x), factors, slopes };
+        let (of_x, (of_factor, of_slope)) = in_place(grad, |grad| cpu::backward(planes, values, grad));
+        give(x);
+        (of_x, tensor(of_factor, factor.shape()), tensor(of_slope, slope.shape()))
     }
 }
 
@@ -154,6 +185,35 @@ impl<B: PreluOps, C: CheckpointStrategy> PreluOps for Autodiff<B, C> {
                 prep.finish((x.into_primitive(), slope.into_primitive()), value)
             }
             OpsKind::UnTracked(prep) => prep.finish(B::channel_prelu(x.into_primitive(), slope.into_primitive())),
+        }
+    }
+
+    fn scaled_prelu(x: FloatTensor<Self>, factor: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct ScaledPrelu;
+
+        impl<B: PreluOps> Backward<B, 3> for ScaledPrelu {
+            type State = [B::FloatTensorPrimitive; 3];
+
+            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let [x, factor, slope] = ops.state;
+                let grad = grads.consume::<B>(&ops.node);
+                let (x, factor, slope) = B::scaled_prelu_backward(x, factor, slope, grad);
+                for (node, grad) in ops.parents.into_iter().zip([x, factor, slope]) {
+                    if let Some(node) = node {
+                        grads.register::<B>(node.id, grad);
+                    }
+                }
+            }
+        }
+
+        let prepared = ScaledPrelu.prepare::<C>([x.node(), factor.node(), slope.node()]).compute_bound().stateful();
+        let state = [x, factor, slope].map(|t| t.into_primitive());
+        let [x, factor, slope] = state.clone();
+        let y = B::scaled_prelu(x, factor, slope);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
 }
