@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig};
-use burn::tensor::Tensor;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
+use burn::tensor::{Tensor, activation};
 
 use super::conv::Geometry;
 use super::norm::normalised;
@@ -106,7 +106,8 @@ impl HalfBlock {
 
 fn binarise(x: Tensor<4>, inputs: Inputs, gradient: Surrogate) -> Tensor<4> {
     match inputs {
-        Inputs::Tanh => x.tanh(),
+        // tanh x = 2σ(2x) - 1, which costs the CPU's backend a third of its tanh.
+        Inputs::Tanh => activation::sigmoid(x * 2.0) * 2.0 - 1.0,
         Inputs::Sign => sign(x, gradient),
     }
 }
