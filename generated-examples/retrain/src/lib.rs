@@ -87,6 +87,34 @@ pub fn train(
     Ok(Some(Trained { pictures, pixels, labels, logits, classes }))
 }
 
+impl Trained {
+    /// What [`train`] left in the folder of the example.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn kept(folder: &Path) -> Result<Self> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read(&path).map_err(|e| Problems::file(&path, format_args!("cannot be read: {e}")))
+        };
+        let (pictures, labels, logits) = (read(PICTURES)?, read(LABELS)?, read(LOGITS)?);
+        let each = |bytes: usize| bytes / labels.len().max(1);
+        Ok(Self {
+            pixels: each(pictures.len()),
+            classes: each(logits.len()) / 4,
+            logits: logits.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            pictures,
+            labels,
+        })
+    }
+
+    /// One picture as the network takes it: byte / 255.
+    pub fn input(&self, index: usize) -> Vec<f32> {
+        let bytes = &self.pictures[index * self.pixels..(index + 1) * self.pixels];
+        bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect()
+    }
+}
+
 fn bytes(part: &Part) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut pictures = Vec::new();
     for index in 0..part.len() {
@@ -119,16 +147,31 @@ pub struct Comparison {
 /// # Errors
 /// What the compiler says of the file, or a program that cannot be built or run.
 pub fn compare(folder: &Path, trained: &Trained, verified: usize) -> Result<(Comparison, Verification)> {
-    compared(folder, trained, verified).map_err(|problems| Problems::one(folder.join(MODEL).display(), problems))
+    compare_as(folder, trained, verified, xnorc::Config::new())
+}
+
+/// As [`compare`], compiled with other options: looser arithmetic, for instance.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_as(
+    folder: &Path,
+    trained: &Trained,
+    verified: usize,
+    config: xnorc::Config,
+) -> Result<(Comparison, Verification)> {
+    compared(folder, trained, verified, config)
+        .map_err(|problems| Problems::one(folder.join(MODEL).display(), problems))
 }
 
 fn compared(
     folder: &Path,
     trained: &Trained,
     verified: usize,
+    config: xnorc::Config,
 ) -> std::result::Result<(Comparison, Verification), Diagnostics> {
     let path = folder.join(MODEL);
-    let config = xnorc::Config { standalone: true, probe: true, strict: true, ..xnorc::Config::new() };
+    let config = xnorc::Config { standalone: true, probe: true, strict: true, ..config };
     let output = xnorc::load(&path, &config)?;
     let workshop = tempfile::tempdir().map_err(io)?;
     let built = toolchain::build(&output, "fashion", workshop.path())?;
@@ -136,9 +179,8 @@ fn compared(
 
     let mut result = Comparison::default();
     let mut samples = Vec::new();
-    let rows = trained.pictures.chunks_exact(trained.pixels).zip(trained.logits.chunks_exact(trained.classes));
-    for (index, ((picture, expected), &label)) in rows.zip(&trained.labels).enumerate() {
-        let input: Vec<f32> = picture.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+    for (index, (expected, &label)) in trained.logits.chunks_exact(trained.classes).zip(&trained.labels).enumerate() {
+        let input = trained.input(index);
         program.write_f32(Space::Input(0), 0, &input)?;
         program.infer()?;
         let logits = program.read_f32(Space::Output(0), 0, trained.classes)?;

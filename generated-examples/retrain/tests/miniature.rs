@@ -83,13 +83,8 @@ fn the_whole_path() {
 #[test]
 fn the_shipped_network() {
     let folder = root().join("generated-examples/fashion");
-    let trained = Trained {
-        pictures: read(&folder.join(PICTURES)),
-        pixels: 784,
-        labels: read(&folder.join(LABELS)),
-        logits: floats(&read(&folder.join(LOGITS))),
-        classes: 10,
-    };
+    let trained = Trained::kept(&folder).unwrap();
+    assert_eq!((trained.pixels, trained.classes), (784, 10));
     let long = std::env::var_os("XNORC_LONG").is_some_and(|v| v != "0");
     let (result, verification) = compare(&folder, &trained, if long { 1000 } else { 20 }).unwrap();
     assert!(verification.ok, "{verification}");

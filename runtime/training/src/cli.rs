@@ -1,7 +1,11 @@
-//! `xnorc-training run`, `ablation`, `check`, `evaluate`, `export`.
+//! `xnorc-training run`, `ablation`, `plot`, `check`, `evaluate`, `export`.
 //!
 //! Results go to the standard output, everything else to the standard error. Exit codes: 0 fine, 1 something is wrong
 //! with a file or the training, 2 the command was not understood, 130 interrupted.
+
+mod ablation;
+mod evaluate;
+mod plot;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
-use xnorc_training::ablation;
-use xnorc_training::config::{Config, DataFormat, Downsample, Row};
-use xnorc_training::data::{Dataset, Order, Plan};
+use xnorc_training::config::{Config, DataFormat};
 use xnorc_training::export::{Options, SignOperator, WeightForm, onnx};
 use xnorc_training::nn::Task;
 use xnorc_training::problem::{Problems, Result};
@@ -38,46 +40,19 @@ enum Command {
     ///
     /// The configuration is the whole method's: a real teacher, a tanh step, binary activations, binary weights, with
     /// gates. Two processes can share the work: give them different seeds.
-    Ablation(Ablation),
+    Ablation(ablation::Args),
+    /// Draw how training went, where the networks look, and how values in them are distributed: curves.svg in the folder
+    /// of results, attention.svg, activations.svg and weights.svg in that of each step.
+    Plot(plot::Args),
     /// Read a configuration and say what is wrong with it.
     Check {
         /// The procedure.
         config: PathBuf,
     },
-    /// Say how good the network of a step is on the test pictures, as JSON.
-    Evaluate {
-        /// The procedure.
-        config: PathBuf,
-        /// The step; the last one where it is left out.
-        #[arg(long)]
-        step: Option<String>,
-        /// After the last epoch rather than the best one.
-        #[arg(long)]
-        last: bool,
-        /// Write the logits of every test picture into this file, [pictures, classes], to compare other engines with.
-        #[arg(long, value_name = "FILE.npy")]
-        logits: Option<PathBuf>,
-    },
+    /// Say how good the network of a step is on the test pictures: top-1, top-5, confusion matrix.
+    Evaluate(evaluate::Args),
     /// Write the network of a step as ONNX.
     Export(Export),
-}
-
-#[derive(clap::Args, Debug)]
-struct Ablation {
-    /// The procedure.
-    config: PathBuf,
-    /// These rows only, instead of those of the configuration.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    rows: Vec<Row>,
-    /// These shortcuts only.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    downsample: Vec<Downsample>,
-    /// These seeds.
-    #[arg(long, value_delimiter = ',')]
-    seeds: Vec<u64>,
-    /// Say which steps every row has and which runs are done, and train nothing.
-    #[arg(long)]
-    dry_run: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -121,9 +96,10 @@ struct Export {
 pub(crate) fn main() -> ExitCode {
     let result = match Invocation::parse().command {
         Command::Run { config } => run(&config),
-        Command::Ablation(args) => run_ablation(args),
+        Command::Ablation(args) => ablation::main(args),
+        Command::Plot(args) => plot::main(&args),
         Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
-        Command::Evaluate { config, step, last, logits } => evaluate(&config, step, last, logits.as_deref()),
+        Command::Evaluate(args) => evaluate::main(args),
         Command::Export(args) => export(&args),
     };
     result.unwrap_or_else(|problems| {
@@ -162,55 +138,9 @@ fn code(outcome: Outcome) -> ExitCode {
     }
 }
 
-fn run_ablation(args: Ablation) -> Result<ExitCode> {
-    let config = Config::load(&args.config)?;
-    let mut chosen = config.ablation.clone().unwrap_or_default();
-    fn choose<T>(chosen: &mut Vec<T>, asked: Vec<T>) {
-        if !asked.is_empty() {
-            *chosen = asked;
-        }
-    }
-    choose(&mut chosen.rows, args.rows);
-    choose(&mut chosen.downsample, args.downsample);
-    choose(&mut chosen.seeds, args.seeds);
-    let whole = Config { ablation: Some(chosen.clone()), ..config.clone() }.checked()?;
-    let runs = ablation::runs(&whole)?;
-    if args.dry_run {
-        let plan = ablation::plan(&runs, &ablation::Table::read(&whole, &runs)?);
-        let _ = write!(std::io::stdout(), "{plan}");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let outcome = ablation::run(&config, &chosen, &*interruptible()?, &mut Terminal::default())?;
-    let _ = write!(std::io::stdout(), "{}", ablation::Table::read(&whole, &runs)?.markdown());
-    Ok(code(outcome))
-}
-
 /// The step asked for, or the last one.
 fn step_name(config: &Config, step: Option<String>) -> String {
     step.or_else(|| config.steps.last().map(|step| step.name.clone())).unwrap_or_default()
-}
-
-fn evaluate(config: &Path, step: Option<String>, last: bool, logits: Option<&Path>) -> Result<ExitCode> {
-    let config = Config::load(config)?;
-    let device = train::device(&config.device)?;
-    let network = train::trained(&config, &step_name(&config, step), !last, &device)?;
-    let data = Dataset::load(&config.data)?;
-    let task = data.task(&config.data);
-    let batch = config.steps.iter().map(|step| step.batch).max().unwrap_or(1);
-    let plan = Plan::new(&config.data, task.size, task.classes, batch, Order::Sequential);
-    let test = Arc::new(data.test);
-    if let Some(path) = logits {
-        let values = train::logits(&network, &test, plan.clone(), task, &device)?;
-        let file = xnorc::npy::write(&xnorc::ir::Tensor::f32([test.len(), task.classes], values));
-        train::write_file(path, &file)?;
-    }
-    let result = train::evaluate(&network, &test, plan, task, &device);
-    for problem in &result.skipped.0 {
-        let _ = writeln!(std::io::stderr(), "skipped: {problem}");
-    }
-    let text = serde_json::to_string(&result).map_err(|e| Problems::one("the result", e))?;
-    let _ = writeln!(std::io::stdout(), "{text}");
-    Ok(ExitCode::SUCCESS)
 }
 
 fn export(args: &Export) -> Result<ExitCode> {

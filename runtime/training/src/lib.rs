@@ -21,7 +21,7 @@
 //! | [`data`] | IDX, CIFAR, folders of pictures; augmentation, mix-up; batches made in parallel | 5 |
 //! | [`train`] | the loop, checkpoints, metrics, evaluation, the steps of a procedure in order | 4.2 |
 //! | [`ablation`] | the method with parts left out in turn: runs, table, picture | table 3 |
-//! | [`plot`] | pictures (SVG) | |
+//! | [`probe`], [`plot`] | a look inside a trained network; pictures (SVG) of that and of how training went | 4.2 |
 //! | [`export`] | ONNX | |
 //! | [`problem`] | what can be wrong, all at once | |
 //!
@@ -49,6 +49,7 @@ pub mod loss;
 pub mod nn;
 pub mod optim;
 pub mod plot;
+pub mod probe;
 pub mod problem;
 #[cfg(test)]
 mod testing;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::rows::{Run, Steps, of_seed, shortcut};
 use crate::config::{Config, Downsample, Row, StepConfig};
 use crate::problem::Result;
-use crate::train::{self, Checkpoint, write};
+use crate::train::{self, Checkpoint, write_file};
 
 /// Shares of test pictures after the last epoch of a step. Not the best epoch's: that would be chosen by looking at
 /// the test pictures.
@@ -229,9 +229,9 @@ impl Table {
     pub fn write(&self, folder: &Path) -> Result {
         let make = |e| crate::problem::Problems::file(folder, format_args!("cannot be made: {e}"));
         std::fs::create_dir_all(folder).map_err(make)?;
-        write(&folder.join("ablation.md"), self.markdown().as_bytes())?;
-        write(&folder.join("ablation.csv"), self.csv().as_bytes())?;
-        write(&folder.join("runs.csv"), self.runs_csv().as_bytes())?;
-        write(&folder.join("ablation.svg"), crate::plot::ablation(self)?.as_bytes())
+        write_file(&folder.join("ablation.md"), self.markdown().as_bytes())?;
+        write_file(&folder.join("ablation.csv"), self.csv().as_bytes())?;
+        write_file(&folder.join("runs.csv"), self.runs_csv().as_bytes())?;
+        write_file(&folder.join("ablation.svg"), crate::plot::ablation(self)?.as_bytes())
     }
 }

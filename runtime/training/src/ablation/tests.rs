@@ -85,6 +85,16 @@ fn rows_have_the_parts_of_the_paper() {
     assert_eq!(runs(&config).unwrap()[0].config.steps[2].teacher.as_deref(), Some("sign"));
 }
 
+/// The ready configurations of the whole method are ablations too.
+#[test]
+fn the_ready_configurations_can_be_taken_apart() {
+    for (name, seeds) in [("ablation-fashion-mnist", 3), ("fashion-mnist", 3), ("cifar100", 3), ("imagenet", 3)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name).with_extension("toml");
+        let config = Config::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(runs(&config).unwrap_or_else(|problems| panic!("{name}: {problems}")).len(), 6 * 2 * seeds);
+    }
+}
+
 #[test]
 fn what_is_not_the_whole_method_is_told() {
     let told = |change: &dyn Fn(&mut Config)| {

@@ -56,6 +56,8 @@ pub enum DataFormat {
 pub struct Augmentation {
     /// Cut out at a random place after so many black pixels were added on each side (CIFAR: 4).
     pub pad_crop: usize,
+    /// Scale the shorter side to so many pixels, and cut out at a random place (AlexNet on ImageNet: 256). 0 is off.
+    pub crop_from: usize,
     /// Cut out a part of this share of the area at least, of a proportion between 3:4 and 4:3, and scale it to the
     /// size (ImageNet: 0.08). 0 is off.
     pub resized_crop: f32,
@@ -131,10 +133,11 @@ impl Augmentation {
         );
         problems.check((0.0..=180.0).contains(&self.rotation), at("rotation"), "degrees, from 0 to 180");
         problems.check((0.0..=1e3).contains(&self.mix_up), at("mix-up"), "0 (off) or more; 0.2 to 1 is usual");
+        let crops = [self.resized_crop > 0.0, self.pad_crop > 0, self.crop_from > 0];
         problems.check(
-            self.resized_crop == 0.0 || self.pad_crop == 0,
-            at("pad-crop"),
-            "`resized-crop` and `pad-crop` exclude each other: keep one",
+            crops.iter().filter(|&&on| on).count() <= 1,
+            place,
+            "`pad-crop`, `crop-from` and `resized-crop` exclude each other: keep one",
         );
         if let Some(j) = self.jitter {
             for (key, value) in [("brightness", j.brightness), ("contrast", j.contrast), ("saturation", j.saturation)] {

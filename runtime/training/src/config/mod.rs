@@ -97,6 +97,12 @@ impl Config {
         problems.check(!self.steps.is_empty(), "steps", "there is none: add a table [[steps]]");
         for (i, step) in self.steps.iter().enumerate() {
             step.check(&format!("steps[{i}]"), &self.networks, &self.steps[..i], &mut problems);
+            let crop = step.augmentation.crop_from;
+            problems.check(
+                crop == 0 || self.data.size.is_none_or(|size| crop >= size),
+                format_args!("steps[{i}].augmentation.crop-from"),
+                "not smaller than the data's `size`, which is cut out of it",
+            );
         }
         problems.or(self)
     }

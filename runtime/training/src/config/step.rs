@@ -191,7 +191,9 @@ pub struct OptimiserConfig {
     pub kind: OptimiserKind,
     /// The learning rate, at its highest.
     pub rate: f64,
-    /// λ: λ·w is added to the gradient of w (PyTorch's `weight_decay` of Adam and SGD).
+    /// λ: λ·w is added to the gradient of w (PyTorch's `weight_decay` of Adam and SGD); of AdamW, w shrinks by the factor
+    /// 1 - rate·λ in each step. The paper has 1e-5 with Adam and does not say which of both; its authors' later code has
+    /// AdamW with 1e-2, which at their rate of 1e-3 is 1e-5 a step.
     #[serde(default)]
     pub weight_decay: f32,
     /// What weight decay spares. The paper does not say; the authors' later code spares nothing.
@@ -214,6 +216,9 @@ pub struct OptimiserConfig {
 pub enum OptimiserKind {
     /// Kingma and Ba (2015).
     Adam,
+    /// With weight decay apart from the gradient (Loshchilov and Hutter 2019).
+    #[serde(rename = "adamw")]
+    AdamW,
     /// Stochastic gradient descent with momentum.
     Sgd,
 }
@@ -396,7 +401,7 @@ impl OptimiserConfig {
             at("weight-decay"),
             "0 or more; the paper has 1e-5 and 0",
         );
-        let adam = self.kind == OptimiserKind::Adam;
+        let adam = self.kind != OptimiserKind::Sgd;
         problems.check(!adam || self.momentum.is_none(), at("momentum"), "SGD's; Adam has `betas`");
         problems.check(adam || self.betas.is_none(), at("betas"), "Adam's; SGD has `momentum`");
         problems.check(adam || self.epsilon.is_none(), at("epsilon"), "Adam's; remove it");

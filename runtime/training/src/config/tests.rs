@@ -125,3 +125,20 @@ fn steps_fit_together() {
     assert_eq!(told(schedule).lines().count(), 2);
     assert!(told("network = \"nett\"").contains("there is no network `nett`, but `net`, `other`"));
 }
+
+#[test]
+fn crops_and_shared_steps_make_sense() {
+    let told = |keys: &str| problems(&FINE.replace("epochs = 3", &format!("epochs = 3\n{keys}")));
+    assert!(told("augmentation = { pad-crop = 2, crop-from = 32 }").contains("exclude each other"));
+    assert!(told("folder = \"../first\"").contains("steps[0].seed: a step with a `folder`"));
+    let text = FINE
+        .replace("[networks.net]", "size = 28\n[networks.net]")
+        .replace("epochs = 3", "epochs = 3\naugmentation = { crop-from = 24 }");
+    assert!(problems(&text).contains("crop-from: not smaller"));
+    let second = "\n[[steps]]\nname = \"second\"\nnetwork = \"net\"\nepochs = 1\nbatch = 4\nstart-from = \"first\"\n\
+                  folder = \"../second\"\nseed = 1\noptimiser = { kind = \"adamw\", rate = 1e-3 }";
+    assert!(problems(&format!("{FINE}{second}")).contains("start-from: a step with a `folder`"));
+    let ablation = "\n[ablation]\nseeds = [1, 1]\nrows = []";
+    let text = problems(&format!("{FINE}{ablation}"));
+    assert!(text.contains("ablation.seeds: each once") && text.contains("ablation.rows: one at least"), "{text}");
+}

@@ -10,6 +10,10 @@ use crate::config::{Augmentation, Jitter};
 pub fn changed(picture: Raster, config: &Augmentation, size: [usize; 2], random: &mut ChaCha8Rng) -> Raster {
     let mut picture = if config.resized_crop > 0.0 {
         resized_crop(&picture, config.resized_crop, size, random)
+    } else if config.crop_from > 0 {
+        let scaled = shorter_side(picture, config.crop_from);
+        let at = [0, 1].map(|i| random.random_range(0..=scaled.size[i].saturating_sub(size[i])) as isize);
+        scaled.cut(at, size)
     } else {
         cover(picture, size)
     };

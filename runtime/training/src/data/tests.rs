@@ -227,3 +227,23 @@ fn resized_crops_have_the_size_asked_for() {
         assert!(changed.bytes.iter().all(|&b| b == 120));
     }
 }
+
+/// Scaled to 8 x 12, then 4 x 4 out of it: every place occurs, and none beyond the border.
+#[test]
+fn random_crops_are_taken_everywhere() {
+    let config = Augmentation { crop_from: 8, ..Augmentation::default() };
+    let picture = ramp(8, 12);
+    let mut corners: Vec<u8> = (0..600)
+        .map(|i| {
+            let random = &mut seeds::generator(1, seeds::Purpose::Picture, 0, i);
+            let crop = changed(picture.clone(), &config, [4, 4], random).bytes;
+            assert_eq!(crop[15] - crop[0], 3 * 12 + 3);
+            crop[0]
+        })
+        .collect();
+    corners.sort_unstable();
+    corners.dedup();
+    // Rows 0 to 4, columns 0 to 8.
+    assert_eq!(corners.len(), 5 * 9);
+    assert_eq!((corners[0], corners[44]), (1, 4 * 12 + 8 + 1));
+}

@@ -191,7 +191,8 @@ impl Network {
 }
 
 impl Stem {
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    /// [n, channels, h, w] to [n, width, h / stride, w / stride], rounded up, and half of that with a pool.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.act.forward(normalised(&self.norm, self.conv.forward(x)));
         if self.pool { max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1])) } else { x }
     }

@@ -1,4 +1,4 @@
-//! Optimisers and schedules: burn's Adam and SGD with PyTorch's meaning of every number, weight decay that can spare
+//! Optimisers and schedules: burn's Adam, AdamW and SGD with PyTorch's meaning of every number, weight decay that can spare
 //! kinds of parameters, and the learning rate as a function of the place in the step.
 
 mod schedule;
@@ -10,7 +10,7 @@ pub use schedule::rate;
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, ModuleOptimizer, SgdConfig};
+use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 
 use crate::config::{OptimiserConfig, OptimiserKind, Spare};
 use crate::problem::{Problems, Result};
@@ -30,6 +30,16 @@ pub fn optimiser(config: &OptimiserConfig) -> Result<ModuleOptimizer> {
             let plain =
                 AdamConfig::new().with_beta_1(first).with_beta_2(second).with_epsilon(config.epsilon.unwrap_or(1e-8));
             let all = ModuleOptimizer::from(plain.clone().with_weight_decay(decay).build());
+            if spares { all.with_group(spared, plain.build(), None) } else { all }
+        }
+        OptimiserKind::AdamW => {
+            let [first, second] = config.betas.unwrap_or([0.9, 0.999]);
+            let plain = AdamWConfig::new()
+                .with_beta_1(first)
+                .with_beta_2(second)
+                .with_epsilon(config.epsilon.unwrap_or(1e-8))
+                .with_weight_decay(0.0);
+            let all = ModuleOptimizer::from(plain.clone().with_weight_decay(config.weight_decay).build());
             if spares { all.with_group(spared, plain.build(), None) } else { all }
         }
         OptimiserKind::Sgd => {

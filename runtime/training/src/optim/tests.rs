@@ -24,7 +24,7 @@ fn network(form: Form, device: &Device) -> Network {
 }
 
 /// 20 steps of a small network with all three losses: every loss on the way and the weights at the end are PyTorch's,
-/// for both optimisers and all three forms of the procedure.
+/// for every optimiser and all three forms of the procedure.
 #[test]
 fn twenty_steps_are_pytorchs() {
     let device = Device::flex().autodiff();
@@ -35,11 +35,13 @@ fn twenty_steps_are_pytorchs() {
         ("sign, sign", Inputs::Sign, Weights::Sign),
     ];
     for (form, inputs, weights) in forms {
-        for (kind, name) in [(OptimiserKind::Adam, "adam"), (OptimiserKind::Sgd, "sgd")] {
+        let kinds = [(OptimiserKind::Adam, "adam"), (OptimiserKind::AdamW, "adamw"), (OptimiserKind::Sgd, "sgd")];
+        for (kind, name) in kinds {
             let theirs = &all[format!("{name}, {form}")];
-            let adam = kind == OptimiserKind::Adam;
-            let rate = if adam { 1e-3 } else { 1e-2 };
-            let config = OptimiserConfig { weight_decay: 1e-2, momentum: (!adam).then_some(0.9), ..plain(kind, rate) };
+            let sgd = kind == OptimiserKind::Sgd;
+            let rate = if sgd { 1e-2 } else { 1e-3 };
+            let weight_decay = if kind == OptimiserKind::AdamW { 1e-1 } else { 1e-2 };
+            let config = OptimiserConfig { weight_decay, momentum: sgd.then_some(0.9), ..plain(kind, rate) };
             let losses = Losses {
                 labels: 1.0,
                 logits: Some(LogitLoss { weight: 0.5, temperature: 2.0 }),
@@ -85,18 +87,22 @@ fn weight_decay_spares_what_it_is_told_to() {
     let kinds = [Spare::Norm, Spare::Bias, Spare::Prelu, Spare::Scale, Spare::Gate, Spare::Latent];
     let ends: [&[&str]; 6] =
         [&["gamma", "beta"], &["bias"], &["slope"], &["alpha"], &["gate.down.weight", "gate.up.weight"], &["latent"]];
-    let of = |spare: Vec<Spare>| {
+    let of = |kind, spare: Vec<Spare>| {
         let network = network(Form::default(), &device);
-        let config = OptimiserConfig { weight_decay: 0.5, spare, ..plain(OptimiserKind::Sgd, 0.1) };
+        let config = OptimiserConfig { weight_decay: 0.5, spare, ..plain(kind, 0.1) };
         let loss = network.forward(wave([2, 3, 8, 8], 0.0, &device)).sum() * 0.0;
         let grads = GradientsParams::from_grads(loss.backward(), &network);
         let before = parameters(&network);
         let after = parameters(&optimiser(&config).unwrap().step(0.1, network, grads));
         before.into_iter().zip(after).map(|((path, b), (_, a))| (path, a == b)).collect::<Vec<_>>()
     };
-    assert!(of(Vec::new()).iter().all(|(_, same)| !same));
+    for kind in [OptimiserKind::Sgd, OptimiserKind::Adam, OptimiserKind::AdamW] {
+        assert!(of(kind, Vec::new()).iter().all(|(_, same)| !same), "{kind:?}");
+        let spared = of(kind, vec![Spare::Norm]);
+        assert!(spared.iter().all(|(path, same)| *same == path.contains("norm")), "{kind:?}: {spared:?}");
+    }
     for (kind, ends) in kinds.into_iter().zip(ends) {
-        let spared = of(vec![kind]);
+        let spared = of(OptimiserKind::Sgd, vec![kind]);
         assert!(spared.iter().any(|(_, same)| *same), "{kind:?}");
         for (path, same) in spared {
             assert_eq!(same, ends.iter().any(|end| path.ends_with(end)), "{kind:?}: {path}");

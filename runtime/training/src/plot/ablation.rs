@@ -49,7 +49,7 @@ pub fn ablation(table: &Table) -> Result<String> {
             .y_label_area_size(150)
             .margin_bottom(12 + 22 * series.len() as i32 + 22)
             .build_cartesian_2d(low..high, -0.6..rows as f64 - 0.4)?;
-        chart.configure_mesh().disable_y_mesh().disable_y_axis().label_style((FONT, 13)).draw()?;
+        chart.configure_mesh().max_light_lines(0).disable_y_mesh().disable_y_axis().label_style((FONT, 13)).draw()?;
         let style = (FONT, 13).into_font().color(&BLACK);
         for (i, row) in table.rows.iter().enumerate() {
             let (_, at) = chart.backend_coord(&(low, y(i)));
@@ -74,9 +74,11 @@ pub fn ablation(table: &Table) -> Result<String> {
             area.draw(&Circle::new((at.0, at.1 + 7), 4, COLOURS[s % COLOURS.len()].filled()))?;
             area.draw_text(name, &style, (at.0 + 12, at.1))?;
         }
-        let name = real.map_or("no real network yet".to_owned(), |(mean, spread)| {
-            format!("dashed: the real network, {mean:.2} ± {spread:.2}")
-        });
+        let name = match table.real()[0].map(|cell| (100.0 * cell.mean, cell.deviation)) {
+            Some((mean, Some(spread))) => format!("dashed: the real network, {mean:.2} ± {:.2}", 100.0 * spread),
+            Some((mean, None)) => format!("dashed: the real network, {mean:.2}"),
+            None => String::new(),
+        };
         area.draw_text(&name, &style, (430, top))?;
         Ok(())
     })

@@ -1,8 +1,16 @@
 //! Pictures of what happened, as SVG.
 
 mod ablation;
+mod curves;
+mod histograms;
+mod maps;
+#[cfg(test)]
+mod tests;
 
 pub use ablation::ablation;
+pub use curves::curves;
+pub use histograms::histograms;
+pub use maps::attention;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;

@@ -1,5 +1,6 @@
 //! How good a network is on pictures it has not seen.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -23,6 +24,62 @@ pub struct Evaluation {
     /// Pictures that were not read.
     #[serde(skip)]
     pub skipped: Problems,
+}
+
+impl Evaluation {
+    /// For people: the shares, and the confusion matrix as a table, with the names of
+    /// `classes`, cut off where they are long.
+    pub fn text(&self, classes: &[String]) -> String {
+        let pictures: usize = self.confusion.iter().flatten().sum();
+        let mut text = format!(
+            "top-1 {:.2} %, top-5 {:.2} %, cross-entropy {:.4}; {pictures} pictures",
+            100.0 * self.top1,
+            100.0 * self.top5,
+            self.loss
+        );
+        if !self.skipped.0.is_empty() {
+            let _ = write!(text, ", {} could not be read", self.skipped.0.len());
+        }
+        text.push_str("\n\nrows: the true class, columns: what the network says, last: right in per cent\n");
+        let names: Vec<String> = classes.iter().map(|name| name.chars().take(12).collect()).collect();
+        let largest = self.confusion.iter().flatten().max().copied().unwrap_or(0).to_string();
+        let width = names.iter().map(|name| name.chars().count()).chain([largest.len()]).max().unwrap_or(1);
+        let _ = write!(text, "{:width$}", "");
+        names.iter().for_each(|name| {
+            let _ = write!(text, " {name:>width$}");
+        });
+        text.push('\n');
+        for (own, (name, row)) in names.iter().zip(&self.confusion).enumerate() {
+            let _ = write!(text, "{name:width$}");
+            row.iter().for_each(|count| {
+                let _ = write!(text, " {count:>width$}");
+            });
+            let all: usize = row.iter().sum();
+            let right = row.get(own).copied().unwrap_or(0);
+            match all {
+                0 => text.push_str("      –\n"),
+                all => {
+                    let _ = writeln!(text, "  {:5.1}", 100.0 * right as f64 / all as f64);
+                }
+            }
+        }
+        text
+    }
+
+    /// The confusion matrix for programs: a header of the classes, a row per true class.
+    pub fn csv(&self, classes: &[String]) -> String {
+        let quoted = |name: &String| match name.contains([',', '"', '\n']) {
+            true => format!("\"{}\"", name.replace('"', "\"\"")),
+            false => name.clone(),
+        };
+        let names: Vec<String> = classes.iter().map(quoted).collect();
+        let mut text = format!("true,{}\n", names.join(","));
+        for (name, row) in names.iter().zip(&self.confusion) {
+            let row: Vec<String> = row.iter().map(usize::to_string).collect();
+            let _ = writeln!(text, "{name},{}", row.join(","));
+        }
+        text
+    }
 }
 
 /// Runs `network`, which is on `device` and not trained while it is evaluated, over the pictures of `part`.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `config.toml` | the configuration as it was understood; a configuration itself, with this folder as its output |
 //! | `task.json` | the size of the pictures and the number of classes |
+//! | `curves.svg` | losses, accuracy and learning rate over the epochs of all steps so far |
 //! | `STEP/state.json` | how far the step is, and the names of the files that belong to that; written last |
 //! | `STEP/last-N.*`, `STEP/best-N.*` | network (and optimiser) after epoch N |
 //! | `STEP/lock` | held while a process trains the step |
@@ -25,12 +26,13 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpoint::write;
 pub use checkpoint::{Checkpoint, State, load_network, restore, write as write_file};
 pub use device::device;
 pub use evaluate::{Evaluation, evaluate};
 pub use logits::logits;
 pub use metrics::Epoch;
-pub use procedure::{Outcome, Pictures, checkpoint, network_of, run, run_on, trained, trained_task};
+pub use procedure::{
+    Outcome, Pictures, checkpoint, history, network_of, run, run_on, trained, trained_task, write_curves,
+};
 pub use progress::{Progress, Quiet, Terminal};
 pub use settings::same as same_settings;

@@ -1,6 +1,7 @@
 //! The whole procedure: every step in order, those done already skipped.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -8,11 +9,12 @@ use burn::tensor::Device;
 
 use super::checkpoint::write;
 use super::step::{End, Step};
-use super::{Checkpoint, Progress, device, load_network, restore, settings};
+use super::{Checkpoint, Epoch, Progress, device, load_network, restore, settings};
 use crate::config::{Config, DataConfig, NetworkConfig, StepConfig, Weights};
 use crate::data::{Dataset, Part};
 use crate::nn::{Form, Network, Task};
 use crate::optim::optimiser;
+use crate::plot;
 use crate::problem::{Problems, Result};
 
 /// Where it is written what the networks of a folder of results take and give.
@@ -117,6 +119,24 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Every step with its epochs so far.
+///
+/// # Errors
+/// A state that cannot be read or understood.
+pub fn history(config: &Config) -> Result<Vec<(String, Vec<Epoch>)>> {
+    config.steps.iter().map(|step| Ok((step.name.clone(), checkpoint(config, step).state()?.epochs))).collect()
+}
+
+/// Draws `curves.svg` in the folder of results, and says where it is.
+///
+/// # Errors
+/// A state that cannot be read, a file that cannot be written.
+pub fn write_curves(config: &Config) -> Result<PathBuf> {
+    let path = config.output.join("curves.svg");
+    write(&path, plot::curves(&history(config)?)?.as_bytes())?;
+    Ok(path)
 }
 
 /// What is kept of a step.

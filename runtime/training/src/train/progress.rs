@@ -34,6 +34,7 @@ impl Progress for Quiet {
 #[derive(Debug, Default)]
 pub struct Terminal {
     bar: Option<ProgressBar>,
+    epochs: usize,
 }
 
 impl Terminal {
@@ -55,7 +56,7 @@ impl Progress for Terminal {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(format!("{step} {epoch}/{epochs}"));
-        self.bar = Some(bar);
+        (self.bar, self.epochs) = (Some(bar), epochs);
     }
 
     fn update(&mut self, done: usize, loss: f64, accuracy: f64, rate: f64) {
@@ -80,6 +81,11 @@ impl Progress for Terminal {
         let _ = write!(text, "; rate {:.1e}, {:.0} s", epoch.rate, epoch.seconds);
         if epoch.waited > 0.05 * epoch.seconds {
             let _ = write!(text, ", {:.0} s of them waiting for pictures: more `workers` may help", epoch.waited);
+        }
+        let left = self.epochs.saturating_sub(epoch.epoch) as f64 * epoch.seconds;
+        if left > 0.0 {
+            let left = indicatif::HumanDuration(std::time::Duration::from_secs_f64(left));
+            let _ = write!(text, ", about {left} left of this step");
         }
         self.line(&text);
     }

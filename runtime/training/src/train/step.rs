@@ -9,6 +9,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::evaluate::{evaluate, tensor};
+use super::procedure::write_curves;
 use super::{Checkpoint, Epoch, Progress, State};
 use crate::config::{Config, Points, StepConfig};
 use crate::data::{Batch, Batches, Order, Part, Plan};
@@ -19,6 +20,9 @@ use crate::problem::{Problems, Result};
 
 /// Updates between looks at the loss: each look waits for the device.
 const LOOK: usize = 8;
+
+/// Pictures that are named when they cannot be read, in each epoch; of more there is a count.
+const NAMED: usize = 10;
 
 /// What a step works with.
 pub(super) struct Step<'a> {
@@ -77,8 +81,15 @@ impl Step<'_> {
             }
             let plan = self.plan(Order::Sequential);
             let result = evaluate(&network.valid(), &self.test, plan, self.task, self.device);
-            for problem in sums.skipped.0.iter().chain(&result.skipped.0) {
+            if !result.loss.is_finite() {
+                return Err(no_number(&self.step.name, epoch));
+            }
+            let skipped: Vec<_> = sums.skipped.0.iter().chain(&result.skipped.0).collect();
+            for problem in skipped.iter().take(NAMED) {
                 self.progress.note(&format!("skipped: {problem}"));
+            }
+            if skipped.len() > NAMED {
+                self.progress.note(&format!("skipped: {} pictures more", skipped.len() - NAMED));
             }
             let [loss, labels, logits, attention, right] = sums.values.map(|sum| sum / sums.pictures.max(1.0));
             state.epochs.push(Epoch {
@@ -101,6 +112,7 @@ impl Step<'_> {
                 state.best = epoch + 1;
             }
             self.checkpoint.save(&state, &network, &optimiser)?;
+            write_curves(self.config)?;
             self.progress.done(&self.step.name, &state.epochs[epoch]);
         }
         Ok(End::Done)
@@ -200,12 +212,7 @@ impl Sums {
             let told: Vec<f32> = told.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
             let Some((pictures, values)) = told.split_first() else { continue };
             if !values.iter().all(|v| v.is_finite()) {
-                let what = format_args!(
-                    "the loss is no number any more in epoch {}; the checkpoint of the epoch before is whole. Try a \
-                     lower learning rate, or a longer warm-up",
-                    epoch + 1
-                );
-                return Err(Problems::one(format_args!("step `{step}`"), what));
+                return Err(no_number(step, epoch));
             }
             self.pictures += f64::from(*pictures);
             for (sum, value) in self.values.iter_mut().zip(values) {
@@ -214,4 +221,14 @@ impl Sums {
         }
         Ok(())
     }
+}
+
+/// Of a loss while training, or on the test pictures: what the last update did is seen there first.
+fn no_number(step: &str, epoch: usize) -> Problems {
+    let what = format_args!(
+        "the loss is no number any more in epoch {}; the checkpoint of the epoch before is whole. Try a lower learning \
+         rate, or a longer warm-up",
+        epoch + 1
+    );
+    Problems::one(format_args!("step `{step}`"), what)
 }

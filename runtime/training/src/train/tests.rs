@@ -136,6 +136,12 @@ fn a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint() {
     let state = Checkpoint::new(&config.output, "teacher").state().unwrap();
     assert_eq!(state.epochs.len(), 1);
     trained(&config, "teacher", false, &device("cpu").unwrap()).unwrap();
+    // One update in an epoch: its own loss is a number, but not what comes after it.
+    std::fs::remove_file(config.output.join("config.toml")).unwrap();
+    (config.steps[0].batch, config.steps[0].accumulate) = (60, 1);
+    let told = train(&config).unwrap_err().to_string();
+    assert!(told.contains("no number any more in epoch 2"), "{told}");
+    assert_eq!(Checkpoint::new(&config.output, "teacher").state().unwrap(), state);
 }
 
 #[test]
@@ -160,4 +166,32 @@ fn what_cannot_be_is_told() {
     train(&few).unwrap();
     few.networks.get_mut("teacher").unwrap().widths = vec![4, 8];
     assert!(trained(&few, "teacher", true, &cpu).unwrap_err().to_string().contains("weights of this network"));
+}
+
+#[test]
+fn confusion_is_told_to_people_and_to_programs() {
+    let result = Evaluation {
+        loss: 0.5,
+        top1: 0.75,
+        top5: 1.0,
+        confusion: vec![vec![3, 1, 0], vec![10, 120, 0], vec![0, 0, 0]],
+        ..Evaluation::default()
+    };
+    let classes = ["cat", "big, black dog", "bird"].map(str::to_owned);
+    let expected = "\
+top-1 75.00 %, top-5 100.00 %, cross-entropy 0.5000; 134 pictures
+
+rows: the true class, columns: what the network says, last: right in per cent
+                      cat big, black d         bird
+cat                     3            1            0   75.0
+big, black d           10          120            0   92.3
+bird                    0            0            0      –
+";
+    assert_eq!(result.text(&classes), expected);
+    assert_eq!(
+        result.csv(&classes),
+        "true,cat,\"big, black dog\",bird\ncat,3,1,0\n\"big, black dog\",10,120,0\nbird,0,0,0\n"
+    );
+    let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&result).unwrap()).unwrap();
+    assert_eq!((&json["top1"], &json["confusion"][1][1]), (&0.75.into(), &120.into()));
 }

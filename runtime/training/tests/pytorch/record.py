@@ -56,6 +56,7 @@ def trajectory():
     runs = {}
     optimisers = {
         "adam": lambda p: torch.optim.Adam(p, lr=1e-3, weight_decay=1e-2),
+        "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=1e-1),
         "sgd": lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, weight_decay=1e-2),
     }
     forms = {"tanh, real": (True, False), "sign, real": (False, False), "sign, sign": (False, True)}

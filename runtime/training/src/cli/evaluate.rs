@@ -1,0 +1,71 @@
+//! `xnorc-training evaluate`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use xnorc_training::config::Config;
+use xnorc_training::data::{Dataset, Order, Plan};
+use xnorc_training::problem::{Problems, Result};
+use xnorc_training::train;
+
+use super::step_name;
+
+/// What to evaluate.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The procedure.
+    config: PathBuf,
+    /// The step; the last one where it is left out.
+    #[arg(long)]
+    step: Option<String>,
+    /// After the last epoch rather than the best one.
+    #[arg(long)]
+    last: bool,
+    /// How it is said; `csv` is the confusion matrix alone.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Write the logits of every test picture into this file, [pictures, classes], to compare other engines with.
+    #[arg(long, value_name = "FILE.npy")]
+    logits: Option<PathBuf>,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+pub(super) fn main(args: Args) -> Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    let device = train::device(&config.device)?;
+    let network = train::trained(&config, &step_name(&config, args.step), !args.last, &device)?;
+    let data = Dataset::load(&config.data)?;
+    let task = data.task(&config.data);
+    let batch = config.steps.iter().map(|step| step.batch).max().unwrap_or(1);
+    let plan = Plan::new(&config.data, task.size, task.classes, batch, Order::Sequential);
+    let test = Arc::new(data.test);
+    if let Some(path) = &args.logits {
+        let values = train::logits(&network, &test, plan.clone(), task, &device)?;
+        let file = xnorc::npy::write(&xnorc::ir::Tensor::f32([test.len(), task.classes], values));
+        train::write_file(path, &file)?;
+    }
+    let result = train::evaluate(&network, &test, plan, task, &device);
+    for problem in &result.skipped.0 {
+        let _ = writeln!(std::io::stderr(), "skipped: {problem}");
+    }
+    let text = match args.format {
+        Format::Text => result.text(&data.classes),
+        Format::Json => serde_json::to_string(&result).map_err(|e| Problems::one("the result", e))? + "\n",
+        Format::Csv => result.csv(&data.classes),
+    };
+    let _ = write!(std::io::stdout(), "{text}");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,77 @@
+//! The program's commands on results that are there.
+
+mod small;
+
+use std::fs;
+
+use small::{IDX, PROGRAM, program, told, write_config, write_data};
+
+/// From any folder, by any path, and by the configuration that lies beside the results: it is the same procedure, done
+/// already; and it can be drawn and evaluated.
+#[test]
+fn what_is_trained_can_be_found_drawn_and_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_data(folder, 60);
+    write_config(folder, "out", IDX);
+    let trained = program(folder, &["run", "out.toml"]);
+    assert!(trained.status.success(), "{}", told(&trained));
+    let done = "sign: done already, 3 epochs\nbinary: done already, 3 epochs\n";
+    let absolute = folder.join("out.toml");
+    for args in [["run", "out.toml"], ["run", "out/config.toml"], ["run", absolute.to_str().unwrap()]] {
+        assert_eq!(told(&program(folder, &args)), done);
+        assert_eq!(told(&program(&folder.join("out"), &["run", absolute.to_str().unwrap()])), done);
+    }
+    // The curves are there without being asked for.
+    let read = |name: &str| fs::read_to_string(folder.join("out").join(name)).unwrap();
+    assert!(read("curves.svg").contains("binary"));
+    let drawn = program(folder, &["plot", "out", "--pictures", "3"]);
+    assert!(drawn.status.success(), "{}", told(&drawn));
+    let files = String::from_utf8(drawn.stdout).unwrap();
+    assert_eq!(files.lines().count(), 1 + 2 * 3, "{files}");
+    assert!(files.lines().all(|path| fs::read_to_string(folder.join(path)).unwrap().trim_end().ends_with("</svg>")));
+    assert!(read("binary/attention.svg").contains("teacher, point 2"));
+    assert!(read("sign/attention.svg").contains("network, point 2"));
+    assert!(read("sign/weights.svg").contains("stage 2, block 1, conv 1"));
+    let evaluated = |format: &str| {
+        let output = program(folder, &["evaluate", "out.toml", "--last", "--format", format]);
+        assert!(output.status.success(), "{}", told(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let json: serde_json::Value = serde_json::from_str(&evaluated("json")).unwrap();
+    let metrics = read("binary/metrics.jsonl");
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert_eq!(json["top1"], last["test-accuracy"]);
+    let right: u64 = (0..3).map(|class| json["confusion"][class][class].as_u64().unwrap()).sum();
+    assert_eq!(right as f64 / 30.0, json["top1"].as_f64().unwrap());
+    let csv = evaluated("csv");
+    assert_eq!(csv.lines().next(), Some("true,0,1,2"));
+    assert_eq!(
+        csv.lines().nth(1).unwrap(),
+        format!("0,{},{},{}", json["confusion"][0][0], json["confusion"][0][1], json["confusion"][0][2])
+    );
+    assert!(evaluated("text").contains("30 pictures"));
+}
+
+/// What is not there, or not understood, is told with the exit code that the documentation promises.
+#[test]
+fn mistakes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_data(folder, 30);
+    write_config(folder, "out", IDX);
+    for (args, code, text) in [
+        (vec!["plot", "out.toml", "--step", "none"], 1, "there is no step `none`"),
+        (vec!["plot", "nowhere"], 1, "nowhere"),
+        (vec!["plot", "out.toml"], 1, "nothing is trained here yet"),
+        (vec!["evaluate", "out.toml"], 1, "nothing is trained here yet"),
+        (vec!["ablation", "out.toml", "--dry-run"], 1, "the ablation needs the whole method"),
+        (vec!["ablation", "out.toml", "--rows", "none"], 2, "none"),
+        (vec!["teach", "out.toml"], 2, "teach"),
+    ] {
+        let output = program(folder, &args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", told(&output));
+        assert!(told(&output).contains(text), "{args:?}: {}", told(&output));
+    }
+    assert!(PROGRAM.contains("xnorc-training") && !folder.join("out").exists());
+}
