@@ -106,7 +106,7 @@ fn batch_normalisation() {
         };
         let (a, b) = (modules(), modules());
         let x = wave(shape, 0.3, &train()) * 3.0 + 1.0;
-        agree(&[x.clone()], |t| normalised(&a, t[0].clone()), |t| b.forward(t[0].clone()));
+        agree(std::slice::from_ref(&x), |t| normalised(&a, t[0].clone()), |t| b.forward(t[0].clone()));
         let running = |norm: &burn::nn::BatchNorm| {
             [&norm.running_mean, &norm.running_var].map(|state| values(state.value_sync()))
         };
