@@ -7,6 +7,7 @@
 use super::binary_dot::{self, Rows};
 use super::binary_shape::{BinaryShape, Taps};
 use super::tile::{At, Epilogue, band_of, prefetch_part};
+use crate::dispatch::Level;
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -163,12 +164,20 @@ impl<S: Simd> Conv<'_, S> {
         let right = columns(width - 1) < shape.kernel[1] && (P == width || at.x + P == width);
         let first = if left { self.signs(rows.len(), columns(0)) } else { inner };
         let last = if right { self.signs(rows.len(), columns(width - 1)) } else { inner };
-        // The conditions that the geometry decides are constants: what cannot happen is not compiled.
+        let cut = [
+            if left { shape.kernel[1] - columns(0) } else { 0 },
+            if right { shape.kernel[1] - columns(width - 1) } else { 0 },
+        ];
+        // Where counters are wide, one code for all cases, whose loops the compiler leaves rolled: unrolled, the registers do not
+        // suffice. Narrow counters must know at compile time when they are full, and loops over a few words pay only unrolled.
+        let rolled = matches!(S::LEVEL, Level::Avx512) && shape.kernel[1] * shape.words() >= 4;
         let acc = match (left, right) {
-            (false, false) => binary_dot::tile::<S, P, false, false>(s, shape, x, w, rows),
-            (true, false) => binary_dot::tile::<S, P, true, false>(s, shape, x, w, rows),
-            (false, true) => binary_dot::tile::<S, P, false, true>(s, shape, x, w, rows),
-            (true, true) if P == width => binary_dot::tile::<S, P, true, true>(s, shape, x, w, rows),
+            _ if rolled => binary_dot::tile::<S, P>(s, shape, x, w, rows, cut),
+            // What cannot happen is not compiled.
+            (false, false) => binary_dot::tile::<S, P>(s, shape, x, w, rows, [0, 0]),
+            (true, false) => binary_dot::tile::<S, P>(s, shape, x, w, rows, [cut[0], 0]),
+            (false, true) => binary_dot::tile::<S, P>(s, shape, x, w, rows, [0, cut[1]]),
+            (true, true) if P == width => binary_dot::tile::<S, P>(s, shape, x, w, rows, cut),
             (true, true) => return,
         };
         unrolled!(P, p => {

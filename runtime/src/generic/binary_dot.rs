@@ -11,31 +11,31 @@ pub(super) type Rows<'a> = &'a [[Le<u64>; 16]];
 
 /// Counts the differing bits of P neighbouring output pixels and 16 output channels.
 ///
-/// `x` starts at the first pixel's first tap; `w` is `[kh * kw * words]`; `rows` are the rows of taps that count. With
-/// `LEFT` the first pixel is that of column 0, with `RIGHT` the last pixel is that of the last column: the taps that do
-/// not count there are left out. Counts nothing when an operand is too short.
+/// `x` starts at the first pixel's first tap; `w` is `[kh * kw * words]`; `rows` are the rows of taps that count. Of the
+/// first pixel the first `left` columns of taps are left out, of the last pixel the last `right` ones. Counts nothing
+/// when an operand is too short.
 #[inline(always)]
-pub(super) fn tile<S: Simd, const P: usize, const LEFT: bool, const RIGHT: bool>(
+pub(super) fn tile<S: Simd, const P: usize>(
     s: S,
     shape: &BinaryShape,
     x: &[u64],
     w: Rows<'_>,
     rows: Range<usize>,
+    [left, right]: [usize; 2],
 ) -> [S::Acc; P] {
     let mut acc = [s.acc_zero(); P];
     if x.len() < shape.span(P) || w.len() < shape.block_words() || rows.end > shape.kernel[0] {
         return acc;
     }
     let [_, kw] = shape.kernel;
-    let start = if LEFT { shape.taps(1, 0).start.min(kw) } else { 0 };
-    let end = if RIGHT { shape.taps(1, shape.output[1].saturating_sub(1)).end.min(kw) } else { kw };
+    let (start, end) = (left.min(kw), kw - right.min(kw));
     for ky in rows {
         // SAFETY: the operands are as long as a window of P pixels and its weights; ky and the columns lie inside it.
         unsafe {
-            columns::<S, P, LEFT, false>(s, &mut acc, shape, x, w, ky, 0..start.min(end));
+            columns::<S, P, true, false>(s, &mut acc, shape, x, w, ky, 0..start.min(end));
             columns::<S, P, false, false>(s, &mut acc, shape, x, w, ky, start..end);
-            columns::<S, P, LEFT, RIGHT>(s, &mut acc, shape, x, w, ky, end..start);
-            columns::<S, P, false, RIGHT>(s, &mut acc, shape, x, w, ky, start.max(end)..kw);
+            columns::<S, P, true, true>(s, &mut acc, shape, x, w, ky, end..start);
+            columns::<S, P, false, true>(s, &mut acc, shape, x, w, ky, start.max(end)..kw);
         }
     }
     acc
