@@ -44,6 +44,10 @@ def main():
     if not options.redraw:
         engines.cargo("build", "--release", "-p", "xnorc")
         layers = [layer(side, channels, options) for side, channels in LAYERS]
+        # One machine: a peak measured lower was disturbed.
+        peak = max(record["peak_gmacs"] for record in layers)
+        for record in layers:
+            record["limit_ms"] = record["side"] ** 2 * record["channels"] ** 2 * 9 / peak / 1e6
         import openvino
 
         version = openvino.__version__.split("-")[0]
@@ -89,7 +93,7 @@ def layer(side, channels, options):
             record[f"{who}_{label}_ms"] = (best[who, gate, long] - best[who, gate, short]) / (long - short)
         record[f"{who}_alone_ms"] = best[who, False, 1]
     record["their_kernel_ms"] = best["profiler", False, long]
-    record["limit_ms"] = side * side * channels * channels * 9 / peak(long_chain, options.core) / 1e6
+    record["peak_gmacs"] = highest_rate(long_chain, options.core)
     print(record)
     return record
 
@@ -102,7 +106,7 @@ def compare(ours, theirs):
         raise SystemExit(f"{ours.folder.name}: {different:.1%} of the values of {ours.name} and {theirs.name} differ")
 
 
-def peak(model, core):
+def highest_rate(model, core):
     """The machine's highest rate, in G binary multiply-accumulates a second."""
     command = ["taskset", "-c", str(core), engines.XNORC, "bench", model, "--json", "--repeat", "50"]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
