@@ -7,6 +7,16 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::{Config, parse};
 
+/// The device of the tests, by the name in `XNORC_TEST_DEVICE`: the CPU, unless it is set.
+pub(crate) fn device() -> Device {
+    crate::train::device(&std::env::var("XNORC_TEST_DEVICE").unwrap_or_else(|_| "cpu".into())).unwrap()
+}
+
+/// The same for tensors with gradients.
+pub(crate) fn train() -> Device {
+    device().autodiff()
+}
+
 /// A formula that both sides of a comparison evaluate: numbers in [-1, 1] without a pattern.
 pub(crate) fn wave<const D: usize>(shape: [usize; D], seed: f64, device: &Device) -> Tensor<D> {
     let n = shape.iter().product::<usize>();

@@ -2,7 +2,7 @@
 //! the compiler takes it whole. And the cost table of the paper, from networks written here.
 
 use burn::module::Module as _;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use tract_onnx::prelude::{
     DatumExt as _, Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTValue as _, Tensor as Value, tvec,
 };
@@ -10,7 +10,7 @@ use tract_onnx::prelude::{
 use super::*;
 use crate::config::*;
 use crate::nn::{Form, Network, Task};
-use crate::testing::{values, wave, with_formula_weights};
+use crate::testing::{device, train, values, wave, with_formula_weights};
 
 const TASK: Task = Task { channels: 3, size: [12, 12], classes: 5 };
 
@@ -27,7 +27,7 @@ fn config(block: BlockConfig) -> NetworkConfig {
 
 /// A network with formula weights whose BNs have seen some pictures, ready for use.
 fn network(config: &NetworkConfig, form: Form) -> Network {
-    let device = Device::flex().autodiff();
+    let device = train();
     let network = with_formula_weights(Network::new(config, TASK, form, 1, &device));
     for seed in 0..3 {
         network.forward(wave([4, 3, 12, 12], f64::from(seed), &device));
@@ -41,7 +41,7 @@ fn compile(onnx: &[u8]) -> xnorc::Output {
 }
 
 fn pictures() -> Tensor<4> {
-    wave([1, 3, 12, 12], 0.7, &Device::flex())
+    wave([1, 3, 12, 12], 0.7, &device())
 }
 
 /// The logits of the compiler's plain executor of what it is about to emit.
@@ -117,8 +117,8 @@ fn real_networks_and_steps_before_the_last_are_written_too() {
 #[test]
 fn mean_and_deviation_can_be_in_the_file() {
     let network = network(&config(BlockConfig::default()), Form::default());
-    let mean = Tensor::<1>::from_floats([0.1, 0.2, 0.3], &Device::flex()).reshape([1, 3, 1, 1]);
-    let std = Tensor::<1>::from_floats([0.5, 0.25, 2.0], &Device::flex()).reshape([1, 3, 1, 1]);
+    let mean = Tensor::<1>::from_floats([0.1, 0.2, 0.3], &device()).reshape([1, 3, 1, 1]);
+    let std = Tensor::<1>::from_floats([0.5, 0.25, 2.0], &device()).reshape([1, 3, 1, 1]);
     let expected = values(network.forward((pictures() - mean) / std));
     let normalise = Some((vec![0.1, 0.2, 0.3], vec![0.5, 0.25, 2.0]));
     let options = Options { normalise, batch: Some(1), ..Options::default() };
@@ -170,7 +170,7 @@ fn the_cost_table_of_the_paper() {
     ];
     let mut before: Option<xnorc::report::Totals> = None;
     for (name, binary_operations, operations) in rows {
-        let network = Network::new(&config.networks[name], task, Form::default(), 1, &Device::flex());
+        let network = Network::new(&config.networks[name], task, Form::default(), 1, &device());
         let output = compile(&onnx(&network, task, &Options { batch: Some(1), ..Options::default() }));
         let totals = xnorc::report::Report::new(&output).totals;
         println!("{name}: {} {} {}", totals.binary_macs, totals.real_macs, totals.flops);

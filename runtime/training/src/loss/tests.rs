@@ -1,15 +1,11 @@
-use burn::tensor::{Device, Int, Tensor, activation};
+use burn::tensor::{Int, Tensor, activation};
 
 use super::*;
 use crate::config::{AttentionForm, AttentionLoss, AttentionNorm, LogitLoss, Points};
-use crate::testing::{distance, floats, recorded, values, wave};
+use crate::testing::{distance, floats, recorded, train, values, wave};
 
 const FORMS: [(AttentionForm, &str); 2] = [(AttentionForm::Norm, "norm"), (AttentionForm::SquaredMean, "squared-mean")];
 const NORMS: [(AttentionNorm, &str); 2] = [(AttentionNorm::L2, "l2"), (AttentionNorm::Max, "max")];
-
-fn device() -> Device {
-    Device::flex().autodiff()
-}
 
 /// Compares a loss and its gradients with PyTorch's on the same tensors.
 fn compare<const D: usize>(name: &str, loss: Tensor<1>, inputs: &[Tensor<D>]) {
@@ -25,15 +21,15 @@ fn compare<const D: usize>(name: &str, loss: Tensor<1>, inputs: &[Tensor<D>]) {
 }
 
 fn logits() -> (Tensor<2>, Tensor<2>) {
-    ((wave([4, 6], 0.1, &device()) * 3.0).require_grad(), wave([4, 6], 0.2, &device()) * 3.0)
+    ((wave([4, 6], 0.1, &train()) * 3.0).require_grad(), wave([4, 6], 0.2, &train()) * 3.0)
 }
 
 #[test]
 fn labels_are_pytorchs() {
     let (student, _) = logits();
-    let hard = Tensor::<1, Int>::from_ints([0, 5, 2, 2], &device()).one_hot::<2>(6).float();
+    let hard = Tensor::<1, Int>::from_ints([0, 5, 2, 2], &train()).one_hot::<2>(6).float();
     compare("labels", cross_entropy(student.clone(), hard), std::slice::from_ref(&student));
-    let mixed = activation::softmax(wave([4, 6], 0.3, &device()) * 2.0, 1);
+    let mixed = activation::softmax(wave([4, 6], 0.3, &train()) * 2.0, 1);
     compare("mixed labels", cross_entropy(student.clone(), mixed), &[student]);
 }
 
@@ -48,7 +44,7 @@ fn logit_matching_is_pytorchs() {
 fn features() -> (Vec<Tensor<4>>, Vec<Tensor<4>>) {
     let shapes = [[2, 3, 4, 4], [2, 5, 2, 2]];
     let of = |seed: f64, more: usize| -> Vec<Tensor<4>> {
-        let one = |(i, [n, c, h, w]): (usize, [usize; 4])| wave([n, c + more, h, w], seed + i as f64, &device()) * 2.0;
+        let one = |(i, [n, c, h, w]): (usize, [usize; 4])| wave([n, c + more, h, w], seed + i as f64, &train()) * 2.0;
         shapes.into_iter().enumerate().map(one).collect()
     };
     (of(0.4, 0).into_iter().map(Tensor::require_grad).collect(), of(0.6, 1))
@@ -92,7 +88,7 @@ fn differences<const D: usize>(x: &Tensor<D>, loss: impl Fn(Tensor<D>) -> Tensor
         let at = |sign: f32| {
             let mut data = values(x.clone());
             data[i] += sign * step;
-            let x = Tensor::from_data(burn::tensor::TensorData::new(data, x.dims()), &device());
+            let x = Tensor::from_data(burn::tensor::TensorData::new(data, x.dims()), &train());
             f64::from(values(loss(x))[0])
         };
         let slope = (at(1.0) - at(-1.0)) / f64::from(2.0 * step);
@@ -106,7 +102,7 @@ fn equal_and_empty_maps_have_finite_gradients() {
     for (form, _) in FORMS {
         for (norm, _) in NORMS {
             let config = AttentionLoss { form, norm, ..AttentionLoss::default() };
-            let same = wave([2, 3, 4, 4], 0.5, &device());
+            let same = wave([2, 3, 4, 4], 0.5, &train());
             for (student, teacher) in [(same.clone(), same.clone()), (same.zeros_like(), same.clone())] {
                 let student = student.require_grad();
                 let loss = attention(&config, std::slice::from_ref(&student), &[teacher]);

@@ -1,13 +1,9 @@
 use burn::module::Module as _;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::*;
 use crate::config::*;
-use crate::testing::{values, wave};
-
-fn train() -> Device {
-    Device::flex().autodiff()
-}
+use crate::testing::{device, train, values, wave};
 
 fn small(block: BlockConfig) -> NetworkConfig {
     NetworkConfig {
@@ -71,7 +67,7 @@ fn the_published_parameter_count() {
     let gate = GateConfig { hidden: GateHidden::Input, ..GateConfig::default() };
     assert_eq!(block, BlockConfig { gate: Some(gate), scale: Scale::None, ..BlockConfig::default() });
     let task = Task { channels: 3, size: [224, 224], classes: 1000 };
-    let count = |config: &NetworkConfig| Network::new(config, task, Form::default(), 1, &Device::flex()).parameters();
+    let count = |config: &NetworkConfig| Network::new(config, task, Form::default(), 1, &device()).parameters();
     assert_eq!(count(&config), 11_995_624);
     // With a scale per channel, which the paper keeps, and with biases in the gates.
     config.block = Some(BlockConfig { scale: Scale::Channel, ..block });
@@ -100,7 +96,7 @@ fn the_real_network_is_a_resnet() {
     let expected = [11_689_512 + running(&[2, 2, 2, 2]), 21_797_672 + running(&[3, 4, 6, 3])];
     for (depths, expected) in [[2, 2, 2, 2], [3, 4, 6, 3]].into_iter().zip(expected) {
         config.depths = depths.to_vec();
-        let network = Network::new(&config, task, Form::default(), 1, &Device::flex());
+        let network = Network::new(&config, task, Form::default(), 1, &device());
         assert_eq!(network.parameters(), expected);
     }
 }
@@ -275,7 +271,7 @@ fn a_learned_scale_takes_over_the_size_of_the_weights() {
         let config = small(BlockConfig { scale, downsample, ..BlockConfig::default() });
         Network::new(&config, TASK, Form::default(), 4, &device)
     };
-    let logits = |network: Network| values(network.valid().forward(wave([2, 3, 9, 9], 0.5, &Device::flex())));
+    let logits = |network: Network| values(network.valid().forward(wave([2, 3, 9, 9], 0.5, &device.clone().inner())));
     let theirs = logits(make(Scale::Mean, Downsample::Real));
     let before = make(Scale::Channel, Downsample::Real);
     let after = before.clone().with_scales_from_weights();
@@ -292,7 +288,7 @@ fn a_learned_scale_takes_over_the_size_of_the_weights() {
 
 #[test]
 fn padding_with_ones_is_seen_at_the_border() {
-    let device = Device::flex();
+    let device = device();
     let geometry = Geometry { channels: [1, 1], kernel: 3, stride: 1, output: [3, 3] };
     let with = |padding| {
         let mut conv =
@@ -307,8 +303,8 @@ fn padding_with_ones_is_seen_at_the_border() {
 #[test]
 fn the_same_seed_gives_the_same_network() {
     let logits = |seed| {
-        let network = Network::new(&small(BlockConfig::default()), TASK, Form::default(), seed, &Device::flex());
-        values(network.forward(wave([1, 3, 9, 9], 0.5, &Device::flex())))
+        let network = Network::new(&small(BlockConfig::default()), TASK, Form::default(), seed, &device());
+        values(network.forward(wave([1, 3, 9, 9], 0.5, &device())))
     };
     assert_eq!(logits(1), logits(1));
     assert_ne!(logits(1), logits(2));

@@ -3,16 +3,12 @@
 use burn::nn::BatchNormConfig;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor};
 
 use super::mean::global_mean;
 use super::norm::normalised;
 use super::*;
-use crate::testing::{values, wave};
-
-fn train() -> Device {
-    Device::flex().autodiff()
-}
+use crate::testing::{train, values, wave};
 
 /// Sizes with and without a rest in every vector, and one that is worth keeping buffers for.
 const SHAPES: [[usize; 4]; 5] = [[1, 1, 1, 1], [3, 5, 4, 7], [2, 33, 6, 5], [2, 3, 9, 1], [4, 17, 16, 16]];

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::*;
 use crate::loss::terms;
 use crate::nn::{Form, Network, Output, Task};
-use crate::testing::{distance, floats, parameters, recorded, values, wave, with_formula_weights};
+use crate::testing::{distance, floats, parameters, recorded, train, values, wave, with_formula_weights};
 
 fn network(form: Form, device: &Device) -> Network {
     let config = NetworkConfig {
@@ -27,7 +27,7 @@ fn network(form: Form, device: &Device) -> Network {
 /// for every optimiser and all three forms of the procedure.
 #[test]
 fn twenty_steps_are_pytorchs() {
-    let device = Device::flex().autodiff();
+    let device = train();
     let all = recorded(include_str!("../../tests/pytorch/trajectory.json"));
     let forms = [
         ("tanh, real", Inputs::Tanh, Weights::Real),
@@ -83,7 +83,7 @@ fn plain(kind: OptimiserKind, rate: f64) -> OptimiserConfig {
 /// With no gradient but that of weight decay, what is spared stays as it is.
 #[test]
 fn weight_decay_spares_what_it_is_told_to() {
-    let device = Device::flex().autodiff();
+    let device = train();
     let kinds = [Spare::Norm, Spare::Bias, Spare::Prelu, Spare::Scale, Spare::Gate, Spare::Latent];
     let ends: [&[&str]; 6] =
         [&["gamma", "beta"], &["bias"], &["slope"], &["alpha"], &["gate.down.weight", "gate.up.weight"], &["latent"]];

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{Downsample, NetworkConfig, Points, parse};
 use crate::data::Dataset;
 use crate::nn::{Form, Network};
-use crate::testing::{procedure, values, write_data};
+use crate::testing::{device, procedure, values, write_data};
 
 fn network(text: &str, device: &Device) -> Network {
     let config = parse::<NetworkConfig>(text).unwrap();
@@ -18,7 +18,7 @@ const BINARY: &str = "architecture = \"binary\"\nwidths = [8, 16]\ndepths = [1, 
 fn maps_are_those_of_the_loss_for_the_pictures_of_the_evaluation() {
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path());
-    let device = Device::flex();
+    let device = device();
     let config = procedure(folder.path(), "out").data;
     let data = Dataset::load(&config).unwrap();
     let sample = Sample::new(&data.test, &config, data.task(&config), 3, &device).unwrap();
@@ -44,7 +44,7 @@ fn maps_are_those_of_the_loss_for_the_pictures_of_the_evaluation() {
 
 #[test]
 fn distributions_are_of_every_binary_convolution() {
-    let device = Device::flex();
+    let device = device();
     let pictures = crate::testing::wave([2, 1, 8, 8], 0.3, &device);
     let binary = network(BINARY, &device);
     let found = activations(&binary, pictures.clone());
