@@ -29,14 +29,16 @@ pub use rows::{Run, runs};
 pub use table::{Accuracy, Cell, Table};
 
 use crate::config::{AblationConfig, Config};
-use crate::problem::Result;
+use crate::problem::{Problems, Result};
 use crate::train::{self, Outcome, Pictures, Progress};
 
 /// Trains every run of `chosen` that is not trained yet, one after the other, and writes the table of these and of all
-/// that the configuration names after each.
+/// that the configuration names after each. A run that fails, by a loss that is no number any more, does not keep the
+/// others from being trained; it is tried again by the next call.
 ///
 /// # Errors
-/// A configuration that is not the whole method's, and everything that [`train::run`] says.
+/// A configuration that is not the whole method's, and, after the other runs, everything that [`train::run`] said of
+/// those that failed.
 pub fn run(
     config: &Config,
     chosen: &AblationConfig,
@@ -55,12 +57,19 @@ pub fn run(
         return Ok(Outcome::Done);
     }
     let data = Pictures::load(&config.data)?;
+    let mut failed = Problems::default();
     for (i, run) in missing.iter().enumerate() {
         progress.note(&format!("run {} of {}: {run}", i + 1, missing.len()));
-        if train::run_on(&run.config, &data, stop, progress)? == Outcome::Interrupted {
-            return Ok(Outcome::Interrupted);
+        match train::run_on(&run.config, &data, stop, progress) {
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Interrupted) => return failed.or(Outcome::Interrupted),
+            Err(problems) => {
+                progress.note(&format!("{problems}; going on with the other runs"));
+                problems.0.iter().for_each(|told| failed.add(format_args!("{run}: {}", told.place), &told.what));
+            }
         }
+        // Where nothing can be written, the rest is not begun.
         Table::read(config, &all)?.write(&config.output)?;
     }
-    Ok(Outcome::Done)
+    failed.or(Outcome::Done)
 }

@@ -178,6 +178,23 @@ fn an_ablation_shares_goes_on_and_tells() {
     assert!(told.contains("other settings"), "{told}");
 }
 
+/// The tanh step diverges, which only one of the two rows has.
+#[test]
+fn a_run_that_fails_does_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let chosen = of(&[Row::Progressive, Row::Baseline], &[Downsample::Binary], &[1]);
+    let mut config = whole(folder.path(), chosen.clone());
+    config.steps[1].optimiser.rate = 1e30;
+    let told = run(&config, &chosen, &AtomicBool::new(false), &mut Quiet).unwrap_err().to_string();
+    assert!(told.starts_with("+ progressive, binary downsample, seed 1: step `tanh`: the loss is no number"), "{told}");
+    let runs = runs(&config).unwrap();
+    assert_eq!(runs[0].row, Row::Progressive);
+    let table = Table::read(&config, &runs).unwrap();
+    let done = |row| table.cell(row, Downsample::Binary, 1)[0].is_some();
+    assert!(done(Row::Baseline) && !done(Row::Progressive));
+}
+
 #[test]
 fn spreads_are_sample_standard_deviations() {
     let cell = Cell::of(&[0.70, 0.72, 0.76]).unwrap();
