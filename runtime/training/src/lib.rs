@@ -2,7 +2,7 @@
 //! Yang, Bulat, Tzimiropoulos, ICLR 2020), and writes them as ONNX that `xnorc compile` takes whole.
 //!
 //! Nothing of it is linked into what the compiler emits. It runs on [burn](https://burn.dev): on the CPU as it is, on
-//! GPUs with the features `cuda` or `vulkan`.
+//! GPUs with the features `cuda`, `vulkan` or `wgpu`.
 //!
 //! ```text
 //!  CONFIG.toml ─ config ─> steps ─ train ─> checkpoints ─ export ─> net.onnx ─ xnorc compile ─> Rust

@@ -40,7 +40,7 @@ pub struct Config {
     /// Everything random comes from it.
     #[serde(default = "one")]
     pub seed: u64,
-    /// What to train on: `cpu`, or `cuda`, `cuda:1`, `vulkan` where the program is built with that feature.
+    /// What to train on: `cpu`, or `cuda`, `cuda:1`, `vulkan`, `wgpu` where the program is built with that feature.
     #[serde(default = "cpu")]
     pub device: String,
     /// The pictures.

@@ -22,7 +22,7 @@ pub fn convolve(x: Tensor<4>, weight: Tensor<4>, stride: usize, pad: usize) -> T
 }
 
 /// The operation behind [`convolve`], for each backend.
-#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "vulkan")), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait ConvolveOps: Backend {
     /// As [`convolve`].
     fn plain_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize, pad: usize) -> FloatTensor<Self> {
@@ -114,7 +114,7 @@ impl ConvolveOps for Flex {
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "vulkan"))]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl ConvolveOps for burn::backend::Cube {}
 
 impl<B: ConvolveOps, C: CheckpointStrategy> ConvolveOps for Autodiff<B, C> {

@@ -18,7 +18,7 @@ pub(crate) fn global_mean(x: Tensor<4>) -> Tensor<2> {
 }
 
 /// The operation behind [`global_mean`], for each backend.
-#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "vulkan")), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait MeanOps: Backend {
     /// The mean of each plane: [n, c, h, w] to [n, c].
     fn plane_mean(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -44,7 +44,7 @@ impl MeanOps for Flex {
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "vulkan"))]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl MeanOps for burn::backend::Cube {}
 
 impl<B: MeanOps, C: CheckpointStrategy> MeanOps for Autodiff<B, C> {

@@ -33,7 +33,7 @@ pub(super) fn normalised(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
 }
 
 /// The operations behind [`normalised`], for each backend.
-#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "vulkan")), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait NormOps: Backend {
     /// x [n, c, h, w] by given statistics; γ, β, mean, variance [c].
     fn fixed_norm(
@@ -147,7 +147,7 @@ impl NormOps for Flex {
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "vulkan"))]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl NormOps for burn::backend::Cube {}
 
 impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {

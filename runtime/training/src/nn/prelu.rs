@@ -27,7 +27,7 @@ pub fn scaled_prelu(x: Tensor<4>, factor: Tensor<4>, slope: Tensor<1>) -> Tensor
 }
 
 /// The operations behind [`prelu`] and [`scaled_prelu`], for each backend.
-#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "vulkan")), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait PreluOps: Backend {
     /// x [n, c, h, w], slope [c].
     fn channel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -155,7 +155,7 @@ fn plane(x: &FlexTensor) -> usize {
     (shape[2] * shape[3]).max(1)
 }
 
-#[cfg(any(feature = "cuda", feature = "vulkan"))]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl PreluOps for burn::backend::Cube {}
 
 impl<B: PreluOps, C: CheckpointStrategy> PreluOps for Autodiff<B, C> {

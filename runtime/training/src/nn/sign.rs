@@ -23,7 +23,7 @@ pub fn sign<const D: usize>(x: Tensor<D>, surrogate: Surrogate) -> Tensor<D> {
 }
 
 /// The operation behind [`sign`], for each backend.
-#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "vulkan")), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait SignOps: Backend {
     /// ±1 by x ≥ 0.
     fn sign_ste(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
@@ -86,7 +86,7 @@ impl SignOps for Flex {
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "vulkan"))]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl SignOps for burn::backend::Cube {}
 
 impl<B: SignOps, C: CheckpointStrategy> SignOps for Autodiff<B, C> {

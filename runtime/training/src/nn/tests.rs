@@ -20,8 +20,16 @@ const TASK: Task = Task { channels: 3, size: [9, 9], classes: 5 };
 
 #[test]
 fn the_sign_of_zero_is_one() {
-    let x = Tensor::<1>::from_floats([0.0, -0.0, 1e-45, -1e-45, 3.0, -3.0, f32::INFINITY], &train());
+    let smallest = f32::MIN_POSITIVE;
+    let x = Tensor::<1>::from_floats([0.0, -0.0, smallest, -smallest, 3.0, -3.0, f32::INFINITY], &train());
     assert_eq!(values(sign(x, Surrogate::Clip)), [1.0, 1.0, 1.0, -1.0, 1.0, -1.0, 1.0]);
+}
+
+/// As for the compiled network. Graphics cards may take what is smaller than the smallest normal number for zero.
+#[test]
+fn subnormal_numbers_have_signs_on_the_cpu() {
+    let x = Tensor::<1>::from_floats([1e-45, -1e-45], &crate::train::device("cpu").unwrap());
+    assert_eq!(values(sign(x, Surrogate::Clip)), [1.0, -1.0]);
 }
 
 #[test]

@@ -152,6 +152,16 @@ fn what_cannot_be_is_told() {
     let cpu = device("cpu").unwrap();
     assert!(device("gpu").unwrap_err().to_string().contains("none of cpu"));
     assert!(device("cuda:x").unwrap_err().to_string().contains("number"));
+    for kind in ["cuda", "vulkan", "wgpu"] {
+        let told = device(&format!("{kind}:99")).unwrap_err().to_string();
+        let built = match kind {
+            "cuda" => cfg!(feature = "cuda"),
+            "vulkan" => cfg!(feature = "vulkan"),
+            _ => cfg!(feature = "wgpu"),
+        };
+        let expected = if built { "on this machine".into() } else { format!("build it with `--features {kind}`") };
+        assert!(told.contains(&expected), "{told}");
+    }
     assert!(trained(&config, "binary", true, &cpu).unwrap_err().to_string().contains("nothing is trained here"));
     assert!(trained(&config, "none", true, &cpu).unwrap_err().to_string().contains("there is no step `none`"));
     // A file in the place of a folder cannot be written into.
