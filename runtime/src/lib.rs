@@ -15,9 +15,9 @@
 //! # What a caller can rely on
 //!
 //! - The same bits come out of every level, for every tile size: the order of each sum is fixed and documented, and
-//!   fused multiply-add rounds once everywhere (emulated where the processor has none, as WebAssembly,
-//!   which makes real-valued layers several times slower). Only the payload and sign of
-//!   a NaN are open.
+//!   fused multiply-add rounds once everywhere (emulated where the processor has none, as WebAssembly, which makes
+//!   real-valued layers many times slower; with the target feature `relaxed-simd` the engine's own is used, which may
+//!   round twice on processors without the instruction). Only the payload and sign of a NaN are open.
 //! - No call panics and none is unsound: slices that are too short for a geometry give zeros, or nothing at all.
 //!
 //! # The policy for `unsafe`

@@ -39,6 +39,7 @@ fn doubt(sum: f64, rounded: f32) -> u32 {
 }
 
 /// The lanes that were in doubt, and the others, one by one. Rare, so not inlined.
+#[cfg_attr(target_feature = "relaxed-simd", allow(dead_code))]
 #[inline(never)]
 #[cold]
 pub(crate) fn exact(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {

@@ -1,6 +1,10 @@
 // Runs a module that writes text through `host.write` from its export `run`.
 import { readFile } from "node:fs/promises";
 import { writeSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+
+// On by default in newer engines.
+setFlagsFromString("--experimental-wasm-relaxed-simd");
 
 let memory;
 const write = (start, length) => {

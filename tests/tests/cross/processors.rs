@@ -140,20 +140,43 @@ fn cortex_m() {
     }
 }
 
+const WASM: &str = "wasm32-unknown-unknown";
+
 fn webassembly(flags: &str, level: &str) {
     need("node", &["nodejs"]);
-    let guest = guest("wasm32-unknown-unknown", &format!("-Clink-arg=--export=run {flags}"));
+    let guest = guest(WASM, &format!("-Clink-arg=--export=run {flags}"));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cross/host.mjs");
     let text = run(Command::new("node").arg(script).arg(guest));
     Report::of(&text).check(level, &[level]);
 }
 
-/// One after the other, as both are built in the same place.
+/// Whether the engine knows relaxed SIMD as it was standardised, and this processor's multiply-add rounds once.
+fn relaxed_simd() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let fused = std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    let fused = cfg!(target_arch = "aarch64");
+    let version = run(Command::new("node").arg("--version"));
+    let known = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .is_some_and(|major| major.parse().is_ok_and(|major: u32| major >= 20));
+    if !(fused && known) {
+        println!("not run with relaxed SIMD: node {}, fused multiply-add: {fused}", version.trim());
+    }
+    fused && known
+}
+
+/// One after the other, as all are built in the same place.
 #[test]
-fn webassembly_without_and_with_simd128() {
+fn webassembly_without_and_with_simd128_and_relaxed() {
     if long() {
         webassembly("", "portable");
         webassembly("-Ctarget-feature=+simd128", "simd128");
+        if relaxed_simd() {
+            webassembly("-Ctarget-feature=+simd128,+relaxed-simd", "simd128");
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! SIMD128: a tile is four vectors. Differing bits are counted in bytes, and these are added up after up to 31 words.
 //!
-//! There is no fused multiply-add (relaxed SIMD leaves open whether it rounds once or twice), so it is emulated, which
-//! makes real-valued layers several times slower than binary ones of the same size would suggest.
+//! There is no fused multiply-add, so it is emulated, which makes real-valued layers many times slower than the processor
+//! could. Relaxed SIMD has one, and a module compiled with that feature uses it: it rounds once where the processor has
+//! the instruction, as all but the oldest do, and is left free to round twice elsewhere.
 
 use core::arch::wasm32::*;
 
+#[cfg(not(target_feature = "relaxed-simd"))]
 use crate::arch::fused;
 use crate::dispatch::Level;
 use crate::simd::{Simd, sealed::Sealed};
@@ -99,6 +101,7 @@ fn spread(mask: u16) -> [v128; 4] {
 }
 
 /// a * b + c of four lanes, rounded twice, and where that is in doubt ([`fused`]).
+#[cfg(not(target_feature = "relaxed-simd"))]
 #[inline(always)]
 fn fma(a: v128, b: v128, c: v128) -> (v128, v128) {
     let sum = |a, b, c| {
@@ -111,6 +114,23 @@ fn fma(a: v128, b: v128, c: v128) -> (v128, v128) {
     let magnitude = v128_and(rounded, i32x4_splat(0x7fff_ffff));
     let tiny = u32x4_lt(i32x4_sub(magnitude, i32x4_splat(1)), i32x4_splat(0x0080_0000));
     (rounded, v128_or(i32x4_eq(last, i32x4_splat(0x1000_0000)), tiny))
+}
+
+/// a < b ? a : b.
+#[inline(always)]
+fn less(a: v128, b: v128) -> v128 {
+    if cfg!(target_feature = "relaxed-simd") {
+        // The compiler would take pmin for the relaxed minimum, which leaves open what becomes of zeros and of no number.
+        v128_bitselect(a, b, f32x4_lt(a, b))
+    } else {
+        f32x4_pmin(b, a)
+    }
+}
+
+/// b < a ? a : b, as [`less`].
+#[inline(always)]
+fn more(a: v128, b: v128) -> v128 {
+    if cfg!(target_feature = "relaxed-simd") { v128_bitselect(a, b, f32x4_gt(a, b)) } else { f32x4_pmax(b, a) }
 }
 
 impl Sealed for Simd128 {}
@@ -163,14 +183,18 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        // pmin(b, a) is a < b ? a : b.
-        each!(i => f32x4_pmin(b[i], a[i]))
+        each!(i => less(a[i], b[i]))
     }
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        // pmax(b, a) is b < a ? a : b.
-        each!(i => f32x4_pmax(b[i], a[i]))
+        each!(i => more(a[i], b[i]))
     }
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        each!(i => f32x4_relaxed_madd(a[i], b[i], c[i]))
+    }
+    #[cfg(not(target_feature = "relaxed-simd"))]
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         let sums = each!(i => fma(a[i], b[i], c[i]));
