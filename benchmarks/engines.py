@@ -94,9 +94,10 @@ def measure(workers, rounds, seconds):
             worker.times.append(worker.run(counts[worker.name]))
 
 
-def cargo(*arguments, folder=ROOT):
-    """Runs cargo, with what it prints on the standard error."""
-    subprocess.run(["cargo", *arguments], cwd=folder, check=True, stdout=sys.stderr)
+def cargo(*arguments, folder=ROOT, flags=None):
+    """Runs cargo, with what it prints on the standard error and, if given, other flags for rustc."""
+    env = os.environ if flags is None else os.environ | {"RUSTFLAGS": flags}
+    subprocess.run(["cargo", *arguments], cwd=folder, check=True, stdout=sys.stderr, env=env)
 
 
 def build_tools():
@@ -120,8 +121,11 @@ network = { path = "../network" }
 """
 
 
-def build_xnorc(model, folder):
-    """Compiles a network and builds the program that runs it; gives the program's path. Raises `Unavailable`."""
+def build_xnorc(model, folder, target=None, flags=None):
+    """Compiles a network and builds the program that runs it; gives the program's path. Raises `Unavailable`.
+
+    `target`: a WASI target instead of this machine's; `flags`: for rustc.
+    """
     result = subprocess.run(
         [XNORC, "compile", model, "--out", folder / "network", "--name", "network", "--standalone", "--force"],
         stdout=subprocess.PIPE,
@@ -135,8 +139,9 @@ def build_xnorc(model, folder):
     (folder / "program" / "Cargo.toml").write_text(MANIFEST)
     (sources / "main.rs").write_text((WORKERS / "xnorc.rs").read_text())
     (sources / "serve.rs").write_text((WORKERS / "serve.rs").read_text())
-    cargo("build", "--release", "--quiet", "--target-dir", folder / "target", folder=folder / "program")
-    return folder / "target" / "release" / "program"
+    place = ["--target-dir", folder / "target", *(["--target", target] if target else [])]
+    cargo("build", "--release", "--quiet", *place, folder=folder / "program", flags=flags)
+    return folder / "target" / target / "release" / "program.wasm" if target else folder / "target" / "release" / "program"
 
 
 def tract_version():

@@ -90,6 +90,17 @@ def layers(outcome):
     return f"{versions}.\n\n" + table(head, rows, 6)
 
 
+def wasm(outcome):
+    """WebAssembly: ours and others'."""
+    least = min(row["min_ms"] for row in outcome["engines"] if row["engine"].startswith("xnorc"))
+    rows = [
+        [row["engine"], row["version"], ms(row["min_ms"]), ms(row["median_ms"]), f"{row['min_ms'] / least:.1f}"]
+        for row in outcome["engines"]
+    ]
+    text = f"node {outcome['node']}, {outcome['machine']}, one thread, {outcome['rounds']} rounds in turns.\n\n"
+    return text + table(["engine", "version", "minimum, ms", "median, ms", "times our best"], rows, 3)
+
+
 def compile_cost(rows):
     """Depth, then width."""
     head = ["layers, width", "half-blocks", "xnorc, s", "MiB", "rustc, s", "MiB", "source, KiB", "weights, MiB", "text, KiB"]
