@@ -56,6 +56,7 @@ fn pages_are_written_from_the_results() {
         ("README.md", "rivals", format!("page.rivals_short({})", json("rivals"))),
         ("benchmarks/README.md", "rivals", format!("page.rivals({})", json("rivals"))),
         ("benchmarks/README.md", "layers", format!("page.layers({})", json("layers"))),
+        ("benchmarks/README.md", "wasm", format!("page.wasm({})", json("wasm"))),
         ("benchmarks/README.md", "compile_cost", format!("page.compile_cost({rows})")),
     ] {
         let Some(expected) = table(&expression) else { return };
