@@ -110,6 +110,8 @@ impl Checkpoint {
     /// # Errors
     /// A file that cannot be read or understood.
     pub fn load_optimiser(&self, state: &State, optimiser: ModuleOptimizer) -> Result<ModuleOptimizer> {
+        #[cfg(any(feature = "cuda", feature = "wgpu"))]
+        super::device::default_is_there()?;
         let path = self.optimiser(state);
         let record = OptimizerRecord::from_bytes(read(&path)?)
             .map_err(|e| Problems::file(&path, format_args!("is no optimiser's state: {e:?}")))?;

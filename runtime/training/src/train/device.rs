@@ -92,3 +92,22 @@ fn there(name: &str, number: Option<usize>, kind: DeviceType, device: Device) ->
     }
     Err(Problems::one("device", what))
 }
+
+/// burn reads the state of an optimiser by way of its default device, the first kind of card the program is built for,
+/// and panics where there is none.
+///
+/// # Errors
+/// No such card, and no other default in burn's environment variable.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub(super) fn default_is_there() -> Result {
+    #[cfg(feature = "cuda")]
+    let kind = DeviceType::Cuda;
+    #[cfg(not(feature = "cuda"))]
+    let kind = DeviceType::Wgpu;
+    if std::env::var_os("BURN_DEVICE").is_some() || Device::enumerate(kind).into_iter().next().is_some() {
+        return Ok(());
+    }
+    let what = "this program is built for a graphics card, which this machine lacks, and cannot read the state of an \
+                optimiser without: set the environment variable BURN_DEVICE=flex";
+    Err(Problems::one("device", what))
+}
