@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 
 use num_bigint::BigInt;
 
-use crate::block::Interval;
 use crate::ir::Zero;
+use crate::ir::network::Interval;
 
 /// A dyadic rational: `mantissa * 2^exponent`.
 #[derive(Clone, Debug)]

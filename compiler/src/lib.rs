@@ -13,12 +13,9 @@
 //! How it works is told by [`passes`]; what can be wrong with a file by [`diagnostics`].
 
 pub mod bench;
-pub mod block;
 pub mod cargo;
 mod config;
 pub mod diagnostics;
-mod display;
-mod display_network;
 pub mod emit;
 pub mod exact;
 mod half;
@@ -37,9 +34,9 @@ use std::path::PathBuf;
 pub use cargo::{compile, write_if_changed};
 pub use config::{is_name, load, load_graph};
 
-pub use block::Arithmetic;
-use block::Network;
 use diagnostics::{Diagnostics, Severity};
+pub use ir::network::Arithmetic;
+use ir::network::Network;
 use sha2::{Digest as _, Sha256};
 
 /// How to compile a model.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use xnorc::block::{
+use xnorc::diagnostics::Diagnostics;
+use xnorc::ir::DType;
+use xnorc::ir::network::{
     Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Geometry, Interval, NetTensor, Network, Products,
     Step, Storage,
 };
-use xnorc::diagnostics::Diagnostics;
-use xnorc::ir::DType;
 use xnorc::{Output, emit, plan};
 
 /// A half-block: signs of x -> 3x3 binary convolution -> scale, PReLU, + x.

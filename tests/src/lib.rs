@@ -98,7 +98,7 @@ impl Running {
             let tensor = network.tensor(id);
             let len = tensor.shape.iter().product();
             bits.push(match tensor.storage {
-                xnorc::block::Storage::Dense(xnorc::ir::DType::I64) => {
+                xnorc::ir::network::Storage::Dense(xnorc::ir::DType::I64) => {
                     self.program.read_i64(index, len)?.into_iter().map(|v| v as u64).collect()
                 }
                 _ => {

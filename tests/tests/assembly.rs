@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use xnorc::block::Geometry;
 use xnorc::emit::krate::{self, Runtime};
+use xnorc::ir::network::Geometry;
 use xnorc::{Config, Output};
 use xnorc_tests::half_block::{half_block, real_block};
 use xnorc_tests::{fixtures, long};

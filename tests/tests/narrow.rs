@@ -57,10 +57,10 @@ fn verify_finds_another_arithmetic() {
     let mut config = Config::new();
     config.real_layers(Arithmetic::Bf16);
     let mut running = Running::start_as(&path, config).unwrap();
-    let looser = |b: &&mut xnorc::block::Block| b.arithmetic() == Some(Arithmetic::Bf16);
+    let looser = |b: &&mut xnorc::ir::network::Block| b.arithmetic() == Some(Arithmetic::Bf16);
     let block = running.output.network.blocks.iter_mut().find(looser).unwrap();
     let name = block.name.clone();
-    let xnorc::block::Core::RealConv { weights, .. } = &mut block.core else { unreachable!() };
+    let xnorc::ir::network::Core::RealConv { weights, .. } = &mut block.core else { unreachable!() };
     // One step of bf16, of one weight.
     let mut changed = weights.to_vec();
     changed[0] *= 1.0 + 1.0 / 64.0;

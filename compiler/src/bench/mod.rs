@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::block::{Arithmetic, Block, Network, Storage, TensorId};
 use crate::diagnostics::Diagnostics;
 use crate::ir::DType;
+use crate::ir::network::{Arithmetic, Block, Network, Storage, TensorId};
 use crate::report::cost::Cost;
 use crate::toolchain::{Program, Space};
 

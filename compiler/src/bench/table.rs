@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Bench, BlockTime};
-use crate::block::Arithmetic;
+use crate::ir::network::Arithmetic;
 
 /// A block's name, and its arithmetic if that is looser by choice.
 pub(super) fn label(block: &BlockTime) -> String {

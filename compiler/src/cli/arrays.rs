@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use xnorc::block::{Network, TensorId};
 use xnorc::diagnostics::{Code, Diagnostic};
 use xnorc::ir::Tensor;
+use xnorc::ir::network::{Network, TensorId};
 use xnorc::{Config, npy};
 
 use super::args::Model;

@@ -26,7 +26,7 @@ pub(super) fn run(args: &args::Verify) -> Result {
     if verification.ok { Ok(()) } else { Err(Failure::Wrong) }
 }
 
-fn samples(args: &args::Verify, network: &xnorc::block::Network) -> Result<Vec<Sample>> {
+fn samples(args: &args::Verify, network: &xnorc::ir::network::Network) -> Result<Vec<Sample>> {
     if args.inputs.is_empty() {
         let shapes: Vec<_> = network.inputs.iter().map(|&id| network.tensor(id).shape.clone()).collect();
         let mut generator = Generator::new(args.seed);

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::shapes::Shapes;
 use super::text::{array, float, n};
 use super::tile::scalar;
-use crate::block::{Activation, Block, Core, Dense, Network, Piece, Storage, TensorId};
+use crate::ir::network::{Activation, Block, Core, Dense, Network, Piece, Storage, TensorId};
 use crate::ir::{Binary, DType, Reduction};
 use crate::plan::{Blob, blob};
 

@@ -5,8 +5,8 @@ use quote::{format_ident, quote};
 
 use super::names::{Names, upper_case};
 use super::text::{array, doc, n};
-use crate::block::{NetTensor, Network, Storage, TensorId};
 use crate::ir::DType;
+use crate::ir::network::{NetTensor, Network, Storage, TensorId};
 use crate::plan::Plan;
 
 /// One of the caller's tensors.

@@ -8,7 +8,7 @@ use super::shapes::Shapes;
 use super::text::{doc, float, n};
 use super::tile::{Field, Steps, Tile};
 use super::tiles;
-use crate::block::{Arithmetic, BitPadding, Block, Core, Geometry, Network, Products, Storage, image};
+use crate::ir::network::{Arithmetic, BitPadding, Block, Core, Geometry, Network, Products, Storage, image};
 use crate::plan::{Blob, blob};
 
 /// A kernel type in the making.

@@ -2,7 +2,7 @@
 
 use super::text::indent;
 use crate::Output;
-use crate::block::{NetTensor, Storage, TensorId};
+use crate::ir::network::{NetTensor, Storage, TensorId};
 use crate::ir::{DType, Tensor};
 
 /// Where the emitted crate finds the runtime.

@@ -6,7 +6,7 @@ use quote::quote;
 use super::interface::Interface;
 use super::names::Names;
 use super::text::n;
-use crate::block::TensorId;
+use crate::ir::network::TensorId;
 use crate::plan::{Place, Plan};
 
 /// The tensors one block touches, and the bindings that reach them.

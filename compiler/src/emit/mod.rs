@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::block::{Arithmetic, Block, Core, Network};
+use crate::ir::network::{Arithmetic, Block, Core, Network};
 use crate::plan::{Blob, Plan};
 use crate::report::cost::Cost;
 use interface::Interface;
@@ -220,7 +220,7 @@ impl Emitter<'_> {
 }
 
 /// The operand of a core that works tile by tile.
-fn tiled_input(core: &Core) -> Option<crate::block::TensorId> {
+fn tiled_input(core: &Core) -> Option<crate::ir::network::TensorId> {
     match core {
         Core::BinaryConv { input, .. }
         | Core::RealConv { input, .. }
@@ -255,7 +255,7 @@ fn describe(block: &Block) -> String {
 }
 
 fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usize) -> String {
-    let shapes = |ids: &[crate::block::TensorId]| -> String {
+    let shapes = |ids: &[crate::ir::network::TensorId]| -> String {
         let list: Vec<String> = ids
             .iter()
             .map(|&id| {

@@ -7,7 +7,7 @@ use quote::quote;
 
 use super::names::Names;
 use super::text::{array, n};
-use crate::block::{BitPadding, Geometry, NetTensor, Storage};
+use crate::ir::network::{BitPadding, Geometry, NetTensor, Storage};
 
 /// Constants handed out so far.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::block::*;
 use crate::emit::{self, Emitted};
+use crate::ir::network::*;
 use crate::ir::{Binary, DType, Reduction, Unary};
 use crate::plan;
 

@@ -8,8 +8,8 @@ use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::block::{Activation, Block, Core, Geometry, Interval, Network, PerPixel, PoolKind, Step, TensorId};
 use crate::ir::Unary;
+use crate::ir::network::{Activation, Block, Core, Geometry, Interval, Network, PerPixel, PoolKind, Step, TensorId};
 use crate::plan::{Blob, LANES, Place};
 
 /// A field of the emitted tile struct.

@@ -9,7 +9,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::text::n;
-use crate::block::Geometry;
+use crate::ir::network::Geometry;
 
 /// Pixels of a tile of a binary convolution: `(AVX-512, others)`. Counters of one pixel take two of AVX-512's 32 registers,
 /// but four of AVX2's 16, which also hold the table of the byte-wise popcount.

@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::interpret::{broadcast, output_extents};
-use crate::ir::{Binary, DType, Layout, Op, Shape, Unary, Value, Window, Zero};
+use crate::interpret::output_extents;
+use crate::ir::{Binary, DType, Layout, Op, Shape, Unary, Value, Window, Zero, broadcast};
 
 fn mismatch(message: String) -> Diagnostic {
     Diagnostic::error(Code::ShapeMismatch, None, message)

@@ -11,7 +11,7 @@ use super::external::ExternalFiles;
 use super::order::node_name;
 use super::{Outcome, tensors};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::display::name_of;
+use crate::ir::text::graph::name_of;
 use crate::ir::{Binary, DType, Op, Origin, Shape, Tensor, Unary, ValueId};
 
 /// A problem of the node under conversion.

@@ -14,7 +14,6 @@ mod strided;
 
 use crate::ir::{Data, Op, Tensor};
 
-pub(crate) use elementwise::broadcast;
 pub(crate) use spatial::output_extents;
 
 /// Applies one operator to its operands. Also the constant evaluator of import.

@@ -6,7 +6,7 @@ pub mod network;
 use std::collections::HashMap;
 
 pub use apply::apply;
-pub(crate) use apply::{broadcast, output_extents};
+pub(crate) use apply::output_extents;
 
 use crate::ir::{Graph, Tensor, ValueId};
 

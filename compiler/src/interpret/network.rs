@@ -1,4 +1,4 @@
-//! The blocks, one after the other, as literally as [`crate::block`] describes them.
+//! The blocks, one after the other, as literally as [`crate::ir::network`] describes them.
 //!
 //! Integer dot products are exact; scales, shifts and skips are separate f32 operations; real-valued sums run in the
 //! order the blocks promise, with fused multiply-add. Functions like the sigmoid are those of [`super::apply`], rounded
@@ -9,7 +9,7 @@ mod narrow;
 
 use std::collections::HashMap;
 
-use crate::block::{Activation, Block, Network, PerPixel, Pool, PoolKind, Step, Storage, TensorId};
+use crate::ir::network::{Activation, Block, Network, PerPixel, Pool, PoolKind, Step, Storage, TensorId};
 use crate::ir::{DType, Data, Op, Tensor, Unary};
 
 /// Runs a network (level 3), giving every tensor computed on the way; sign bits as -1.0 and +1.0 under the logical shape.

@@ -10,9 +10,9 @@ mod weights;
 
 use std::sync::Arc;
 
-use crate::block::BinaryWeights;
 use crate::diagnostics::{self, Diagnostic};
 use crate::exact::Affine;
+use crate::ir::network::BinaryWeights;
 use crate::ir::{Graph, Layout, Node, Op, ValueId, Window};
 use crate::passes::rewrite::{NewNode, Rewriter, walk};
 use codes::{Code, Codes};

@@ -14,10 +14,10 @@ mod reshapes;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::ir::{Graph, Layout, Node, Op, Origin, Reduction, ValueId};
+use crate::ir::{Graph, Layout, Node, Op, Origin, Reduction, ValueId, with_rank};
 use crate::passes::merge_affine::uniform;
 use crate::passes::rewrite::{
-    NewNode, Rewriter, compose, inverse, is_identity, moves_nothing, permuted, repeat, transpose, walk, with_rank,
+    NewNode, Rewriter, compose, inverse, is_identity, moves_nothing, permuted, repeat, transpose, walk,
 };
 use features::Features;
 

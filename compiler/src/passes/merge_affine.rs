@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::exact::Affine;
-use crate::ir::{Binary, DType, Graph, Layout, Node, Op, Unary, ValueId};
-use crate::passes::rewrite::{Rewriter, join_parts, repeat, squeeze, walk_to_fixpoint, with_rank};
+use crate::ir::{Binary, DType, Graph, Layout, Node, Op, Unary, ValueId, with_rank};
+use crate::passes::rewrite::{Rewriter, join_parts, repeat, squeeze, walk_to_fixpoint};
 
 /// The pass.
 pub fn run(graph: &mut Graph) {

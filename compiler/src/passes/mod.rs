@@ -12,11 +12,11 @@
 //! All that keeps the numbers: a sign is decided as real arithmetic decides it, a real value is off by rounding at most.
 //! [`narrow`] does not, and so runs only for those who ask for it: real-valued layers in bf16 or 8-bit integers, at the
 //! choice of each. It comes last, on the blocks, because only there it is known which real-valued layers are left and what
-//! their inputs are; AFTER IT a convolution's [`crate::block::Products`] say how it multiplies, the interpreter follows the
+//! their inputs are; AFTER IT a convolution's [`crate::ir::network::Products`] say how it multiplies, the interpreter follows the
 //! same definition to the bit, and the report and `verify` name each such block.
 
-use crate::block::Network;
 use crate::ir::Graph;
+use crate::ir::network::Network;
 
 pub mod binarize_weights;
 pub mod channels_last;

@@ -13,8 +13,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::block::{Arithmetic, Block, Core, Geometry, NetTensor, Network, Products, Quantized, Step, Storage};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::ir::network::{Arithmetic, Block, Core, Geometry, NetTensor, Network, Products, Quantized, Step, Storage};
 use crate::ir::{DType, Tensor};
 use crate::{Config, interpret};
 

@@ -5,8 +5,8 @@
 //! - Constants repeated along an axis (exporters fold an Expand into them) shrink to what varies, and a PReLU's slope
 //!   gets the rank of its argument.
 
-use crate::ir::{Binary, Graph, Node, Op, Tensor, Unary, ValueId};
-use crate::passes::rewrite::{Rewriter, broadcast, squeeze, walk_to_fixpoint, with_rank};
+use crate::ir::{Binary, Graph, Node, Op, Tensor, Unary, ValueId, broadcast, with_rank};
+use crate::passes::rewrite::{Rewriter, squeeze, walk_to_fixpoint};
 
 /// The pass.
 pub fn run(graph: &mut Graph) {
@@ -43,7 +43,9 @@ fn shrink_constants(rewriter: &mut Rewriter<'_>, node: &mut Node) -> bool {
         if matches!(node.op, Op::PRelu) && i == 1 && smaller.shape.len() < output.len() {
             smaller.shape = with_rank(&smaller.shape, output.len());
         }
-        if smaller.shape != tensor.shape && broadcast(&smaller.shape, rewriter.graph.shape(other)) == output {
+        if smaller.shape != tensor.shape
+            && broadcast(&smaller.shape, rewriter.graph.shape(other)).as_ref() == Some(&output)
+        {
             let name = rewriter.graph.value(node.inputs[i]).name.clone();
             node.inputs[i] = rewriter.constant(&name, smaller);
             changed = true;

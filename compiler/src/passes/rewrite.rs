@@ -233,19 +233,10 @@ fn same<T: Copy + PartialEq>(v: &[T]) -> Option<T> {
     v.iter().all(|&x| x == first).then_some(first)
 }
 
-/// Row-major strides of a shape, in elements.
-pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for i in (1..shape.len()).rev() {
-        strides[i - 1] = strides[i] * shape[i];
-    }
-    strides
-}
-
 /// The elements of a tensor, axes permuted: axis `i` of the result is axis `perm[i]` of `x`.
 pub(crate) fn transpose(x: &Tensor, perm: &[usize]) -> Tensor {
     let shape = permuted(&x.shape, perm);
-    let source = permuted(&strides(&x.shape), perm);
+    let source = permuted(&crate::ir::strides(&x.shape), perm);
     let mut order = Vec::with_capacity(x.len());
     let mut index = vec![0; shape.len()];
     let mut at = 0;
@@ -335,19 +326,6 @@ fn squeeze_axis(tensor: &Tensor, axis: usize) -> Option<Tensor> {
     let mut shape = tensor.shape.clone();
     shape[axis] = 1;
     Some(Tensor { shape, data: gather(&tensor.data, &order) })
-}
-
-/// The shape lengthened to `rank` by leading ones, as broadcasting does.
-pub(crate) fn with_rank(shape: &[usize], rank: usize) -> Vec<usize> {
-    let mut longer = vec![1; rank.saturating_sub(shape.len())];
-    longer.extend(shape);
-    longer
-}
-
-/// The shape of two broadcast operands.
-pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
-    let rank = a.len().max(b.len());
-    std::iter::zip(with_rank(a, rank), with_rank(b, rank)).map(|(a, b)| if a == 1 { b } else { a }).collect()
 }
 
 /// A shared list of one affine map, repeated.

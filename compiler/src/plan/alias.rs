@@ -1,7 +1,7 @@
 //! Tensors that share one place without a copy: reshapes, and results that replace an operand element by element.
 
 use super::Place;
-use crate::block::{Block, Core, Network, Step, Storage, TensorId};
+use crate::ir::network::{Block, Core, Network, Step, Storage, TensorId};
 
 /// Tensors at one place.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::block::{BinaryWeights, Dense, Geometry, Quantized};
+use crate::ir::network::{BinaryWeights, Dense, Geometry, Quantized};
 
 /// Channels that a tile holds; parameters are padded to a multiple of it.
 pub const LANES: usize = 16;

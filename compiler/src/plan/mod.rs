@@ -7,9 +7,9 @@ mod pack;
 
 pub use blob::{Blob, LANES};
 
-use crate::block::{Block, Network, Step, Storage, TensorId};
 use crate::emit::{kernel, tile};
 use crate::ir::DType;
+use crate::ir::network::{Block, Network, Step, Storage, TensorId};
 
 /// Where a tensor lies while the network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::{alias, workspace};
-use crate::block::{Core, Network, Storage, TensorId};
+use crate::ir::network::{Core, Network, Storage, TensorId};
 
 /// Sets of finished blocks looked at before the search gives up: more than any chain with branches has.
 const SETS: usize = 5_000;
@@ -206,8 +206,8 @@ impl Lives {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{Block, NetTensor, Step};
     use crate::ir::DType;
+    use crate::ir::network::{Block, NetTensor, Step};
 
     fn tensor(network: &mut Network, len: usize) -> TensorId {
         let name = format!("t{}", network.tensors.len());
@@ -220,16 +220,16 @@ mod tests {
         let core = Core::Gate {
             sums: reads[0],
             first: layer(),
-            hidden: crate::block::Activation::Unary(crate::ir::Unary::Relu),
+            hidden: crate::ir::network::Activation::Unary(crate::ir::Unary::Relu),
             second: layer(),
-            squash: crate::block::Activation::Unary(crate::ir::Unary::Sigmoid),
+            squash: crate::ir::network::Activation::Unary(crate::ir::Unary::Sigmoid),
         };
         let name = format!("b{}", network.blocks.len());
         network.blocks.push(Block { name, core, steps, parts: vec![], reason: None });
     }
 
-    fn layer() -> crate::block::Dense {
-        crate::block::Dense { inputs: 0, outputs: 0, weights: Default::default(), bias: Default::default() }
+    fn layer() -> crate::ir::network::Dense {
+        crate::ir::network::Dense { inputs: 0, outputs: 0, weights: Default::default(), bias: Default::default() }
     }
 
     /// Two branches, both of which open wide before either narrows.

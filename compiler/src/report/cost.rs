@@ -10,7 +10,7 @@
 //! - **Weight bytes**: one bit per binary weight, with each tap's channels rounded up to 64-bit words; four bytes per
 //!   real parameter, fewer where it is narrow by choice; eight per threshold.
 
-use crate::block::{Activation, Arithmetic, Block, Core, Dense, Geometry, Network, Step, TensorId};
+use crate::ir::network::{Activation, Arithmetic, Block, Core, Dense, Geometry, Network, Step, TensorId};
 
 /// What a block costs for one inference of the whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

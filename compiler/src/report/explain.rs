@@ -1,6 +1,6 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
-use crate::block::{Activation, Arithmetic, Block, Core, Geometry, Network, Pool, PoolKind, Step};
+use crate::ir::network::{Activation, Arithmetic, Block, Core, Geometry, Network, Pool, PoolKind, Step};
 
 /// What a block is, in the field's words.
 pub fn kind(core: &Core) -> &'static str {

@@ -9,8 +9,8 @@ mod table;
 use serde::Serialize;
 
 use crate::Output;
-use crate::block::{Arithmetic, NetTensor, Storage, TensorId};
 use crate::ir::DType;
+use crate::ir::network::{Arithmetic, NetTensor, Storage, TensorId};
 use cost::Cost;
 
 pub(crate) use table::columns;

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::block::{
+use crate::ir::Unary;
+use crate::ir::network::{
     Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Products, Step,
 };
-use crate::ir::Unary;
 
 /// Bits 4x4x70 -> binary 3x3/2 conv to 2x2x8 with scale, gate, PReLU, skip and sign; its gate; a real stem; a pool.
 fn output() -> Output {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::problem;
 use crate::Output;
-use crate::block::{NetTensor, Network, Storage, TensorId};
 use crate::diagnostics::Diagnostics;
 use crate::emit::krate::{self, Runtime};
 use crate::ir::DType;
+use crate::ir::network::{NetTensor, Network, Storage, TensorId};
 
 const HARNESS: &str = include_str!("harness.rs");
 

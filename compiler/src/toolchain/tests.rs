@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::block::*;
 use crate::ir::DType;
+use crate::ir::network::*;
 use crate::plan::{self, Place};
 use crate::{Output, emit};
 

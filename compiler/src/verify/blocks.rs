@@ -8,9 +8,9 @@ use super::packing::Packing;
 use super::presign::Finder;
 use super::samples::Sample;
 use super::{REACH, TOLERANCE};
-use crate::block::{Activation, Arithmetic, Block, Core, NetTensor, Network, Step, Storage, TensorId};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::interpret;
+use crate::ir::network::{Activation, Arithmetic, Block, Core, NetTensor, Network, Step, Storage, TensorId};
 use crate::ir::{DType, Origin, Tensor, Unary};
 use crate::plan::{Place, Plan};
 use crate::report::cost;
@@ -447,7 +447,7 @@ mod tests {
             Step::Store(t(4)),
             Step::Sum(t(5)),
         ];
-        let core = crate::block::Core::Map { input: t(0) };
+        let core = crate::ir::network::Core::Map { input: t(0) };
         let block = Block { name: String::new(), core, steps, parts: Vec::new(), reason: None };
         assert_eq!(sums(&block), [(t(2), t(3)), (t(5), t(4))]);
         let tensor =

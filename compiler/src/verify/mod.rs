@@ -45,9 +45,9 @@ pub use report::{BlockReport, ExpectReport, Verification};
 pub use samples::{Generator, Sample};
 
 use crate::Output;
-use crate::block::{Network, Storage};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::Graph;
+use crate::ir::network::{Network, Storage};
 use crate::toolchain::Program;
 use oracle::Oracle;
 use presign::Finder;

@@ -1,7 +1,7 @@
-//! Sign bits as [`BitLayout`](crate::block::BitLayout) packs them, and back: written from its description alone, so
+//! Sign bits as [`BitLayout`](crate::ir::network::BitLayout) packs them, and back: written from its description alone, so
 //! that `verify` does not check the emitted code against the code that emitted it.
 
-use crate::block::{NetTensor, Storage};
+use crate::ir::network::{NetTensor, Storage};
 
 /// Where the elements of a tensor of bits lie.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ impl Packing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::BitLayout;
+    use crate::ir::network::BitLayout;
 
     fn tensor(shape: [usize; 4], groups: usize, frame: [usize; 4], frame_ones: bool) -> NetTensor {
         let storage = Storage::Bits(BitLayout { groups, frame, frame_ones });

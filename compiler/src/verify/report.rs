@@ -11,7 +11,7 @@ use super::compare::{Deviation, top1};
 use super::oracle::Reference;
 use super::samples::Sample;
 use super::{ROUNDING, TOLERANCE};
-use crate::block::{Arithmetic, Network};
+use crate::ir::network::{Arithmetic, Network};
 use crate::ir::{DType, Tensor};
 use crate::report::{columns, explain};
 
@@ -180,7 +180,7 @@ fn share((agree, rows): (usize, usize)) -> f64 {
 
 impl Verification {
     pub(super) fn new(network: &Network) -> Self {
-        let block = |b: &crate::block::Block| BlockReport {
+        let block = |b: &crate::ir::network::Block| BlockReport {
             name: b.name.clone(),
             kind: explain::kind(&b.core),
             arithmetic: b.arithmetic().map(Arithmetic::name),
@@ -431,7 +431,7 @@ impl fmt::Display for Verification {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{Block, Core, TensorId};
+    use crate::ir::network::{Block, Core, TensorId};
     use crate::verify::compare::Signs;
 
     fn network() -> Network {

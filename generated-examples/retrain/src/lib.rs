@@ -194,7 +194,7 @@ fn compared(
         result.largest_difference = result.largest_difference.max(difference);
         if index < verified {
             let network = &output.network;
-            let shape = |ids: &[xnorc::block::TensorId]| network.tensor(ids[0]).shape.clone();
+            let shape = |ids: &[xnorc::ir::network::TensorId]| network.tensor(ids[0]).shape.clone();
             samples.push(Sample {
                 inputs: vec![Tensor::f32(shape(&network.inputs), input)],
                 expected: vec![Tensor::f32(shape(&network.outputs), expected.to_vec())],

@@ -5,8 +5,7 @@ use crate::diagnostics::Code;
 use crate::import::Outcome;
 use crate::import::infer::size;
 use crate::import::node::{NodeContext, bad, problem};
-use crate::interpret::broadcast;
-use crate::ir::{Op, ValueId};
+use crate::ir::{Op, ValueId, broadcast};
 
 /// Converts the operators of this family with one result; `None` for others.
 pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<ValueId>> {

@@ -3,24 +3,7 @@
 use super::strided::{Rows, broadcast_strides};
 use super::{each_type, floats};
 use crate::exact::Affine;
-use crate::ir::{Binary, DType, Data, Shape, Tensor, Unary, Zero};
-
-/// The shape two shapes broadcast to.
-pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Shape> {
-    let rank = a.len().max(b.len());
-    let extent = |shape: &[usize], axis: usize| {
-        let missing = rank - shape.len();
-        if axis < missing { 1 } else { shape[axis - missing] }
-    };
-    (0..rank)
-        .map(|axis| match (extent(a, axis), extent(b, axis)) {
-            (x, y) if x == y => Some(x),
-            (1, y) => Some(y),
-            (x, 1) => Some(x),
-            _ => None,
-        })
-        .collect()
-}
+use crate::ir::{Binary, DType, Data, Shape, Tensor, Unary, Zero, broadcast};
 
 fn broadcast_or(a: &Tensor, b: &Tensor) -> Result<Shape, String> {
     broadcast(&a.shape, &b.shape).ok_or_else(|| format!("{:?} and {:?} do not broadcast", a.shape, b.shape))

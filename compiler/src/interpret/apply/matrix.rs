@@ -1,10 +1,9 @@
 //! Matrix products.
 
-use super::elementwise::broadcast;
 use super::floats;
 use super::strided::{Rows, broadcast_strides};
-use crate::block::BinaryWeights;
-use crate::ir::{Data, Tensor};
+use crate::ir::network::BinaryWeights;
+use crate::ir::{Data, Tensor, broadcast};
 
 /// NumPy's matmul; sums in f64.
 pub(super) fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor, String> {

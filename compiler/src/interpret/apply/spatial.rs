@@ -2,7 +2,7 @@
 
 use super::matrix::{dot, whole_numbers};
 use super::{floats, shape};
-use crate::block::BinaryWeights;
+use crate::ir::network::BinaryWeights;
 use crate::ir::{Data, Layout, Tensor, Window};
 
 /// Extents of the result along the two spatial axes; `None` where the window is larger than the padded image.

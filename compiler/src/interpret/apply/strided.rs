@@ -1,29 +1,19 @@
 //! Walking over tensors with strides: broadcasting, transposing and slicing are all the same walk.
 
-/// Row-major strides of a shape, in elements.
-pub(super) fn strides(shape: &[usize]) -> Vec<isize> {
-    let mut strides = vec![0; shape.len()];
-    let mut step = 1_usize;
-    for (stride, extent) in strides.iter_mut().zip(shape).rev() {
-        *stride = step as isize;
-        step = step.saturating_mul(*extent);
-    }
-    strides
+use crate::ir;
+
+fn signed(strides: &[usize]) -> Vec<isize> {
+    strides.iter().map(|&stride| stride as isize).collect()
 }
 
-/// Strides that walk over a tensor of `shape` as if it had the shape `target`, by NumPy's broadcasting; `None` when
-/// it cannot be broadcast to it.
+/// [`ir::strides`], for walks that may go backwards.
+pub(super) fn strides(shape: &[usize]) -> Vec<isize> {
+    signed(&ir::strides(shape))
+}
+
+/// [`ir::broadcast_strides`], for the same walks.
 pub(super) fn broadcast_strides(shape: &[usize], target: &[usize]) -> Option<Vec<isize>> {
-    let missing = target.len().checked_sub(shape.len())?;
-    let mut result = vec![0; missing];
-    for ((&extent, &wanted), stride) in shape.iter().zip(&target[missing..]).zip(strides(shape)) {
-        match extent {
-            _ if extent == wanted => result.push(stride),
-            1 => result.push(0),
-            _ => return None,
-        }
-    }
-    Some(result)
+    ir::broadcast_strides(shape, target).map(|strides| signed(&strides))
 }
 
 /// A walk over `N` operands in step, in rows as long as their strides allow.

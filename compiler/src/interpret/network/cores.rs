@@ -1,8 +1,8 @@
 //! The cores.
 
 use super::{Runner, Tile, activate, narrow};
-use crate::block::{BitPadding, Core, Dense, Geometry, Piece, Products, TensorId};
 use crate::interpret::apply;
+use crate::ir::network::{BitPadding, Core, Dense, Geometry, Piece, Products, TensorId};
 use crate::ir::{Binary, Data, Op, Tensor};
 
 impl Runner<'_> {

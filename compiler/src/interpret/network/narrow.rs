@@ -1,8 +1,8 @@
-//! Convolutions on bf16 and 8-bit integers, as [`Products`](crate::block::Products) defines them.
+//! Convolutions on bf16 and 8-bit integers, as [`Products`](crate::ir::network::Products) defines them.
 
 use super::Tile;
 use super::cores::{check, pixels, tap};
-use crate::block::{Geometry, Quantized};
+use crate::ir::network::{Geometry, Quantized};
 
 /// 2^-56, below which magnitudes become zero.
 const SMALLEST: f32 = 1.0 / (1_u64 << 56) as f32;

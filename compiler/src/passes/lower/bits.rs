@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::geometry::{reach, windowed};
 use super::{Builder, Pack, sign_of};
-use crate::block::{BitLayout, Storage, TensorId};
+use crate::ir::network::{BitLayout, Storage, TensorId};
 use crate::ir::{Op, ValueId, Zero};
 
 /// A tensor of bits in the making, and who reads it.

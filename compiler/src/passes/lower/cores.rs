@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::geometry::{pointwise, whole_image, windowed};
 use super::thresholds::Piecewise;
 use super::{Builder, Item, generic, parts};
-use crate::block::{
+use crate::ir::network::{
     Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Pool, PoolKind, Products, Step, Storage,
     TensorId,
 };

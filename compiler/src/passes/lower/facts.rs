@@ -2,17 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::block::image;
+use crate::ir::network::image;
 use crate::ir::{Graph, Layout, Node, Op, Reduction, ValueId};
-
-/// Strides of a dense, row-major tensor.
-pub(super) fn dense_strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    strides
-}
 
 /// The shape of a node's first operand flattened by a Reshape, so that the fully connected layer behind it is a
 /// convolution with a kernel as large as the image.

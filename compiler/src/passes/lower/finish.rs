@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::geometry::as_row;
 use super::{Builder, Draft, Item};
-use crate::block::{Block, Core, Network, Step, Storage, TensorId};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::ValueId;
+use crate::ir::network::{Block, Core, Network, Step, Storage, TensorId};
 
 impl Builder<'_> {
     /// The network, or everything that is wrong.
-    pub(super) fn finish(mut self) -> Result<crate::block::Network, Diagnostics> {
+    pub(super) fn finish(mut self) -> Result<crate::ir::network::Network, Diagnostics> {
         if self.diagnostics.has_errors() {
             return Err(self.diagnostics);
         }

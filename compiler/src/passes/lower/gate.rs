@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{Builder, Item};
-use crate::block::{Block, Core, Dense};
+use crate::ir::network::{Block, Core, Dense};
 use crate::ir::{Binary, Op, ValueId};
 
 /// A fully connected layer in f64, while things are folded into it.

@@ -1,22 +1,9 @@
 //! Operators without a block kind of their own: copies, broadcasts, reductions, products of two live tensors.
 
 use super::Builder;
-use super::facts::dense_strides;
 use super::parts;
-use crate::block::{Activation, Block, Core, Piece, Step, TensorId};
-use crate::ir::{Binary, Op, Tensor, Unary, ValueId};
-
-/// Strides of an operand over the axes of the result, 0 where it is broadcast.
-pub(super) fn broadcast_strides(shape: &[usize], result: &[usize]) -> Vec<usize> {
-    let mut strides = vec![0; result.len()];
-    let own = dense_strides(shape);
-    for axis in 0..shape.len() {
-        if shape[axis] != 1 {
-            strides[result.len() - shape.len() + axis] = own[axis];
-        }
-    }
-    strides
-}
+use crate::ir::network::{Activation, Block, Core, Piece, Step, TensorId};
+use crate::ir::{Binary, Op, Tensor, Unary, ValueId, broadcast_strides, strides};
 
 fn signed(strides: &[usize]) -> Vec<isize> {
     strides.iter().map(|&s| s as isize).collect()
@@ -29,11 +16,11 @@ pub(super) fn whole(shape: &[usize], input: TensorId) -> Piece {
 
 /// A copy of a whole tensor into a larger one, from a corner on.
 pub(super) fn placed(shape: &[usize], input: TensorId, result: &[usize], corner: &[usize]) -> Piece {
-    let output_strides = dense_strides(result);
+    let output_strides = strides(result);
     Piece {
         input,
         input_offset: 0,
-        input_strides: signed(&dense_strides(shape)),
+        input_strides: signed(&strides(shape)),
         output_offset: corner.iter().zip(&output_strides).map(|(at, stride)| at * stride).sum(),
         output_strides,
         extents: shape.to_vec(),
@@ -97,16 +84,13 @@ impl Builder<'_> {
                 let shift = Tensor::f32(along, maps.iter().map(|m| m.shift() as f32).collect());
                 let scaled = self.temporary(i, "scaled");
                 let (x, output) = (self.broadcast_operand(x, &shape), self.dense(node.output));
-                let strides = broadcast_strides(&scale.shape, &shape);
+                let along = broadcast_strides(&scale.shape, &shape).expect("one per channel");
                 let scale = self.constant_tensor(&format!("{}.scale", node.name), &scale);
                 let shift = self.constant_tensor(&format!("{}.shift", node.name), &shift);
-                let own = dense_strides(&shape);
+                let own = strides(&shape);
                 let function = Binary::Mul;
-                self.single(i, Core::Broadcast { function, a: x, b: (scale, strides.clone()), output: scaled });
-                self.single(
-                    i,
-                    Core::Broadcast { function: Binary::Add, a: (scaled, own), b: (shift, strides), output },
-                );
+                self.single(i, Core::Broadcast { function, a: x, b: (scale, along.clone()), output: scaled });
+                self.single(i, Core::Broadcast { function: Binary::Add, a: (scaled, own), b: (shift, along), output });
             }
             Op::Reduce { kind, axes, .. } => {
                 let (input, output) = (self.dense(x), self.dense(node.output));
@@ -146,14 +130,14 @@ impl Builder<'_> {
     fn strided_view(&self, i: usize) -> Option<(usize, Vec<isize>)> {
         let node = self.facts.node(i);
         let shape = self.graph.shape(*node.inputs.first()?);
-        let own = dense_strides(shape);
+        let own = strides(shape);
         match &node.op {
             Op::Transpose(perm) => Some((0, perm.iter().map(|&axis| own[axis] as isize).collect())),
             Op::Slice { starts, steps } => {
                 let offset = starts.iter().zip(&own).map(|(start, stride)| start * stride).sum();
                 Some((offset, steps.iter().zip(&own).map(|(step, &stride)| step * stride as isize).collect()))
             }
-            Op::Expand => Some((0, signed(&broadcast_strides(shape, self.graph.shape(node.output))))),
+            Op::Expand => Some((0, signed(&broadcast_strides(shape, self.graph.shape(node.output))?))),
             _ => None,
         }
     }
@@ -174,7 +158,7 @@ impl Builder<'_> {
     /// A copy whose output is filled in order.
     fn strided(&mut self, i: usize, input_offset: usize, input_strides: Vec<isize>, extents: Vec<usize>) {
         let input = self.dense(self.facts.node(i).inputs[0]);
-        let output_strides = dense_strides(&extents);
+        let output_strides = strides(&extents);
         let piece = Piece { input, input_offset, input_strides, output_offset: 0, output_strides, extents };
         self.copy(i, None, vec![piece]);
     }
@@ -217,14 +201,14 @@ impl Builder<'_> {
     }
 
     fn broadcast_operand(&mut self, v: ValueId, result: &[usize]) -> (TensorId, Vec<usize>) {
-        let strides = broadcast_strides(self.graph.shape(v), result);
+        let strides = broadcast_strides(self.graph.shape(v), result).expect("checked at import");
         (self.dense(v), strides)
     }
 
     fn temporary(&mut self, i: usize, what: &str) -> TensorId {
         let node = self.facts.node(i);
         let shape = self.graph.shape(node.output).to_vec();
-        let storage = crate::block::Storage::Dense(crate::ir::DType::F32);
+        let storage = crate::ir::network::Storage::Dense(crate::ir::DType::F32);
         self.new_tensor(&format!("{}.{what}", node.name), shape, storage, None)
     }
 
@@ -237,11 +221,11 @@ impl Builder<'_> {
             return self.refuse(i, "one of the choices is infinite or NaN");
         }
         let shape = self.graph.shape(node.output).to_vec();
-        let own = dense_strides(&shape);
+        let own = strides(&shape);
         let condition = self.broadcast_operand(c, &shape);
         let (a, b) = (self.broadcast_operand(a, &shape), self.broadcast_operand(b, &shape));
         let negated_shape = self.graph.shape(c).to_vec();
-        let storage = crate::block::Storage::Dense(crate::ir::DType::F32);
+        let storage = crate::ir::network::Storage::Dense(crate::ir::DType::F32);
         let negated = self.new_tensor(&format!("{}.not", node.name), negated_shape, storage, None);
         let (yes, no) = (self.temporary(i, "then"), self.temporary(i, "else"));
         let output = self.dense(node.output);

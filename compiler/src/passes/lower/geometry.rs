@@ -1,8 +1,8 @@
 //! From windows to geometries.
 
-use crate::block::Geometry;
-use crate::block::image;
 use crate::ir::Window;
+use crate::ir::network::Geometry;
+use crate::ir::network::image;
 
 /// The geometry of an operator with a window. Both shapes are channels last, of rank 4 (or 3: height 1).
 pub(super) fn windowed(window: &Window, groups: usize, input: &[usize], output: &[usize]) -> Geometry {

@@ -28,8 +28,8 @@ mod thresholds;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::block::{Block, Core, Interval, NetTensor, Network, Products, Step, Storage, TensorId};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::ir::network::{Block, Core, Interval, NetTensor, Network, Products, Step, Storage, TensorId};
 use crate::ir::{DType, Graph, Op, Origin, Shape, Tensor, ValueId, Zero};
 
 use facts::Facts;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Builder, Draft, Item, parts};
-use crate::block::{Activation, Core, Geometry, PerPixel, Step, image};
+use crate::ir::network::{Activation, Core, Geometry, PerPixel, Step, image};
 use crate::ir::{Binary, DType, Op, Tensor, Unary, ValueId};
 
 /// A step before its operand has a place.
@@ -125,7 +125,7 @@ impl Builder<'_> {
         others.chunks(first.len()).all(same).then_some(PerPixel { extents: [height, width, channels], values })
     }
 
-    fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::block::TensorId {
+    fn operand(&mut self, w: ValueId, shape: &[usize]) -> crate::ir::network::TensorId {
         match self.graph.constant(w) {
             // Steps do not broadcast over pixels.
             Some(tensor) if tensor.shape != shape => {
@@ -297,7 +297,7 @@ impl Builder<'_> {
 /// A constant under NumPy's broadcasting.
 pub(super) fn expand(tensor: &Tensor, shape: &[usize]) -> Vec<f32> {
     let data = tensor.to_f32();
-    let strides = super::generic::broadcast_strides(&tensor.shape, shape);
+    let strides = crate::ir::broadcast_strides(&tensor.shape, shape).expect("broadcast before");
     let total: usize = shape.iter().product();
     (0..total)
         .map(|mut index| {

@@ -6,8 +6,8 @@
 
 use std::cmp::Ordering;
 
-use crate::block::Interval;
 use crate::exact::Affine;
+use crate::ir::network::Interval;
 use crate::ir::{Unary, Zero};
 
 /// The integers `first..=last`, and the map on them.

@@ -165,7 +165,7 @@ fn sums_that_might_overflow_stay() {
     let large = Block {
         name: "large".into(),
         core: Core::RealConv {
-            input: crate::block::TensorId(0),
+            input: crate::ir::network::TensorId(0),
             geometry: geometry(MOST_PRODUCTS + 1, 1, 1),
             weights: Arc::new(vec![]),
             products: Products::F32,
@@ -177,6 +177,6 @@ fn sums_that_might_overflow_stay() {
     };
     assert!(obstacle(&large, Arithmetic::Int8).is_some_and(|why| why.contains("32 bits")));
     assert_eq!(obstacle(&large, Arithmetic::Bf16), None);
-    let pool = Block { core: Core::Map { input: crate::block::TensorId(0) }, ..large };
+    let pool = Block { core: Core::Map { input: crate::ir::network::TensorId(0) }, ..large };
     assert!(obstacle(&pool, Arithmetic::Bf16).is_some());
 }

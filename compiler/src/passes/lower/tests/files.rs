@@ -116,7 +116,8 @@ fn stored_values_are_those_of_the_graph() {
         let Some(at) = network.tensors.iter().position(|t| t.name == value.name && t.shape == value.shape) else {
             continue;
         };
-        let (Some(w), Some(g)) = (wanted.get(&ValueId(i as u32)), got.get(&crate::block::TensorId(at as u32))) else {
+        let (Some(w), Some(g)) = (wanted.get(&ValueId(i as u32)), got.get(&crate::ir::network::TensorId(at as u32)))
+        else {
             continue;
         };
         let close = w.to_f32().iter().zip(&g.to_f32()).filter(|(w, g)| (*w - *g).abs() > 1e-3).count();

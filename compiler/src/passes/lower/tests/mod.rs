@@ -8,9 +8,9 @@ mod random;
 use std::sync::Arc;
 
 use super::run;
-use crate::block::{BinaryWeights, Block, Core, Network, Pool, PoolKind, Step, Storage};
 use crate::exact::Affine;
 use crate::interpret;
+use crate::ir::network::{BinaryWeights, Block, Core, Network, Pool, PoolKind, Step, Storage};
 use crate::ir::{Binary, DType, Graph, Layout, Node, Op, Reduction, Tensor, Unary, ValueId, Window, Zero};
 
 /// A graph under construction, with random parameters.

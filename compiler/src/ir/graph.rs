@@ -2,115 +2,15 @@
 //!
 //! One [`Graph`] type serves two of the three levels of the compiler: the graph as imported (ONNX terms,
 //! NCHW) and the graph normalised (one spelling per idea, channels last). The third level, the blocks that
-//! are emitted, is [`crate::block::Network`]. [`std::fmt::Display`] prints one line per node.
+//! are emitted, is [`crate::ir::network::Network`]. [`std::fmt::Display`] prints one line per node.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::block::BinaryWeights;
+use super::network::BinaryWeights;
+use super::tensor::{DType, Shape, Tensor};
 use crate::diagnostics::Diagnostics;
 use crate::exact::Affine;
-
-/// The extents of a tensor, outermost axis first. Every extent is known: symbolic ones were bound at import.
-pub type Shape = Vec<usize>;
-
-/// Element type of a value. Float16 and float64 become [`DType::F32`] at import, every integer [`DType::I64`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DType {
-    /// 32-bit float.
-    F32,
-    /// 64-bit integer.
-    I64,
-    /// Boolean.
-    Bool,
-}
-
-/// The elements of a [`Tensor`], in row-major order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Data {
-    /// Floats.
-    F32(Vec<f32>),
-    /// Integers.
-    I64(Vec<i64>),
-    /// Booleans.
-    Bool(Vec<bool>),
-}
-
-/// A dense, row-major tensor: a constant of the graph, or a value of the interpreter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    /// Extents, outermost first; empty for a scalar.
-    pub shape: Shape,
-    /// As many elements as the product of `shape`.
-    pub data: Data,
-}
-
-impl Tensor {
-    /// A float tensor. Panics when `data` does not fill `shape` (an error of the compiler, not of its input).
-    pub fn f32(shape: impl Into<Shape>, data: Vec<f32>) -> Self {
-        let shape = shape.into();
-        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
-        Self { shape, data: Data::F32(data) }
-    }
-
-    /// An integer tensor.
-    pub fn i64(shape: impl Into<Shape>, data: Vec<i64>) -> Self {
-        let shape = shape.into();
-        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
-        Self { shape, data: Data::I64(data) }
-    }
-
-    /// A boolean tensor.
-    pub fn bool(shape: impl Into<Shape>, data: Vec<bool>) -> Self {
-        let shape = shape.into();
-        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
-        Self { shape, data: Data::Bool(data) }
-    }
-
-    /// The element type.
-    pub fn dtype(&self) -> DType {
-        match self.data {
-            Data::F32(_) => DType::F32,
-            Data::I64(_) => DType::I64,
-            Data::Bool(_) => DType::Bool,
-        }
-    }
-
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// True when there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The floats, if it holds floats.
-    pub fn as_f32(&self) -> Option<&[f32]> {
-        match &self.data {
-            Data::F32(v) => Some(v),
-            _ => None,
-        }
-    }
-
-    /// The integers, if it holds integers.
-    pub fn as_i64(&self) -> Option<&[i64]> {
-        match &self.data {
-            Data::I64(v) => Some(v),
-            _ => None,
-        }
-    }
-
-    /// Every element as a float: integers converted, booleans as 0 and 1.
-    pub fn to_f32(&self) -> Vec<f32> {
-        match &self.data {
-            Data::F32(v) => v.clone(),
-            Data::I64(v) => v.iter().map(|&x| x as f32).collect(),
-            Data::Bool(v) => v.iter().map(|&x| f32::from(u8::from(x))).collect(),
-        }
-    }
-}
 
 /// A handle on a value of one graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

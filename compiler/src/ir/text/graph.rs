@@ -11,7 +11,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::block::BinaryWeights;
+use crate::ir::network::BinaryWeights;
 use crate::ir::{DType, Data, Graph, Layout, Op, Tensor, Value, ValueId, Window};
 
 /// Constants up to this many elements are written out.

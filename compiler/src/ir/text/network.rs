@@ -5,11 +5,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::block::{
+use crate::ir::DType;
+use crate::ir::network::{
     Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Pool, PoolKind,
     Products, Quantized, Step, Storage, TensorId,
 };
-use crate::ir::DType;
 
 impl Display for Network {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

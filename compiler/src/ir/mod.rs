@@ -1,0 +1,9 @@
+//! What the passes work on: [`tensor`], the [`graph`] of operators, the [`network`] of fused blocks, and their [`text`].
+
+pub mod graph;
+pub mod network;
+pub mod tensor;
+pub mod text;
+
+pub use graph::*;
+pub use tensor::*;

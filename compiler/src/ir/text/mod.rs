@@ -1,0 +1,4 @@
+//! The text form of each level.
+
+pub(crate) mod graph;
+mod network;
