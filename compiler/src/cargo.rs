@@ -3,11 +3,16 @@
 //! A problem of the model is no panic of the build script. `cargo::error=` lines followed by a normal return are what
 //! cargo shows best: one line each, without a wrapper, a location or a backtrace.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
-use crate::{Config, config, emit, report};
+use crate::{Config, Output, config, emit, report};
 
 /// Compiles a model from a build script: writes `NAME.rs` and `NAME.weights` into `OUT_DIR`, named after the file.
 ///
@@ -70,6 +75,7 @@ fn build(
         writeln!(cargo, "cargo::rerun-if-changed={}", file.display()).map_err(|e| cannot_write(Path::new("-"), &e))?;
     }
     let name = config.name_for(model);
+    claim(&out_dir, &name, model, &output)?;
     let inspection = report::Report::new(&output).to_string();
     let source = emit::krate::module(&output, &name);
     // The source comes last: while it is the old one, the build still has a matching pair or fails.
@@ -83,6 +89,49 @@ fn build(
         write_if_changed(&path, bytes).map_err(|e| cannot_write(&path, &e))?;
     }
     Ok(output.warnings)
+}
+
+/// What was written, by folder and name: the model and what became of it.
+static WRITTEN: Mutex<Option<HashMap<(PathBuf, String), Written>>> = Mutex::new(None);
+
+#[derive(Clone, PartialEq)]
+struct Written {
+    model: PathBuf,
+    model_bytes: Option<[u8; 32]>,
+    emitted: [u8; 32],
+}
+
+/// Refuses what would replace another model of the same build script: it would silently be the only one of that name. A model
+/// that was edited may be compiled again.
+fn claim(out_dir: &Path, name: &str, model: &Path, output: &Output) -> Result<(), Diagnostics> {
+    let hash = |parts: &[&[u8]]| -> [u8; 32] {
+        let mut hash = Sha256::new();
+        parts.iter().for_each(|part| hash.update(part));
+        hash.finalize().into()
+    };
+    let written = Written {
+        model: std::fs::canonicalize(model).unwrap_or_else(|_| model.to_owned()),
+        model_bytes: std::fs::read(model).ok().map(|bytes| hash(&[&bytes])),
+        emitted: hash(&[output.emitted.source.as_bytes(), &output.emitted.weights]),
+    };
+    let place = (std::fs::canonicalize(out_dir).unwrap_or_else(|_| out_dir.to_owned()), name.to_owned());
+    let mut all = WRITTEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let all = all.get_or_insert_default();
+    if let Some(old) = all.get(&place)
+        && old.emitted != written.emitted
+        && (old.model != written.model || old.model_bytes == written.model_bytes)
+    {
+        let what = if old.model == written.model {
+            "this model was compiled before, differently, under the same name".to_owned()
+        } else {
+            format!("\"{}\" was compiled before under the same name", old.model.display())
+        };
+        let help = "give each a name of its own with `name`: Config::new().name(\"...\").compile(...)";
+        let message = format!("{what}, {name:?}: one would replace the other");
+        return Err(Diagnostic::error(Code::BadAttribute, None, message).help(help).into());
+    }
+    all.insert(place, written);
+    Ok(())
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Diagnostics {
@@ -99,8 +148,10 @@ pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     {
         return Ok(());
     }
+    // Of this call alone: two threads of a process may write the same file.
+    static CALLS: AtomicU32 = AtomicU32::new(0);
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
+    temporary.push(format!(".{}-{}.tmp", std::process::id(), CALLS.fetch_add(1, Ordering::Relaxed)));
     let temporary = PathBuf::from(temporary);
     let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {
@@ -148,6 +199,40 @@ mod tests {
         let mut text = Vec::new();
         script(&Config::new(), Path::new("a.onnx"), None, &mut text).unwrap();
         assert!(String::from_utf8(text).unwrap().contains("cargo::error=a.onnx: X002: OUT_DIR is not set"));
+    }
+
+    #[test]
+    fn two_models_of_one_name_are_an_error() {
+        let folder = folder("two");
+        let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name);
+        for (from, to) in [("clip_ste_ts17.onnx", "a/net.onnx"), ("sign_plain_ts17.onnx", "b/net.onnx")] {
+            std::fs::create_dir_all(folder.join(to).parent().unwrap()).unwrap();
+            std::fs::copy(fixture(from), folder.join(to)).unwrap();
+        }
+        let run = |config: &Config, model: &str| {
+            let mut text = Vec::new();
+            script(config, &folder.join(model), Some(folder.clone()), &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let plain = Config::new();
+        assert!(!run(&plain, "a/net.onnx").contains("cargo::error"));
+        let first = std::fs::read(folder.join("net.rs")).unwrap();
+        let refused = run(&plain, "b/net.onnx");
+        assert!(
+            refused.contains("cargo::error")
+                && refused.contains("a/net.onnx")
+                && refused.contains("Config::new().name(")
+        );
+        assert_eq!(std::fs::read(folder.join("net.rs")).unwrap(), first);
+        // The same once more is no harm; the same file otherwise is; with a name of its own all is well.
+        assert!(!run(&plain, "a/net.onnx").contains("cargo::error"));
+        assert!(run(Config::new().probe(true), "a/net.onnx").contains("this model was compiled before"));
+        assert!(!run(Config::new().name("other"), "b/net.onnx").contains("cargo::error"));
+        // What was edited may be compiled again.
+        std::fs::copy(folder.join("b/net.onnx"), folder.join("a/net.onnx")).unwrap();
+        assert!(!run(&plain, "a/net.onnx").contains("cargo::error"));
+        assert_ne!(std::fs::read(folder.join("net.rs")).unwrap(), first);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::emit::names::is_keyword;
 use crate::ir::{Graph, Tensor};
 use crate::{Arithmetic, Config, Output, generate, import};
 
@@ -97,7 +98,7 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
             None,
             format!("{name:?} cannot be the name of a Rust module"),
         )
-        .help("give another with `name`: letters, digits and underscores, not a keyword")
+        .help(format!("give another with `name`: {NAME_RULE}"))
         .into());
     }
     generate(&bytes, Some(folder_of(model)), &name, config)
@@ -132,19 +133,61 @@ pub(crate) fn folder_of(model: &Path) -> &Path {
     }
 }
 
-/// Whether a text can name a module and a crate.
+/// Names that mean something else in the crate or beside it: Rust's own crates, the runtime, the types and tools that
+/// every file knows by one word.
+const TAKEN: &[&str] = &[
+    "alloc",
+    "core",
+    "proc_macro",
+    "std",
+    "test",
+    "xnorc_runtime",
+    "bool",
+    "char",
+    "f16",
+    "f32",
+    "f64",
+    "f128",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "str",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "clippy",
+    "diagnostic",
+    "miri",
+    "rust_analyzer",
+    "rustdoc",
+    "rustfmt",
+];
+
+/// Whether a text can name a module and a crate, without a warning of rustc about its style.
 pub fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && syn::parse_str::<syn::Ident>(name).is_ok()
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !name.contains("__")
+        && !is_keyword(name)
+        && !TAKEN.contains(&name)
 }
+
+/// What [`is_name`] asks for, in words.
+pub const NAME_RULE: &str = "lower-case letters, digits and single underscores, a letter first, \
+     not a keyword nor the name of a crate, type or tool of Rust's own";
 
 /// `my-net.v2.onnx` to `my_net_v2`.
 fn name_of(model: &Path) -> String {
     let stem = model.file_stem().map(|s| s.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = name.trim_matches('_');
-    if is_name(name) { name.to_owned() } else { format!("model_{name}").trim_end_matches('_').to_owned() }
+    let words: Vec<&str> = stem.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let name = words.join("_");
+    if is_name(&name) { name } else { format!("model_{name}").trim_end_matches('_').to_owned() }
 }
 
 #[cfg(test)]
@@ -153,9 +196,36 @@ mod tests {
 
     #[test]
     fn every_file_name_gives_a_module_name() {
-        let names = ["a/my-net.v2.onnx", "18.onnx", "match.onnx", "élan.onnx", "_.onnx", "Net.onnx"];
+        let names = [
+            "a/my-net.v2.onnx",
+            "18.onnx",
+            "match.onnx",
+            "élan.onnx",
+            "_.onnx",
+            "Net.onnx",
+            "gen.onnx",
+            "core.onnx",
+            "Test.onnx",
+            "a--b__c.onnx",
+            "u8.onnx",
+        ];
         let named: Vec<String> = names.iter().map(|n| name_of(Path::new(n))).collect();
-        assert_eq!(named, ["my_net_v2", "model_18", "model_match", "lan", "model", "net"]);
+        assert_eq!(
+            named,
+            [
+                "my_net_v2",
+                "model_18",
+                "model_match",
+                "lan",
+                "model",
+                "net",
+                "model_gen",
+                "model_core",
+                "model_test",
+                "a_b_c",
+                "model_u8",
+            ]
+        );
         assert!(named.iter().all(|n| is_name(n)));
     }
 
@@ -171,8 +241,12 @@ mod tests {
     fn a_bad_name_is_refused_before_the_model_is_looked_at() {
         let file = std::env::temp_dir().join(format!("xnorc-name-{}.onnx", std::process::id()));
         std::fs::write(&file, b"x").unwrap();
-        let error = load(&file, Config::new().name("fn")).unwrap_err();
+        for name in
+            ["fn", "gen", "self", "core", "std", "test", "f32", "Net", "a__b", "1a", "_a", "é", "", "a b", "rustfmt"]
+        {
+            let error = load(&file, Config::new().name(name)).unwrap_err();
+            assert!(error.to_string().contains(&format!("{name:?} cannot be the name")), "{error}");
+        }
         std::fs::remove_file(&file).unwrap();
-        assert!(error.to_string().contains("\"fn\" cannot be the name"), "{error}");
     }
 }

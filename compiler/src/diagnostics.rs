@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::printable::printable_text;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -96,11 +98,11 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code.as_str())?;
         if let Some(place) = &self.place {
-            write!(f, " at {place}")?;
+            write!(f, " at {}", printable_text(place))?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", printable_text(&self.message))?;
         if let Some(help) = &self.help {
-            write!(f, "; help: {help}")?;
+            write!(f, "; help: {}", printable_text(help))?;
         }
         Ok(())
     }

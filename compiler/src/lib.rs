@@ -25,6 +25,7 @@ pub mod ir;
 pub mod npy;
 pub mod passes;
 pub mod plan;
+mod printable;
 pub mod report;
 pub mod toolchain;
 pub mod verify;
@@ -32,7 +33,7 @@ pub mod verify;
 use std::path::PathBuf;
 
 pub use cargo::{compile, write_if_changed};
-pub use config::{is_name, load, load_graph};
+pub use config::{NAME_RULE, is_name, load, load_graph};
 
 use diagnostics::{Diagnostics, Severity};
 pub use ir::network::Arithmetic;

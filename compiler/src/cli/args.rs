@@ -222,7 +222,7 @@ fn name(text: &str) -> Result<String, String> {
     if xnorc::is_name(text) {
         return Ok(text.to_owned());
     }
-    Err("a crate's name starts with a letter, holds letters, digits and underscores, and is no keyword".to_owned())
+    Err(format!("a crate's name has {}", xnorc::NAME_RULE))
 }
 
 #[cfg(test)]

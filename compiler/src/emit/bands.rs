@@ -41,10 +41,13 @@ pub(super) fn work(name: &Ident, core: &[Field], door: &TokenStream, tile: &Tile
     if let Some(pooled) = &tile.pooled {
         let pooled_name = format_ident!("{name}Pooled");
         let Parts { lines, first, rest } = Parts::of(pooled, &inner);
+        // In a scope of their own: both sides of the pool may have fields of the same name.
         parts.lines.extend(quote! {
-            let pooled = tile.pooled;
-            #lines
-            let pooled = (#pooled_name { #first ..pooled }, #pooled_name { #rest ..pooled });
+            let pooled = {
+                let pooled = tile.pooled;
+                #lines
+                (#pooled_name { #first ..pooled }, #pooled_name { #rest ..pooled })
+            };
         });
         parts.first.extend(quote!(pooled: pooled.0,));
         parts.rest.extend(quote!(pooled: pooled.1,));

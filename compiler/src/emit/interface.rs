@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
-use super::names::{Names, upper_case};
+use super::names::Names;
 use super::text::{array, doc, n};
 use crate::ir::DType;
 use crate::ir::network::{NetTensor, Network, Storage, TensorId};
@@ -184,7 +184,9 @@ fn side(network: &Network, ids: &[TensorId], ports: &[Port], name: &str, word: &
         let tensor = network.tensor(id);
         let constant = match &port.field {
             None => format_ident!("{}_SHAPE", name.to_ascii_uppercase()),
-            Some(field) => format_ident!("{}_{}_SHAPE", name.to_ascii_uppercase(), upper_case(&field.to_string())),
+            Some(field) => {
+                format_ident!("{}_{}_SHAPE", name.to_ascii_uppercase(), field.to_string().to_ascii_uppercase())
+            }
         };
         let (rank, shape) = (n(tensor.shape.len()), array(&tensor.shape));
         let text = doc(&format!("Shape of the {word} `{}`, as in the model.", tensor.name));

@@ -71,7 +71,7 @@ pub fn module(output: &Output, name: &str) -> String {
 fn library(summary: &str, inside: bool) -> String {
     let docs: String = summary.lines().map(|l| format!("//! {l}").trim_end().to_owned() + "\n").collect();
     let runtime = if inside {
-        "/// The kernels under the network, chosen for the machine at the first call.\n\
+        "// The kernels under the network, chosen for the machine at the first call.\n\
          #[allow(unsafe_code, dead_code, unreachable_pub, missing_docs, unused_imports, clippy::all)]\n\
          #[rustfmt::skip]\npub mod runtime;\n"
     } else {
@@ -90,7 +90,7 @@ fn manifest(name: &str, runtime: &Runtime) -> String {
     let dependency = match runtime {
         Runtime::Inside => String::new(),
         Runtime::Published => format!("xnorc-runtime = \"{}\"\n", env!("CARGO_PKG_VERSION")),
-        Runtime::Path(path) => format!("xnorc-runtime = {{ path = {path:?} }}\n"),
+        Runtime::Path(path) => format!("xnorc-runtime = {{ path = {} }}\n", toml_string(path)),
     };
     let std = if *runtime == Runtime::Inside { "" } else { "\"xnorc-runtime/std\"" };
     format!(
@@ -104,12 +104,25 @@ fn manifest(name: &str, runtime: &Runtime) -> String {
     )
 }
 
+/// A basic string of TOML, whose escapes are not Rust's.
+fn toml_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out += &format!("\\u{:04X}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
 fn readme(output: &Output, name: &str) -> String {
     let lines = |ids: &[TensorId], word: &str| -> String {
         ids.iter()
             .map(|&id| {
                 let tensor = output.network.tensor(id);
-                format!("| {word} | `{}` | {:?} |\n", tensor.name, tensor.shape)
+                format!("| {word} | `{}` | {:?} |\n", tensor.name.replace('|', "\\|"), tensor.shape)
             })
             .collect()
     };

@@ -79,12 +79,19 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         probes: Vec::new(),
         share_from: options.share_from,
         shares: false,
+        used: [false; 3],
     };
     for (index, block) in network.blocks.iter().enumerate() {
         emitter.block(index, block);
     }
-    let Emitter { blob, shapes, kernels, functions, calls, probes, shares, .. } = emitter;
-    let team = (!shares).then(|| quote!(let _ = team;));
+    let Emitter { blob, shapes, kernels, functions, calls, probes, shares, used, .. } = emitter;
+    // What a small network has no use for.
+    let unused =
+        [(shares, quote!(team)), (used[0], quote!(input)), (used[1], quote!(output)), (used[2], quote!(scratch))]
+            .into_iter()
+            .filter(|(used, _)| !used)
+            .map(|(_, name)| quote!(let _ = #name;));
+    let unused: TokenStream = unused.collect();
     let weight_bytes = blob.payload;
     let weights = blob.into_bytes();
 
@@ -93,6 +100,12 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
     let runtime: TokenStream = options.runtime.parse().expect("a path");
     let (size, file) = (n(weights.len()), format!("{}.weights", options.name));
     let shapes = shapes.items;
+    let weights_item = (!weights.is_empty()).then(|| {
+        quote! {
+            /// Every parameter, laid out as the kernels read it.
+            static WEIGHTS: Weights<#size> = Weights(*include_bytes!(#file));
+        }
+    });
     let body = quote! {
         #types
 
@@ -107,7 +120,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         ///
         /// The runtime's feature `std` has a pool of threads that is one.
         pub fn infer_on(team: &impl Team, input: &Input, output: &mut Output, scratch: &mut Scratch) {
-            #team
+            #unused
             #calls
         }
 
@@ -123,8 +136,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         #kernels
         #shapes
 
-        /// Every parameter, laid out as the kernels read it.
-        static WEIGHTS: Weights<#size> = Weights(*include_bytes!(#file));
+        #weights_item
 
         #probe
     };
@@ -150,6 +162,8 @@ struct Emitter<'a> {
     share_from: usize,
     /// Whether any block can be divided.
     shares: bool,
+    /// Whether any block touches the caller's input, output, scratch memory.
+    used: [bool; 3],
 }
 
 impl Emitter<'_> {
@@ -192,6 +206,7 @@ impl Emitter<'_> {
         }
         let name = self.names.node(&block.name);
         let bindings = memory.bindings();
+        std::iter::zip(&mut self.used, memory.uses()).for_each(|(used, here)| *used |= here);
         let (parameters, arguments) = memory.signature(shared);
         let text = doc(&describe(block));
         self.functions.extend(quote! {

@@ -92,10 +92,16 @@ impl Names {
     }
 }
 
+/// As long as an identifier gets; names of files may be of any length.
+const LONGEST: usize = 100;
+
 /// `/layer1/conv1/Conv` to `layer1_conv1_conv`. Keywords and names without a letter in front get a word before them.
 pub(crate) fn snake_case(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
+        if out.len() == LONGEST {
+            break;
+        }
         if c.is_ascii_alphanumeric() {
             out.push(c.to_ascii_lowercase());
         } else if !out.is_empty() && !out.ends_with('_') {
@@ -104,7 +110,15 @@ pub(crate) fn snake_case(name: &str) -> String {
     }
     let out = out.trim_end_matches('_');
     let starts_well = out.starts_with(|c: char| c.is_ascii_alphabetic());
-    if !starts_well || syn::parse_str::<Ident>(out).is_err() { format!("layer_{out}") } else { out.to_owned() }
+    let word = if starts_well && !is_keyword(out) { out.to_owned() } else { format!("layer_{out}") };
+    // A number may follow behind another underscore, of which there must not be two.
+    word.trim_end_matches('_').to_owned()
+}
+
+/// Whether a word of letters, digits and underscores means something to Rust.
+pub(crate) fn is_keyword(word: &str) -> bool {
+    // Of the edition 2024, which syn does not know yet.
+    word == "gen" || syn::parse_str::<Ident>(word).is_err()
 }
 
 /// `/layer1/layer1.0/conv1/Conv` to `layer1.0/conv1`: a module in a container repeats the container's name, and the last
@@ -118,11 +132,6 @@ fn shorten(name: &str) -> String {
     };
     let kept: Vec<&str> = (0..end).filter(|&i| !repeated(i)).map(|i| parts[i]).collect();
     kept.join("/")
-}
-
-/// `layer1_conv1` to `LAYER1_CONV1`.
-pub(super) fn upper_case(name: &str) -> String {
-    snake_case(name).to_ascii_uppercase()
 }
 
 #[cfg(test)]
@@ -170,7 +179,7 @@ mod tests {
             .collect();
         assert_eq!(
             all,
-            ["layer1_conv1_conv", "layer1_conv1_conv_2", "layer_1087", "layer_match", "infer_2", "lan", "layer_"]
+            ["layer1_conv1_conv", "layer1_conv1_conv_2", "layer_1087", "layer_match", "infer_2", "lan", "layer"]
         );
     }
 }

@@ -24,6 +24,7 @@ use tract_onnx::pb::{ModelProto, NodeProto};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::{Graph, ValueId};
+use crate::printable;
 use builder::Builder;
 use external::ExternalFiles;
 use node::NodeContext;
@@ -124,6 +125,7 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
     let mut graph = builder.graph;
     graph.sweep();
     outputs::compact(&mut graph);
+    printable::make_printable(&mut graph);
     Ok(Imported { graph, files: files.read, warnings: diagnostics })
 }
 

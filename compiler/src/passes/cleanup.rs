@@ -5,6 +5,7 @@ use std::mem::{Discriminant, discriminant};
 
 use crate::ir::{Data, Graph, Node, Op, ValueId};
 use crate::passes::rewrite::{Rewriter, compose, is_identity, moves_nothing, walk_to_fixpoint};
+use crate::printable::printable;
 
 /// The pass.
 pub fn run(graph: &mut Graph) {
@@ -27,7 +28,7 @@ fn restore_names(graph: &mut Graph) {
     let mut names: HashSet<String> = live.map(|v| graph.value(v).name.clone()).collect();
     for i in 0..graph.nodes.len() {
         let v = graph.nodes[i].output;
-        let Some(origin) = graph.value(v).origin.as_ref().map(|o| o.name.clone()) else { continue };
+        let Some(origin) = graph.value(v).origin.as_ref().map(|o| printable(&o.name)) else { continue };
         // An output has its public name already.
         if !graph.outputs.contains(&v) && names.insert(origin.clone()) {
             graph.values[v.0 as usize].name = origin;

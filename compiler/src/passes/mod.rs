@@ -29,7 +29,7 @@ pub mod recognise_activations;
 pub mod recognise_sign;
 mod rewrite;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

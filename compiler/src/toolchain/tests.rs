@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::ir::DType;
 use crate::ir::network::*;
+use crate::ir::{DType, Tensor};
+use crate::passes::testing::random;
 use crate::plan::{self, Place};
-use crate::{Output, emit};
+use crate::{Output, emit, interpret};
 
 /// x `[1, 1, 1, 3]` -> signs -> binary linear to 2, doubled.
 fn network() -> Network {
@@ -44,9 +45,7 @@ fn network() -> Network {
     network
 }
 
-#[test]
-fn a_program_is_built_and_driven() {
-    let network = network();
+fn compiled(network: Network) -> Output {
     let plan = plan::run(&network);
     let options = emit::Options {
         name: "tiny".into(),
@@ -56,7 +55,12 @@ fn a_program_is_built_and_driven() {
         share_from: 0,
     };
     let emitted = emit::run(&network, &plan, &options);
-    let output = Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() };
+    Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() }
+}
+
+#[test]
+fn a_program_is_built_and_driven() {
+    let output = compiled(network());
     let folder = tempfile::tempdir().unwrap();
     let built = build(&output, "tiny", folder.path()).unwrap();
     let mut program = Program::start(&built).unwrap();
@@ -89,4 +93,120 @@ fn a_program_is_built_and_driven() {
     // What the program cannot do ends it, and that is a message.
     let error = program.block(7).unwrap_err().to_string();
     assert!(error.starts_with("X017: the built program ended"), "{error}");
+}
+
+/// One block that does everything a block can do twice, in front of its pool and behind it: two paddings of its signs, a
+/// skip, a gate, a sum, a result.
+fn twice(images: usize) -> Network {
+    let mut network = Network { name: "twice".into(), ..Network::default() };
+    let (large, small) = ([images, 8, 6, 32], [images, 4, 3, 32]);
+    let mut dense = |name: &str, shape: &[usize]| {
+        let storage = Storage::Dense(DType::F32);
+        network.add_tensor(NetTensor { name: name.into(), shape: shape.to_vec(), storage, origin: None })
+    };
+    let x = dense("x", &[images, 8, 6, 5]);
+    let skips = [dense("skip", &large), dense("small_skip", &small)];
+    let gates = [dense("gate", &[images, 1, 1, 32]), dense("small_gate", &[images, 1, 1, 32])];
+    network.inputs = [&[x][..], &skips, &gates].concat();
+    let mut dense = |name: &str, shape: &[usize]| {
+        let storage = Storage::Dense(DType::F32);
+        network.add_tensor(NetTensor { name: name.into(), shape: shape.to_vec(), storage, origin: None })
+    };
+    let results = [dense("y", &large), dense("small_y", &small)];
+    let sums = [dense("sums", &[images, 1, 1, 32]), dense("small_sums", &[images, 1, 1, 32])];
+    network.outputs = [results, sums].concat();
+    let ramp = |n: usize| std::sync::Arc::new(random(n, 3, 0.125));
+    let geometry = |input, output, kernel, stride, pad| Geometry {
+        n: images,
+        input,
+        output,
+        kernel: [kernel; 2],
+        strides: [stride; 2],
+        dilations: [1; 2],
+        pads: [pad; 2],
+        groups: 1,
+    };
+    let mut steps = Vec::new();
+    for side in 0..2 {
+        steps.extend([
+            Step::Add(skips[side]),
+            Step::Gate(gates[side]),
+            Step::Shift(ramp(32)),
+            Step::Store(results[side]),
+            Step::Sum(sums[side]),
+        ]);
+        for frame in [0, 1] {
+            let storage = Storage::Bits(BitLayout { groups: 1, frame: [frame; 4], frame_ones: false });
+            let (name, shape) = (format!("signs{side}{frame}"), [large, small][side].to_vec());
+            let bits = network.add_tensor(NetTensor { name, shape, storage, origin: None });
+            let intervals = Arc::new(vec![Interval { low: 0.0, high: f32::INFINITY }; 32]);
+            steps.push(Step::Sign { bits, intervals });
+        }
+        if side == 0 {
+            let geometry = geometry([8, 6, 32], [4, 3, 32], 2, 2, 0);
+            steps.push(Step::Pool(Pool { kind: PoolKind::Average { count_include_pad: None }, geometry }));
+        }
+    }
+    let core = Core::RealConv {
+        input: x,
+        planar: false,
+        geometry: geometry([8, 6, 5], [8, 6, 32], 3, 1, 1),
+        weights: ramp(9 * 5 * 32),
+        products: Products::F32,
+    };
+    network.blocks = vec![Block { name: "conv".into(), core, steps, parts: Vec::new(), reason: None }];
+    // Somebody must want the signs: each is made numbers again.
+    let is_bits = |t: &TensorId| matches!(network.tensor(*t).storage, Storage::Bits(_));
+    let all: Vec<TensorId> = network.blocks[0].writes().into_iter().filter(is_bits).collect();
+    for bits in all {
+        let tensor = network.tensor(bits).clone();
+        let Storage::Bits(layout) = &tensor.storage else { unreachable!() };
+        let [n, h, w, c] = tensor.shape[..] else { unreachable!() };
+        let pad = layout.frame[0];
+        let geometry = Geometry { n, ..geometry([h, w, c], [h, w, 16], 1 + 2 * pad, 1, pad) };
+        let signs =
+            random(geometry.kernel[0] * geometry.kernel[1] * c * 16, 11, 0.125).iter().map(|w| *w > 0.0).collect();
+        let weights = Arc::new(BinaryWeights { signs, zeros: 0, deviation: 0.0 });
+        let storage = Storage::Dense(DType::F32);
+        let (name, shape) = (format!("{}.counted", tensor.name), vec![n, h, w, 16]);
+        let counted = network.add_tensor(NetTensor { name: name.clone(), shape, storage, origin: None });
+        let core = Core::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero };
+        let steps = vec![Step::Store(counted)];
+        network.blocks.push(Block { name, core, steps, parts: Vec::new(), reason: None });
+        network.outputs.push(counted);
+    }
+    network
+}
+
+/// Both sides of a pool have fields of the same names; divided among threads, none is taken for the other.
+#[test]
+fn a_block_may_do_everything_twice() {
+    let images = 2;
+    let output = compiled(twice(images));
+    let network = &output.network;
+    let inputs: Vec<Tensor> = (network.inputs.iter().zip(1..))
+        .map(|(&id, seed)| {
+            let shape = network.tensor(id).shape.clone();
+            Tensor::f32(shape.clone(), random(shape.iter().product(), seed, 0.125))
+        })
+        .collect();
+    let expected = interpret::network::run(network, &inputs).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(&build(&output, "tiny", folder.path()).unwrap()).unwrap();
+    for (i, input) in inputs.iter().enumerate() {
+        program.write_f32(Space::Input(i), 0, &input.to_f32()).unwrap();
+    }
+    for (level, threads) in [(None, 1), (None, 2), (None, 3), (None, 4), (Some("portable"), 3)] {
+        program.level(level).unwrap();
+        program.threads(threads, Some(0)).unwrap();
+        program.write_f32(Space::Real, 0, &vec![f32::NAN; output.plan.real_len]).unwrap();
+        program.write_bits(0, &vec![u64::MAX; output.plan.bits_len]).unwrap();
+        program.infer().unwrap();
+        for (i, id) in network.outputs.iter().enumerate() {
+            let wanted = expected[id].to_f32();
+            let found = program.read_f32(Space::Output(i), 0, wanted.len()).unwrap();
+            // Small multiples of powers of two: every sum is exact.
+            assert_eq!(found, wanted, "{} of {images}, {threads} threads, {level:?}", network.tensor(*id).name);
+        }
+    }
 }

@@ -55,6 +55,30 @@ fn two_inputs_and_two_outputs() {
     standalone_crate_passes_its_test("two_in_two_out_ts17");
 }
 
+/// Names that no exporter writes, in all that is emitted: source, documentation, manifest, test.
+#[test]
+fn a_crate_of_strange_names_is_clean() {
+    let (first, second) = ("\u{202e}first`\r", "*/ \"second\" \\ [x] <b>|\n//!\0");
+    let model = super::models::Model::new(17)
+        .input(first, &["1", "4"])
+        .input(second, &["1", "4"])
+        .node("Add", &[first, second], "sum\r`")
+        .node("Mul", &[first, "sum\r`"], "Product\u{2028}")
+        .output("sum\r`")
+        .output("Product\u{2028}");
+    let desk = Desk::new();
+    desk.put("test.onnx", &model.bytes());
+    let run = desk.run(&["compile", "test.onnx", "--out", "net", "--standalone"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("crate `model_test`"), "{}", run.stdout);
+    let folder = desk.path("net");
+    for arguments in [&["test"][..], &["clippy", "--all-targets"], &["doc"]] {
+        let run = cargo(&folder, arguments);
+        assert_eq!(run.code, Some(0), "{arguments:?}: {}\n{}", run.stdout, run.stderr);
+        assert!(!run.stderr.contains("warning"), "{arguments:?}: {}", run.stderr);
+    }
+}
+
 const CONSUMER: &str = r#"
 include!("first.rs");
 include!("second.rs");

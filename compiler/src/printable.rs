@@ -1,0 +1,58 @@
+//! Names of a file as text that can stand anywhere: a line of the terminal, a comment of the emitted source, a table.
+
+use crate::ir::Graph;
+
+/// A name of a file in which nothing ends a line, turns its direction, is invisible or closes a quotation of code:
+/// such characters, and the backslash that begins their spelling, are written `\r`, `\u{202e}`, `\\`. Different names
+/// stay different.
+pub(crate) fn printable(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '\'' | '"' => out.push(c),
+            '`' => out.push_str("\\u{60}"),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+/// The same for a text that may hold such names among words of our own: what it quotes stays as it is.
+pub(crate) fn printable_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+/// Makes every name of a graph printable. Behind this nothing that prints a name has to think of it. (The origin of a
+/// value keeps the file's own spelling: by it other engines know the value.)
+pub(crate) fn make_printable(graph: &mut Graph) {
+    graph.name = printable(&graph.name);
+    graph.values.iter_mut().for_each(|value| value.name = printable(&value.name));
+    graph.nodes.iter_mut().for_each(|node| node.name = printable(&node.name));
+    graph.notes.iter_mut().for_each(|note| *note = printable_text(note));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_visible_line() {
+        for (name, wanted) in [
+            ("/layer1/conv1/Conv", "/layer1/conv1/Conv"),
+            ("naïve 层 \"x\"", "naïve 层 \"x\""),
+            ("a\rb\nc\0", "a\\rb\\nc\\0"),
+            ("\u{202e}a\u{2066}\u{2028}\u{200b}\u{feff}", "\\u{202e}a\\u{2066}\\u{2028}\\u{200b}\\u{feff}"),
+            ("a\\rb`", "a\\\\rb\\u{60}"),
+        ] {
+            assert_eq!(printable(name), wanted);
+        }
+        assert_eq!(printable_text("value \"a\\b`\r\" is"), "value \"a\\b`\\r\" is");
+    }
+}
