@@ -913,21 +913,23 @@ impl Work for BinaryConv3x3At14x14x32To32_2<'_> {
             .cut(&BITS_14X14X32_2, tile.pooled.band.start * 2, count * 2);
         let sums = tile.sums.cut(count * 2);
         let window = (tile.window, PoolRows::new(&mut []));
-        let pooled = tile.pooled;
-        let out = cut_mut(pooled.out, count * 224);
-        let band = cut_rows(pooled.band, count);
-        let pooled = (
-            BinaryConv3x3At14x14x32To32_2Pooled {
-                out: out.0,
-                band: band.0,
-                ..pooled
-            },
-            BinaryConv3x3At14x14x32To32_2Pooled {
-                out: out.1,
-                band: band.1,
-                ..pooled
-            },
-        );
+        let pooled = {
+            let pooled = tile.pooled;
+            let out = cut_mut(pooled.out, count * 224);
+            let band = cut_rows(pooled.band, count);
+            (
+                BinaryConv3x3At14x14x32To32_2Pooled {
+                    out: out.0,
+                    band: band.0,
+                    ..pooled
+                },
+                BinaryConv3x3At14x14x32To32_2Pooled {
+                    out: out.1,
+                    band: band.1,
+                    ..pooled
+                },
+            )
+        };
         let first = BinaryConv3x3At14x14x32To32_2Tile {
             skip: skip.0,
             signs: signs.0,
