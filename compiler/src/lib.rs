@@ -23,6 +23,7 @@ pub mod import;
 pub mod interpret;
 pub mod ir;
 pub mod npy;
+pub mod ops;
 pub mod passes;
 pub mod plan;
 mod printable;

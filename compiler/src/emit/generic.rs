@@ -6,9 +6,8 @@ use quote::quote;
 use super::memory::Memory;
 use super::shapes::Shapes;
 use super::text::{array, float, n};
-use super::tile::scalar;
 use crate::ir::network::{Activation, Block, Core, Dense, Network, Piece, Storage, TensorId};
-use crate::ir::{Binary, DType, Reduction};
+use crate::ir::{DType, Reduction};
 use crate::plan::{Blob, blob};
 
 /// The body of a block's function, behind the bindings of its tensors.
@@ -55,7 +54,7 @@ pub(super) fn emit(
             let out = memory.write(*output, "y");
             let (x_strides, y_strides) = (array(&a.1), array(&b.1));
             let extents = array(&network.tensor(*output).shape);
-            let f = binary(*function);
+            let f = function.scalar();
             quote!(broadcast(#f, #x, &#x_strides, #y, &#y_strides, #out, &#extents);)
         }
         Core::Reduce { kind, input, axes, output } => {
@@ -113,7 +112,7 @@ fn gate(
     let (w1, w2) = (layer(first), layer(second));
     let (inputs, width, outputs) = (n(first.inputs), n(first.outputs), n(second.outputs));
     let function = |a: &Activation| match a {
-        Activation::Unary(f) => scalar(f),
+        Activation::Unary(f) => f.scalar(),
         other => panic!("{}: a gate with {other:?}", block.name),
     };
     let (hidden, squash) = (function(hidden), function(squash));
@@ -170,28 +169,6 @@ fn merged_axes(piece: &Piece) -> Vec<Axis> {
 fn around(network: &Network, id: TensorId, axis: usize) -> [proc_macro2::Literal; 3] {
     let shape = &network.tensor(id).shape;
     [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()].map(n)
-}
-
-/// A scalar function `fn(f32, f32) -> f32`.
-fn binary(f: Binary) -> TokenStream {
-    match f {
-        Binary::Add => quote!(|a, b| a + b),
-        Binary::Sub => quote!(|a, b| a - b),
-        Binary::Mul => quote!(|a, b| a * b),
-        Binary::Div => quote!(|a, b| a / b),
-        Binary::Pow => quote!(math::pow),
-        Binary::Min => quote!(scalar::min),
-        Binary::Max => quote!(scalar::max),
-        Binary::Mod => quote!(scalar::modulo),
-        Binary::Equal => quote!(|a, b| scalar::truth(a == b)),
-        Binary::Less => quote!(|a, b| scalar::truth(a < b)),
-        Binary::LessOrEqual => quote!(|a, b| scalar::truth(a <= b)),
-        Binary::Greater => quote!(|a, b| scalar::truth(a > b)),
-        Binary::GreaterOrEqual => quote!(|a, b| scalar::truth(a >= b)),
-        Binary::And => quote!(|a, b| scalar::truth(a != 0.0 && b != 0.0)),
-        Binary::Or => quote!(|a, b| scalar::truth(a != 0.0 || b != 0.0)),
-        Binary::Xor => quote!(|a, b| scalar::truth((a != 0.0) != (b != 0.0))),
-    }
 }
 
 fn reduction(kind: Reduction) -> TokenStream {

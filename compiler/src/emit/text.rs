@@ -15,7 +15,7 @@ pub(super) fn array(values: &[usize]) -> TokenStream {
 }
 
 /// A float that reads back as the same f32. Infinities are written as constants; NaN does not occur.
-pub(super) fn float(value: f32) -> TokenStream {
+pub(crate) fn float(value: f32) -> TokenStream {
     if value.is_infinite() {
         return if value > 0.0 { quote!(f32::INFINITY) } else { quote!(f32::NEG_INFINITY) };
     }

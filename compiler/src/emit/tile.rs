@@ -8,7 +8,6 @@ use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::ir::Unary;
 use crate::ir::network::{Activation, Block, Core, Geometry, Interval, Network, PerPixel, PoolKind, Step, TensorId};
 use crate::plan::{Blob, LANES, Place};
 
@@ -167,7 +166,10 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let mask = sign_mask(self, intervals);
                 quote!(let v = s.select(#mask, s.splat(1.0), s.splat(-1.0));)
             }
-            Step::Activation(Activation::Unary(f)) => unary(f),
+            Step::Activation(Activation::Unary(f)) => {
+                let call = f.vector();
+                quote!(let v = #call;)
+            }
             Step::Add(t) => {
                 let skip = self.read(*t, "skip");
                 quote!(let v = s.add(v, load_tile(s, self.#skip, #c, at));)
@@ -478,63 +480,5 @@ fn sign_mask(b: &mut Builder<'_, '_>, intervals: &[Interval]) -> TokenStream {
     } else {
         let (low, high) = (bound("low", low), bound("high", high));
         quote!(s.within(v, #low, #high))
-    }
-}
-
-/// `let v = f(v);`
-fn unary(f: &Unary) -> TokenStream {
-    let call = match *f {
-        Unary::Relu => quote!(relu(s, v)),
-        Unary::LeakyRelu(alpha) => {
-            let alpha = float(alpha);
-            quote!(leaky(s, v, #alpha))
-        }
-        Unary::Clip(lo, hi) => {
-            let (lo, hi) = (float(lo), float(hi));
-            quote!(clip(s, v, #lo, #hi))
-        }
-        Unary::HardSigmoid(alpha, beta) => {
-            let (alpha, beta) = (float(alpha), float(beta));
-            quote!(hard_sigmoid(s, v, #alpha, #beta))
-        }
-        Unary::HardSwish => quote!(hard_swish(s, v)),
-        Unary::Abs => quote!(abs(s, v)),
-        Unary::Reciprocal => quote!(reciprocal(s, v)),
-        Unary::Neg => quote!(neg(s, v)),
-        ref other => {
-            let f = scalar(other);
-            quote!(map_lanes_with(s, v, #f))
-        }
-    };
-    quote!(let v = #call;)
-}
-
-/// A scalar function `fn(f32) -> f32` of the runtime, as an expression.
-pub(super) fn scalar(f: &Unary) -> TokenStream {
-    let closure = |name: TokenStream, parameters: &[f32]| {
-        let parameters = parameters.iter().map(|&p| float(p));
-        quote!(|x| #name(x, #(#parameters),*))
-    };
-    match *f {
-        Unary::Relu => quote!(scalar::relu),
-        Unary::LeakyRelu(alpha) => closure(quote!(scalar::leaky), &[alpha]),
-        Unary::Clip(lo, hi) => closure(quote!(scalar::clip), &[lo, hi]),
-        Unary::Sigmoid => quote!(math::sigmoid),
-        Unary::HardSigmoid(alpha, beta) => closure(quote!(scalar::hard_sigmoid), &[alpha, beta]),
-        Unary::HardSwish => quote!(scalar::hard_swish),
-        Unary::Tanh => quote!(math::tanh),
-        Unary::Elu(alpha) => closure(quote!(math::elu), &[alpha]),
-        Unary::Softplus => quote!(math::softplus),
-        Unary::Erf => quote!(math::erf),
-        Unary::Neg => quote!(scalar::neg),
-        Unary::Abs => quote!(scalar::abs),
-        Unary::Exp => quote!(math::exp),
-        Unary::Log => quote!(math::ln),
-        Unary::Sqrt => quote!(math::sqrt),
-        Unary::Reciprocal => quote!(scalar::reciprocal),
-        Unary::Round => quote!(math::round),
-        Unary::Floor => quote!(math::floor),
-        Unary::Ceil => quote!(math::ceil),
-        Unary::Not => quote!(scalar::not),
     }
 }

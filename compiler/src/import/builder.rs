@@ -6,10 +6,9 @@ use std::sync::Arc;
 use tract_onnx::pb::GraphProto;
 
 use super::Outcome;
-use super::infer::{infer, size};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::interpret;
-use crate::ir::{Graph, Node, Op, Shape, Tensor, ValueId};
+use crate::ir::{Graph, Node, Op, Tensor, ValueId, size};
+use crate::ops;
 
 /// Elements that constants may be evaluated to, beside what the file's own size allows: enough for the full-size
 /// biases and padding patterns that exporters write, little enough for a small broken file to do no harm.
@@ -79,12 +78,12 @@ impl Builder {
         target: Option<&[usize]>,
     ) -> Outcome<ValueId> {
         let operands: Vec<_> = inputs.iter().map(|&id| self.graph.value(id)).collect();
-        let (shape, dtype) = infer(&op, &operands, target)?;
+        let (shape, dtype) = ops::infer(&op, &operands, target)?;
         let constants: Option<Vec<Arc<Tensor>>> = operands.iter().map(|v| v.constant.clone()).collect();
         if let Some(constants) = constants {
-            self.spend(size(&shape).and_then(|_| work(&op, &constants, &shape)))?;
             let operands: Vec<&Tensor> = constants.iter().map(|c| &**c).collect();
-            let result = interpret::apply(&op, &operands, &shape)
+            self.spend(ops::work(&op, &operands, &shape))?;
+            let result = ops::apply(&op, &operands, &shape)
                 .map_err(|message| Diagnostic::error(Code::BadAttribute, None, message))?;
             return Ok(self.constant(base, result));
         }
@@ -103,18 +102,4 @@ impl Builder {
         self.graph.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec(), output, parts, reason: None });
         Ok(output)
     }
-}
-
-/// Elements touched by evaluating an operator; `None` beyond all bounds.
-fn work(op: &Op, operands: &[Arc<Tensor>], shape: &Shape) -> Option<usize> {
-    let per_element = match op {
-        Op::Conv { .. } => operands.get(1).map_or(1, |w| w.shape.iter().skip(1).product()),
-        Op::MatMul => operands.first().and_then(|a| a.shape.last().copied()).unwrap_or(1),
-        Op::MaxPool { window, .. } | Op::AveragePool { window, .. } => {
-            window.kernel[0].checked_mul(window.kernel[1])?
-        }
-        _ => 1,
-    };
-    let read = operands.iter().map(|t| t.len()).max().unwrap_or(0);
-    size(shape)?.checked_mul(per_element)?.checked_add(read)
 }

@@ -6,11 +6,10 @@ use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
 
 use super::builder::Builder;
-use super::infer::size;
 use super::tensors;
 use super::{Options, Outcome, at};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::ir::{Origin, ValueId};
+use crate::ir::{Origin, ValueId, size};
 
 /// What a file says of one extent.
 enum Extent {

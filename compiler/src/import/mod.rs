@@ -8,13 +8,12 @@
 
 mod builder;
 mod external;
-mod infer;
 mod inputs;
-mod node;
+pub(crate) mod node;
 mod operators;
 mod order;
 mod outputs;
-mod tensors;
+pub(crate) mod tensors;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -56,7 +55,7 @@ pub struct Imported {
 }
 
 /// What a step of import gives, or the problem that it met; the caller adds the place.
-type Outcome<T> = Result<T, Diagnostic>;
+pub(crate) type Outcome<T> = Result<T, Diagnostic>;
 
 /// Adds the place to the problem of a step.
 fn at(place: String) -> impl FnOnce(Diagnostic) -> Diagnostic {

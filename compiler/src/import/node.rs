@@ -15,17 +15,17 @@ use crate::ir::text::graph::name_of;
 use crate::ir::{Binary, DType, Op, Origin, Shape, Tensor, Unary, ValueId};
 
 /// A problem of the node under conversion.
-pub(super) fn problem(code: Code, message: impl Into<String>) -> Diagnostic {
+pub(crate) fn problem(code: Code, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code, None, message)
 }
 
 /// A wrong attribute or parameter.
-pub(super) fn bad(message: impl Into<String>) -> Diagnostic {
+pub(crate) fn bad(message: impl Into<String>) -> Diagnostic {
     problem(Code::BadAttribute, message)
 }
 
 /// One ONNX node under conversion.
-pub(super) struct NodeContext<'a> {
+pub(crate) struct NodeContext<'a> {
     builder: &'a mut Builder,
     files: &'a mut ExternalFiles,
     node: &'a NodeProto,
@@ -53,69 +53,69 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Where a problem of this node is.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         let opset = self.opset.map_or_else(String::new, |version| format!(", opset {version}"));
         let domain = if self.node.domain.is_empty() { String::new() } else { format!("{}.", self.node.domain) };
         format!("node {:?} ({domain}{}{opset})", node_name(self.node), self.node.op_type)
     }
 
     /// The operator's type.
-    pub(super) fn op_type(&self) -> &'a str {
+    pub(crate) fn op_type(&self) -> &'a str {
         &self.node.op_type
     }
 
     /// The operator's domain.
-    pub(super) fn domain(&self) -> &'a str {
+    pub(crate) fn domain(&self) -> &'a str {
         &self.node.domain
     }
 
     /// The version of the operator's domain; a file that does not say is taken to be recent.
-    pub(super) fn opset(&self) -> i64 {
+    pub(crate) fn opset(&self) -> i64 {
         self.opset.unwrap_or(i64::MAX)
     }
 
     /// Number of results the node declares.
-    pub(super) fn output_count(&self) -> usize {
+    pub(crate) fn output_count(&self) -> usize {
         self.node.output.len()
     }
 
     /// Whether anything uses a result of the node.
-    pub(super) fn output_used(&self, i: usize) -> bool {
+    pub(crate) fn output_used(&self, i: usize) -> bool {
         self.node.output.get(i).is_some_and(|name| !name.is_empty() && self.uses.contains_key(name.as_str()))
     }
 
     /// Number of operands, trailing absent ones included.
-    pub(super) fn operand_count(&self) -> usize {
+    pub(crate) fn operand_count(&self) -> usize {
         self.operands.len()
     }
 
     /// An operand that must be there.
-    pub(super) fn operand(&self, i: usize) -> Outcome<ValueId> {
+    pub(crate) fn operand(&self, i: usize) -> Outcome<ValueId> {
         self.optional(i).ok_or_else(|| bad(format!("operand {i} is missing")))
     }
 
     /// An operand that may be absent.
-    pub(super) fn optional(&self, i: usize) -> Option<ValueId> {
+    pub(crate) fn optional(&self, i: usize) -> Option<ValueId> {
         self.operands.get(i).copied().flatten()
     }
 
     /// The shape of a value.
-    pub(super) fn shape(&self, id: ValueId) -> Shape {
+    pub(crate) fn shape(&self, id: ValueId) -> Shape {
         self.builder.graph.shape(id).to_vec()
     }
 
     /// The element type of a value.
-    pub(super) fn dtype(&self, id: ValueId) -> DType {
+    pub(crate) fn dtype(&self, id: ValueId) -> DType {
         self.builder.graph.value(id).dtype
     }
 
     /// The elements of a value, when known.
-    pub(super) fn constant(&self, id: ValueId) -> Option<Arc<Tensor>> {
+    pub(crate) fn constant(&self, id: ValueId) -> Option<Arc<Tensor>> {
         self.builder.graph.constant(id).cloned()
     }
 
     /// An operand whose elements must be known at compile time.
-    pub(super) fn parameter(&self, i: usize, what: &str) -> Outcome<Option<Arc<Tensor>>> {
+    pub(crate) fn parameter(&self, i: usize, what: &str) -> Outcome<Option<Arc<Tensor>>> {
         let Some(id) = self.optional(i) else { return Ok(None) };
         self.constant(id).map(Some).ok_or_else(|| {
             problem(
@@ -127,7 +127,7 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Integers that must be known at compile time, passed as an operand.
-    pub(super) fn int_parameter(&self, i: usize, what: &str) -> Outcome<Option<Vec<i64>>> {
+    pub(crate) fn int_parameter(&self, i: usize, what: &str) -> Outcome<Option<Vec<i64>>> {
         self.parameter(i, what)?
             .map(|tensor| match tensor.as_i64() {
                 Some(ints) => Ok(ints.to_vec()),
@@ -137,7 +137,7 @@ impl<'a> NodeContext<'a> {
     }
 
     /// A float that must be known at compile time, passed as an operand.
-    pub(super) fn float_parameter(&self, i: usize, what: &str) -> Outcome<Option<f32>> {
+    pub(crate) fn float_parameter(&self, i: usize, what: &str) -> Outcome<Option<f32>> {
         self.parameter(i, what)?
             .map(|tensor| match tensor.to_f32()[..] {
                 [x] => Ok(x),
@@ -159,27 +159,27 @@ impl<'a> NodeContext<'a> {
     }
 
     /// An integer attribute.
-    pub(super) fn int(&self, name: &str) -> Outcome<Option<i64>> {
+    pub(crate) fn int(&self, name: &str) -> Outcome<Option<i64>> {
         Ok(self.attribute(name, AttributeType::Int)?.map(|a| a.i))
     }
 
     /// A flag.
-    pub(super) fn flag(&self, name: &str) -> Outcome<bool> {
+    pub(crate) fn flag(&self, name: &str) -> Outcome<bool> {
         Ok(self.int(name)?.unwrap_or(0) != 0)
     }
 
     /// A list of integers.
-    pub(super) fn ints(&self, name: &str) -> Outcome<Option<Vec<i64>>> {
+    pub(crate) fn ints(&self, name: &str) -> Outcome<Option<Vec<i64>>> {
         Ok(self.attribute(name, AttributeType::Ints)?.map(|a| a.ints.clone()))
     }
 
     /// A float attribute.
-    pub(super) fn float(&self, name: &str, default: f32) -> Outcome<f32> {
+    pub(crate) fn float(&self, name: &str, default: f32) -> Outcome<f32> {
         Ok(self.optional_float(name)?.unwrap_or(default))
     }
 
     /// A float attribute that may be absent.
-    pub(super) fn optional_float(&self, name: &str) -> Outcome<Option<f32>> {
+    pub(crate) fn optional_float(&self, name: &str) -> Outcome<Option<f32>> {
         let value = self.attribute(name, AttributeType::Float)?.map(|a| a.f);
         match value {
             Some(x) if x.is_nan() => Err(bad(format!("attribute {name:?} is not a number"))),
@@ -188,34 +188,34 @@ impl<'a> NodeContext<'a> {
     }
 
     /// A list of floats.
-    pub(super) fn floats(&self, name: &str) -> Outcome<Option<Vec<f32>>> {
+    pub(crate) fn floats(&self, name: &str) -> Outcome<Option<Vec<f32>>> {
         Ok(self.attribute(name, AttributeType::Floats)?.map(|a| a.floats.clone()))
     }
 
     /// A text attribute.
-    pub(super) fn text(&self, name: &str) -> Outcome<Option<String>> {
+    pub(crate) fn text(&self, name: &str) -> Outcome<Option<String>> {
         Ok(self.attribute(name, AttributeType::String)?.map(|a| String::from_utf8_lossy(&a.s).into_owned()))
     }
 
     /// A constant held in an attribute.
-    pub(super) fn tensor(&mut self, name: &str) -> Outcome<Option<Tensor>> {
+    pub(crate) fn tensor(&mut self, name: &str) -> Outcome<Option<Tensor>> {
         let attribute = self.attribute(name, AttributeType::Tensor)?;
         attribute.and_then(|a| a.t.as_ref()).map(|t: &TensorProto| tensors::read(t, self.files)).transpose()
     }
 
     /// Counts the elements of a constant that is about to be made from parameters.
-    pub(super) fn spend(&mut self, elements: Option<usize>) -> Outcome<()> {
+    pub(crate) fn spend(&mut self, elements: Option<usize>) -> Outcome<()> {
         self.builder.spend(elements)
     }
 
     /// Adds a constant.
-    pub(super) fn add_constant(&mut self, tensor: Tensor) -> ValueId {
+    pub(crate) fn add_constant(&mut self, tensor: Tensor) -> ValueId {
         let base = format!("{}.constant", self.base());
         self.builder.constant(&base, tensor)
     }
 
     /// Adds a scalar constant.
-    pub(super) fn scalar(&mut self, x: f32) -> ValueId {
+    pub(crate) fn scalar(&mut self, x: f32) -> ValueId {
         self.add_constant(Tensor::f32([], vec![x]))
     }
 
@@ -224,38 +224,38 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Applies an operator.
-    pub(super) fn apply(&mut self, op: Op, inputs: &[ValueId]) -> Outcome<ValueId> {
+    pub(crate) fn apply(&mut self, op: Op, inputs: &[ValueId]) -> Outcome<ValueId> {
         self.apply_to(op, inputs, None)
     }
 
     /// Applies an operator that takes the shape of its result from outside.
-    pub(super) fn apply_to(&mut self, op: Op, inputs: &[ValueId], target: Option<&[usize]>) -> Outcome<ValueId> {
+    pub(crate) fn apply_to(&mut self, op: Op, inputs: &[ValueId], target: Option<&[usize]>) -> Outcome<ValueId> {
         let base = format!("{}.{}", self.base(), name_of(&op));
         self.builder.apply((node_name(self.node), &self.node.op_type, &base), op, inputs, target)
     }
 
     /// Applies a function of one argument.
-    pub(super) fn unary(&mut self, function: Unary, x: ValueId) -> Outcome<ValueId> {
+    pub(crate) fn unary(&mut self, function: Unary, x: ValueId) -> Outcome<ValueId> {
         self.apply(Op::Unary(function), &[x])
     }
 
     /// Applies a function of two arguments.
-    pub(super) fn binary(&mut self, function: Binary, a: ValueId, b: ValueId) -> Outcome<ValueId> {
+    pub(crate) fn binary(&mut self, function: Binary, a: ValueId, b: ValueId) -> Outcome<ValueId> {
         self.apply(Op::Binary(function), &[a, b])
     }
 
     /// Gives a value another shape; itself when it has that shape.
-    pub(super) fn reshape(&mut self, x: ValueId, shape: &[usize]) -> Outcome<ValueId> {
+    pub(crate) fn reshape(&mut self, x: ValueId, shape: &[usize]) -> Outcome<ValueId> {
         if self.builder.graph.shape(x) == shape { Ok(x) } else { self.apply_to(Op::Reshape, &[x], Some(shape)) }
     }
 
     /// Permutes the axes of a value; itself when they stay.
-    pub(super) fn transpose(&mut self, x: ValueId, perm: Vec<usize>) -> Outcome<ValueId> {
+    pub(crate) fn transpose(&mut self, x: ValueId, perm: Vec<usize>) -> Outcome<ValueId> {
         if perm.iter().copied().eq(0..perm.len()) { Ok(x) } else { self.apply(Op::Transpose(perm), &[x]) }
     }
 
     /// An axis counted from the front; negative ones count from the back of `rank`.
-    pub(super) fn axis(&self, axis: i64, rank: usize) -> Outcome<usize> {
+    pub(crate) fn axis(&self, axis: i64, rank: usize) -> Outcome<usize> {
         let counted = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
         counted
             .and_then(|axis| usize::try_from(axis).ok())
@@ -264,7 +264,7 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Several axes, sorted; each may stand once.
-    pub(super) fn axes(&self, axes: &[i64], rank: usize) -> Outcome<Vec<usize>> {
+    pub(crate) fn axes(&self, axes: &[i64], rank: usize) -> Outcome<Vec<usize>> {
         let mut counted = axes.iter().map(|&axis| self.axis(axis, rank)).collect::<Outcome<Vec<_>>>()?;
         counted.sort_unstable();
         let len = counted.len();
@@ -273,7 +273,7 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Gives the results the names of the file. A result that is an older value under another name keeps its own.
-    pub(super) fn finish(&mut self, results: &[Option<ValueId>]) {
+    pub(crate) fn finish(&mut self, results: &[Option<ValueId>]) {
         for (name, id) in self.node.output.iter().zip(results) {
             let Some(id) = *id else { continue };
             let value = &mut self.builder.graph.values[id.0 as usize];

@@ -7,13 +7,12 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
 use super::Outcome;
 use super::external::ExternalFiles;
-use super::infer::size;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::half::{brain, half};
-use crate::ir::{DType, Data, Tensor};
+use crate::ir::{DType, Data, Tensor, size};
 
 /// The element type that stands for an ONNX one; `None` for those that xnorc does not know.
-pub(super) fn dtype(elem_type: i32) -> Option<DType> {
+pub(crate) fn dtype(elem_type: i32) -> Option<DType> {
     use DataType::*;
     Some(match DataType::try_from(elem_type).ok()? {
         Float | Float16 | Bfloat16 | Double => DType::F32,
@@ -24,7 +23,7 @@ pub(super) fn dtype(elem_type: i32) -> Option<DType> {
 }
 
 /// The name of an ONNX element type.
-pub(super) fn type_name(elem_type: i32) -> String {
+pub(crate) fn type_name(elem_type: i32) -> String {
     DataType::try_from(elem_type).map_or_else(|_| format!("type {elem_type}"), |t| t.as_str_name().to_lowercase())
 }
 

@@ -1,14 +1,11 @@
 //! A plain executor for every level of the IR: the yardstick of every pass.
 
-mod apply;
 pub mod network;
 
 use std::collections::HashMap;
 
-pub use apply::apply;
-pub(crate) use apply::output_extents;
-
 use crate::ir::{Graph, Tensor, ValueId};
+pub use crate::ops::apply;
 
 /// Runs a graph (level 1 or 2), giving every value computed on the way, inputs and constants included.
 ///

@@ -11,6 +11,7 @@ use super::network::BinaryWeights;
 use super::tensor::{DType, Shape, Tensor};
 use crate::diagnostics::Diagnostics;
 use crate::exact::Affine;
+use crate::ops::{binary::Binary, reduce::Reduction, unary::Unary};
 
 /// A handle on a value of one graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,125 +55,6 @@ pub enum Zero {
     Zero,
 }
 
-/// Element-wise functions of one argument.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Unary {
-    /// max(x, 0)
-    Relu,
-    /// x < 0 ? alpha * x : x
-    LeakyRelu(f32),
-    /// min(max(x, lo), hi)
-    Clip(f32, f32),
-    /// 1 / (1 + exp(-x))
-    Sigmoid,
-    /// clamp(alpha * x + beta, 0, 1)
-    HardSigmoid(f32, f32),
-    /// x * clamp(x / 6 + 1/2, 0, 1)
-    HardSwish,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// x < 0 ? alpha * (exp(x) - 1) : x
-    Elu(f32),
-    /// ln(1 + exp(x))
-    Softplus,
-    /// Gauss error function.
-    Erf,
-    /// -x
-    Neg,
-    /// |x|
-    Abs,
-    /// e^x
-    Exp,
-    /// ln x
-    Log,
-    /// Square root.
-    Sqrt,
-    /// 1 / x
-    Reciprocal,
-    /// To the nearest integer, ties to even.
-    Round,
-    /// Largest integer not above.
-    Floor,
-    /// Smallest integer not below.
-    Ceil,
-    /// Boolean negation.
-    Not,
-}
-
-impl Unary {
-    /// ONNX's name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Relu => "Relu",
-            Self::LeakyRelu(_) => "LeakyRelu",
-            Self::Clip(..) => "Clip",
-            Self::Sigmoid => "Sigmoid",
-            Self::HardSigmoid(..) => "HardSigmoid",
-            Self::HardSwish => "HardSwish",
-            Self::Tanh => "Tanh",
-            Self::Elu(_) => "Elu",
-            Self::Softplus => "Softplus",
-            Self::Erf => "Erf",
-            Self::Neg => "Neg",
-            Self::Abs => "Abs",
-            Self::Exp => "Exp",
-            Self::Log => "Log",
-            Self::Sqrt => "Sqrt",
-            Self::Reciprocal => "Reciprocal",
-            Self::Round => "Round",
-            Self::Floor => "Floor",
-            Self::Ceil => "Ceil",
-            Self::Not => "Not",
-        }
-    }
-}
-
-/// Element-wise functions of two arguments, with NumPy's broadcasting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names are ONNX's
-pub enum Binary {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Pow,
-    Min,
-    Max,
-    Mod,
-    Equal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    And,
-    Or,
-    Xor,
-}
-
-impl Binary {
-    /// ONNX's name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Add => "Add",
-            Self::Sub => "Sub",
-            Self::Mul => "Mul",
-            Self::Div => "Div",
-            Self::Pow => "Pow",
-            Self::Min => "Min",
-            Self::Max => "Max",
-            Self::Mod => "Mod",
-            Self::Equal => "Equal",
-            Self::Less => "Less",
-            Self::LessOrEqual => "LessOrEqual",
-            Self::Greater => "Greater",
-            Self::GreaterOrEqual => "GreaterOrEqual",
-            Self::And => "And",
-            Self::Or => "Or",
-            Self::Xor => "Xor",
-        }
-    }
-}
-
 /// Which axis of a spatial operator's tensors holds the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {
@@ -196,20 +78,6 @@ pub struct Window {
     pub pads: [usize; 4],
     /// Value of the padded taps: 0 as in the file, or +1 / -1 once an explicit `Pad` was merged in.
     pub pad_value: f32,
-}
-
-/// Reductions over axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Reduction {
-    Mean,
-    Sum,
-    Max,
-    Min,
-    Prod,
-    L1,
-    L2,
-    SumSquare,
 }
 
 /// The operators. Parameters that ONNX passes as constant inputs (shapes, axes, pads...) are fields here, and

@@ -5,5 +5,6 @@ pub mod network;
 pub mod tensor;
 pub mod text;
 
+pub use crate::ops::{binary::Binary, reduce::Reduction, unary::Unary};
 pub use graph::*;
 pub use tensor::*;

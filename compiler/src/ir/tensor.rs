@@ -101,6 +101,14 @@ impl Tensor {
     }
 }
 
+/// Number of elements; `None` where that number, or a product of some of the extents, is beyond all bounds.
+pub fn size(shape: &[usize]) -> Option<usize> {
+    // Extents of 0 must not hide others whose products overflow later.
+    let bound = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent.max(1)));
+    let bounded = shape.len() <= 64 && bound.is_some_and(|n| n <= 1 << 48);
+    bounded.then(|| shape.iter().product())
+}
+
 /// Row-major strides of a shape, in elements. A product beyond `usize` saturates: nothing that large is ever indexed.
 pub fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1_usize; shape.len()];

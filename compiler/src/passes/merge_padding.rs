@@ -4,7 +4,7 @@
 //! a convolution pads with zero, or with a value that binary inputs take; an average counts its padding; a maximum is
 //! only left unchanged by what is no greater than anything in the image.
 
-use crate::ir::{Graph, Layout, Node, Op, Unary, ValueId, Window};
+use crate::ir::{Graph, Layout, Node, Op, ValueId, Window};
 use crate::passes::rewrite::{NewNode, Rewriter, join_parts, permuted, walk_to_fixpoint};
 
 /// The pass.
@@ -152,18 +152,8 @@ fn takes(rewriter: &Rewriter<'_>, mut v: ValueId, value: f32) -> bool {
 /// A bound below every element of a value.
 fn least(rewriter: &Rewriter<'_>, v: ValueId) -> Option<f32> {
     Some(match rewriter.producer(v).map(|n| &n.op) {
-        Some(Op::Sign(_) | Op::Unary(Unary::Tanh | Unary::Erf)) => -1.0,
-        Some(Op::Unary(Unary::Clip(low, _))) => *low,
-        Some(Op::Unary(Unary::Elu(alpha))) if *alpha >= 0.0 => -alpha,
-        Some(Op::Unary(
-            Unary::Relu
-            | Unary::Sigmoid
-            | Unary::HardSigmoid(..)
-            | Unary::Softplus
-            | Unary::Abs
-            | Unary::Exp
-            | Unary::Sqrt,
-        )) => 0.0,
+        Some(Op::Sign(_)) => -1.0,
+        Some(Op::Unary(function)) => function.least(f32::NEG_INFINITY),
         _ => f32::NEG_INFINITY,
     })
 }

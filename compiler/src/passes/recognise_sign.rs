@@ -171,9 +171,7 @@ fn without_sign_keeping(rewriter: &Rewriter<'_>, v: ValueId) -> Option<ValueId> 
     let positive = |id| bounds(id).is_some_and(|(low, _)| low > 0.0);
     let negative = |id| bounds(id).is_some_and(|(_, high)| high < 0.0);
     let x = match node.op {
-        Op::Unary(Unary::Clip(low, high)) if low < 0.0 && high > 0.0 => first,
-        Op::Unary(Unary::LeakyRelu(alpha) | Unary::Elu(alpha)) if alpha > 0.0 => first,
-        Op::Unary(Unary::Tanh | Unary::Erf) => first,
+        Op::Unary(function) if function.keeps_sign() => first,
         Op::PRelu if positive(node.inputs[1]) => first,
         Op::Binary(Binary::Div) if positive(node.inputs[1]) => first,
         Op::Binary(f @ (Binary::Mul | Binary::Min | Binary::Max)) => {

@@ -11,7 +11,7 @@ use super::{REACH, TOLERANCE};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::interpret;
 use crate::ir::network::{Activation, Arithmetic, Block, Core, NetTensor, Network, Step, Storage, TensorId};
-use crate::ir::{DType, Origin, Tensor, Unary};
+use crate::ir::{DType, Origin, Tensor};
 use crate::plan::{Place, Plan};
 use crate::report::cost;
 use crate::toolchain::{Program, Space, is_integer};
@@ -385,18 +385,7 @@ fn sums(block: &Block) -> Vec<(TensorId, TensorId)> {
 /// Whether the emitted code and the interpreter compute a step to the same bit.
 fn is_exact(step: &Step) -> bool {
     let Step::Activation(Activation::Unary(function)) = step else { return true };
-    !matches!(
-        function,
-        Unary::Sigmoid
-            | Unary::Tanh
-            | Unary::Elu(_)
-            | Unary::Softplus
-            | Unary::Erf
-            | Unary::Exp
-            | Unary::Log
-            | Unary::HardSigmoid(..)
-            | Unary::HardSwish
-    )
+    function.is_exact()
 }
 
 fn is_sum(network: &Network, id: TensorId) -> bool {

@@ -147,12 +147,14 @@ fn groups_of(groups: usize) -> Option<String> {
 
 /// The parameters of an operator; defaults are left out.
 fn details(op: &Op) -> Vec<String> {
-    use crate::ir::Unary::{Clip, Elu, HardSigmoid, LeakyRelu};
+    use crate::ir::Unary::Clip;
     match op {
         Op::Sign(zero) => vec![format!("zero {zero:?}").to_lowercase()],
-        Op::Unary(LeakyRelu(alpha) | Elu(alpha)) => vec![format!("alpha {alpha:?}")],
         Op::Unary(Clip(low, high)) => vec![format!("{low:?}..{high:?}")],
-        Op::Unary(HardSigmoid(alpha, beta)) => vec![format!("alpha {alpha:?}"), format!("beta {beta:?}")],
+        Op::Unary(function) => {
+            let attributes = function.row().attributes.iter().zip(function.parameters());
+            attributes.map(|((name, _), value)| format!("{name} {value:?}")).collect()
+        }
         Op::Cast(to) => vec![format!("to {to:?}").to_lowercase()],
         Op::Conv { window, groups, layout } => {
             window_of(window).into_iter().chain(groups_of(*groups)).chain(layout_of(*layout)).collect()
@@ -195,13 +197,6 @@ fn details(op: &Op) -> Vec<String> {
                 .flatten()
                 .collect()
         }
-        Op::Unary(_)
-        | Op::Binary(_)
-        | Op::PRelu
-        | Op::Where
-        | Op::MatMul
-        | Op::Reshape
-        | Op::Expand
-        | Op::ScatterNd => Vec::new(),
+        Op::Binary(_) | Op::PRelu | Op::Where | Op::MatMul | Op::Reshape | Op::Expand | Op::ScatterNd => Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use crate::ir::network::{
     Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Pool, PoolKind, Products, Step, Storage,
     TensorId,
 };
-use crate::ir::{DType, Node, Op, Unary, ValueId, Window};
+use crate::ir::{DType, Node, Op, ValueId, Window};
 
 /// Channels of an image that a convolution reads plane by plane: those of a picture, with transparency.
 const PLANES: usize = 4;
@@ -343,7 +343,7 @@ impl Builder<'_> {
     pub(super) fn activation_of(&self, i: usize) -> Option<Activation> {
         let node = self.facts.node(i);
         match &node.op {
-            Op::Unary(function) if *function != Unary::Not => Some(Activation::Unary(*function)),
+            Op::Unary(function) if function.takes_floats() => Some(Activation::Unary(*function)),
             Op::PRelu => {
                 let slopes = self.per_channel(node.inputs[1], node.inputs[0])?;
                 Some(Activation::PRelu(Arc::new(slopes)))

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use crate::exact::Affine;
 use crate::ir::network::Interval;
 use crate::ir::{Unary, Zero};
+use crate::ops::unary::Linear;
 
 /// The integers `first..=last`, and the map on them.
 #[derive(Clone, Debug)]
@@ -42,29 +43,35 @@ impl Piecewise {
 
     /// Followed by `x < 0 ? slope * x : x`.
     pub(super) fn prelu(&self, slope: f32) -> Option<Self> {
-        self.below(0.0, |map| map.then(&Affine::linear(slope, 0.0)))
+        self.unary(Unary::LeakyRelu(slope))
     }
 
-    /// Followed by a function that has no other than affine pieces; `None` for any other.
+    /// Followed by a function that is piecewise linear; `None` for any other.
     pub(super) fn unary(&self, function: Unary) -> Option<Self> {
-        match function {
-            Unary::Relu => self.prelu(0.0),
-            Unary::LeakyRelu(slope) => self.prelu(slope),
-            Unary::Neg => self.affine(&Affine::linear(-1.0, 0.0)),
-            Unary::Clip(low, high) => {
-                let mut clipped = self.clone();
-                if low > f32::NEG_INFINITY {
-                    clipped = clipped.below(low, |_| Some(Affine::linear(0.0, low)))?;
+        let linear = function.linear()?;
+        self.rebuild(|piece| {
+            let (mut rest, mut done) = (vec![piece.clone()], Vec::new());
+            for Linear { below, slope, offset } in &linear {
+                let (mut inside, mut above) = (Vec::new(), Vec::new());
+                for part in rest {
+                    if *below == f32::INFINITY {
+                        inside.push(part);
+                    } else {
+                        let (low, high) = part.split(*below)?;
+                        inside.extend(low);
+                        above.extend(high);
+                    }
                 }
-                if high < f32::INFINITY {
-                    // Above `high` is below `-high` after a change of sign.
-                    let negated = clipped.unary(Unary::Neg)?;
-                    clipped = negated.below(-high, |_| Some(Affine::linear(0.0, -high)))?.unary(Unary::Neg)?;
+                for part in inside {
+                    let next = Affine::linear(*slope, *offset);
+                    let map = if *slope == 0.0 { next } else { part.map.then(&next)? };
+                    done.push(Piece { map, ..part });
                 }
-                Some(clipped)
+                rest = above;
             }
-            _ => None,
-        }
+            done.sort_by_key(|part| part.first);
+            Some(done)
+        })
     }
 
     /// The integers whose sign is +1, when they are one interval (or none). Its ends are integers, or infinite where it
@@ -95,23 +102,20 @@ impl Piecewise {
         }
         Some(Self { k: self.k, pieces })
     }
-
-    /// Replaces the map wherever its value is below `limit`.
-    fn below(&self, limit: f32, replace: impl Fn(&Affine) -> Option<Affine>) -> Option<Self> {
-        let shift = Affine::linear(1.0, -limit);
-        self.rebuild(|piece| {
-            let probe = piece.map.then(&shift)?;
-            let low = Piece { map: probe, ..*piece }.where_true(|map, x| map.sign_at(x) == Ordering::Less);
-            let Some((first, last)) = low else { return Some(vec![piece.clone()]) };
-            let kept = |first, last| Piece { first, last, map: piece.map.clone() };
-            let replaced = Piece { first, last, map: replace(&piece.map)? };
-            let parts = [kept(piece.first, first - 1), replaced, kept(last + 1, piece.last)];
-            Some(parts.into_iter().filter(|p| p.first <= p.last).collect())
-        })
-    }
 }
 
 impl Piece {
+    /// The part whose value is below `limit`, if any, and the others.
+    fn split(&self, limit: f32) -> Option<(Option<Piece>, Vec<Piece>)> {
+        let probe = Piece { map: self.map.then(&Affine::linear(1.0, -limit))?, ..*self };
+        let Some((first, last)) = probe.where_true(|map, x| map.sign_at(x) == Ordering::Less) else {
+            return Some((None, vec![self.clone()]));
+        };
+        let part = |first, last| Piece { first, last, map: self.map.clone() };
+        let others = [part(self.first, first - 1), part(last + 1, self.last)];
+        Some((Some(part(first, last)), others.into_iter().filter(|p| p.first <= p.last).collect()))
+    }
+
     /// Where a test holds that is monotone because the map is: a prefix, a suffix, all or nothing.
     fn where_true(&self, test: impl Fn(&Affine, f32) -> bool) -> Option<(i64, i64)> {
         let holds = |x: i64| test(&self.map, x as f32);

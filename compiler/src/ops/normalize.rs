@@ -2,22 +2,18 @@
 
 use std::sync::Arc;
 
+use super::Onnx;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::exact::Affine;
 use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{Binary, DType, Op, Reduction, Unary, ValueId};
 
-/// Converts the operators of this family; `None` for others.
-pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<Vec<Option<ValueId>>>> {
-    let result = match op {
-        "BatchNormalization" => batch_normalization(cx),
-        "Dropout" => dropout(cx),
-        "LayerNormalization" => layer_normalization(cx),
-        _ => return None,
-    };
-    Some(result.map(|value| vec![Some(value)]))
-}
+pub(super) static ONNX: &[Onnx] = &[
+    Onnx::one("BatchNormalization", 7, batch_normalization),
+    Onnx::one("Dropout", 7, dropout),
+    Onnx::one("LayerNormalization", 17, layer_normalization),
+];
 
 fn training(message: &str) -> Diagnostic {
     problem(Code::TrainingMode, message).help("call model.eval() before the export, or export with training=False")

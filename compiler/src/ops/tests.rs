@@ -46,7 +46,7 @@ fn convolutions_agree_in_both_layouts_and_as_bits() {
     ] {
         for pad_value in [0.0, 1.0, -1.0] {
             let window = window(kernel, strides, dilations, pads, pad_value);
-            let [oh, ow] = super::output_extents(&window, h, w).unwrap();
+            let [oh, ow] = super::window::output_extents(&window, h, w).unwrap();
             let per_group = c / groups;
             let taps = kernel[0] * kernel[1];
             let x = Tensor::f32([n, c, h, w], signs(n * c * h * w, 1));

@@ -1,8 +1,11 @@
-//! Kernel, strides, dilations and padding of a spatial operator, resolved to numbers.
+//! What operators with windows share: their geometry, resolved to numbers; images in either layout; one spatial axis
+//! instead of two.
 
+use super::{floats, mismatch, reshape};
+use crate::diagnostics::{Code, Diagnostic};
 use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
-use crate::ir::Window;
+use crate::import::node::{NodeContext, bad, problem};
+use crate::ir::{Layout, Shape, Tensor, Value, ValueId, Window};
 
 /// Larger values are mistakes, and would make windows that no loop should walk.
 const LARGEST: i64 = 1 << 16;
@@ -100,4 +103,90 @@ fn ceil_extra(input: usize, before: usize, after: usize, reach: usize, stride: u
         windows -= 1;
     }
     ((windows - 1) * stride + reach).saturating_sub(padded)
+}
+
+/// Extents of the result along the two spatial axes; `None` where the window is larger than the padded image.
+pub(crate) fn output_extents(window: &Window, height: usize, width: usize) -> Option<[usize; 2]> {
+    let extent = |axis: usize, input: usize| {
+        let padded = input.checked_add(window.pads[axis])?.checked_add(window.pads[axis + 2])?;
+        let reach = window.kernel[axis].checked_sub(1)?.checked_mul(window.dilations[axis])?.checked_add(1)?;
+        Some(padded.checked_sub(reach)?.checked_div(window.strides[axis])? + 1)
+    };
+    Some([extent(0, height)?, extent(1, width)?])
+}
+
+/// Images, height, width, channels.
+pub(super) fn image(x: &Value, layout: Layout) -> Outcome<[usize; 4]> {
+    match (&x.shape[..], layout) {
+        (&[n, c, h, w], Layout::ChannelsFirst) | (&[n, h, w, c], Layout::ChannelsLast) => Ok([n, h, w, c]),
+        _ => Err(mismatch(format!("an image is wanted, but {:?} has shape {:?}", x.name, x.shape))),
+    }
+}
+
+/// The shape of an image.
+pub(super) fn from_image([n, h, w, c]: [usize; 4], layout: Layout) -> Shape {
+    match layout {
+        Layout::ChannelsFirst => vec![n, c, h, w],
+        Layout::ChannelsLast => vec![n, h, w, c],
+    }
+}
+
+/// Extents of the result along the two spatial axes.
+pub(super) fn extents(window: &Window, height: usize, width: usize) -> Outcome<[usize; 2]> {
+    output_extents(window, height, width).ok_or_else(|| {
+        mismatch(format!(
+            "a window of {:?} (dilations {:?}) is larger than the image of {height}x{width} with padding {:?}",
+            window.kernel, window.dilations, window.pads
+        ))
+    })
+}
+
+/// Runs `f` on the image with the channels first, whatever its layout.
+pub(super) fn channels_first(
+    x: &Tensor,
+    layout: Layout,
+    f: impl FnOnce(&Tensor, [usize; 4]) -> Result<Tensor, String>,
+) -> Result<Tensor, String> {
+    floats(x)?;
+    if x.shape.len() != 4 {
+        return Err(format!("an image of shape {:?}", x.shape));
+    }
+    let of = |x: &Tensor| [x.shape[0], x.shape[1], x.shape[2], x.shape[3]];
+    match layout {
+        Layout::ChannelsFirst => f(x, of(x)),
+        Layout::ChannelsLast => {
+            let x = reshape::transposed(x, &[0, 3, 1, 2])?;
+            reshape::transposed(&f(&x, of(&x))?, &[0, 2, 3, 1])
+        }
+    }
+}
+
+/// The extents of the spatial axes: one or two.
+pub(super) fn spatial(cx: &NodeContext<'_>, x: ValueId) -> Outcome<Shape> {
+    let shape = cx.shape(x);
+    match shape.len() {
+        3 | 4 => Ok(shape[2..].to_vec()),
+        5.. => Err(too_many(&shape)),
+        _ => Err(problem(Code::ShapeMismatch, format!("an image is wanted, but its operand has shape {shape:?}"))),
+    }
+}
+
+fn too_many(shape: &[usize]) -> Diagnostic {
+    problem(Code::Unsupported, format!("only one or two spatial axes are supported, but its operand is {shape:?}"))
+}
+
+/// Gives a three-dimensional value height 1.
+pub(super) fn with_height(cx: &mut NodeContext<'_>, x: ValueId) -> Outcome<ValueId> {
+    match cx.shape(x)[..] {
+        [n, c, width] => cx.reshape(x, &[n, c, 1, width]),
+        _ => Ok(x),
+    }
+}
+
+/// Takes the height away from the result of a three-dimensional one.
+pub(super) fn without_height(cx: &mut NodeContext<'_>, y: ValueId, rank: usize) -> Outcome<ValueId> {
+    match (rank, &cx.shape(y)[..]) {
+        (3, &[n, c, _, width]) => cx.reshape(y, &[n, c, width]),
+        _ => Ok(y),
+    }
 }

@@ -3,20 +3,17 @@
 
 use std::sync::Arc;
 
+use super::Onnx;
 use crate::diagnostics::Code;
 use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{Binary, Op, Tensor, Unary, ValueId, Zero};
 
-/// Converts the operators of this family; `None` for others.
-pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<ValueId>> {
-    Some(match op {
-        "BipolarQuant" => bipolar_quant(cx),
-        "MultiThreshold" => multi_threshold(cx),
-        "Quant" => quant(cx),
-        _ => return None,
-    })
-}
+pub(super) static ONNX: &[Onnx] = &[
+    Onnx::one("BipolarQuant", 1, bipolar_quant),
+    Onnx::one("MultiThreshold", 1, multi_threshold),
+    Onnx::one("Quant", 1, quant),
+];
 
 /// A parameter of numbers, all finite.
 fn finite(cx: &NodeContext<'_>, i: usize, what: &str) -> Outcome<Arc<Tensor>> {

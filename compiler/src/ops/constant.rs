@@ -1,24 +1,17 @@
-//! Constants, and operators that pick or place elements by index.
+//! Values that are known once shapes are.
 
-use crate::diagnostics::Code;
+use super::Onnx;
 use crate::import::Outcome;
-use crate::import::infer::size;
-use crate::import::node::{NodeContext, bad, problem};
-use crate::ir::{Data, Op, Tensor, ValueId};
+use crate::import::node::{NodeContext, bad};
+use crate::ir::{Data, Tensor, ValueId, size};
 
-/// Converts the operators of this family; `None` for others.
-pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<ValueId>> {
-    Some(match op {
-        "Constant" => constant(cx),
-        "ConstantOfShape" => constant_of_shape(cx),
-        "Range" => range(cx),
-        "Shape" => shape_of(cx),
-        "Size" => size_of(cx),
-        "Gather" => gather(cx),
-        "ScatterND" => scatter_nd(cx),
-        _ => return None,
-    })
-}
+pub(super) static ONNX: &[Onnx] = &[
+    Onnx::one("Constant", 1, constant),
+    Onnx::one("ConstantOfShape", 9, constant_of_shape),
+    Onnx::one("Range", 11, range),
+    Onnx::one("Shape", 1, shape_of),
+    Onnx::one("Size", 1, size_of),
+];
 
 fn constant(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let tensor = if let Some(tensor) = cx.tensor("value")? {
@@ -105,44 +98,4 @@ fn size_of(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let len = size(&cx.shape(x)).unwrap_or(usize::MAX);
     Ok(cx.add_constant(Tensor::i64([], vec![len as i64])))
-}
-
-/// A constant index, or a constant run of them, is a slice.
-fn gather(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
-    let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
-    let shape = cx.shape(x);
-    let axis = cx.axis(cx.int("axis")?.unwrap_or(0), shape.len())?;
-    let Some(known) = cx.constant(indices) else { return cx.apply(Op::Gather { axis }, &[x, indices]) };
-    let Some(given) = known.as_i64() else { return Err(bad("its indices must be integers")) };
-    let extent = shape[axis] as i64;
-    let mut places = Vec::with_capacity(given.len());
-    for &index in given {
-        let place = if index < 0 { index.saturating_add(extent) } else { index };
-        if !(0..extent).contains(&place) {
-            return Err(problem(Code::ShapeMismatch, format!("index {index} of an axis of {extent}")));
-        }
-        places.push(place as usize);
-    }
-    let run = places.windows(2).all(|pair| pair[1] == pair[0] + 1);
-    if places.is_empty() || !run || cx.constant(x).is_some() {
-        return cx.apply(Op::Gather { axis }, &[x, indices]);
-    }
-    let mut starts = vec![0; shape.len()];
-    starts[axis] = places[0];
-    let mut target = shape.clone();
-    target[axis] = places.len();
-    let part = if target == shape {
-        x
-    } else {
-        cx.apply_to(Op::Slice { starts, steps: vec![1; shape.len()] }, &[x], Some(&target))?
-    };
-    cx.reshape(part, &[&shape[..axis], &known.shape, &shape[axis + 1..]].concat())
-}
-
-fn scatter_nd(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
-    if let Some(reduction) = cx.text("reduction")?.filter(|r| r != "none") {
-        return Err(bad(format!("the reduction {reduction:?} is not supported")));
-    }
-    let operands = [cx.operand(0)?, cx.operand(1)?, cx.operand(2)?];
-    cx.apply(Op::ScatterNd, &operands)
 }

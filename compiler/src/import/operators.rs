@@ -1,32 +1,21 @@
-//! The ONNX operators, each in terms of [`crate::ir::Op`]; one file per family.
-
-mod elementwise;
-mod layout;
-mod linear;
-mod normalize;
-mod quantize;
-mod reduce;
-mod select;
-mod spatial;
-mod window;
+//! From an ONNX node to operators of the graph: which domain it belongs to; [`crate::ops`] knows the rest.
 
 use super::Outcome;
 use super::node::{NodeContext, problem};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::ir::ValueId;
+use crate::ops;
 
 /// Domains of QONNX and its forerunners: binary and quantised layers as Brevitas and FINN write them.
 const QUANTIZED_DOMAINS: [&str; 3] = ["qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"];
 
 /// Converts a node; gives its results, `None` for those that nothing uses.
-pub(super) fn convert(cx: &mut NodeContext<'_>) -> Outcome<Vec<Option<ValueId>>> {
+pub(super) fn convert(cx: &mut NodeContext<'_>) -> Outcome<ops::Results> {
     let results = match (cx.domain(), cx.op_type()) {
         (domain, op) if domain == "prim" || op.starts_with("prim::") || op == "PythonOp" => Err(python(op)),
-        ("" | "ai.onnx", op) => standard(cx, op),
-        (domain, op) if QUANTIZED_DOMAINS.contains(&domain) => match quantize::convert(cx, op) {
-            Some(result) => result.map(one),
-            None => Err(unknown(cx)),
-        },
+        ("" | "ai.onnx", op) => ops::convert(cx, op).unwrap_or_else(|| Err(unknown(cx))),
+        (domain, op) if QUANTIZED_DOMAINS.contains(&domain) => {
+            ops::convert_quantized(cx, op).unwrap_or_else(|| Err(unknown(cx)))
+        }
         (domain, _) => Err(problem(Code::UnknownDomain, format!("operators of the domain {domain:?} are not known"))
             .help("export the model with standard operators only")),
     }?;
@@ -35,24 +24,6 @@ pub(super) fn convert(cx: &mut NodeContext<'_>) -> Outcome<Vec<Option<ValueId>>>
     }
     cx.finish(&results);
     Ok(results)
-}
-
-fn standard(cx: &mut NodeContext<'_>, op: &str) -> Outcome<Vec<Option<ValueId>>> {
-    if let Some(results) =
-        normalize::convert(cx, op).or_else(|| layout::convert_many(cx, op)).or_else(|| reduce::convert_many(cx, op))
-    {
-        return results;
-    }
-    let families =
-        [elementwise::convert, linear::convert, spatial::convert, layout::convert, reduce::convert, select::convert];
-    match families.iter().find_map(|family| family(cx, op)) {
-        Some(result) => result.map(one),
-        None => Err(unknown(cx)),
-    }
-}
-
-fn one(value: ValueId) -> Vec<Option<ValueId>> {
-    vec![Some(value)]
 }
 
 fn unknown(cx: &NodeContext<'_>) -> Diagnostic {

@@ -1,0 +1,374 @@
+//! Element-wise functions of two arguments, with NumPy's broadcasting: a row each, and nothing about them anywhere else.
+//!
+//! A NaN in one of them is a NaN in the result, but for comparisons, which it makes false, and for the powers that IEEE 754
+//! excepts. Of two zeros, `Max` and `Min` give either.
+
+use proc_macro2::TokenStream;
+
+use super::strided::{Rows, broadcast_strides};
+use super::{Infer, Onnx, Operator, mismatched, unsupported};
+use crate::import::Outcome;
+use crate::import::node::{NodeContext, bad};
+use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId, broadcast};
+
+/// An operand of a certain type, and its shape.
+type Operand<'a, T> = (&'a [T], &'a [usize]);
+
+/// The results on two operands, broadcast to a shape.
+type Function<T> = fn(Operand<'_, T>, Operand<'_, T>, &[usize]) -> Data;
+
+/// What there is to know about a function.
+pub struct Row {
+    /// Its name: ONNX's, but for those that are one operator there, with an attribute.
+    pub name: &'static str,
+    /// The operator of ONNX that it is, and the first opset that has it.
+    pub onnx: (&'static str, i64),
+    /// On floats, if it is defined there.
+    floats: Option<Function<f32>>,
+    /// On integers.
+    integers: Option<Function<i64>>,
+    /// On booleans.
+    booleans: Option<Function<bool>>,
+    /// Whether the result is a boolean, whatever the operands are.
+    pub truth: bool,
+    /// Whether integers are divided: not by 0.
+    divides: bool,
+    /// A function of two floats, as an expression of emitted code; booleans are 0 and 1 there.
+    pub scalar: &'static str,
+}
+
+macro_rules! number {
+    ($variant:ident: $f:expr) => {
+        Some(|a, b, shape| Data::$variant(zip(a, b, shape, $f)))
+    };
+}
+
+macro_rules! functions {
+    ($($(#[doc = $doc:literal])* $name:ident {
+        onnx: $onnx:expr,
+        $(floats: $floats:ident, $float:expr,)?
+        $(integers: $integers:ident, $integer:expr,)?
+        $(booleans: $boolean:expr,)?
+        $(truth: $truth:expr,)?
+        $(divides: $divides:expr,)?
+        scalar: $scalar:expr $(,)?
+    })*) => {
+        /// Element-wise functions of two arguments, with NumPy's broadcasting.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Binary {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        /// All of them.
+        pub static FUNCTIONS: &[Row] = &[$(Row {
+            name: stringify!($name),
+            onnx: $onnx,
+            $(floats: number!($floats: $float),)?
+            $(integers: number!($integers: $integer),)?
+            $(booleans: number!(Bool: $boolean),)?
+            $(truth: $truth,)?
+            $(divides: $divides,)?
+            scalar: $scalar,
+            ..Row::PLAIN
+        }),*];
+
+        impl Binary {
+            /// All of them, as [`FUNCTIONS`] has them.
+            pub const ALL: &[Binary] = &[$(Binary::$name),*];
+        }
+    };
+}
+
+impl Row {
+    const PLAIN: Row = Row {
+        name: "",
+        onnx: ("", 1),
+        floats: None,
+        integers: None,
+        booleans: None,
+        truth: false,
+        divides: false,
+        scalar: "",
+    };
+}
+
+functions! {
+    /// a + b
+    Add {
+        onnx: ("Add", 7),
+        floats: F32, |x, y| x + y,
+        integers: I64, i64::wrapping_add,
+        scalar: "|a, b| a + b",
+    }
+    /// a - b
+    Sub {
+        onnx: ("Sub", 7),
+        floats: F32, |x, y| x - y,
+        integers: I64, i64::wrapping_sub,
+        scalar: "|a, b| a - b",
+    }
+    /// a * b
+    Mul {
+        onnx: ("Mul", 7),
+        floats: F32, |x, y| x * y,
+        integers: I64, i64::wrapping_mul,
+        scalar: "|a, b| a * b",
+    }
+    /// a / b; of integers, towards 0
+    Div {
+        onnx: ("Div", 7),
+        floats: F32, |x, y| x / y,
+        integers: I64, i64::wrapping_div,
+        divides: true,
+        scalar: "|a, b| a / b",
+    }
+    /// a to the power of b
+    Pow {
+        onnx: ("Pow", 7),
+        floats: F32, |x, y| f64::from(x).powf(f64::from(y)) as f32,
+        integers: I64, |x, y| (x as f64).powf(y as f64) as i64,
+        scalar: "math::pow",
+    }
+    /// The smaller one; NaN where one of them is.
+    Min {
+        onnx: ("Min", 8),
+        floats: F32, |x, y| if x < y || x.is_nan() { x } else { y },
+        integers: I64, i64::min,
+        scalar: "scalar::min",
+    }
+    /// The larger one; NaN where one of them is.
+    Max {
+        onnx: ("Max", 8),
+        floats: F32, |x, y| if x > y || x.is_nan() { x } else { y },
+        integers: I64, i64::max,
+        scalar: "scalar::max",
+    }
+    /// The remainder with the sign of the divisor: ONNX's Mod with fmod = 0.
+    Mod {
+        onnx: ("Mod", 10),
+        floats: F32, |x, y| {
+            let r = x % y;
+            if r != 0.0 && (r < 0.0) != (y < 0.0) { r + y } else { r }
+        },
+        integers: I64, |x, y| {
+            let r = x.wrapping_rem(y);
+            if r != 0 && (r < 0) != (y < 0) { r + y } else { r }
+        },
+        divides: true,
+        scalar: "scalar::modulo",
+    }
+    /// The remainder with the sign of the dividend: ONNX's Mod with fmod = 1.
+    Fmod {
+        onnx: ("Mod", 10),
+        floats: F32, |x, y| x % y,
+        integers: I64, i64::wrapping_rem,
+        divides: true,
+        scalar: "|a, b| a % b",
+    }
+    /// a == b
+    Equal {
+        onnx: ("Equal", 7),
+        floats: Bool, |x, y| x == y,
+        integers: Bool, |x, y| x == y,
+        booleans: |x, y| x == y,
+        truth: true,
+        scalar: "|a, b| scalar::truth(a == b)",
+    }
+    /// a < b
+    Less {
+        onnx: ("Less", 7),
+        floats: Bool, |x, y| x < y,
+        integers: Bool, |x, y| x < y,
+        truth: true,
+        scalar: "|a, b| scalar::truth(a < b)",
+    }
+    /// a <= b
+    LessOrEqual {
+        onnx: ("LessOrEqual", 12),
+        floats: Bool, |x, y| x <= y,
+        integers: Bool, |x, y| x <= y,
+        truth: true,
+        scalar: "|a, b| scalar::truth(a <= b)",
+    }
+    /// a > b
+    Greater {
+        onnx: ("Greater", 7),
+        floats: Bool, |x, y| x > y,
+        integers: Bool, |x, y| x > y,
+        truth: true,
+        scalar: "|a, b| scalar::truth(a > b)",
+    }
+    /// a >= b
+    GreaterOrEqual {
+        onnx: ("GreaterOrEqual", 12),
+        floats: Bool, |x, y| x >= y,
+        integers: Bool, |x, y| x >= y,
+        truth: true,
+        scalar: "|a, b| scalar::truth(a >= b)",
+    }
+    /// Both
+    And {
+        onnx: ("And", 7),
+        booleans: |x, y| x & y,
+        truth: true,
+        scalar: "|a, b| scalar::truth(a != 0.0 && b != 0.0)",
+    }
+    /// Either
+    Or {
+        onnx: ("Or", 7),
+        booleans: |x, y| x | y,
+        truth: true,
+        scalar: "|a, b| scalar::truth(a != 0.0 || b != 0.0)",
+    }
+    /// One of them
+    Xor {
+        onnx: ("Xor", 7),
+        booleans: |x, y| x ^ y,
+        truth: true,
+        scalar: "|a, b| scalar::truth((a != 0.0) != (b != 0.0))",
+    }
+}
+
+impl Binary {
+    /// What there is to know about it.
+    pub fn row(self) -> &'static Row {
+        &FUNCTIONS[self as usize]
+    }
+
+    /// Its name, as the field has it.
+    pub fn name(self) -> &'static str {
+        self.row().onnx.0
+    }
+
+    /// Whether its operands are booleans, and cannot be numbers.
+    pub fn is_logical(self) -> bool {
+        self.row().floats.is_none()
+    }
+
+    /// A function `fn(f32, f32) -> f32`, as an expression of emitted code.
+    pub(crate) fn scalar(self) -> TokenStream {
+        self.row().scalar.parse().expect("an expression")
+    }
+}
+
+impl Operator for Binary {
+    fn infer(&self, given: &Infer<'_>) -> Outcome<(Shape, DType)> {
+        let (row, a, b) = (self.row(), given.first()?, given.operand(1)?);
+        let shape = given.broadcast(&[&a.shape, &b.shape])?;
+        let defined = match a.dtype {
+            DType::F32 => row.floats.is_some(),
+            DType::I64 => row.integers.is_some(),
+            DType::Bool => row.booleans.is_some(),
+        };
+        if !defined || a.dtype != b.dtype {
+            return Err(unsupported(format!("{} of {:?} and {:?}", row.name, a.dtype, b.dtype)));
+        }
+        Ok((shape, if row.truth { DType::Bool } else { a.dtype }))
+    }
+
+    fn apply(&self, inputs: &[&Tensor], _: &[usize]) -> Result<Tensor, String> {
+        let (row, &[a, b]) = (self.row(), inputs) else { return Err(mismatched(inputs)) };
+        let shape = broadcast_or(a, b)?;
+        let data = match (&a.data, &b.data) {
+            (Data::F32(u), Data::F32(v)) => row.floats.map(|f| f((u, &a.shape), (v, &b.shape), &shape)),
+            (Data::I64(u), Data::I64(v)) => {
+                if row.divides && v.contains(&0) {
+                    return Err("division of an integer by zero".to_owned());
+                }
+                row.integers.map(|f| f((u, &a.shape), (v, &b.shape), &shape))
+            }
+            (Data::Bool(u), Data::Bool(v)) => row.booleans.map(|f| f((u, &a.shape), (v, &b.shape), &shape)),
+            _ => None,
+        };
+        let data = data.ok_or_else(|| format!("{} of {:?} and {:?}", row.name, a.dtype(), b.dtype()))?;
+        Ok(Tensor { shape, data })
+    }
+}
+
+pub(super) fn broadcast_or(a: &Tensor, b: &Tensor) -> Result<Shape, String> {
+    broadcast(&a.shape, &b.shape).ok_or_else(|| format!("{:?} and {:?} do not broadcast", a.shape, b.shape))
+}
+
+/// Applies a function to pairs of elements, broadcasting both operands to `shape`.
+pub(super) fn zip<T: Copy, R>(a: Operand<'_, T>, b: Operand<'_, T>, shape: &[usize], f: impl Fn(T, T) -> R) -> Vec<R> {
+    let strides = |operand: &[usize]| broadcast_strides(operand, shape).unwrap_or_else(|| vec![0; shape.len()]);
+    let rows = Rows::new(shape, [&strides(a.1), &strides(b.1)]);
+    let (a, b, len) = (a.0, b.0, rows.len);
+    let mut result = Vec::with_capacity(shape.iter().product());
+    rows.for_each([0, 0], |[i, j]| {
+        let (i, j) = (i as usize, j as usize);
+        match rows.steps {
+            [1, 1] => result.extend(a[i..][..len].iter().zip(&b[j..][..len]).map(|(&x, &y)| f(x, y))),
+            [1, 0] => {
+                let y = b[j];
+                result.extend(a[i..][..len].iter().map(|&x| f(x, y)));
+            }
+            [0, 1] => {
+                let x = a[i];
+                result.extend(b[j..][..len].iter().map(|&y| f(x, y)));
+            }
+            [p, q] => result.extend((0..len).map(|k| f(a[i + k * p as usize], b[j + k * q as usize]))),
+        }
+    });
+    result
+}
+
+/// Converts a node of one of the functions that take two operands as they are; `None` for others.
+pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<ValueId>> {
+    let at = FUNCTIONS.iter().position(|row| row.onnx.0 == op && !OWN_WAY.iter().any(|onnx| onnx.name == op))?;
+    Some(pair(cx, Binary::ALL[at]))
+}
+
+/// Those with more to say.
+pub(super) static OWN_WAY: &[Onnx] = &[
+    Onnx::one("Min", 8, |cx| chain(cx, Binary::Min)),
+    Onnx::one("Max", 8, |cx| chain(cx, Binary::Max)),
+    Onnx::one("Sum", 8, |cx| chain(cx, Binary::Add)),
+    Onnx::one("Mean", 8, mean),
+    Onnx::one("Pow", 7, pow),
+    Onnx::one("Mod", 10, modulo),
+];
+
+fn pair(cx: &mut NodeContext<'_>, function: Binary) -> Outcome<ValueId> {
+    let (a, b) = (cx.operand(0)?, cx.operand(1)?);
+    cx.apply(Op::Binary(function), &[a, b])
+}
+
+fn operands(cx: &NodeContext<'_>) -> Outcome<Vec<ValueId>> {
+    let operands = (0..cx.operand_count()).map(|i| cx.operand(i)).collect::<Outcome<Vec<_>>>()?;
+    if operands.is_empty() { Err(bad("it has no operands")) } else { Ok(operands) }
+}
+
+fn chain(cx: &mut NodeContext<'_>, function: Binary) -> Outcome<ValueId> {
+    let operands = operands(cx)?;
+    operands[1..].iter().try_fold(operands[0], |result, &operand| cx.binary(function, result, operand))
+}
+
+fn mean(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
+    let sum = chain(cx, Binary::Add)?;
+    let count = cx.scalar(cx.operand_count() as f32);
+    if cx.operand_count() == 1 { Ok(sum) } else { cx.binary(Binary::Div, sum, count) }
+}
+
+/// Base and exponent may be of different types; the result has the base's.
+fn pow(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
+    let (base, exponent) = (cx.operand(0)?, cx.operand(1)?);
+    match (cx.dtype(base), cx.dtype(exponent)) {
+        (DType::F32, DType::I64) => {
+            let exponent = cx.apply(Op::Cast(DType::F32), &[exponent])?;
+            cx.binary(Binary::Pow, base, exponent)
+        }
+        (DType::I64, DType::F32) => {
+            let base = cx.apply(Op::Cast(DType::F32), &[base])?;
+            let power = cx.binary(Binary::Pow, base, exponent)?;
+            cx.apply(Op::Cast(DType::I64), &[power])
+        }
+        _ => cx.binary(Binary::Pow, base, exponent),
+    }
+}
+
+/// `fmod` says whose sign the remainder has.
+fn modulo(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
+    let function = if cx.flag("fmod")? { Binary::Fmod } else { Binary::Mod };
+    pair(cx, function)
+}

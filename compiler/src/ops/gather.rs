@@ -1,0 +1,87 @@
+//! Elements picked by index.
+
+use super::{Infer, Onnx, Operator, each_type, mismatched, unsupported};
+use crate::diagnostics::Code;
+use crate::import::Outcome;
+use crate::import::node::{NodeContext, bad, problem};
+use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
+
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("Gather", 1, gather)];
+
+/// data, indices
+pub(super) struct Gather {
+    /// Axis of the data.
+    pub(super) axis: usize,
+}
+
+impl Operator for Gather {
+    fn infer(&self, given: &Infer<'_>) -> Outcome<(Shape, DType)> {
+        let (x, indices, shape) = (given.first()?, given.operand(1)?, given.with_axis(self.axis)?);
+        if indices.dtype != DType::I64 {
+            return Err(unsupported(format!("indices of {:?}", indices.dtype)));
+        }
+        Ok(([&shape[..self.axis], &indices.shape, &shape[self.axis + 1..]].concat(), x.dtype))
+    }
+
+    fn apply(&self, inputs: &[&Tensor], _: &[usize]) -> Result<Tensor, String> {
+        let (&[x, indices], &Self { axis }) = (inputs, self) else { return Err(mismatched(inputs)) };
+        let &extent = x.shape.get(axis).ok_or_else(|| format!("axis {axis} of {:?}", x.shape))?;
+        let at: Vec<usize> = integers(indices)?.iter().map(|&i| position(i, extent)).collect::<Result<_, _>>()?;
+        let outer: usize = x.shape[..axis].iter().product();
+        let inner: usize = x.shape[axis + 1..].iter().product();
+        let data = each_type!(&x.data, v => {
+            let mut result = Vec::with_capacity(outer * at.len() * inner);
+            for i in 0..outer {
+                for &k in &at {
+                    result.extend_from_slice(&v[(i * extent + k) * inner..][..inner]);
+                }
+            }
+            result
+        });
+        let shape = [&x.shape[..axis], &indices.shape, &x.shape[axis + 1..]].concat();
+        Ok(Tensor { shape, data })
+    }
+}
+
+pub(super) fn position(index: i64, extent: usize) -> Result<usize, String> {
+    let at = if index < 0 { index.checked_add(extent as i64) } else { Some(index) };
+    at.and_then(|at| usize::try_from(at).ok())
+        .filter(|&at| at < extent)
+        .ok_or_else(|| format!("index {index} is outside an axis of extent {extent}"))
+}
+
+pub(super) fn integers(tensor: &Tensor) -> Result<&[i64], String> {
+    tensor.as_i64().ok_or_else(|| format!("indices are {:?}, not integers", tensor.dtype()))
+}
+
+/// A constant index, or a constant run of them, is a slice.
+fn gather(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
+    let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
+    let shape = cx.shape(x);
+    let axis = cx.axis(cx.int("axis")?.unwrap_or(0), shape.len())?;
+    let Some(known) = cx.constant(indices) else { return cx.apply(Op::Gather { axis }, &[x, indices]) };
+    let Some(given) = known.as_i64() else { return Err(bad("its indices must be integers")) };
+    let extent = shape[axis] as i64;
+    let mut places = Vec::with_capacity(given.len());
+    for &index in given {
+        let place = if index < 0 { index.saturating_add(extent) } else { index };
+        if !(0..extent).contains(&place) {
+            return Err(problem(Code::ShapeMismatch, format!("index {index} of an axis of {extent}")));
+        }
+        places.push(place as usize);
+    }
+    let run = places.windows(2).all(|pair| pair[1] == pair[0] + 1);
+    if places.is_empty() || !run || cx.constant(x).is_some() {
+        return cx.apply(Op::Gather { axis }, &[x, indices]);
+    }
+    let mut starts = vec![0; shape.len()];
+    starts[axis] = places[0];
+    let mut target = shape.clone();
+    target[axis] = places.len();
+    let part = if target == shape {
+        x
+    } else {
+        cx.apply_to(Op::Slice { starts, steps: vec![1; shape.len()] }, &[x], Some(&target))?
+    };
+    cx.reshape(part, &[&shape[..axis], &known.shape, &shape[axis + 1..]].concat())
+}

@@ -1,0 +1,320 @@
+//! What every operator means, once: a file per family, a row per element-wise function.
+//!
+//! | question | asked by | answered by |
+//! |---|---|---|
+//! | Which operators is this node? | [`crate::import`] | [`convert`]: the names of ONNX, first opsets, attributes |
+//! | What shape and type has the result? | import, for each operator it makes | [`infer`] |
+//! | What are its elements? | constant folding, the interpreter of every level | [`apply`] |
+//! | How much work is that? | the budget of constant folding | [`work`] |
+//! | What is true of it whatever the operand (keeps the sign, least value, linear pieces, exact)? | passes, `verify` | the rows |
+//! | How does emitted code spell it? | the emitter | the rows |
+//!
+//! The operators themselves are [`crate::ir::Op`]; [`of`] is the only match over them here. `apply` is written to be read, and to
+//! be right: sums are accumulated in f64 and rounded once, so that what it computes lies nearer to real arithmetic than any
+//! f32 engine. Its loops are ordered so that folding the latent weights of a large network takes milliseconds.
+
+mod affine;
+mod arg_max;
+pub mod binary;
+mod cast;
+mod composed;
+mod concat;
+mod constant;
+mod convolution;
+mod expand;
+mod gather;
+mod matrix;
+mod normalize;
+mod pad;
+mod pool;
+mod prelu;
+mod quantize;
+pub mod reduce;
+mod reshape;
+mod scatter;
+mod sign;
+mod slice;
+mod softmax;
+mod strided;
+pub mod unary;
+mod where_;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::import::Outcome;
+use crate::import::node::NodeContext;
+use crate::ir::{self, DType, Data, Op, Shape, Tensor, Value, ValueId};
+
+/// One operator with its parameters.
+pub(crate) trait Operator {
+    /// The shape and type of the result, checked against the operands.
+    fn infer(&self, given: &Infer<'_>) -> Outcome<(Shape, DType)>;
+
+    /// The elements of the result, whose shape is the inferred one.
+    ///
+    /// # Errors
+    /// A sentence saying why it cannot be applied to these operands.
+    fn apply(&self, inputs: &[&Tensor], shape: &[usize]) -> Result<Tensor, String>;
+
+    /// Elements touched for each one of the result; `None` beyond all bounds.
+    fn work(&self, _inputs: &[&Tensor]) -> Option<usize> {
+        Some(1)
+    }
+}
+
+/// What an operator means.
+pub(crate) fn of(op: &Op) -> Box<dyn Operator + '_> {
+    match op {
+        Op::Sign(zero) => Box::new(sign::Sign(*zero)),
+        Op::Unary(function) => Box::new(*function),
+        Op::Binary(function) => Box::new(*function),
+        Op::PRelu => Box::new(prelu::PRelu),
+        Op::Where => Box::new(where_::Where),
+        Op::Cast(to) => Box::new(cast::Cast(*to)),
+        Op::Conv { window, groups, layout } => Box::new(convolution::Conv { window, groups: *groups, layout: *layout }),
+        Op::BinaryConv { window, groups, weights } => {
+            Box::new(convolution::BinaryConv { window, groups: *groups, weights })
+        }
+        Op::BinaryMatMul { weights } => Box::new(matrix::BinaryMatMul(weights)),
+        Op::MatMul => Box::new(matrix::MatMul),
+        Op::Affine { axis, maps } => Box::new(affine::PerAxis { axis: *axis, maps }),
+        Op::MaxPool { window, layout } => Box::new(pool::Max { window, layout: *layout }),
+        Op::AveragePool { window, count_include_pad, ceil_extra, layout } => Box::new(pool::Average {
+            window,
+            count_include_pad: *count_include_pad,
+            ceil_extra: *ceil_extra,
+            layout: *layout,
+        }),
+        Op::Reduce { kind, axes, keepdims } => Box::new(reduce::Reduce { kind: *kind, axes, keepdims: *keepdims }),
+        Op::Reshape => Box::new(reshape::Reshape),
+        Op::Transpose(perm) => Box::new(reshape::Transpose(perm)),
+        Op::Concat { axis } => Box::new(concat::Concat { axis: *axis }),
+        Op::Slice { starts, steps } => Box::new(slice::Slice { starts, steps }),
+        Op::Pad { before, after, value } => Box::new(pad::Pad { before, after, value: *value }),
+        Op::Expand => Box::new(expand::Expand),
+        Op::Gather { axis } => Box::new(gather::Gather { axis: *axis }),
+        Op::ScatterNd => Box::new(scatter::ScatterNd),
+        Op::Softmax { axis, log } => Box::new(softmax::Softmax { axis: *axis, log: *log }),
+        Op::ArgMax { axis, keepdims, last } => {
+            Box::new(arg_max::ArgMax { axis: *axis, keepdims: *keepdims, last: *last })
+        }
+    }
+}
+
+/// The shape and type of an operator's result, checked against its operands. `target` is the shape wanted by operators
+/// whose parameters do not determine it (Reshape, Expand, Slice).
+pub(crate) fn infer(op: &Op, operands: &[&Value], target: Option<&[usize]>) -> Outcome<(Shape, DType)> {
+    of(op).infer(&Infer { operands, target })
+}
+
+/// Elements touched by evaluating an operator; `None` beyond all bounds.
+pub(crate) fn work(op: &Op, inputs: &[&Tensor], shape: &[usize]) -> Option<usize> {
+    let read = inputs.iter().map(|t| t.len()).max().unwrap_or(0);
+    ir::size(shape)?.checked_mul(of(op).work(inputs)?)?.checked_add(read)
+}
+
+/// Applies one operator to its operands: a step of the interpreter, and the constant evaluator of import.
+///
+/// `output_shape` is the shape inferred for the result; operators whose parameters do not determine it (Reshape,
+/// Expand, Slice) take it from there.
+///
+/// # Errors
+/// A sentence saying why the operator cannot be applied to these operands.
+pub fn apply(op: &Op, inputs: &[&Tensor], output_shape: &[usize]) -> Result<Tensor, String> {
+    for tensor in inputs {
+        let held = match &tensor.data {
+            Data::F32(v) => v.len(),
+            Data::I64(v) => v.len(),
+            Data::Bool(v) => v.len(),
+        };
+        if held != tensor.len() {
+            return Err(format!("an operand of shape {:?} holds {held} elements", tensor.shape));
+        }
+    }
+    let result = of(op).apply(inputs, output_shape)?;
+    if result.shape != output_shape {
+        return Err(format!("the result has shape {:?}, not {output_shape:?}", result.shape));
+    }
+    Ok(result)
+}
+
+/// The operands of an operator whose result is inferred.
+pub(crate) struct Infer<'a> {
+    operands: &'a [&'a Value],
+    target: Option<&'a [usize]>,
+}
+
+impl<'a> Infer<'a> {
+    /// An operand that must be there.
+    fn operand(&self, i: usize) -> Outcome<&'a Value> {
+        self.operands.get(i).copied().ok_or_else(|| unsupported(format!("operand {i} is missing")))
+    }
+
+    /// The first operand.
+    fn first(&self) -> Outcome<&'a Value> {
+        self.operand(0)
+    }
+
+    /// An operand of floats.
+    fn floats(&self, i: usize) -> Outcome<&'a Value> {
+        let value = self.operand(i)?;
+        match value.dtype {
+            DType::F32 => Ok(value),
+            other => Err(unsupported(format!("the operand {:?} holds {other:?}, not floats", value.name))),
+        }
+    }
+
+    /// The shape of the first operand, with a type.
+    fn same(&self, dtype: DType) -> Outcome<(Shape, DType)> {
+        Ok((self.first()?.shape.clone(), dtype))
+    }
+
+    /// The shape wanted; that of the first operand where none is.
+    fn target(&self) -> Outcome<&'a [usize]> {
+        Ok(match self.target {
+            Some(target) => target,
+            None => &self.first()?.shape,
+        })
+    }
+
+    /// The shape of the first operand, which has such an axis.
+    fn with_axis(&self, axis: usize) -> Outcome<&'a Shape> {
+        let shape = &self.first()?.shape;
+        if axis < shape.len() { Ok(shape) } else { Err(mismatch(format!("axis {axis} of a value of shape {shape:?}"))) }
+    }
+
+    /// What shapes broadcast to.
+    fn broadcast(&self, shapes: &[&Shape]) -> Outcome<Shape> {
+        let all = shapes.iter().try_fold(Shape::new(), |all, shape| ir::broadcast(&all, shape));
+        all.ok_or_else(|| {
+            let shapes: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
+            mismatch(format!("operands of shapes {} do not broadcast", shapes.join(" and ")))
+        })
+    }
+}
+
+fn mismatch(message: String) -> Diagnostic {
+    Diagnostic::error(Code::ShapeMismatch, None, message)
+}
+
+fn unsupported(message: String) -> Diagnostic {
+    Diagnostic::error(Code::Unsupported, None, message)
+}
+
+/// What [`Operator::apply`] says of operands that are too few or too many.
+fn mismatched(inputs: &[&Tensor]) -> String {
+    format!("it cannot be applied to {} operand(s)", inputs.len())
+}
+
+/// An operand of [`Operator::apply`].
+fn operand<'a>(inputs: &[&'a Tensor], i: usize) -> Result<&'a Tensor, String> {
+    inputs.get(i).copied().ok_or_else(|| format!("operand {i} is missing"))
+}
+
+/// The floats of an operand.
+fn floats(tensor: &Tensor) -> Result<&[f32], String> {
+    tensor.as_f32().ok_or_else(|| format!("an operand holds {:?} where floats are needed", tensor.dtype()))
+}
+
+/// Applies the same expression to the elements of any type; the result has that type.
+macro_rules! each_type {
+    ($data:expr, $v:ident => $body:expr) => {
+        match $data {
+            Data::F32($v) => Data::F32($body),
+            Data::I64($v) => Data::I64($body),
+            Data::Bool($v) => Data::Bool($body),
+        }
+    };
+}
+use each_type;
+
+/// The results of a node, `None` for those that nothing uses.
+pub(crate) type Results = Vec<Option<ValueId>>;
+
+/// An operator of ONNX that becomes operators of the graph in a way of its own.
+pub(crate) struct Onnx {
+    name: &'static str,
+    /// The first opset that has it.
+    since: i64,
+    convert: Convert,
+}
+
+/// How a node is converted.
+#[derive(Clone, Copy)]
+enum Convert {
+    /// To one result.
+    One(fn(&mut NodeContext<'_>) -> Outcome<ValueId>),
+    /// To any number.
+    Many(fn(&mut NodeContext<'_>) -> Outcome<Results>),
+}
+
+impl Onnx {
+    const fn one(name: &'static str, since: i64, convert: fn(&mut NodeContext<'_>) -> Outcome<ValueId>) -> Self {
+        Self { name, since, convert: Convert::One(convert) }
+    }
+
+    const fn many(name: &'static str, since: i64, convert: fn(&mut NodeContext<'_>) -> Outcome<Results>) -> Self {
+        Self { name, since, convert: Convert::Many(convert) }
+    }
+}
+
+/// The operators of ONNX's own domain, but for the functions of [`unary`] and [`binary`] that are nodes as they stand.
+static STANDARD: &[&[Onnx]] = &[
+    sign::ONNX,
+    unary::OWN_WAY,
+    binary::OWN_WAY,
+    composed::ONNX,
+    prelu::ONNX,
+    where_::ONNX,
+    cast::ONNX,
+    convolution::ONNX,
+    pool::ONNX,
+    matrix::ONNX,
+    normalize::ONNX,
+    reduce::ONNX,
+    softmax::ONNX,
+    arg_max::ONNX,
+    reshape::ONNX,
+    expand::ONNX,
+    concat::ONNX,
+    slice::ONNX,
+    pad::ONNX,
+    gather::ONNX,
+    scatter::ONNX,
+    constant::ONNX,
+];
+
+/// Converts a node of one of ONNX's own operators; `None` for those that are not known.
+pub(crate) fn convert(cx: &mut NodeContext<'_>, name: &str) -> Option<Outcome<Results>> {
+    if let Some(own) = STANDARD.iter().flat_map(|family| family.iter()).find(|onnx| onnx.name == name) {
+        return Some(converted(cx, own));
+    }
+    let value = unary::convert(cx, name).or_else(|| binary::convert(cx, name))?;
+    Some(value.map(|value| vec![Some(value)]))
+}
+
+/// Converts a node of the quantised layers of QONNX; `None` for those that are not known.
+pub(crate) fn convert_quantized(cx: &mut NodeContext<'_>, name: &str) -> Option<Outcome<Results>> {
+    quantize::ONNX.iter().find(|onnx| onnx.name == name).map(|onnx| converted(cx, onnx))
+}
+
+fn converted(cx: &mut NodeContext<'_>, onnx: &Onnx) -> Outcome<Results> {
+    match onnx.convert {
+        Convert::One(convert) => convert(cx).map(|value| vec![Some(value)]),
+        Convert::Many(convert) => convert(cx),
+    }
+}
+
+/// Every operator of ONNX's own domain that is known, with the first opset that has it.
+pub fn onnx_operators() -> Vec<(&'static str, i64)> {
+    let own = STANDARD.iter().flat_map(|family| family.iter()).map(|onnx| (onnx.name, onnx.since));
+    let functions = unary::FUNCTIONS.iter().map(|row| (row.name, row.since));
+    let pairs = binary::FUNCTIONS.iter().map(|row| row.onnx);
+    let mut all: Vec<_> = own.chain(functions).chain(pairs).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}

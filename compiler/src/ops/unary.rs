@@ -1,0 +1,477 @@
+//! Element-wise functions of one argument: a row each, and nothing about them anywhere else.
+//!
+//! A new function is a new row here, and a scalar function of its name in the runtime (`runtime/src/math.rs` or `scalar.rs`).
+//! NaN goes through every function; what is said of infinities and zeros is what the formula says of them.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{Infer, Onnx, Operator, mismatched, unsupported};
+use crate::emit::text::float;
+use crate::import::Outcome;
+use crate::import::node::{NodeContext, bad};
+use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId};
+
+/// The parameters of a function, in the order of its attributes; those it does not have are 0.
+pub type Parameters = [f32; 2];
+
+/// A piece of a function that is piecewise linear.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Linear {
+    /// The piece ends before this argument; infinite for the last one.
+    pub below: f32,
+    /// Its slope.
+    pub slope: f32,
+    /// Its value at 0.
+    pub offset: f32,
+}
+
+/// The values of a function on floats.
+pub type OnFloats = fn(&[f32], Parameters) -> Vec<f32>;
+
+/// What there is to know about a function.
+pub struct Row {
+    /// ONNX's name.
+    pub name: &'static str,
+    /// The first opset that has it.
+    pub since: i64,
+    /// ONNX's attributes, with their defaults.
+    pub attributes: &'static [(&'static str, f32)],
+    /// The function with these parameters.
+    pub make: fn(Parameters) -> Unary,
+    /// Its values on floats: in f32 where that is exact, else in f64 and rounded once.
+    pub floats: Option<OnFloats>,
+    /// Its value on an integer, if it has one.
+    pub integers: Option<fn(i64) -> i64>,
+    /// Its value on a boolean, if it has one.
+    pub booleans: Option<fn(bool) -> bool>,
+    /// Whether the result has the sign of the argument everywhere, zero included: 0 for 0, and for nothing else.
+    pub keeps_sign: fn(Parameters) -> bool,
+    /// A bound below every result, where the argument is nowhere below `low`.
+    pub least: fn(Parameters, low: f32) -> f32,
+    /// Its pieces in real arithmetic, ascending, if it has no others than linear ones.
+    pub linear: Option<fn(Parameters) -> Vec<Linear>>,
+    /// Whether emitted code and interpreter compute the same bits.
+    pub exact: bool,
+    /// The runtime's function of one float (and the parameters).
+    pub scalar: &'static str,
+    /// The runtime's function of a tile (and the parameters), if there is one; else the scalar one is taken lane by lane.
+    pub vector: Option<&'static str>,
+}
+
+impl Row {
+    const PLAIN: Row = Row {
+        name: "",
+        since: 1,
+        attributes: &[],
+        make: |_| Unary::Relu,
+        floats: None,
+        integers: None,
+        booleans: None,
+        keeps_sign: |_| false,
+        least: |_, _| f32::NEG_INFINITY,
+        linear: None,
+        exact: false,
+        scalar: "",
+        vector: None,
+    };
+}
+
+/// A function computed in f32.
+macro_rules! single {
+    (|$x:ident, $p:pat_param| $body:expr) => {
+        Some(|v: &[f32], $p: Parameters| v.iter().map(|&$x| $body).collect())
+    };
+}
+
+/// A function computed in f64, its parameters too, and rounded once.
+macro_rules! wide {
+    (|$x:ident, $p:pat_param| $body:expr) => {
+        Some(|v: &[f32], p: Parameters| {
+            let $p = p.map(f64::from);
+            v.iter()
+                .map(|&x| {
+                    let $x = f64::from(x);
+                    let y: f64 = $body;
+                    y as f32
+                })
+                .collect()
+        })
+    };
+}
+
+macro_rules! functions {
+    ($($(#[doc = $doc:literal])* $name:ident $(($($parameter:ident = $default:expr),+))? {
+        $($field:ident: $value:expr),* $(,)?
+    })*) => {
+        /// Element-wise functions of one argument.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum Unary {
+            $($(#[doc = $doc])* $name $(($(functions!(f32 $parameter)),+))?,)*
+        }
+
+        #[allow(non_upper_case_globals)] // named as the functions are
+        mod rows {
+            use super::*;
+            $(pub(super) static $name: Row = Row {
+                name: stringify!($name),
+                attributes: &[$($((stringify!($parameter), $default)),+)?],
+                make: |[$($($parameter,)+)? ..]| Unary::$name $(($($parameter),+))?,
+                $($field: $value,)*
+                ..Row::PLAIN
+            };)*
+        }
+
+        /// All of them.
+        pub static FUNCTIONS: &[&Row] = &[$(&rows::$name),*];
+
+        impl Unary {
+            /// What there is to know about it.
+            pub fn row(&self) -> &'static Row {
+                match self {
+                    $(Self::$name { .. } => &rows::$name,)*
+                }
+            }
+
+            /// Its parameters.
+            pub fn parameters(&self) -> Parameters {
+                let mut parameters = [0.0; 2];
+                match *self {
+                    $(Self::$name $(($($parameter),+))? => {
+                        let given: &[f32] = &[$($($parameter),+)?];
+                        parameters[..given.len()].copy_from_slice(given);
+                    })*
+                }
+                parameters
+            }
+        }
+    };
+    (f32 $parameter:ident) => { f32 };
+}
+
+functions! {
+    /// max(x, 0)
+    Relu {
+        floats: single!(|x, _| if x < 0.0 { 0.0 } else { x }),
+        least: |_, low| low.max(0.0),
+        linear: Some(|_| bent(0.0)),
+        exact: true,
+        scalar: "scalar::relu",
+        vector: Some("relu"),
+    }
+    /// x < 0 ? alpha * x : x
+    LeakyRelu(alpha = 0.01) {
+        floats: single!(|x, [alpha, _]| if x < 0.0 { alpha * x } else { x }),
+        keeps_sign: |[alpha, _]| alpha > 0.0,
+        least: |[alpha, _], low| if low >= 0.0 { low } else if alpha > 0.0 { alpha * low } else { 0.0 },
+        linear: Some(|[alpha, _]| bent(alpha)),
+        exact: true,
+        scalar: "scalar::leaky",
+        vector: Some("leaky"),
+    }
+    /// min(max(x, min), max)
+    Clip(min = f32::NEG_INFINITY, max = f32::INFINITY) {
+        floats: single!(|x, [low, high]| {
+            let x = if x < low { low } else { x };
+            if x > high { high } else { x }
+        }),
+        keeps_sign: |[low, high]| low < 0.0 && high > 0.0,
+        least: |[low, high], least| least.max(low).min(high),
+        linear: Some(clipped),
+        exact: true,
+        scalar: "scalar::clip",
+        vector: Some("clip"),
+    }
+    /// 1 / (1 + exp(-x))
+    Sigmoid {
+        floats: wide!(|x, _| 1.0 / (1.0 + (-x).exp())),
+        least: |_, _| 0.0,
+        scalar: "math::sigmoid",
+    }
+    /// clamp(alpha * x + beta, 0, 1)
+    HardSigmoid(alpha = 0.2, beta = 0.5) {
+        floats: wide!(|x, [alpha, beta]| (alpha * x + beta).clamp(0.0, 1.0)),
+        least: |_, _| 0.0,
+        scalar: "scalar::hard_sigmoid",
+        vector: Some("hard_sigmoid"),
+    }
+    /// x * clamp(x / 6 + 1/2, 0, 1)
+    HardSwish {
+        since: 14,
+        floats: wide!(|x, _| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+        least: |_, low| if low >= 0.0 { 0.0 } else { -0.375 },
+        scalar: "scalar::hard_swish",
+        vector: Some("hard_swish"),
+    }
+    /// Hyperbolic tangent.
+    Tanh {
+        floats: wide!(|x, _| x.tanh()),
+        keeps_sign: |_| true,
+        least: |_, low| if low >= 0.0 { 0.0 } else { -1.0 },
+        scalar: "math::tanh",
+    }
+    /// x < 0 ? alpha * (exp(x) - 1) : x
+    Elu(alpha = 1.0) {
+        floats: wide!(|x, [alpha, _]| if x < 0.0 { alpha * x.exp_m1() } else { x }),
+        keeps_sign: |[alpha, _]| alpha > 0.0,
+        least: |[alpha, _], low| if low >= 0.0 { low } else { (-alpha).min(0.0) },
+        scalar: "math::elu",
+    }
+    /// ln(1 + exp(x))
+    Softplus {
+        floats: wide!(|x, _| if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() }),
+        least: |_, _| 0.0,
+        scalar: "math::softplus",
+    }
+    /// Gauss error function.
+    Erf {
+        since: 9,
+        floats: wide!(|x, _| erf(x)),
+        keeps_sign: |_| true,
+        least: |_, low| if low >= 0.0 { 0.0 } else { -1.0 },
+        scalar: "math::erf",
+    }
+    /// -x
+    Neg {
+        floats: single!(|x, _| -x),
+        integers: Some(i64::wrapping_neg),
+        linear: Some(|_| vec![Linear { below: f32::INFINITY, slope: -1.0, offset: 0.0 }]),
+        exact: true,
+        scalar: "scalar::neg",
+        vector: Some("neg"),
+    }
+    /// |x|
+    Abs {
+        floats: single!(|x, _| x.abs()),
+        integers: Some(i64::wrapping_abs),
+        least: |_, low| low.max(0.0),
+        linear: Some(|_| bent(-1.0)),
+        exact: true,
+        scalar: "scalar::abs",
+        vector: Some("abs"),
+    }
+    /// e^x
+    Exp {
+        floats: wide!(|x, _| x.exp()),
+        least: |_, _| 0.0,
+        scalar: "math::exp",
+    }
+    /// ln x
+    Log {
+        floats: wide!(|x, _| x.ln()),
+        scalar: "math::ln",
+    }
+    /// Square root.
+    Sqrt {
+        floats: single!(|x, _| x.sqrt()),
+        least: |_, _| 0.0,
+        exact: true,
+        scalar: "math::sqrt",
+    }
+    /// 1 / x
+    Reciprocal {
+        floats: single!(|x, _| x.recip()),
+        least: |_, low| if low > 0.0 { 0.0 } else { f32::NEG_INFINITY },
+        exact: true,
+        scalar: "scalar::reciprocal",
+        vector: Some("reciprocal"),
+    }
+    /// To the nearest integer, ties to even.
+    Round {
+        since: 11,
+        floats: single!(|x, _| x.round_ties_even()),
+        least: |_, low| low.round_ties_even(),
+        exact: true,
+        scalar: "math::round",
+    }
+    /// Largest integer not above.
+    Floor {
+        floats: single!(|x, _| x.floor()),
+        least: |_, low| low.floor(),
+        exact: true,
+        scalar: "math::floor",
+    }
+    /// Smallest integer not below.
+    Ceil {
+        floats: single!(|x, _| x.ceil()),
+        least: |_, low| low.ceil(),
+        exact: true,
+        scalar: "math::ceil",
+    }
+    /// Boolean negation.
+    Not {
+        booleans: Some(|x| !x),
+        least: |_, _| 0.0,
+        exact: true,
+        scalar: "scalar::not",
+    }
+}
+
+/// x < 0 ? slope * x : x
+fn bent(slope: f32) -> Vec<Linear> {
+    vec![Linear { below: 0.0, slope, offset: 0.0 }, Linear { below: f32::INFINITY, slope: 1.0, offset: 0.0 }]
+}
+
+fn clipped([low, high]: Parameters) -> Vec<Linear> {
+    let mut pieces = Vec::new();
+    if low > f32::NEG_INFINITY {
+        pieces.push(Linear { below: low, slope: 0.0, offset: low });
+    }
+    // Where the bounds cross, the upper one has the last word.
+    if low < high {
+        pieces.push(Linear { below: high, slope: 1.0, offset: 0.0 });
+    }
+    if high < f32::INFINITY {
+        pieces.push(Linear { below: f32::INFINITY, slope: 0.0, offset: high });
+    }
+    if low > high {
+        pieces.remove(0);
+    }
+    pieces
+}
+
+/// erf(x) = 2 / sqrt(pi) * exp(-x^2) * sum of 2^n x^(2n+1) / (2n+1)!!: every term positive, so nothing cancels.
+fn erf(x: f64) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
+    let a = x.abs();
+    if a > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut n) = (a, a, 1.0);
+    while term > sum * 1e-17 {
+        term *= 2.0 * a * a / (2.0 * n + 1.0);
+        sum += term;
+        n += 1.0;
+    }
+    (std::f64::consts::FRAC_2_SQRT_PI * (-a * a).exp() * sum).copysign(x)
+}
+
+impl Unary {
+    /// ONNX's name.
+    pub fn name(&self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether the result has the sign of the argument everywhere, zero included.
+    pub fn keeps_sign(&self) -> bool {
+        (self.row().keeps_sign)(self.parameters())
+    }
+
+    /// A bound below every result, where the argument is nowhere below `low`.
+    pub fn least(&self, low: f32) -> f32 {
+        (self.row().least)(self.parameters(), low)
+    }
+
+    /// Its pieces in real arithmetic, if it is piecewise linear.
+    pub fn linear(&self) -> Option<Vec<Linear>> {
+        self.row().linear.map(|pieces| pieces(self.parameters()))
+    }
+
+    /// Whether emitted code and interpreter compute the same bits.
+    pub fn is_exact(&self) -> bool {
+        self.row().exact
+    }
+
+    /// Whether it is a function of numbers, as an activation is.
+    pub fn takes_floats(&self) -> bool {
+        self.row().floats.is_some()
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = TokenStream> {
+        self.parameters().into_iter().take(self.row().attributes.len()).map(float)
+    }
+
+    /// A function `fn(f32) -> f32` of the runtime, as an expression.
+    pub(crate) fn scalar(&self) -> TokenStream {
+        let name: TokenStream = self.row().scalar.parse().expect("a path");
+        if self.row().attributes.is_empty() {
+            return name;
+        }
+        let arguments = self.arguments();
+        quote!(|x| #name(x, #(#arguments),*))
+    }
+
+    /// The function of a tile `v`, as an expression.
+    pub(crate) fn vector(&self) -> TokenStream {
+        let Some(name) = self.row().vector else {
+            let f = self.scalar();
+            return quote!(map_lanes_with(s, v, #f));
+        };
+        let name: TokenStream = name.parse().expect("a path");
+        let arguments = self.arguments();
+        quote!(#name(s, v #(, #arguments)*))
+    }
+}
+
+impl Operator for Unary {
+    fn infer(&self, given: &Infer<'_>) -> Outcome<(Shape, DType)> {
+        let (row, dtype) = (self.row(), given.first()?.dtype);
+        let defined = match dtype {
+            DType::F32 => row.floats.is_some(),
+            DType::I64 => row.integers.is_some(),
+            DType::Bool => row.booleans.is_some(),
+        };
+        if defined { given.same(dtype) } else { Err(unsupported(format!("{} of {dtype:?}", row.name))) }
+    }
+
+    fn apply(&self, inputs: &[&Tensor], _: &[usize]) -> Result<Tensor, String> {
+        let (row, &[x]) = (self.row(), inputs) else { return Err(mismatched(inputs)) };
+        let data = match (&x.data, row.floats, row.integers, row.booleans) {
+            (Data::F32(v), Some(f), ..) => Data::F32(f(v, self.parameters())),
+            (Data::I64(v), _, Some(f), _) => Data::I64(v.iter().map(|&x| f(x)).collect()),
+            (Data::Bool(v), .., Some(f)) => Data::Bool(v.iter().map(|&x| f(x)).collect()),
+            _ => return Err(format!("{} of {:?}", row.name, x.dtype())),
+        };
+        Ok(Tensor { shape: x.shape.clone(), data })
+    }
+}
+
+/// Those with more to say.
+pub(super) static OWN_WAY: &[Onnx] = &[Onnx::one("Clip", 6, clip)];
+
+/// Converts a node of one of the functions; `None` for others.
+pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<ValueId>> {
+    let row = FUNCTIONS.iter().find(|row| row.name == op && !OWN_WAY.iter().any(|onnx| onnx.name == op))?;
+    Some(function(cx, row))
+}
+
+/// The function of a row on a node's operand, its parameters read from the attributes.
+fn function(cx: &mut NodeContext<'_>, row: &Row) -> Outcome<ValueId> {
+    if (1..cx.operand_count()).any(|i| cx.optional(i).is_some()) {
+        return Err(bad(format!("it takes one operand, and is given {}", cx.operand_count())));
+    }
+    let mut parameters = [0.0; 2];
+    for (parameter, &(name, default)) in parameters.iter_mut().zip(row.attributes) {
+        *parameter = cx.float(name, default)?;
+    }
+    let x = cx.operand(0)?;
+    cx.apply(Op::Unary((row.make)(parameters)), &[x])
+}
+
+/// Bounds as attributes (opset < 11) or operands, each of which may be absent, or empty.
+fn clip(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
+    let x = cx.operand(0)?;
+    if cx.opset() < 11 {
+        let low = cx.float("min", f32::NEG_INFINITY)?;
+        let high = cx.float("max", f32::INFINITY)?;
+        return cx.unary(Unary::Clip(low, high), x);
+    }
+    let (low, high) = (cx.optional(1), cx.optional(2));
+    let known = |bound: Option<ValueId>| bound.is_none_or(|id| cx.constant(id).is_some());
+    if cx.dtype(x) == DType::F32 && known(low) && known(high) {
+        let low = cx.float_parameter(1, "lower bound")?.unwrap_or(f32::NEG_INFINITY);
+        let high = cx.float_parameter(2, "upper bound")?.unwrap_or(f32::INFINITY);
+        if low.is_nan() || high.is_nan() {
+            return Err(bad("a bound is not a number"));
+        }
+        return if (low, high) == (f32::NEG_INFINITY, f32::INFINITY) {
+            Ok(x)
+        } else {
+            cx.unary(Unary::Clip(low, high), x)
+        };
+    }
+    let x = low.map_or(Ok(x), |low| cx.binary(Binary::Max, x, low))?;
+    high.map_or(Ok(x), |high| cx.binary(Binary::Min, x, high))
+}
