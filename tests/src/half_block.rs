@@ -5,8 +5,8 @@ use std::sync::Arc;
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::DType;
 use xnorc::ir::network::{
-    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Geometry, Interval, NetTensor, Network, Products,
-    Step, Storage,
+    Activation, BinaryWeights, BitLayout, BitPadding, Block, Geometry, Interval, NetTensor, Network, Products, Source,
+    Step, Storage, Tiled,
 };
 use xnorc::{Output, emit, plan};
 
@@ -34,12 +34,12 @@ pub fn half_block(channels: usize, size: usize) -> Output {
     let weights = Arc::new(BinaryWeights { signs, zeros: 0, deviation: 0.0 });
     let ramp = |from: f32| Arc::new((0..channels).map(|i| from + i as f32 / 64.0).collect::<Vec<_>>());
     let intervals = Arc::new(vec![Interval { low: 0.0, high: f32::INFINITY }; channels]);
-    let block = |name: &str, core, steps| Block { name: name.into(), core, steps, parts: Vec::new(), reason: None };
+    let block = |name: &str, source, steps| Block::new(name, Tiled::new(source, steps));
     network.blocks = vec![
-        block("sign", Core::Map { input }, vec![Step::Sign { bits, intervals }]),
+        block("sign", Source::Map { input }, vec![Step::Sign { bits, intervals }]),
         block(
             "conv",
-            Core::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero },
+            Source::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero },
             vec![
                 Step::Scale(ramp(0.5)),
                 Step::Activation(Activation::PRelu(ramp(-0.5))),
@@ -65,12 +65,12 @@ pub fn real_block(geometry: Geometry) -> Output {
     let [kh, kw] = geometry.kernel;
     let ramp = |len: usize| Arc::new((0..len).map(|i| i as f32 / 64.0).collect::<Vec<_>>());
     let weights = ramp(geometry.output[2] * kh * kw * geometry.input[2]);
-    let block = |name: &str, core, steps| Block { name: name.into(), core, steps, parts: Vec::new(), reason: None };
+    let block = |name: &str, source, steps| Block::new(name, Tiled::new(source, steps));
     network.blocks = vec![
-        block("shift", Core::Map { input }, vec![Step::Shift(ramp(geometry.input[2])), Step::Store(shifted)]),
+        block("shift", Source::Map { input }, vec![Step::Shift(ramp(geometry.input[2])), Step::Store(shifted)]),
         block(
             "conv",
-            Core::RealConv { input: shifted, planar: false, geometry, weights, products: Products::F32 },
+            Source::RealConv { input: shifted, planar: false, geometry, weights, products: Products::F32 },
             vec![Step::Shift(ramp(geometry.output[2])), Step::Store(output)],
         ),
     ];

@@ -2,6 +2,7 @@
 //! same bits on every level, near what the file says.
 
 use xnorc::interpret;
+use xnorc::ir::network::{Body, Source, Tiled};
 use xnorc::verify::Sample;
 use xnorc::{Arithmetic, Config};
 use xnorc_tests::{Running, fixtures, long, recorded};
@@ -60,7 +61,7 @@ fn verify_finds_another_arithmetic() {
     let looser = |b: &&mut xnorc::ir::network::Block| b.arithmetic() == Some(Arithmetic::Bf16);
     let block = running.output.network.blocks.iter_mut().find(looser).unwrap();
     let name = block.name.clone();
-    let xnorc::ir::network::Core::RealConv { weights, .. } = &mut block.core else { unreachable!() };
+    let Body::Tiled(Tiled { source: Source::RealConv { weights, .. }, .. }) = &mut block.body else { unreachable!() };
     // One step of bf16, of one weight.
     let mut changed = weights.to_vec();
     changed[0] *= 1.0 + 1.0 / 64.0;

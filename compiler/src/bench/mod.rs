@@ -53,7 +53,7 @@ pub struct Bench {
 /// A block's share.
 #[derive(Clone, Debug, Serialize)]
 pub struct BlockTime {
-    /// From the ONNX node of its core.
+    /// From the ONNX node of its source.
     pub name: String,
     /// In milliseconds.
     pub median_ms: f64,

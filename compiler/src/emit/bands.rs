@@ -32,7 +32,7 @@ impl Parts {
     }
 }
 
-/// The impl of `Work` for a kernel, whose core has the fields `core`, and which the function `door` runs.
+/// The impl of `Work` for a kernel, whose source has the fields `core`, and which the function `door` runs.
 pub(super) fn work(name: &Ident, core: &[Field], door: &TokenStream, tile: &Tile) -> TokenStream {
     let tile_name = format_ident!("{name}Tile");
     let (holder, inner) = (format_ident!("tile"), format_ident!("pooled"));
@@ -54,7 +54,7 @@ pub(super) fn work(name: &Ident, core: &[Field], door: &TokenStream, tile: &Tile
         band = quote!(self.tile.pooled.band);
     }
     let Parts { lines, first, rest } = parts;
-    // The fields of the core are the same for all.
+    // The fields of the source are the same for all.
     assert!(core.iter().all(|field| field.cut.is_none()), "{name}: a core that is divided");
     let run = match &tile.window {
         None => quote!(#door(self);),

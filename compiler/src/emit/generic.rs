@@ -1,4 +1,4 @@
-//! Cores without tiles: gates, and layers that rearrange or reduce. Each is one call of the runtime.
+//! Blocks without tiles: gates, moves of elements, whole operators. Each is one call of the runtime, or few.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,30 +6,21 @@ use quote::quote;
 use super::memory::Memory;
 use super::shapes::Shapes;
 use super::text::{array, float, n};
-use crate::ir::network::{Activation, Block, Core, Dense, Network, Piece, Storage, TensorId};
-use crate::ir::{DType, Reduction};
+use crate::ir::network::{Dense, Gate, Move, Network, Piece, Storage, TensorId, Whole};
+use crate::ir::{DType, Op, Reduction, broadcast_strides};
 use crate::plan::{Blob, blob};
 
-/// The body of a block's function, behind the bindings of its tensors.
-pub(super) fn emit(
-    network: &Network,
-    block: &Block,
-    memory: &mut Memory<'_>,
-    blob: &mut Blob,
-    shapes: &mut Shapes,
-) -> TokenStream {
-    match &block.core {
-        Core::Gate { sums, first, hidden, second, squash } => {
-            gate(network, block, *sums, (first, hidden), (second, squash), memory, blob)
-        }
-        Core::BitMaxPool { input, output, geometry } => {
+/// The body of the function of a block that moves elements, behind the bindings of its tensors.
+pub(super) fn moved(network: &Network, moved: &Move, memory: &mut Memory<'_>, shapes: &mut Shapes) -> TokenStream {
+    match moved {
+        Move::BitMaxPool { input, output, geometry } => {
             let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
             let (from, to) = (shapes.bits(network.tensor(*input)), shapes.bits(network.tensor(*output)));
             let [kernel, strides, dilations, pads] =
                 [geometry.kernel, geometry.strides, geometry.dilations, geometry.pads].map(|v| array(&v));
             quote!(bit_max_pool(#x, #from, #y, #to, #kernel, #strides, #dilations, #pads);)
         }
-        Core::Copy { fill, pieces, output } => {
+        Move::Copy { fill, pieces, output } => {
             let y = memory.write(*output, "y");
             let fill = fill.map(|value| {
                 let value = float(value);
@@ -38,7 +29,7 @@ pub(super) fn emit(
             let pieces: TokenStream = pieces.iter().map(|piece| copy(piece, &y, memory)).collect();
             quote!(#fill #pieces)
         }
-        Core::Reshape { input, output } => {
+        Move::Reshape { input, output } => {
             if memory.place(*input) == memory.place(*output) {
                 return TokenStream::new();
             }
@@ -49,17 +40,31 @@ pub(super) fn emit(
             let len = n(network.tensor(*input).storage_len());
             quote!(copy_strided(#x, 0, &[1], #y, 0, &[1], &[#len]);)
         }
-        Core::Broadcast { function, a, b, output } => {
-            let (x, y) = (memory.read(a.0, "a"), memory.read(b.0, "b"));
-            let out = memory.write(*output, "y");
-            let (x_strides, y_strides) = (array(&a.1), array(&b.1));
-            let extents = array(&network.tensor(*output).shape);
+    }
+}
+
+/// Whether [`whole`] can write an operator.
+pub(crate) fn has_whole_form(op: &Op) -> bool {
+    matches!(op, Op::Binary(_) | Op::Reduce { .. } | Op::Softmax { .. } | Op::ArgMax { .. } | Op::MatMul)
+}
+
+/// The body of the function of an operator on whole tensors: one call of the runtime. (What [`has_whole_form`] says no to has
+/// none; [`crate::ir::check`] refuses it.)
+pub(super) fn whole(network: &Network, whole: &Whole, memory: &mut Memory<'_>) -> TokenStream {
+    let shape = |id: TensorId| &network.tensor(id).shape[..];
+    match (&whole.op, &whole.inputs[..]) {
+        (Op::Binary(function), &[a, b]) => {
+            let (x, y) = (memory.read(a, "a"), memory.read(b, "b"));
+            let out = memory.write(whole.output, "y");
+            let target = shape(whole.output);
+            let strides = |id: TensorId| array(&broadcast_strides(shape(id), target).unwrap_or_default());
+            let (x_strides, y_strides, extents) = (strides(a), strides(b), array(target));
             let f = function.scalar();
             quote!(broadcast(#f, #x, &#x_strides, #y, &#y_strides, #out, &#extents);)
         }
-        Core::Reduce { kind, input, axes, output } => {
-            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
-            let shape = &network.tensor(*input).shape;
+        (Op::Reduce { kind, axes, .. }, &[input]) => {
+            let (x, y) = (memory.read(input, "x"), memory.write(whole.output, "y"));
+            let shape = shape(input);
             let axis = |reduced: bool| {
                 let axes = (0..shape.len()).filter(move |a| axes.contains(a) == reduced);
                 let (extents, strides): (Vec<usize>, Vec<usize>) =
@@ -71,39 +76,43 @@ pub(super) fn emit(
             let kind = reduction(*kind);
             quote!(reduce(Reduction::#kind, #x, #kept, #reduced, #y);)
         }
-        Core::Softmax { input, axis, log, output } => {
-            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
-            let [outer, len, inner] = around(network, *input, *axis);
+        (Op::Softmax { axis, log }, &[input]) => {
+            let (x, y) = (memory.read(input, "x"), memory.write(whole.output, "y"));
+            let [outer, len, inner] = around(shape(input), *axis);
             quote!(softmax(#x, #y, #outer, #len, #inner, #log);)
         }
-        Core::ArgMax { input, axis, last, output } => {
-            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
-            let [outer, len, inner] = around(network, *input, *axis);
+        (Op::ArgMax { axis, last, .. }, &[input]) => {
+            let (x, y) = (memory.read(input, "x"), memory.write(whole.output, "y"));
+            let [outer, len, inner] = around(shape(input), *axis);
             quote!(argmax(#x, #y, #outer, #len, #inner, #last);)
         }
-        Core::MatMul { a, b, extents, batch_strides, output } => {
-            let (x, y) = (memory.read(*a, "a"), memory.read(*b, "b"));
-            let out = memory.write(*output, "y");
-            let (extents, strides) = (array(extents), array(batch_strides));
+        (Op::MatMul, &[a, b]) => {
+            let (x, y) = (memory.read(a, "a"), memory.read(b, "b"));
+            let out = memory.write(whole.output, "y");
+            let [m, k] = matrix(shape(a));
+            let [_, n] = matrix(shape(b));
+            let batch = |id: TensorId, size: usize| shape(id).iter().product::<usize>() / size.max(1);
+            let batches = batch(whole.output, m * n);
+            // An operand without a batch of its own is the same for all.
+            let stride = |id: TensorId, size: usize| if batch(id, size) == batches { size } else { 0 };
+            let (extents, strides) = (array(&[batches, m, k, n]), array(&[stride(a, m * k), stride(b, k * n)]));
             quote!(matmul(#x, #y, #out, #extents, #strides);)
         }
-        _ => unreachable!("has tiles"),
+        _ => TokenStream::new(),
     }
 }
 
-fn gate(
-    network: &Network,
-    block: &Block,
-    sums: TensorId,
-    (first, hidden): (&Dense, &Activation),
-    (second, squash): (&Dense, &Activation),
-    memory: &mut Memory<'_>,
-    blob: &mut Blob,
-) -> TokenStream {
-    let images = n(network.tensor(sums).shape[0]);
-    let x = memory.read(sums, "sums");
-    let output = block.writes()[0];
-    let y = memory.write(output, "factors");
+/// The last two extents.
+fn matrix(shape: &[usize]) -> [usize; 2] {
+    shape.last_chunk().copied().unwrap_or([1, 1])
+}
+
+/// The body of a gate's function.
+pub(super) fn gate(network: &Network, gate: &Gate, memory: &mut Memory<'_>, blob: &mut Blob) -> TokenStream {
+    let Gate { sums, first, hidden, second, squash, output } = gate;
+    let images = n(network.tensor(*sums).shape[0]);
+    let x = memory.read(*sums, "sums");
+    let y = memory.write(*output, "factors");
     let mut layer = |d: &Dense| {
         let (w, b) = (blob.floats(&blob::dense_weights(d)), blob.per_channel(&d.bias));
         let [w_at, w_len, b_at, b_len] = [w.offset, w.len, b.offset, b.len].map(n);
@@ -111,11 +120,7 @@ fn gate(
     };
     let (w1, w2) = (layer(first), layer(second));
     let (inputs, width, outputs) = (n(first.inputs), n(first.outputs), n(second.outputs));
-    let function = |a: &Activation| match a {
-        Activation::Unary(f) => f.scalar(),
-        other => panic!("{}: a gate with {other:?}", block.name),
-    };
-    let (hidden, squash) = (function(hidden), function(squash));
+    let (hidden, squash) = (hidden.scalar(), squash.scalar());
     quote! {
         let mut between = [0.0; #width];
         gate(#x, #images, #inputs, #width, #outputs, #w1, #w2, #hidden, #squash, &mut between, #y);
@@ -166,8 +171,7 @@ fn merged_axes(piece: &Piece) -> Vec<Axis> {
 }
 
 /// Extents before an axis, of it, and behind it.
-fn around(network: &Network, id: TensorId, axis: usize) -> [proc_macro2::Literal; 3] {
-    let shape = &network.tensor(id).shape;
+fn around(shape: &[usize], axis: usize) -> [proc_macro2::Literal; 3] {
     [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()].map(n)
 }
 

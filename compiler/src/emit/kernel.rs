@@ -1,4 +1,4 @@
-//! A block with a tiled core: its kernel type (one per distinct geometry and steps) and the values one call fills it with.
+//! A tiled block: its kernel type (one per distinct geometry and steps) and the values one call fills it with.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -8,7 +8,7 @@ use super::shapes::Shapes;
 use super::text::{doc, float, n};
 use super::tile::{Field, Steps, Tile};
 use super::tiles;
-use crate::ir::network::{Arithmetic, BitPadding, Block, Core, Geometry, Network, Products, Storage, image};
+use crate::ir::network::{Arithmetic, BitPadding, Geometry, Network, Products, Source, Storage};
 use crate::plan::{Blob, blob};
 
 /// A kernel type in the making.
@@ -17,7 +17,7 @@ pub(super) struct Kernel {
     pub(super) base: String,
     /// One sentence on what it computes.
     pub(super) title: String,
-    /// Fields of the core: operands and weights.
+    /// Fields of the source: operands and weights.
     pub(super) fields: Vec<Field>,
     /// Body of `Kernel::run`.
     run: TokenStream,
@@ -27,35 +27,16 @@ pub(super) struct Kernel {
     arithmetic: Arithmetic,
 }
 
-/// Shape of the values of a tiled core.
-pub(crate) fn grid(network: &Network, core: &Core) -> [usize; 4] {
-    match core {
-        Core::BinaryConv { geometry, .. }
-        | Core::RealConv { geometry, .. }
-        | Core::MaxPool { geometry, .. }
-        | Core::AveragePool { geometry, .. } => {
-            let [h, w, c] = geometry.output;
-            [geometry.n, h, w, c]
-        }
-        Core::Map { input } => image(&network.tensor(*input).shape),
-        Core::Planes { input } => {
-            let &[n, c, h, w] = &network.tensor(*input).shape[..] else { unreachable!("no planes") };
-            [n, h, w, c]
-        }
-        _ => unreachable!("no tiles"),
-    }
-}
-
 /// True when each channel is convolved on its own, which has a kernel of its own.
 fn is_depthwise(g: &Geometry) -> bool {
     g.groups > 1 && g.groups == g.input[2] && g.groups == g.output[2]
 }
 
-/// How many blocks of 16 channels the kernel of a core has in flight at a time: the rows of so many sums interleave.
-pub(crate) fn interleaved(core: &Core) -> usize {
-    match core {
-        Core::RealConv { geometry, products, .. } if *products != Products::F32 => tiles::narrow(geometry).1,
-        Core::RealConv { geometry, .. } if !is_depthwise(geometry) => tiles::real(geometry).1,
+/// How many blocks of 16 channels the kernel of a source has in flight at a time: the rows of so many sums interleave.
+pub(crate) fn interleaved(source: &Source) -> usize {
+    match source {
+        Source::RealConv { geometry, products, .. } if *products != Products::F32 => tiles::narrow(geometry).1,
+        Source::RealConv { geometry, .. } if !is_depthwise(geometry) => tiles::real(geometry).1,
         _ => 1,
     }
 }
@@ -71,8 +52,14 @@ fn weights(blob: &mut Blob, floats: &[f32]) -> Field {
 }
 
 /// What rounds the input of a narrow block from `x` into `narrow`, both expressions.
-pub(super) fn rounding(core: &Core, x: &TokenStream, narrow: &TokenStream, shapes: &mut Shapes) -> TokenStream {
-    let Core::RealConv { planar, geometry, products, .. } = core else { return TokenStream::new() };
+pub(super) fn rounding(
+    planar: bool,
+    geometry: &Geometry,
+    products: &Products,
+    x: &TokenStream,
+    narrow: &TokenStream,
+    shapes: &mut Shapes,
+) -> TokenStream {
     match products {
         Products::F32 => TokenStream::new(),
         Products::Bf16 { .. } => {
@@ -87,20 +74,20 @@ pub(super) fn rounding(core: &Core, x: &TokenStream, narrow: &TokenStream, shape
     }
 }
 
-/// The kernel of a block; `input` is the expression of its operand.
+/// The kernel of a source; `input` is the expression of its operand.
 pub(super) fn of(
     network: &Network,
-    block: &Block,
+    source: &Source,
     input: TokenStream,
     tile: &Tile,
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Kernel {
     let x = |input| field("x", quote!(&'a [f32]), input);
-    match &block.core {
-        Core::BinaryConv { input: bits, geometry: g, weights, padding } => {
+    match source {
+        Source::BinaryConv { input: bits, geometry: g, weights, padding } => {
             let Storage::Bits(layout) = &network.tensor(*bits).storage else {
-                panic!("{}: its input is not bits", block.name)
+                unreachable!("checked: a binary convolution reads bits")
             };
             let span = blob.words(&blob::binary_weights(weights, g));
             let (offset, len) = (n(span.offset), n(span.len));
@@ -125,10 +112,10 @@ pub(super) fn of(
                 arithmetic: Arithmetic::F32,
             }
         }
-        Core::RealConv { geometry: g, weights: w, products, .. } if *products != Products::F32 => {
+        Source::RealConv { geometry: g, weights: w, products, .. } if *products != Products::F32 => {
             narrow_conv(g, w, products, x(input), blob, shapes)
         }
-        Core::RealConv { geometry: g, weights: w, planar, .. } => {
+        Source::RealConv { geometry: g, weights: w, planar, .. } => {
             let depthwise = is_depthwise(g);
             let shape = shapes.real(g);
             let (weights, run) = if depthwise {
@@ -156,16 +143,16 @@ pub(super) fn of(
                 arithmetic: Arithmetic::F32,
             }
         }
-        Core::MaxPool { geometry: g, .. } => {
+        Source::MaxPool { geometry: g, .. } => {
             let shape = shapes.pool(g, None);
             pool("MaxPool", "Maximum", g, x(input), quote!(max_pool(s, &#shape, self.x, &mut tile)))
         }
-        Core::AveragePool { geometry: g, count_include_pad, .. } => {
+        Source::AveragePool { geometry: g, count_include_pad, .. } => {
             let shape = shapes.pool(g, *count_include_pad);
             pool("AveragePool", "Mean", g, x(input), quote!(average_pool(s, &#shape, self.x, &mut tile)))
         }
-        Core::Planes { input: id } => {
-            let &[count, c, h, w] = &network.tensor(*id).shape[..] else { panic!("{}: no planes", block.name) };
+        Source::Planes { .. } => {
+            let [count, h, w, c] = source.extents(network);
             let extents = [count, h, w, c].map(n);
             Kernel {
                 base: format!("PlanesAt{h}x{w}x{c}"),
@@ -176,8 +163,8 @@ pub(super) fn of(
                 arithmetic: Arithmetic::F32,
             }
         }
-        Core::Map { input: id } => {
-            let [count, h, w, c] = image(&network.tensor(*id).shape);
+        Source::Map { .. } => {
+            let [count, h, w, c] = source.extents(network);
             let extents = [count, h, w, c].map(n);
             let (fields, run) = if tile.loads {
                 (Vec::new(), quote!(pixels(s, #(#extents),*, &mut tile)))
@@ -193,7 +180,6 @@ pub(super) fn of(
                 arithmetic: Arithmetic::F32,
             }
         }
-        _ => unreachable!("no tiles"),
     }
 }
 

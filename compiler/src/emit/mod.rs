@@ -4,6 +4,8 @@
 //! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
 //! a network of a hundred equal blocks holds its loops once.
 
+pub(crate) use generic::has_whole_form;
+
 mod bands;
 mod generic;
 mod interface;
@@ -24,7 +26,8 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::ir::network::{Arithmetic, Block, Core, Network};
+use crate::ir::Part;
+use crate::ir::network::{Arithmetic, Block, Body, Network, Source, Tiled};
 use crate::plan::{Blob, Plan};
 use crate::report::cost::Cost;
 use interface::Interface;
@@ -170,34 +173,16 @@ impl Emitter<'_> {
     fn block(&mut self, index: usize, block: &Block) {
         let mut memory = Memory::new(self.plan, self.interface, index);
         let mut shared = false;
-        let body = match tiled_input(&block.core) {
-            Some(input) => {
-                let grid = kernel::grid(self.network, &block.core);
+        let body = match &block.body {
+            Body::Tiled(tiled) => {
                 let cost = Cost::of(self.network, block).nanoseconds();
-                let share = cost >= self.share_from;
-                let tile = tile::emit(self.network, block, grid, share, &mut memory, &mut self.blob, &mut self.shapes);
-                let role = if block.is_binary() { "bits" } else { "x" };
-                let mut operand = if tile.loads { TokenStream::new() } else { memory.read(input, role) };
-                let mut rounding = TokenStream::new();
-                if let Some(narrow) = block.workspace() {
-                    let narrow = memory.write(narrow, "narrow");
-                    rounding = kernel::rounding(&block.core, &operand, &narrow, &mut self.shapes);
-                    operand = narrow;
-                }
-                let kernel = kernel::of(self.network, block, operand, &tile, &mut self.blob, &mut self.shapes);
-                let name = self.kernel_type(&kernel, &tile);
-                let value = kernel.value(&name, &tile);
-                let after = &tile.after;
-                shared = tile.is_shared();
-                if shared {
-                    let cost = n(cost);
-                    quote!(#rounding share(team, #cost, #value); #after)
-                } else {
-                    let door = kernel.door();
-                    quote!(#rounding #door(#value); #after)
-                }
+                let body;
+                (body, shared) = self.tiled(tiled, cost, &mut memory);
+                body
             }
-            None => generic::emit(self.network, block, &mut memory, &mut self.blob, &mut self.shapes),
+            Body::Gate(gate) => generic::gate(self.network, gate, &mut memory, &mut self.blob),
+            Body::Move(moved) => generic::moved(self.network, moved, &mut memory, &mut self.shapes),
+            Body::Whole(whole) => generic::whole(self.network, whole, &mut memory),
         };
         if body.is_empty() {
             // A reshape in place. The probe keeps the numbering of the blocks.
@@ -222,6 +207,34 @@ impl Emitter<'_> {
         self.shares |= shared;
     }
 
+    /// The body of a tiled block's function, and whether it is divided among threads.
+    fn tiled(&mut self, tiled: &Tiled, cost: usize, memory: &mut Memory<'_>) -> (TokenStream, bool) {
+        let Tiled { source, .. } = tiled;
+        let share = cost >= self.share_from;
+        let tile = tile::emit(self.network, tiled, share, memory, &mut self.blob, &mut self.shapes);
+        let role = if matches!(source, Source::BinaryConv { .. }) { "bits" } else { "x" };
+        let mut operand = if tile.loads { TokenStream::new() } else { memory.read(source.input(), role) };
+        let mut rounding = TokenStream::new();
+        if let Source::RealConv { planar, geometry, products, .. } = source
+            && let Some(narrow) = products.narrow()
+        {
+            let narrow = memory.write(narrow, "narrow");
+            rounding = kernel::rounding(*planar, geometry, products, &operand, &narrow, &mut self.shapes);
+            operand = narrow;
+        }
+        let kernel = kernel::of(self.network, source, operand, &tile, &mut self.blob, &mut self.shapes);
+        let name = self.kernel_type(&kernel, &tile);
+        let value = kernel.value(&name, &tile);
+        let after = &tile.after;
+        if tile.is_shared() {
+            let cost = n(cost);
+            (quote!(#rounding share(team, #cost, #value); #after), true)
+        } else {
+            let door = kernel.door();
+            (quote!(#rounding #door(#value); #after), false)
+        }
+    }
+
     fn kernel_type(&mut self, kernel: &kernel::Kernel, tile: &tile::Tile) -> Ident {
         let key = kernel.items(&format_ident!("Kernel"), tile).to_string();
         if let Some(name) = self.known.get(&key) {
@@ -234,27 +247,15 @@ impl Emitter<'_> {
     }
 }
 
-/// The operand of a core that works tile by tile.
-fn tiled_input(core: &Core) -> Option<crate::ir::network::TensorId> {
-    match core {
-        Core::BinaryConv { input, .. }
-        | Core::RealConv { input, .. }
-        | Core::MaxPool { input, .. }
-        | Core::AveragePool { input, .. }
-        | Core::Map { input }
-        | Core::Planes { input } => Some(*input),
-        _ => None,
-    }
-}
-
 /// Documentation of a block's function.
 fn describe(block: &Block) -> String {
-    let mut text = format!("`{}`: {}.", block.name, block.parts.join(", "));
-    match &block.core {
-        Core::BinaryConv { geometry, .. } => {
+    let parts: Vec<&str> = block.parts.iter().map(Part::word).collect();
+    let mut text = format!("`{}`: {}.", block.name, parts.join(", "));
+    match block.source() {
+        Some(Source::BinaryConv { geometry, .. }) => {
             text += &format!("\n\n{} binary multiply-accumulates.", text::thousands(geometry.macs()));
         }
-        Core::RealConv { geometry, products, .. } => {
+        Some(Source::RealConv { geometry, products, .. }) => {
             let kind = match products.arithmetic() {
                 Arithmetic::F32 => "real multiply-accumulates".to_owned(),
                 looser => format!("multiply-accumulates in {} by choice", looser.name()),
@@ -284,10 +285,10 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
         network
             .blocks
             .iter()
-            .map(|b| match &b.core {
-                Core::BinaryConv { geometry, .. } if binary => geometry.macs(),
-                Core::RealConv { geometry, .. } if !binary => geometry.macs(),
-                Core::Gate { first, second, .. } if !binary => (first.weights.len() + second.weights.len()) as u64,
+            .map(|b| match (&b.body, b.source()) {
+                (_, Some(Source::BinaryConv { geometry, .. })) if binary => geometry.macs(),
+                (_, Some(Source::RealConv { geometry, .. })) if !binary => geometry.macs(),
+                (Body::Gate(gate), _) if !binary => (gate.first.weights.len() + gate.second.weights.len()) as u64,
                 _ => 0,
             })
             .sum()
@@ -297,13 +298,7 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
         .into_iter()
         .filter_map(|arithmetic| {
             let of = |b: &&Block| b.arithmetic() == Some(arithmetic);
-            let count: u64 = network
-                .blocks
-                .iter()
-                .filter(of)
-                .filter_map(|b| crate::report::cost::geometry(&b.core))
-                .map(|g| g.macs())
-                .sum();
+            let count: u64 = network.blocks.iter().filter(of).filter_map(Block::geometry).map(|g| g.macs()).sum();
             (count > 0).then(|| format!(", {} of these in {}", text::thousands(count), arithmetic.name()))
         })
         .collect();

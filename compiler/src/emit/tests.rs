@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::emit::{self, Emitted};
 use crate::ir::network::*;
-use crate::ir::{Binary, DType, Reduction, Unary};
+use crate::ir::{Binary, DType, Op, Reduction, Unary};
 use crate::plan;
 
 /// A network under construction; parameters are simple numbers, so that the text does not change by chance.
@@ -25,8 +25,12 @@ impl Builder {
         self.0.add_tensor(NetTensor { name: name.into(), shape: shape.to_vec(), storage, origin: None })
     }
 
-    fn block(&mut self, name: &str, core: Core, steps: Vec<Step>) {
-        self.0.blocks.push(Block { name: name.into(), core, steps, parts: vec!["Part".into()], reason: None });
+    fn block(&mut self, name: &str, source: Source, steps: Vec<Step>) {
+        self.other(name, Tiled::new(source, steps));
+    }
+
+    fn other(&mut self, name: &str, body: impl Into<Body>) {
+        self.0.blocks.push(Block { parts: vec!["Part".into()], ..Block::new(name, body) });
     }
 
     fn emit(self) -> Emitted {
@@ -83,7 +87,7 @@ fn real_to_binary() {
     b.0.outputs = vec![logits];
     b.block(
         "stem/Conv",
-        Core::RealConv {
+        Source::RealConv {
             input: x,
             planar: false,
             geometry: geometry([8, 8, 3], [8, 8, 64], 3, 1, 1),
@@ -102,16 +106,10 @@ fn real_to_binary() {
         [("block1", bits1, sums1, gate1, stem, y1, Some((bits2, sums2))), ("block2", bits2, sums2, gate2, y1, y2, None)]
     {
         let layer = |inputs, outputs| Dense { inputs, outputs, weights: ramp(64 * 8), bias: ramp(outputs) };
-        b.block(
+        let (first, second) = (layer(64, 8), layer(8, 64));
+        b.other(
             &format!("{name}/gate"),
-            Core::Gate {
-                sums,
-                first: layer(64, 8),
-                hidden: Activation::Unary(Unary::Relu),
-                second: layer(8, 64),
-                squash: Activation::Unary(Unary::Sigmoid),
-            },
-            vec![Step::Store(gate)],
+            Gate { sums, first, hidden: Unary::Relu, second, squash: Unary::Sigmoid, output: gate },
         );
         let mut steps = vec![
             Step::Scale(ramp(64)),
@@ -125,7 +123,7 @@ fn real_to_binary() {
         }
         b.block(
             &format!("{name}/Conv"),
-            Core::BinaryConv {
+            Source::BinaryConv {
                 input: bits,
                 geometry: geometry([8, 8, 64], [8, 8, 64], 3, 1, 1),
                 weights: signs(64 * 9 * 64),
@@ -136,12 +134,12 @@ fn real_to_binary() {
     }
     b.block(
         "pool",
-        Core::AveragePool { input: y2, geometry: geometry([8, 8, 64], [4, 4, 64], 2, 2, 0), count_include_pad: None },
+        Source::AveragePool { input: y2, geometry: geometry([8, 8, 64], [4, 4, 64], 2, 2, 0), count_include_pad: None },
         vec![Step::Store(pooled), Step::Sum(mean)],
     );
     b.block(
         "fc",
-        Core::RealConv {
+        Source::RealConv {
             input: mean,
             planar: false,
             geometry: geometry([1, 1, 64], [1, 1, 10], 1, 1, 0),
@@ -159,8 +157,8 @@ fn real_to_binary() {
 #[test]
 fn every_other_core() {
     let mut b = Builder::new();
-    let (x, z) = (b.dense("x", &[1, 4, 4, 32]), b.dense("z", &[2, 3]));
-    b.0.inputs = vec![x, z];
+    let (x, z, row) = (b.dense("x", &[1, 4, 4, 32]), b.dense("z", &[2, 3]), b.dense("row", &[3]));
+    b.0.inputs = vec![x, z, row];
     let (bits, next) = (b.bits("s", [1, 4, 4, 32], [0; 4]), b.bits("t", [1, 4, 4, 31], [0; 4]));
     let pooled = b.bits("u", [1, 2, 2, 31], [0; 4]);
     let (wide, deep, moved) =
@@ -170,11 +168,11 @@ fn every_other_core() {
     let storage = Storage::Dense(DType::I64);
     let best = b.0.add_tensor(NetTensor { name: "best".into(), shape: vec![1], storage, origin: None });
     b.0.outputs = vec![chances, best, mean, wide];
-    b.block("pack", Core::Map { input: x }, vec![Step::Sign { bits, intervals: rising(32) }]);
+    b.block("pack", Source::Map { input: x }, vec![Step::Sign { bits, intervals: rising(32) }]);
     let falling = (0..31).map(|i| Interval { low: f32::NEG_INFINITY, high: i as f32 }).collect();
     b.block(
         "binary",
-        Core::BinaryConv {
+        Source::BinaryConv {
             input: bits,
             geometry: geometry([4, 4, 32], [4, 4, 31], 1, 1, 0),
             weights: signs(32 * 31),
@@ -183,10 +181,10 @@ fn every_other_core() {
         vec![Step::Sign { bits: next, intervals: Arc::new(falling) }],
     );
     let pool = geometry([4, 4, 31], [2, 2, 31], 2, 2, 0);
-    b.block("pool", Core::BitMaxPool { input: next, output: pooled, geometry: pool }, vec![]);
+    b.other("pool", Move::BitMaxPool { input: next, output: pooled, geometry: pool });
     b.block(
         "last",
-        Core::BinaryConv {
+        Source::BinaryConv {
             input: pooled,
             geometry: geometry([2, 2, 31], [2, 2, 5], 1, 1, 0),
             weights: signs(31 * 5),
@@ -197,12 +195,15 @@ fn every_other_core() {
     let each = Geometry { groups: 32, ..geometry([4, 4, 32], [4, 4, 32], 3, 1, 1) };
     b.block(
         "depthwise",
-        Core::RealConv { input: x, planar: false, geometry: each, weights: ramp(9 * 32), products: Products::F32 },
+        Source::RealConv { input: x, planar: false, geometry: each, weights: ramp(9 * 32), products: Products::F32 },
         vec![Step::Activation(Activation::Unary(Unary::Clip(0.0, 6.0))), Step::Mul(x), Step::Store(wide)],
     );
-    b.block("view", Core::Reshape { input: deep, output: flat }, vec![]);
-    b.block("softmax", Core::Softmax { input: flat, axis: 0, log: false, output: chances }, vec![]);
-    b.block("argmax", Core::ArgMax { input: flat, axis: 0, last: false, output: best }, vec![]);
+    b.other("view", Move::Reshape { input: deep, output: flat });
+    let whole = |b: &mut Builder, name, op, inputs: &[TensorId], output| {
+        b.other(name, Whole { op, inputs: inputs.to_vec(), output })
+    };
+    whole(&mut b, "softmax", Op::Softmax { axis: 0, log: false }, &[flat], chances);
+    whole(&mut b, "argmax", Op::ArgMax { axis: 0, last: false, keepdims: true }, &[flat], best);
     let piece = Piece {
         input: z,
         input_offset: 5,
@@ -211,18 +212,11 @@ fn every_other_core() {
         output_strides: vec![3, 1],
         extents: vec![2, 3],
     };
-    b.block("flip", Core::Copy { fill: Some(-1.0), pieces: vec![piece], output: moved }, vec![]);
-    b.block(
-        "add",
-        Core::Broadcast { function: Binary::Add, a: (moved, vec![3, 1]), b: (z, vec![0, 1]), output: sum },
-        vec![],
-    );
-    b.block(
-        "attend",
-        Core::MatMul { a: z, b: sum, extents: [1, 2, 3, 3], batch_strides: [0, 0], output: product },
-        vec![],
-    );
-    b.block("mean", Core::Reduce { kind: Reduction::Mean, input: product, axes: vec![1], output: mean }, vec![]);
+    b.other("flip", Move::Copy { fill: Some(-1.0), pieces: vec![piece], output: moved });
+    whole(&mut b, "add", Op::Binary(Binary::Add), &[moved, row], sum);
+    whole(&mut b, "attend", Op::MatMul, &[z, sum], product);
+    let op = Op::Reduce { kind: Reduction::Mean, axes: vec![1], keepdims: false };
+    whole(&mut b, "mean", op, &[product], mean);
     insta::assert_snapshot!(b.emit().source);
 }
 
@@ -234,7 +228,7 @@ fn no_function_is_hidden_by_a_parameter() {
     let y = b.dense("y", &[1, 4, 4, 8]);
     b.0.inputs = vec![x];
     b.0.outputs = vec![y];
-    b.block("output", Core::Map { input: x }, vec![Step::Store(y)]);
+    b.block("output", Source::Map { input: x }, vec![Step::Store(y)]);
     let source = b.emit().source;
     assert!(source.contains("output_2(input, output);") && source.contains("fn output_2("), "{source}");
 }
@@ -249,21 +243,19 @@ fn a_pool_inside_a_block() {
     b.0.outputs = vec![y, sums];
     b.block(
         "stem/Conv",
-        Core::RealConv {
+        Source::RealConv {
             input: x,
             geometry: geometry([8, 8, 3], [8, 8, 32], 3, 1, 1),
             weights: ramp(27 * 32),
             products: Products::F32,
             planar: false,
         },
-        vec![
-            Step::Shift(ramp(32)),
-            Step::Pool(Pool { kind: PoolKind::Max, geometry: geometry([8, 8, 32], [4, 4, 32], 3, 2, 1) }),
-            Step::Store(y),
-            Step::Sign { bits, intervals: rising(32) },
-            Step::Sum(sums),
-        ],
+        vec![Step::Shift(ramp(32))],
     );
+    let pool = Pool { kind: PoolKind::Max, geometry: geometry([8, 8, 32], [4, 4, 32], 3, 2, 1) };
+    let steps = vec![Step::Store(y), Step::Sign { bits, intervals: rising(32) }, Step::Sum(sums)];
+    let Some(Block { body: Body::Tiled(tiled), .. }) = b.0.blocks.last_mut() else { unreachable!("just made") };
+    tiled.pooled = Some(Pooled { pool, steps });
     insta::assert_snapshot!(b.emit().source);
 }
 
@@ -280,14 +272,14 @@ fn narrow_layers() {
     let products = Products::Bf16 { narrow: first };
     b.block(
         "stem",
-        Core::RealConv { input: x, geometry: g, weights: ramp(27 * 32), products, planar: false },
+        Source::RealConv { input: x, geometry: g, weights: ramp(27 * 32), products, planar: false },
         vec![Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)],
     );
     let quantized = Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 5120] };
     let products = Products::Int8 { narrow: second, quantized: Arc::new(quantized) };
     b.block(
         "fc",
-        Core::RealConv { input: y, geometry: linear, weights: ramp(5120), products, planar: false },
+        Source::RealConv { input: y, geometry: linear, weights: ramp(5120), products, planar: false },
         vec![Step::Scale(ramp(10)), Step::Store(z)],
     );
     b.0.inputs.push(x);

@@ -8,7 +8,9 @@ use super::memory::Memory;
 use super::names::Names;
 use super::shapes::Shapes;
 use super::text::{float, n};
-use crate::ir::network::{Activation, Block, Core, Geometry, Interval, Network, PerPixel, PoolKind, Step, TensorId};
+use crate::ir::network::{
+    Activation, Geometry, Interval, Network, PerPixel, PoolKind, Pooled, Source, Step, TensorId, Tiled,
+};
 use crate::plan::{Blob, LANES, Place};
 
 /// A field of the emitted tile struct.
@@ -51,7 +53,7 @@ pub(super) struct Tile {
     pub(super) window: Option<(Ident, TokenStream, usize)>,
     /// What the block's function does when all rows are there.
     pub(super) after: TokenStream,
-    /// True when the tile itself loads the values of a [`Core::Map`], because they are replaced in place.
+    /// True when the tile itself loads the values of a [`Source::Map`], because they are replaced in place.
     pub(super) loads: bool,
 }
 
@@ -105,9 +107,10 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 
     /// What is stored over an operand comes first: it is one mutable field. The one that holds the values of a
-    /// [`Core::Map`], if there is one.
-    fn reserve_stored(&mut self, block: &Block, steps: &[Step]) -> Option<Ident> {
-        let reads = block.reads();
+    /// [`Source::Map`], if there is one.
+    fn reserve_stored(&mut self, tiled: &Tiled, steps: &[Step]) -> Option<Ident> {
+        let reads: Vec<TensorId> =
+            std::iter::once(tiled.source.input()).chain(tiled.all_steps().filter_map(Step::read)).collect();
         for step in steps {
             if let Step::Store(t) = step {
                 let place = self.memory.place(*t);
@@ -116,7 +119,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                 }
             }
         }
-        let Core::Map { input } = &block.core else { return None };
+        let Source::Map { input } = &tiled.source else { return None };
         let place = self.memory.place(*input);
         self.dense.iter().find(|(p, _)| *p == place).map(|(_, name)| name.clone())
     }
@@ -209,7 +212,6 @@ impl<'a, 'b> Builder<'a, 'b> {
                 let mask = sign_mask(self, intervals);
                 quote!(self.#signs.set(&#shape, at, #mask);)
             }
-            Step::Pool(_) => unreachable!("a block has one pool at most"),
         }
     }
 
@@ -350,39 +352,37 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 }
 
-/// Emits the steps of a block whose core gives a tensor of the shape `grid`; `share`: its rows may be divided among threads.
+/// Emits the steps of a block; `share`: its rows may be divided among threads.
 pub(super) fn emit(
     network: &Network,
-    block: &Block,
-    grid: [usize; 4],
+    tiled: &Tiled,
     mut share: bool,
     memory: &mut Memory<'_>,
     blob: &mut Blob,
     shapes: &mut Shapes,
 ) -> Tile {
-    let pool = block.steps.iter().position(|step| matches!(step, Step::Pool(_)));
-    let (before, behind) = block.steps.split_at(pool.unwrap_or(block.steps.len()));
-    let at_hand = matches!(block.core, Core::BinaryConv { .. });
+    let (grid, before) = (tiled.source.extents(network), &tiled.steps);
+    let at_hand = matches!(tiled.source, Source::BinaryConv { .. });
     let mut b = Builder::new(grid, "tile", at_hand, memory, blob);
-    let stride = block.pool().and_then(|pool| rows_of_windows(&pool.geometry));
+    let stride = tiled.pooled.as_ref().and_then(|pooled| rows_of_windows(&pooled.pool.geometry));
     if let Some(stride) = stride {
         let stride = n(stride);
         b.cut = [quote!(tile.pooled.band.start * #stride), quote!(count * #stride)];
     }
-    let loads = b.reserve_stored(block, before);
+    let loads = b.reserve_stored(tiled, before);
     let mut body = TokenStream::new();
     let c = n(grid[3]);
     if let Some(name) = &loads {
         body.extend(quote!(let v = load_tile(s, self.#name, #c, at);));
     }
     let (mut end_row, mut rows) = (TokenStream::new(), TokenStream::new());
-    let interleaved = kernel::interleaved(&block.core);
+    let interleaved = kernel::interleaved(&tiled.source);
     for i in 0..before.len() {
         body.extend(b.step(network, before, i, interleaved, shapes, &mut end_row));
     }
     let mut band = rows_of(grid).filter(|_| share);
     let mut window = None;
-    if let Some((Step::Pool(pool), _)) = behind.split_first() {
+    if let Some(Pooled { pool, .. }) = &tiled.pooled {
         // Where windows overlap, so do the bands of rows before the pool, which then must not go anywhere but into windows.
         share &= stride.is_some() || b.fields.iter().all(|field| field.cut.is_none());
         band = None;
@@ -406,13 +406,10 @@ pub(super) fn emit(
     }
     let mut after = b.after;
     let steps = Steps { fields: b.fields, start_row: b.start_row, body, end_row, rows, band };
-    let pooled = block.pool().map(|pool| {
-        let geometry = &pool.geometry;
-        let [height, width, channels] = geometry.output;
-        let grid = [geometry.n, height, width, channels];
+    let pooled = tiled.pooled.as_ref().map(|Pooled { pool, steps: behind }| {
+        let grid = pool.geometry.extents();
         let mut b = Builder::new(grid, "pooled", false, memory, blob);
-        let behind = &behind[1..];
-        b.reserve_stored(block, behind);
+        b.reserve_stored(tiled, behind);
         let (mut body, mut end_row) = (TokenStream::new(), TokenStream::new());
         for i in 0..behind.len() {
             // A pooled row is given at once.

@@ -98,7 +98,7 @@ impl Builder {
         }
         let value_name = self.fresh_name(base);
         let output = self.graph.add_value(value_name, shape, dtype);
-        let parts = vec![part.to_owned()];
+        let parts = vec![part.into()];
         self.graph.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec(), output, parts, reason: None });
         Ok(output)
     }

@@ -40,7 +40,7 @@ fn own_value(value: ValueId, name: &str, graph: &mut Graph) -> ValueId {
                 op: Op::Reshape,
                 inputs: vec![value],
                 output: copy,
-                parts: vec!["Identity".to_owned()],
+                parts: vec!["Identity".into()],
                 reason: None,
             });
         }

@@ -4,12 +4,16 @@
 //! order the blocks promise, with fused multiply-add. Functions like the sigmoid are those of [`super::apply`], rounded
 //! once from f64: there the emitted code may differ by a few ULP.
 
-mod cores;
+mod moves;
 mod narrow;
+mod sources;
+mod whole;
 
 use std::collections::HashMap;
 
-use crate::ir::network::{Activation, Block, Network, PerPixel, Pool, PoolKind, Step, Storage, TensorId};
+use crate::ir::network::{
+    Activation, Block, Body, Gate, Network, PerPixel, Pool, PoolKind, Pooled, Step, Storage, TensorId, Tiled,
+};
 use crate::ir::{DType, Data, Op, Tensor, Unary};
 
 /// Runs a network (level 3), giving every tensor computed on the way; sign bits as -1.0 and +1.0 under the logical shape.
@@ -42,7 +46,7 @@ pub fn block(network: &Network, block: &Block, values: &mut HashMap<TensorId, Te
     Runner { network, values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))
 }
 
-/// What a core hands to the steps: `[image][row][column][channel]`.
+/// What a source hands to the steps: `[image][row][column][channel]`.
 struct Tile {
     /// Images, rows, columns, channels.
     extents: [usize; 4],
@@ -83,17 +87,51 @@ impl Runner<'_> {
     }
 
     fn block(&mut self, block: &Block) -> Result<(), String> {
-        let Some(mut tile) = self.core(&block.core)? else {
-            return if block.steps.is_empty() { Ok(()) } else { Err("this core takes no steps".to_owned()) };
-        };
-        for (i, step) in block.steps.iter().enumerate() {
-            let before = i.checked_sub(1).and_then(|i| block.steps.get(i));
-            match (before, step, block.steps.get(i + 1)) {
+        match &block.body {
+            Body::Tiled(tiled) => self.tiled(tiled),
+            Body::Gate(gate) => self.whole_gate(gate),
+            Body::Move(moved) => self.moved(moved),
+            Body::Whole(whole) => self.whole(whole),
+        }
+    }
+
+    fn tiled(&mut self, Tiled { source, steps, pooled }: &Tiled) -> Result<(), String> {
+        let mut tile = self.source(source)?;
+        self.steps(steps, &mut tile)?;
+        if let Some(Pooled { pool: Pool { kind, geometry }, steps }) = pooled {
+            tile = match kind {
+                PoolKind::Max => sources::max_pool(geometry, &tile.values)?,
+                PoolKind::Average { count_include_pad } => {
+                    sources::average_pool(geometry, &tile.values, *count_include_pad)?
+                }
+            };
+            self.steps(steps, &mut tile)?;
+        }
+        Ok(())
+    }
+
+    fn whole_gate(&mut self, gate: &Gate) -> Result<(), String> {
+        let Gate { sums, first, hidden, second, squash, output } = gate;
+        let mut values = Vec::new();
+        for image in self.floats(*sums)?.chunks(first.inputs.max(1)) {
+            let mut between = sources::dense(first, image)?;
+            activate(&Activation::Unary(*hidden), &mut between, first.outputs)?;
+            let mut gate = sources::dense(second, &between)?;
+            activate(&Activation::Unary(*squash), &mut gate, second.outputs)?;
+            values.extend(gate);
+        }
+        self.put(*output, Data::F32(values))
+    }
+
+    fn steps(&mut self, steps: &[Step], tile: &mut Tile) -> Result<(), String> {
+        for (i, step) in steps.iter().enumerate() {
+            let before = i.checked_sub(1).and_then(|i| steps.get(i));
+            match (before, step, steps.get(i + 1)) {
                 // The gate takes it along.
                 (_, Step::Scale(_), Some(Step::Gate(_))) => {}
-                (Some(Step::Scale(p)), Step::Gate(t), _) => self.gate(*t, Some(&p[..]), &mut tile)?,
-                (_, Step::Gate(t), _) => self.gate(*t, None, &mut tile)?,
-                _ => self.step(step, &mut tile)?,
+                (Some(Step::Scale(p)), Step::Gate(t), _) => self.gate(*t, Some(&p[..]), tile)?,
+                (_, Step::Gate(t), _) => self.gate(*t, None, tile)?,
+                _ => self.step(step, tile)?,
             }
         }
         Ok(())
@@ -136,14 +174,6 @@ impl Runner<'_> {
             Step::Add(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v + w)?,
             Step::Mul(t) => zip(&mut tile.values, self.floats(*t)?, |v, w| v * w)?,
             Step::Store(t) => self.put(*t, Data::F32(tile.values.clone()))?,
-            Step::Pool(Pool { kind, geometry }) => {
-                *tile = match kind {
-                    PoolKind::Max => cores::max_pool(geometry, &tile.values)?,
-                    PoolKind::Average { count_include_pad } => {
-                        cores::average_pool(geometry, &tile.values, *count_include_pad)?
-                    }
-                }
-            }
             Step::Sum(t) => {
                 let mut sums = vec![0.0_f32; images * channels];
                 for (r, row) in tile.values.chunks(columns * channels).enumerate() {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::network::BinaryWeights;
+use super::part::Part;
 use super::tensor::{DType, Shape, Tensor};
 use crate::diagnostics::Diagnostics;
 use crate::exact::Affine;
@@ -237,8 +238,8 @@ pub struct Node {
     pub inputs: Vec<ValueId>,
     /// The result.
     pub output: ValueId,
-    /// ONNX operators this node stands for, in order, as `Type` (so that a report can say what was fused).
-    pub parts: Vec<String>,
+    /// ONNX operators this node stands for, in order (so that a report can say what was fused).
+    pub parts: Vec<Part>,
     /// Why it is not binary, or was not merged with a neighbour.
     pub reason: Option<String>,
 }

@@ -2,9 +2,11 @@
 
 pub mod graph;
 pub mod network;
+pub mod part;
 pub mod tensor;
 pub mod text;
 
 pub use crate::ops::{binary::Binary, reduce::Reduction, unary::Unary};
 pub use graph::*;
+pub use part::Part;
 pub use tensor::*;

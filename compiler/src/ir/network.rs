@@ -1,22 +1,33 @@
 //! The network of fused blocks: the lowered IR, exactly what will be emitted.
 //!
-//! A [`Block`] is a *core*, which produces values tile by tile (16 channels of a few pixels at a time), and the
-//! *steps* each tile goes through while it is still in registers: scale, gate, activation, skip, store, the sign
-//! bits of the next block, the sums its gate will need. The half-block of a Real-to-Binary network,
+//! A [`Block`] is one of four things ([`Body`]):
 //!
-//! ```text
-//! bits ─> binary conv ─> ×α ─> ×gate ─> PReLU ─> +skip ─┬─> store
-//!                                                       ├─> sign bits of the next block
-//!                                                       └─> sums for the next block's gate
-//! ```
+//! - [`Tiled`]: a *source* produces values tile by tile (16 channels of a few pixels at a time), and each tile goes through
+//!   *steps* while it is still in registers: scale, gate, activation, skip, store, the sign bits of the next block, the sums
+//!   its gate will need. The half-block of a Real-to-Binary network,
 //!
-//! is one block; so are a stem convolution with its activation and max-pool, whose full-sized result is never in memory,
-//! a max-pool that also writes sign bits, and a BatchNormalization that stands alone ([`Core::Map`]).
+//!   ```text
+//!   bits ─> binary conv ─> ×α ─> ×gate ─> PReLU ─> +skip ─┬─> store
+//!                                                         ├─> sign bits of the next block
+//!                                                         └─> sums for the next block's gate
+//!   ```
+//!
+//!   is one such block; so are a stem convolution with its activation and max-pool, whose full-sized result is never in
+//!   memory, a max-pool that also writes sign bits, and a BatchNormalization that stands alone ([`Source::Map`]).
+//! - [`Gate`]: two small fully connected layers on the sums of a block's input.
+//! - [`Move`]: elements that only change their place.
+//! - [`Whole`]: an operator of the graph as it is, on whole tensors.
+
+mod geometry;
+mod parameters;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ir::{Binary, DType, Origin, Reduction, Shape, Unary};
+use crate::ir::{DType, Op, Origin, Part, Shape, Unary};
+
+pub use geometry::{Geometry, image};
+pub use parameters::*;
 
 /// A handle on a tensor of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,179 +90,9 @@ impl NetTensor {
     }
 }
 
-/// `[n, h, w, c]` of a dense tensor of any rank: the first axis holds images, the last one channels, and those between are
-/// one row of pixels, unless there are two.
-pub fn image(shape: &[usize]) -> [usize; 4] {
-    match *shape {
-        [] => [1, 1, 1, 1],
-        [c] => [1, 1, 1, c],
-        [n, c] => [n, 1, 1, c],
-        [n, w, c] => [n, 1, w, c],
-        [n, h, w, c] => [n, h, w, c],
-        [n, ref middle @ .., c] => [n, 1, middle.iter().product(), c],
-    }
-}
-
-/// Geometry of a convolution. A fully connected layer is one with a 1x1 kernel over `w` rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Geometry {
-    /// Images.
-    pub n: usize,
-    /// Input height, width, channels (all groups), without padding.
-    pub input: [usize; 3],
-    /// Output height, width, channels (all groups).
-    pub output: [usize; 3],
-    /// Height, width.
-    pub kernel: [usize; 2],
-    /// Vertical, horizontal.
-    pub strides: [usize; 2],
-    /// Vertical, horizontal.
-    pub dilations: [usize; 2],
-    /// Top, left. (Bottom and right follow from the extents.)
-    pub pads: [usize; 2],
-    /// Groups.
-    pub groups: usize,
-}
-
-impl Geometry {
-    /// Values of the input that are neighbours in memory and in the kernel, and how many such runs a kernel row has: all of
-    /// it is one, unless dilation comes between the taps. (Of the first group.)
-    pub fn runs(&self) -> (usize, usize) {
-        let inputs = self.input[2] / self.groups;
-        if self.dilations[1] == 1 { (self.kernel[1] * inputs, 1) } else { (inputs, self.kernel[1]) }
-    }
-
-    /// 32-bit words of the input in numbers of that many bytes, framed by its padding: rows of whole words, and one more
-    /// behind the last.
-    pub fn narrow_words(&self, size: usize) -> usize {
-        let extent = |i: usize| {
-            let reach = (self.kernel[i] - 1) * self.dilations[i] + 1;
-            ((self.output[i] - 1) * self.strides[i] + reach).max(self.pads[i] + self.input[i])
-        };
-        self.n * extent(0) * (extent(1) * self.input[2] * size).div_ceil(4) + 1
-    }
-
-    /// Multiply-accumulates, counted as in the paper's Table 1: every tap of every output, padded ones included.
-    pub fn macs(&self) -> u64 {
-        let [oh, ow, oc] = self.output;
-        (self.n * oh * ow * oc * self.kernel[0] * self.kernel[1] * (self.input[2] / self.groups)) as u64
-    }
-}
-
-/// Weights of a binary convolution: a bit (true for +1) per `[O][kh][kw][I / groups]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BinaryWeights {
-    /// In the order `[O][kh][kw][I / groups]`.
-    pub signs: Vec<bool>,
-    /// How many latent weights were exactly zero (and became +1).
-    pub zeros: usize,
-    /// Largest relative deviation of a weight's magnitude from its channel's.
-    pub deviation: f32,
-}
-
-/// What the padded taps of a binary convolution hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BitPadding {
-    /// Nothing: the sum leaves them out.
-    Zero,
-    /// +1
-    Plus,
-    /// -1
-    Minus,
-}
-
-/// The arithmetic of a real-valued layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Arithmetic {
-    /// 32-bit floats: what the file says.
-    #[default]
-    F32,
-    /// Inputs and weights rounded to bf16 (8 bits of mantissa), sums in f32.
-    Bf16,
-    /// Inputs and weights rounded to 8-bit integers, exact integer sums.
-    Int8,
-}
-
-impl Arithmetic {
-    /// All of them.
-    pub const ALL: [Arithmetic; 3] = [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8];
-
-    /// As a user would write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Arithmetic::F32 => "f32",
-            Arithmetic::Bf16 => "bf16",
-            Arithmetic::Int8 => "int8",
-        }
-    }
-
-    /// Bytes of a number.
-    pub const fn size(self) -> usize {
-        match self {
-            Arithmetic::F32 => 4,
-            Arithmetic::Bf16 => 2,
-            Arithmetic::Int8 => 1,
-        }
-    }
-}
-
-/// How a real-valued convolution multiplies and adds. What is not [`Products::F32`] is so by the user's choice
-/// ([`crate::passes::narrow`]).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Products {
-    /// Fused multiply-add in the order ky, kx, channel, starting from zero; padded taps take no part.
-    #[default]
-    F32,
-    /// Inputs and weights are rounded to the nearest bf16, ties to even, magnitudes below 2^-56 to zero. The values of a kernel
-    /// row (of a tap, where dilation comes between the taps) are taken in pairs, padded taps as zeros: first the product of
-    /// the second of a pair, then that of the first, each with fused multiply-add; starting from zero.
-    Bf16 {
-        /// Where the rounded input lies while the block runs.
-        narrow: TensorId,
-    },
-    /// Inputs and weights are rounded to integers, whose exact sum of products is rounded once to f32. The scales of both are
-    /// in the block's first step.
-    Int8 {
-        /// Where the rounded input lies while the block runs.
-        narrow: TensorId,
-        /// The integers.
-        quantized: Arc<Quantized>,
-    },
-}
-
-impl Products {
-    /// Which arithmetic.
-    pub fn arithmetic(&self) -> Arithmetic {
-        match self {
-            Products::F32 => Arithmetic::F32,
-            Products::Bf16 { .. } => Arithmetic::Bf16,
-            Products::Int8 { .. } => Arithmetic::Int8,
-        }
-    }
-
-    /// Where the rounded input lies while the block runs.
-    pub fn narrow(&self) -> Option<TensorId> {
-        match self {
-            Products::F32 => None,
-            Products::Bf16 { narrow } | Products::Int8 { narrow, .. } => Some(*narrow),
-        }
-    }
-}
-
-/// A layer in 8-bit integers: activations from 0 to 255 around a zero point, weights from -127 to 127.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quantized {
-    /// An input x is the integer nearest to `x * inverse_scale + zero_point`, ties to even, in f32; at least 0, at most 255.
-    pub inverse_scale: f32,
-    /// The integer that stands for zero, also in the padding.
-    pub zero_point: u8,
-    /// In the order `[O][kh][kw][I]`.
-    pub weights: Vec<i8>,
-}
-
-/// What produces a block's values.
+/// What produces the values of a [`Tiled`] block.
 #[derive(Clone, Debug)]
-pub enum Core {
+pub enum Source {
     /// Exact integer dot products of sign bits.
     BinaryConv {
         /// Bits, framed for this convolution.
@@ -297,36 +138,35 @@ pub enum Core {
         /// Dense.
         input: TensorId,
     },
-    /// The elements of a tensor that lies channel by channel: [`Core::Map`] without the transposed copy.
+    /// The elements of a tensor that lies channel by channel: [`Source::Map`] without the transposed copy.
     Planes {
         /// Dense `[n, c, h, w]`; the block's values are `[n, h, w, c]`.
         input: TensorId,
     },
-    /// A data-driven gate: two fully connected layers on the channel sums of a block's input,
-    /// `squash(W2 · hidden(W1 · sums + b1) + b2)`; mean, BatchNormalization and shift are folded into W1 and b1.
-    /// Its values are one vector per image.
-    Gate {
-        /// Dense `[n, 1, 1, c]`: sums over the pixels.
-        sums: TensorId,
-        /// First layer.
-        first: Dense,
-        /// Between the layers.
-        hidden: Activation,
-        /// Second layer.
-        second: Dense,
-        /// At the end.
-        squash: Activation,
-    },
-    /// Maximum over a window of ±1: the OR of the bits. No steps; writes `output`.
-    BitMaxPool {
-        /// Bits.
-        input: TensorId,
-        /// Bits.
-        output: TensorId,
-        /// Geometry.
-        geometry: Geometry,
-    },
-    /// Rearranges elements: transpose, slice, concatenation, padding, broadcast. No steps; writes `output`.
+}
+
+/// A data-driven gate: two fully connected layers on the channel sums of a block's input,
+/// `squash(W2 · hidden(W1 · sums + b1) + b2)`; mean, BatchNormalization and shift are folded into W1 and b1.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Dense `[n, 1, 1, c]`: sums over the pixels.
+    pub sums: TensorId,
+    /// First layer.
+    pub first: Dense,
+    /// Between the layers.
+    pub hidden: Unary,
+    /// Second layer.
+    pub second: Dense,
+    /// At the end.
+    pub squash: Unary,
+    /// Dense: one vector per image.
+    pub output: TensorId,
+}
+
+/// Elements that change their place and nothing else.
+#[derive(Clone, Debug)]
+pub enum Move {
+    /// Rearranges elements: transpose, slice, concatenation, padding, broadcast.
     Copy {
         /// Written first, where no piece covers the output.
         fill: Option<f32>,
@@ -335,73 +175,38 @@ pub enum Core {
         /// Dense.
         output: TensorId,
     },
-    /// The same elements under another shape: costs nothing, unless both are the caller's own. No steps.
+    /// The same elements under another shape: costs nothing, unless both are the caller's own.
     Reshape {
         /// Dense.
         input: TensorId,
         /// Dense, at the same place in memory where that is possible.
         output: TensorId,
     },
-    /// Element-wise function of two tensors whose shapes need broadcasting. No steps; writes `output`.
-    Broadcast {
-        /// Function.
-        function: Binary,
-        /// First operand; its strides over the output's axes (0 where broadcast).
-        a: (TensorId, Vec<usize>),
-        /// Second operand.
-        b: (TensorId, Vec<usize>),
-        /// Dense.
-        output: TensorId,
-    },
-    /// Reduction over axes. No steps; writes `output`.
-    Reduce {
-        /// Function.
-        kind: Reduction,
-        /// Dense.
+    /// Maximum over a window of ±1: the OR of the bits.
+    BitMaxPool {
+        /// Bits.
         input: TensorId,
-        /// Axes of the input.
-        axes: Vec<usize>,
-        /// Dense.
+        /// Bits.
         output: TensorId,
-    },
-    /// Softmax along an axis. No steps; writes `output`.
-    Softmax {
-        /// Dense.
-        input: TensorId,
-        /// Axis that sums to 1.
-        axis: usize,
-        /// Logarithm of it.
-        log: bool,
-        /// Dense.
-        output: TensorId,
-    },
-    /// Index of the maximum along an axis. No steps; writes `output`.
-    ArgMax {
-        /// Dense.
-        input: TensorId,
-        /// Axis.
-        axis: usize,
-        /// Last of equal maxima.
-        last: bool,
-        /// Dense I64.
-        output: TensorId,
-    },
-    /// Product of two tensors known only at run time, `[batch, m, k] x [batch, k, n]`. No steps; writes `output`.
-    MatMul {
-        /// Dense.
-        a: TensorId,
-        /// Dense.
-        b: TensorId,
-        /// batch, m, k, n; a batch stride of 0 where an operand has no batch.
-        extents: [usize; 4],
-        /// Batch strides of a and b.
-        batch_strides: [usize; 2],
-        /// Dense.
-        output: TensorId,
+        /// Geometry; `groups` is the number of channels.
+        geometry: Geometry,
     },
 }
 
-/// One strided copy of [`Core::Copy`].
+/// An operator of the graph on whole tensors, that needs more of them at once than a tile: reductions, softmax, products of two
+/// tensors known only at run time, functions of tensors whose shapes broadcast. Shapes are those of the tensors, booleans are
+/// 0 and 1.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The operator, on channels-last tensors.
+    pub op: Op,
+    /// Dense.
+    pub inputs: Vec<TensorId>,
+    /// Dense.
+    pub output: TensorId,
+}
+
+/// One strided copy of [`Move::Copy`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Dense.
@@ -416,80 +221,6 @@ pub struct Piece {
     pub output_strides: Vec<usize>,
     /// Extents of the copy.
     pub extents: Vec<usize>,
-}
-
-/// A small fully connected layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dense {
-    /// Inputs.
-    pub inputs: usize,
-    /// Outputs.
-    pub outputs: usize,
-    /// `[outputs][inputs]`.
-    pub weights: Arc<Vec<f32>>,
-    /// `[outputs]`; all zero where the file has none.
-    pub bias: Arc<Vec<f32>>,
-}
-
-/// A value per channel.
-pub type PerChannel = Arc<Vec<f32>>;
-
-/// Element-wise functions a tile can go through.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Activation {
-    /// x < 0 ? slope of the channel * x : x
-    PRelu(PerChannel),
-    /// Any function of one argument.
-    Unary(Unary),
-    /// +1 inside the interval of the channel, -1 outside: a sign that somebody needs as a number.
-    Sign(Arc<Vec<Interval>>),
-}
-
-/// When an activation becomes the bit 1 (+1): `low <= x && x <= high`. A falling affine map has `low` -inf, a rising one
-/// `high` +inf, an empty interval is `low` +inf and `high` -inf.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    /// Smallest f32 with sign +1.
-    pub low: f32,
-    /// Largest f32 with sign +1.
-    pub high: f32,
-}
-
-impl Interval {
-    /// The sign of a value; false for NaN.
-    pub fn contains(&self, x: f32) -> bool {
-        self.low <= x && x <= self.high
-    }
-}
-
-/// A value per pixel and channel, the same for every image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PerPixel {
-    /// Height, width, channels; 1 where all have the same.
-    pub extents: [usize; 3],
-    /// In the order `[h][w][c]`.
-    pub values: Arc<Vec<f32>>,
-}
-
-/// A pool among the steps of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// What it takes of a window.
-    pub kind: PoolKind,
-    /// Geometry; `groups` is the number of channels.
-    pub geometry: Geometry,
-}
-
-/// What a pool takes of a window, as [`Core::MaxPool`] and [`Core::AveragePool`] do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolKind {
-    /// Maximum; padded taps take no part.
-    Max,
-    /// Mean.
-    Average {
-        /// Bottom and right padding that counts, when `count_include_pad`.
-        count_include_pad: Option<[usize; 2]>,
-    },
 }
 
 /// One step of a tile through the registers, in order.
@@ -514,9 +245,6 @@ pub enum Step {
     Mul(TensorId),
     /// t\[pixel\]\[channel\] = v
     Store(TensorId),
-    /// The steps behind it see windows of the pixels before it. At most once in a block, whose core is a convolution or
-    /// [`Core::Map`]: only the rows of a window are ever in memory.
-    Pool(Pool),
     /// t\[image\]\[channel\] += v, row by row: each row of pixels is summed from zero in order, then added.
     Sum(TensorId),
     /// Packs the sign of v (v itself stays).
@@ -528,18 +256,51 @@ pub enum Step {
     },
 }
 
+/// A source and what each of its tiles goes through.
+#[derive(Clone, Debug)]
+pub struct Tiled {
+    /// What produces the values.
+    pub source: Source,
+    /// Up to the pool, if there is one.
+    pub steps: Vec<Step>,
+    /// A pool among the steps, of a source that gives its rows one after the other.
+    pub pooled: Option<Pooled>,
+}
+
+/// A pool in a block, and the steps behind it, which see windows of the pixels before it: only the rows of a window are ever
+/// in memory.
+#[derive(Clone, Debug)]
+pub struct Pooled {
+    /// The pool.
+    pub pool: Pool,
+    /// Behind it.
+    pub steps: Vec<Step>,
+}
+
+/// What a block does.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most blocks are the largest")]
+pub enum Body {
+    /// Tile by tile.
+    Tiled(Tiled),
+    /// One vector per image.
+    Gate(Gate),
+    /// Elements to other places.
+    Move(Move),
+    /// One operator.
+    Whole(Whole),
+}
+
 /// A block: emitted as one piece of fused code.
 #[derive(Clone, Debug)]
 pub struct Block {
-    /// From the ONNX node of its core.
+    /// From the ONNX node of its source.
     pub name: String,
-    /// What produces the values.
-    pub core: Core,
-    /// What each tile then goes through. Empty for the cores that say so.
-    pub steps: Vec<Step>,
+    /// What it does.
+    pub body: Body,
     /// The ONNX operators it stands for, in the field's words: `BatchNormalization`, `Sign`, `Conv`, `scale`, `gate`,
     /// `PRelu`, `skip`...
-    pub parts: Vec<String>,
+    pub parts: Vec<Part>,
     /// Why it is not binary, or not fused; `None` when there is nothing to explain.
     pub reason: Option<String>,
 }
@@ -575,80 +336,253 @@ impl Network {
     }
 }
 
-impl Block {
-    /// Tensors it reads, in order of first use.
-    pub fn reads(&self) -> Vec<TensorId> {
-        let mut reads = match &self.core {
-            Core::BinaryConv { input, .. }
-            | Core::RealConv { input, .. }
-            | Core::MaxPool { input, .. }
-            | Core::AveragePool { input, .. }
-            | Core::Map { input }
-            | Core::Planes { input }
-            | Core::Gate { sums: input, .. }
-            | Core::BitMaxPool { input, .. }
-            | Core::Reshape { input, .. }
-            | Core::Reduce { input, .. }
-            | Core::Softmax { input, .. }
-            | Core::ArgMax { input, .. } => vec![*input],
-            Core::Copy { pieces, .. } => pieces.iter().map(|p| p.input).collect(),
-            Core::Broadcast { a, b, .. } => vec![a.0, b.0],
-            Core::MatMul { a, b, .. } => vec![*a, *b],
-        };
-        reads.extend(self.steps.iter().filter_map(|step| match step {
+impl Source {
+    /// The tensor it reads.
+    pub fn input(&self) -> TensorId {
+        match self {
+            Source::BinaryConv { input, .. }
+            | Source::RealConv { input, .. }
+            | Source::MaxPool { input, .. }
+            | Source::AveragePool { input, .. }
+            | Source::Map { input }
+            | Source::Planes { input } => *input,
+        }
+    }
+
+    /// What it slides over its input, if it does.
+    pub fn geometry(&self) -> Option<&Geometry> {
+        match self {
+            Source::BinaryConv { geometry, .. }
+            | Source::RealConv { geometry, .. }
+            | Source::MaxPool { geometry, .. }
+            | Source::AveragePool { geometry, .. } => Some(geometry),
+            Source::Map { .. } | Source::Planes { .. } => None,
+        }
+    }
+
+    /// Whether a pool may follow in the same block: those of other sources come for all channels at once, which would take far
+    /// more memory.
+    pub fn gives_rows(&self) -> bool {
+        matches!(self, Source::BinaryConv { .. } | Source::RealConv { .. } | Source::Map { .. })
+    }
+
+    /// `[n, h, w, c]` of its values.
+    pub fn extents(&self, network: &Network) -> [usize; 4] {
+        match self {
+            Source::Planes { input } => {
+                let [n, c, h, w] = image(&network.tensor(*input).shape);
+                [n, h, w, c]
+            }
+            Source::Map { input } => image(&network.tensor(*input).shape),
+            Source::BinaryConv { geometry, .. }
+            | Source::RealConv { geometry, .. }
+            | Source::MaxPool { geometry, .. }
+            | Source::AveragePool { geometry, .. } => geometry.extents(),
+        }
+    }
+}
+
+impl Step {
+    /// The tensor it reads.
+    pub fn read(&self) -> Option<TensorId> {
+        match self {
             Step::Gate(t) | Step::Add(t) | Step::Mul(t) => Some(*t),
-            _ => None,
-        }));
-        reads
-    }
-
-    /// Tensors it writes.
-    pub fn writes(&self) -> Vec<TensorId> {
-        let mut writes: Vec<TensorId> = match &self.core {
-            Core::BitMaxPool { output, .. }
-            | Core::Copy { output, .. }
-            | Core::Reshape { output, .. }
-            | Core::Broadcast { output, .. }
-            | Core::Reduce { output, .. }
-            | Core::Softmax { output, .. }
-            | Core::ArgMax { output, .. }
-            | Core::MatMul { output, .. } => vec![*output],
-            _ => Vec::new(),
-        };
-        writes.extend(self.steps.iter().filter_map(|step| match step {
-            Step::Store(t) | Step::Sum(t) | Step::Sign { bits: t, .. } => Some(*t),
-            _ => None,
-        }));
-        writes
-    }
-
-    /// The tensor it needs only while it runs.
-    pub fn workspace(&self) -> Option<TensorId> {
-        match &self.core {
-            Core::RealConv { products, .. } => products.narrow(),
             _ => None,
         }
     }
 
+    /// The tensor it writes.
+    pub fn write(&self) -> Option<TensorId> {
+        match self {
+            Step::Store(t) | Step::Sum(t) | Step::Sign { bits: t, .. } => Some(*t),
+            _ => None,
+        }
+    }
+}
+
+impl Tiled {
+    /// Without a pool.
+    pub fn new(source: Source, steps: Vec<Step>) -> Self {
+        Self { source, steps, pooled: None }
+    }
+
+    /// All steps, those behind the pool last.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(self.pooled.iter().flat_map(|pooled| &pooled.steps))
+    }
+
+    /// The two lists of steps.
+    pub fn lists_mut(&mut self) -> impl Iterator<Item = &mut Vec<Step>> {
+        std::iter::once(&mut self.steps).chain(self.pooled.as_mut().map(|pooled| &mut pooled.steps))
+    }
+}
+
+impl Move {
+    /// The tensor it writes.
+    pub fn output(&self) -> TensorId {
+        match self {
+            Move::Copy { output, .. } | Move::Reshape { output, .. } | Move::BitMaxPool { output, .. } => *output,
+        }
+    }
+}
+
+impl From<Tiled> for Body {
+    fn from(tiled: Tiled) -> Self {
+        Body::Tiled(tiled)
+    }
+}
+
+/// A source with no steps yet.
+impl From<Source> for Body {
+    fn from(source: Source) -> Self {
+        Body::Tiled(Tiled::new(source, Vec::new()))
+    }
+}
+
+impl From<Gate> for Body {
+    fn from(gate: Gate) -> Self {
+        Body::Gate(gate)
+    }
+}
+
+impl From<Move> for Body {
+    fn from(moved: Move) -> Self {
+        Body::Move(moved)
+    }
+}
+
+impl From<Whole> for Body {
+    fn from(whole: Whole) -> Self {
+        Body::Whole(whole)
+    }
+}
+
+impl Block {
+    /// A block that stands for nothing in particular.
+    pub fn new(name: impl Into<String>, body: impl Into<Body>) -> Self {
+        Self { name: name.into(), body: body.into(), parts: Vec::new(), reason: None }
+    }
+
+    /// Tensors it reads, in order of first use.
+    pub fn reads(&self) -> Vec<TensorId> {
+        match &self.body {
+            Body::Tiled(tiled) => {
+                std::iter::once(tiled.source.input()).chain(tiled.all_steps().filter_map(Step::read)).collect()
+            }
+            Body::Gate(gate) => vec![gate.sums],
+            Body::Move(Move::Copy { pieces, .. }) => pieces.iter().map(|p| p.input).collect(),
+            Body::Move(Move::Reshape { input, .. } | Move::BitMaxPool { input, .. }) => vec![*input],
+            Body::Whole(whole) => whole.inputs.clone(),
+        }
+    }
+
+    /// Tensors it writes.
+    pub fn writes(&self) -> Vec<TensorId> {
+        match &self.body {
+            Body::Tiled(tiled) => tiled.all_steps().filter_map(Step::write).collect(),
+            Body::Gate(gate) => vec![gate.output],
+            Body::Move(moved) => vec![moved.output()],
+            Body::Whole(whole) => vec![whole.output],
+        }
+    }
+
+    /// The tensor it needs only while it runs.
+    pub fn workspace(&self) -> Option<TensorId> {
+        match self.source() {
+            Some(Source::RealConv { products, .. }) => products.narrow(),
+            _ => None,
+        }
+    }
+
+    /// Calls `f` with every tensor it names.
+    pub fn for_each_tensor(&mut self, mut f: impl FnMut(&mut TensorId)) {
+        match &mut self.body {
+            Body::Tiled(tiled) => {
+                match &mut tiled.source {
+                    Source::RealConv { input, products, .. } => {
+                        f(input);
+                        match products {
+                            Products::F32 => {}
+                            Products::Bf16 { narrow } | Products::Int8 { narrow, .. } => f(narrow),
+                        }
+                    }
+                    Source::BinaryConv { input, .. }
+                    | Source::MaxPool { input, .. }
+                    | Source::AveragePool { input, .. }
+                    | Source::Map { input }
+                    | Source::Planes { input } => f(input),
+                }
+                for step in tiled.lists_mut().flatten() {
+                    match step {
+                        Step::Gate(t)
+                        | Step::Add(t)
+                        | Step::Mul(t)
+                        | Step::Store(t)
+                        | Step::Sum(t)
+                        | Step::Sign { bits: t, .. } => f(t),
+                        Step::Scale(_)
+                        | Step::Shift(_)
+                        | Step::ScalePixels(_)
+                        | Step::ShiftPixels(_)
+                        | Step::Activation(_) => {}
+                    }
+                }
+            }
+            Body::Gate(gate) => [&mut gate.sums, &mut gate.output].into_iter().for_each(f),
+            Body::Move(Move::Copy { pieces, output, .. }) => {
+                f(output);
+                pieces.iter_mut().for_each(|piece| f(&mut piece.input));
+            }
+            Body::Move(Move::Reshape { input, output } | Move::BitMaxPool { input, output, .. }) => {
+                [input, output].into_iter().for_each(f);
+            }
+            Body::Whole(whole) => whole.inputs.iter_mut().chain([&mut whole.output]).for_each(f),
+        }
+    }
+
+    /// Its source and steps, if it works tile by tile.
+    pub fn tiled(&self) -> Option<&Tiled> {
+        match &self.body {
+            Body::Tiled(tiled) => Some(tiled),
+            _ => None,
+        }
+    }
+
+    /// What produces its tiles, if it works tile by tile.
+    pub fn source(&self) -> Option<&Source> {
+        self.tiled().map(|tiled| &tiled.source)
+    }
+
+    /// All its steps, those behind a pool last; none unless it works tile by tile.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.tiled().into_iter().flat_map(Tiled::all_steps)
+    }
+
     /// The arithmetic of its real-valued products, if it is a convolution or fully connected layer of them.
     pub fn arithmetic(&self) -> Option<Arithmetic> {
-        match &self.core {
-            Core::RealConv { products, .. } => Some(products.arithmetic()),
+        match self.source() {
+            Some(Source::RealConv { products, .. }) => Some(products.arithmetic()),
             _ => None,
         }
     }
 
     /// The pool among its steps, if there is one.
     pub fn pool(&self) -> Option<&Pool> {
-        self.steps.iter().find_map(|step| match step {
-            Step::Pool(pool) => Some(pool),
-            _ => None,
-        })
+        Some(&self.tiled()?.pooled.as_ref()?.pool)
     }
 
-    /// True when its core works on sign bits.
+    /// What it slides over its input, if it does.
+    pub fn geometry(&self) -> Option<&Geometry> {
+        match &self.body {
+            Body::Tiled(tiled) => tiled.source.geometry(),
+            Body::Move(Move::BitMaxPool { geometry, .. }) => Some(geometry),
+            _ => None,
+        }
+    }
+
+    /// True when it works on sign bits.
     pub fn is_binary(&self) -> bool {
-        matches!(self.core, Core::BinaryConv { .. })
+        matches!(self.source(), Some(Source::BinaryConv { .. }))
     }
 }
 

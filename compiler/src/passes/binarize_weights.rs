@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::diagnostics::{self, Diagnostic};
 use crate::exact::Affine;
 use crate::ir::network::BinaryWeights;
-use crate::ir::{Graph, Layout, Node, Op, ValueId, Window};
+use crate::ir::{Graph, Layout, Node, Op, Part, ValueId, Window};
 use crate::passes::rewrite::{NewNode, Rewriter, walk};
 use codes::{Code, Codes};
 use weights::Binarized;
@@ -143,10 +143,10 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: Binariz
     let maps: Vec<Affine> = (0..weights.scales.len()).map(map).collect();
     let mut parts = Vec::new();
     if scale != 1.0 || weights.scales.iter().any(|&a| a != 1.0) {
-        parts.push("scale".to_owned());
+        parts.push(Part::Scale);
     }
     if bias.is_some() {
-        parts.push("bias".to_owned());
+        parts.push(Part::Bias);
     }
     let bits: Arc<BinaryWeights> = Arc::new(weights.bits);
     let op = match (&node.op, window) {
@@ -181,10 +181,10 @@ fn real(rewriter: &mut Rewriter<'_>, mut node: Node) {
         (before[y_axis], after[y_axis], before[x_axis], after[x_axis]) = (top, bottom, left, right);
         let shape: Vec<usize> = (0..4).map(|i| rewriter.graph.shape(x)[i] + before[i] + after[i]).collect();
         let (op, inputs) = (Op::Pad { before, after, value }, vec![x]);
-        let parts = vec!["Pad".to_owned()];
+        let parts = vec![Part::Pad];
         node.inputs[0] =
             rewriter.emit(NewNode { op, inputs, like: x, suffix: "padded", shape: &shape, origin: None, parts });
-        if node.parts.first().is_some_and(|p| p == "Pad") {
+        if node.parts.first() == Some(&Part::Pad) {
             node.parts.remove(0);
         }
     }
@@ -198,7 +198,7 @@ fn describe(rewriter: &Rewriter<'_>, mut v: ValueId) -> String {
     }
     match rewriter.producer(v) {
         Some(node) => {
-            let operator = node.parts.last().cloned().unwrap_or_else(|| node.op.name());
+            let operator = node.parts.last().cloned().unwrap_or_else(|| node.op.name().as_str().into());
             format!("produced by {operator} \"{}\"", node.name)
         }
         None if rewriter.graph.constant(v).is_some() => "a constant".to_owned(),

@@ -4,7 +4,7 @@
 //! a convolution pads with zero, or with a value that binary inputs take; an average counts its padding; a maximum is
 //! only left unchanged by what is no greater than anything in the image.
 
-use crate::ir::{Graph, Layout, Node, Op, ValueId, Window};
+use crate::ir::{Graph, Layout, Node, Op, Part, ValueId, Window};
 use crate::passes::rewrite::{NewNode, Rewriter, join_parts, permuted, walk_to_fixpoint};
 
 /// The pass.
@@ -20,7 +20,7 @@ struct Found {
     before: Vec<usize>,
     after: Vec<usize>,
     value: f32,
-    parts: Vec<String>,
+    parts: Vec<Part>,
 }
 
 fn rule(rewriter: &mut Rewriter<'_>, mut node: Node) {

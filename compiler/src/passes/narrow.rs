@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::ir::network::{Arithmetic, Block, Core, Geometry, NetTensor, Network, Products, Quantized, Step, Storage};
+use crate::ir::network::{
+    Arithmetic, Block, Body, Geometry, NetTensor, Network, Products, Quantized, Source, Step, Storage, Tiled,
+};
 use crate::ir::{DType, Tensor};
 use crate::{Config, interpret};
 
@@ -38,7 +40,9 @@ pub fn run(network: &mut Network, config: &Config) -> Result<(), Diagnostics> {
         let Some(geometry) = real_conv(&network.blocks[index]).copied() else { continue };
         let shape = vec![geometry.narrow_words(arithmetic.size())];
         let narrow = network.add_tensor(NetTensor { name, shape, storage: Storage::Dense(DType::F32), origin: None });
-        let Block { core: Core::RealConv { weights, products, .. }, steps, .. } = &mut network.blocks[index] else {
+        let Body::Tiled(Tiled { source: Source::RealConv { weights, products, .. }, steps, .. }) =
+            &mut network.blocks[index].body
+        else {
             continue;
         };
         *products = match arithmetic {
@@ -55,8 +59,8 @@ pub fn run(network: &mut Network, config: &Config) -> Result<(), Diagnostics> {
 }
 
 fn real_conv(block: &Block) -> Option<&Geometry> {
-    match &block.core {
-        Core::RealConv { geometry, .. } => Some(geometry),
+    match block.source() {
+        Some(Source::RealConv { geometry, .. }) => Some(geometry),
         _ => None,
     }
 }
@@ -161,8 +165,8 @@ fn ranges(
             let values = interpret::network::run(network, &inputs)
                 .map_err(|e| problem(format!("an example input cannot be run: {e}")))?;
             for (index, (low, high)) in &mut ranges {
-                let Core::RealConv { input, .. } = &network.blocks[*index].core else { continue };
-                for x in values.get(input).map(Tensor::to_f32).unwrap_or_default() {
+                let Some(source) = network.blocks[*index].source() else { continue };
+                for x in values.get(&source.input()).map(Tensor::to_f32).unwrap_or_default() {
                     if !x.is_finite() {
                         let name = &network.blocks[*index].name;
                         return Err(problem(format!("an example input gives block \"{name}\" a value of {x}")).into());

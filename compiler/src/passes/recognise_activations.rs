@@ -18,12 +18,12 @@ fn rule(rewriter: &mut Rewriter<'_>, mut node: Node) {
     if let Some((op, x, parts)) = activation(rewriter, &node)
         && rewriter.graph.shape(x) == rewriter.graph.shape(node.output)
     {
-        let parts = vec![parts.to_owned()];
+        let parts = vec![parts.into()];
         return rewriter.change(Node { op: Op::Unary(op), inputs: vec![x], parts, ..node });
     }
     if let Some((x, slope)) = prelu(rewriter, &node) {
         let inputs = vec![x, slope];
-        return rewriter.change(Node { op: Op::PRelu, inputs, parts: vec!["PRelu".to_owned()], ..node });
+        return rewriter.change(Node { op: Op::PRelu, inputs, parts: vec!["PRelu".into()], ..node });
     }
     if shrunk { rewriter.change(node) } else { rewriter.keep(node) }
 }

@@ -7,7 +7,7 @@
 
 mod levels;
 
-use crate::ir::{Binary, DType, Graph, Node, Op, Unary, ValueId, Zero};
+use crate::ir::{Binary, DType, Graph, Node, Op, Part, Unary, ValueId, Zero};
 use crate::passes::rewrite::{NewNode, Rewriter, walk_to_fixpoint};
 use levels::{Levels, Mask};
 
@@ -36,7 +36,7 @@ fn rule(rewriter: &mut Rewriter<'_>, node: Node) {
 }
 
 fn to_sign(node: Node, zero: Zero, x: ValueId) -> Node {
-    Node { op: Op::Sign(zero), inputs: vec![x], parts: vec!["Sign".to_owned()], ..node }
+    Node { op: Op::Sign(zero), inputs: vec![x], parts: vec!["Sign".into()], ..node }
 }
 
 /// `x + 0`, `x - 0`, `x * 1`, `x / 1` and casts to the same type, which exporters leave around estimators.
@@ -277,7 +277,7 @@ fn sign_argument(rewriter: &mut Rewriter<'_>, node: &Node, mask: Mask) -> Option
             suffix: "shifted",
             shape: &shape,
             origin: None,
-            parts: vec!["Sub".to_owned()],
+            parts: vec![Part::Sub],
         })
     };
     Some((zero, x))
@@ -296,7 +296,7 @@ fn coded_input(rewriter: &mut Rewriter<'_>, mut node: Node) {
         let Some((zero, x)) = sign_argument(rewriter, &source, levels.mask) else { continue };
         let shape = rewriter.graph.shape(v).to_vec();
         let mut emit = |op, inputs, suffix, part: &str| {
-            let (shape, origin, parts) = (&shape[..], None, vec![part.to_owned()]);
+            let (shape, origin, parts) = (&shape[..], None, vec![part.into()]);
             rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
         };
         let s = emit(Op::Sign(zero), vec![x], "sign", "Sign");
@@ -305,7 +305,7 @@ fn coded_input(rewriter: &mut Rewriter<'_>, mut node: Node) {
         let scale = rewriter.constant("half", crate::ir::Tensor::f32([], vec![half]));
         let shift = rewriter.constant("middle", crate::ir::Tensor::f32([], vec![middle]));
         let mut emit = |op, inputs, suffix, part: &str| {
-            let (shape, origin, parts) = (&shape[..], None, vec![part.to_owned()]);
+            let (shape, origin, parts) = (&shape[..], None, vec![part.into()]);
             rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
         };
         let scaled = emit(Op::Binary(Binary::Mul), vec![s, scale], "scaled", "Mul");

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::ir::{Data, Graph, Node, Op, Origin, Tensor, Value, ValueId};
+use crate::ir::{Data, Graph, Node, Op, Origin, Part, Tensor, Value, ValueId};
 
 /// A graph in the middle of a walk: its nodes are those already emitted.
 pub(crate) struct Rewriter<'g> {
@@ -225,7 +225,7 @@ pub(crate) struct NewNode<'a> {
     pub(crate) suffix: &'a str,
     pub(crate) shape: &'a [usize],
     pub(crate) origin: Option<Origin>,
-    pub(crate) parts: Vec<String>,
+    pub(crate) parts: Vec<Part>,
 }
 
 fn same<T: Copy + PartialEq>(v: &[T]) -> Option<T> {
@@ -334,6 +334,6 @@ pub(crate) fn repeat(map: &crate::exact::Affine, n: usize) -> Arc<Vec<crate::exa
 }
 
 /// The parts of one node, then those of another.
-pub(crate) fn join_parts(first: &[String], second: &[String]) -> Vec<String> {
+pub(crate) fn join_parts(first: &[Part], second: &[Part]) -> Vec<Part> {
     first.iter().chain(second).cloned().collect()
 }

@@ -55,7 +55,7 @@ impl Build {
         };
         let name = format!("{}{}", op.name(), self.graph.nodes.len());
         let output = self.value(&format!("{name}.out"), shape, dtype);
-        let parts = vec![op.name()];
+        let parts = vec![op.name().as_str().into()];
         self.graph.nodes.push(Node { name, op, inputs: inputs.to_vec(), output, parts, reason: None });
         output
     }

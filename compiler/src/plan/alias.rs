@@ -1,7 +1,7 @@
 //! Tensors that share one place without a copy: reshapes, and results that replace an operand element by element.
 
 use super::Place;
-use crate::ir::network::{Block, Core, Network, Step, Storage, TensorId};
+use crate::ir::network::{Block, Body, Move, Network, Source, Step, Storage, TensorId, Tiled};
 
 /// Tensors at one place.
 #[derive(Clone, Debug)]
@@ -30,8 +30,8 @@ pub(super) fn groups(network: &Network) -> Vec<Group> {
         groups.push(Some(Group { members: vec![id], fixed, first: first[index], last: last[index] }));
     }
     for (position, block) in network.blocks.iter().enumerate() {
-        let (kept, joined, whole) = match &block.core {
-            Core::Reshape { input, output } => (*input, *output, true),
+        let (kept, joined, whole) = match &block.body {
+            Body::Move(Move::Reshape { input, output }) => (*input, *output, true),
             _ => match in_place(network, block) {
                 Some((input, output)) => (input, output, false),
                 None => continue,
@@ -88,25 +88,26 @@ fn lives(network: &Network) -> (Vec<usize>, Vec<usize>) {
 
 /// An operand that a block reads only tile by tile, before it stores the same tile of the result: the result may replace it.
 pub(super) fn in_place(network: &Network, block: &Block) -> Option<(TensorId, TensorId)> {
+    let Tiled { source, steps, pooled } = block.tiled()?;
     let mut candidates = Vec::new();
-    if let Core::Map { input } = &block.core {
+    if let Source::Map { input } = source {
         candidates.push(*input);
     }
-    for step in &block.steps {
-        match step {
-            Step::Add(t) | Step::Mul(t) => candidates.push(*t),
-            // What was read for a row is behind it, and further rows of the same window are still to come.
-            Step::Pool(_) => candidates.clear(),
-            Step::Store(result) => {
-                let size = network.tensor(*result).storage_len();
-                let dense = |id: &TensorId| matches!(network.tensor(*id).storage, Storage::Dense(_));
-                return candidates
-                    .iter()
-                    .find(|c| dense(c) && network.tensor(**c).storage_len() == size)
-                    .map(|&c| (c, *result));
+    let size = |id: TensorId| network.tensor(id).storage_len();
+    let dense = |id: TensorId| matches!(network.tensor(id).storage, Storage::Dense(_));
+    for steps in std::iter::once(steps).chain(pooled.as_ref().map(|pooled| &pooled.steps)) {
+        for step in steps {
+            match step {
+                Step::Add(t) | Step::Mul(t) => candidates.push(*t),
+                Step::Store(result) => {
+                    let replaced = candidates.iter().find(|&&c| dense(c) && size(c) == size(*result));
+                    return replaced.map(|&c| (c, *result));
+                }
+                _ => {}
             }
-            _ => {}
         }
+        // What was read for a row is behind it, and further rows of the same window are still to come.
+        candidates.clear();
     }
     None
 }

@@ -9,7 +9,7 @@ pub use blob::{Blob, LANES};
 
 use crate::emit::{kernel, tile};
 use crate::ir::DType;
-use crate::ir::network::{Block, Network, Step, Storage, TensorId};
+use crate::ir::network::{Block, Network, Pooled, Step, Storage, TensorId, Tiled};
 
 /// Where a tensor lies while the network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,23 +105,13 @@ pub fn run(network: &Network) -> Plan {
 /// f32s that a block needs only while it runs: the rows that the windows of its pool still need, and the sums of its rows,
 /// which are added up when all rows are there, so that threads can compute them in any order.
 fn workspace(network: &Network, block: &Block) -> usize {
-    let mut len = 0;
-    let [images, mut height, _, channels] = match block.steps.is_empty() {
-        true => return 0,
-        false => match block.steps.iter().any(|s| matches!(s, Step::Sum(_) | Step::Pool(_))) {
-            true => kernel::grid(network, &block.core),
-            false => return 0,
-        },
+    let Some(Tiled { source, steps, pooled }) = block.tiled() else { return 0 };
+    let sums = |steps: &[Step], [images, height, _, channels]: [usize; 4]| {
+        let count = steps.iter().filter(|step| matches!(step, Step::Sum(_))).count();
+        if height > 1 { count * images * height * channels } else { 0 }
     };
-    for step in &block.steps {
-        match step {
-            Step::Pool(pool) => {
-                len += tile::window_len(&pool.geometry, kernel::interleaved(&block.core));
-                height = pool.geometry.output[0];
-            }
-            Step::Sum(_) if height > 1 => len += images * height * channels,
-            _ => {}
-        }
-    }
-    len
+    let behind = pooled.as_ref().map_or(0, |Pooled { pool, steps }| {
+        tile::window_len(&pool.geometry, kernel::interleaved(source)) + sums(steps, pool.geometry.extents())
+    });
+    sums(steps, source.extents(network)) + behind
 }

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::{alias, workspace};
-use crate::ir::network::{Core, Network, Storage, TensorId};
+use crate::ir::network::{Body, Move, Network, Storage, TensorId};
 
 /// Sets of finished blocks looked at before the search gives up: more than any chain with branches has.
 const SETS: usize = 5_000;
@@ -86,7 +86,7 @@ impl Lives {
         let count = network.tensors.len();
         let mut place: Vec<usize> = (0..count).collect();
         for block in &network.blocks {
-            if let Core::Reshape { input, output } = &block.core {
+            if let Body::Move(Move::Reshape { input, output }) = &block.body {
                 let (from, to) = (place[output.0 as usize], place[input.0 as usize]);
                 place.iter_mut().filter(|p| **p == from).for_each(|p| *p = to);
             }
@@ -206,8 +206,8 @@ impl Lives {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::DType;
-    use crate::ir::network::{Block, NetTensor, Step};
+    use crate::ir::network::{Block, NetTensor, Source, Step, Tiled, Whole};
+    use crate::ir::{DType, Op};
 
     fn tensor(network: &mut Network, len: usize) -> TensorId {
         let name = format!("t{}", network.tensors.len());
@@ -216,20 +216,9 @@ mod tests {
 
     /// Reads some tensors, writes others: the plan looks at nothing else.
     fn block(network: &mut Network, reads: &[TensorId], writes: &[TensorId]) {
-        let steps = reads[1..].iter().map(|&t| Step::Gate(t)).chain(writes.iter().map(|&t| Step::Store(t))).collect();
-        let core = Core::Gate {
-            sums: reads[0],
-            first: layer(),
-            hidden: crate::ir::network::Activation::Unary(crate::ir::Unary::Relu),
-            second: layer(),
-            squash: crate::ir::network::Activation::Unary(crate::ir::Unary::Sigmoid),
-        };
-        let name = format!("b{}", network.blocks.len());
-        network.blocks.push(Block { name, core, steps, parts: vec![], reason: None });
-    }
-
-    fn layer() -> crate::ir::network::Dense {
-        crate::ir::network::Dense { inputs: 0, outputs: 0, weights: Default::default(), bias: Default::default() }
+        let &[output] = writes else { panic!("one result each") };
+        let body = Whole { op: Op::Concat { axis: 0 }, inputs: reads.to_vec(), output };
+        network.blocks.push(Block::new(format!("b{}", network.blocks.len()), body));
     }
 
     /// Two branches, both of which open wide before either narrows.
@@ -273,16 +262,12 @@ mod tests {
                 let y = match random(4) {
                     0 => {
                         let y = tensor(&mut n, same);
-                        let core = Core::Reshape { input: x, output: y };
-                        let name = "reshape".into();
-                        n.blocks.push(Block { name, core, steps: vec![], parts: vec![], reason: None });
+                        n.blocks.push(Block::new("reshape", Move::Reshape { input: x, output: y }));
                         y
                     }
                     1 => {
                         let y = tensor(&mut n, same);
-                        let name = "map".into();
-                        let core = Core::Map { input: x };
-                        n.blocks.push(Block { name, core, steps: vec![Step::Store(y)], parts: vec![], reason: None });
+                        n.blocks.push(Block::new("map", Tiled::new(Source::Map { input: x }, vec![Step::Store(y)])));
                         y
                     }
                     _ => {

@@ -10,7 +10,10 @@
 //! - **Weight bytes**: one bit per binary weight, with each tap's channels rounded up to 64-bit words; four bytes per
 //!   real parameter, fewer where it is narrow by choice; eight per threshold.
 
-use crate::ir::network::{Activation, Arithmetic, Block, Core, Dense, Geometry, Network, Step, TensorId};
+use crate::ir::Op;
+use crate::ir::network::{
+    Activation, Arithmetic, Block, Body, Dense, Geometry, Network, Pooled, Source, Step, TensorId, Tiled, Whole,
+};
 
 /// What a block costs for one inference of the whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,66 +31,82 @@ pub struct Cost {
 impl Cost {
     /// Counts a block.
     pub fn of(network: &Network, block: &Block) -> Self {
-        let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
         let mut cost = Self::default();
-        match &block.core {
-            Core::BinaryConv { geometry, .. } => {
-                cost.binary_macs = geometry.macs();
-                let words = (geometry.input[2] / geometry.groups).div_ceil(64);
-                cost.weight_bytes = 8 * (geometry.output[2] * geometry.kernel[0] * geometry.kernel[1] * words) as u64;
-            }
-            Core::RealConv { geometry, weights, products, .. } => {
-                cost.real_macs = geometry.macs();
-                cost.weight_bytes = (products.arithmetic().size() * weights.len()) as u64;
-                if products.arithmetic() == Arithmetic::Int8 {
-                    // What each sum starts from.
-                    cost.weight_bytes += 4 * geometry.output[2] as u64;
-                }
-            }
-            Core::MaxPool { geometry, .. } | Core::AveragePool { geometry, .. } => cost.flops = taps(geometry),
-            Core::Gate { sums, first, second, .. } => {
-                let images = network.tensor(*sums).shape.first().copied().unwrap_or(1) as u64;
-                for layer in [first, second] {
+        match &block.body {
+            Body::Tiled(tiled) => cost.tiled(network, tiled),
+            Body::Gate(gate) => {
+                let images = network.tensor(gate.sums).shape.first().copied().unwrap_or(1) as u64;
+                for layer in [&gate.first, &gate.second] {
                     cost.real_macs += images * (layer.inputs * layer.outputs) as u64;
                     // The activation behind it.
                     cost.flops += images * layer.outputs as u64;
                     cost.weight_bytes += dense_bytes(layer);
                 }
             }
-            Core::MatMul { extents: [batch, m, k, n], .. } => cost.real_macs = (batch * m * k * n) as u64,
-            Core::Broadcast { output, .. } => cost.flops = len(*output),
-            Core::Reduce { input, .. } | Core::ArgMax { input, .. } => cost.flops = len(*input),
-            // Maximum, difference, exponential, sum, quotient.
-            Core::Softmax { input, .. } => cost.flops = 5 * len(*input),
-            Core::Map { .. }
-            | Core::Planes { .. }
-            | Core::BitMaxPool { .. }
-            | Core::Copy { .. }
-            | Core::Reshape { .. } => {}
+            Body::Move(_) => {}
+            Body::Whole(whole) => cost.whole(network, whole),
         }
-        let mut elements = tile_elements(network, block);
-        for step in &block.steps {
-            if let Step::Pool(pool) = step {
-                cost.flops += taps(&pool.geometry);
-                elements = outputs(&pool.geometry);
+        cost.flops += cost.real_macs;
+        cost
+    }
+
+    fn tiled(&mut self, network: &Network, Tiled { source, steps, pooled }: &Tiled) {
+        match source {
+            Source::BinaryConv { geometry, .. } => {
+                self.binary_macs = geometry.macs();
+                let words = (geometry.input[2] / geometry.groups).div_ceil(64);
+                self.weight_bytes = 8 * (geometry.output[2] * geometry.kernel[0] * geometry.kernel[1] * words) as u64;
             }
-            cost.flops += elements
+            Source::RealConv { geometry, weights, products, .. } => {
+                self.real_macs = geometry.macs();
+                self.weight_bytes = (products.arithmetic().size() * weights.len()) as u64;
+                if products.arithmetic() == Arithmetic::Int8 {
+                    // What each sum starts from.
+                    self.weight_bytes += 4 * geometry.output[2] as u64;
+                }
+            }
+            Source::MaxPool { geometry, .. } | Source::AveragePool { geometry, .. } => self.flops = taps(geometry),
+            Source::Map { .. } | Source::Planes { .. } => {}
+        }
+        self.steps(steps, source.extents(network));
+        if let Some(Pooled { pool, steps }) = pooled {
+            self.flops += taps(&pool.geometry);
+            self.steps(steps, pool.geometry.extents());
+        }
+    }
+
+    fn steps(&mut self, steps: &[Step], extents: [usize; 4]) {
+        for step in steps {
+            self.flops += extents.iter().product::<usize>() as u64
                 * match step {
                     Step::Scale(_) | Step::Shift(_) | Step::ScalePixels(_) | Step::ShiftPixels(_) => 1,
                     Step::Gate(_) | Step::Activation(_) => 1,
                     Step::Add(_) | Step::Mul(_) | Step::Sum(_) => 1,
                     Step::Sign { .. } => 2,
-                    Step::Store(_) | Step::Pool(_) => 0,
+                    Step::Store(_) => 0,
                 };
-            cost.weight_bytes += match step {
+            self.weight_bytes += match step {
                 Step::Scale(p) | Step::Shift(p) | Step::Activation(Activation::PRelu(p)) => 4 * p.len() as u64,
                 Step::ScalePixels(p) | Step::ShiftPixels(p) => 4 * p.values.len() as u64,
                 Step::Sign { intervals, .. } => 8 * intervals.len() as u64,
                 _ => 0,
             };
         }
-        cost.flops += cost.real_macs;
-        cost
+    }
+
+    fn whole(&mut self, network: &Network, whole: &Whole) {
+        let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
+        let read = || whole.inputs.first().map_or(0, |&id| len(id));
+        match &whole.op {
+            Op::MatMul => {
+                let depth = whole.inputs.first().and_then(|&a| network.tensor(a).shape.last().copied()).unwrap_or(1);
+                self.real_macs = len(whole.output) * depth as u64;
+            }
+            Op::Reduce { .. } | Op::ArgMax { .. } => self.flops = read(),
+            // Maximum, difference, exponential, sum, quotient.
+            Op::Softmax { .. } => self.flops = 5 * read(),
+            _ => self.flops = len(whole.output),
+        }
     }
 
     /// About how long it takes one thread of a machine with 10^12 binary multiply-accumulates and 4 * 10^10 real operations
@@ -105,18 +124,6 @@ impl Cost {
     }
 }
 
-/// The geometry a block slides over its input, if it does.
-pub fn geometry(core: &Core) -> Option<&Geometry> {
-    match core {
-        Core::BinaryConv { geometry, .. }
-        | Core::RealConv { geometry, .. }
-        | Core::MaxPool { geometry, .. }
-        | Core::AveragePool { geometry, .. }
-        | Core::BitMaxPool { geometry, .. } => Some(geometry),
-        _ => None,
-    }
-}
-
 /// Taps read by a pool: each output looks at its own channel only.
 fn taps(g: &Geometry) -> u64 {
     outputs(g) * (g.kernel[0] * g.kernel[1]) as u64
@@ -128,16 +135,4 @@ fn outputs(g: &Geometry) -> u64 {
 
 fn dense_bytes(layer: &Dense) -> u64 {
     4 * (layer.weights.len() + layer.bias.len()) as u64
-}
-
-/// How many values go through the block's steps, up to a pool.
-fn tile_elements(network: &Network, block: &Block) -> u64 {
-    let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
-    match &block.core {
-        Core::Map { input } | Core::Planes { input } => len(*input),
-        Core::Gate { sums, second, .. } => {
-            (network.tensor(*sums).shape.first().copied().unwrap_or(1) * second.outputs) as u64
-        }
-        core => geometry(core).map_or(0, outputs),
-    }
 }

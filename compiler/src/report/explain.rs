@@ -1,28 +1,31 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
-use crate::ir::network::{Activation, Arithmetic, Block, Core, Geometry, Network, Pool, PoolKind, Step};
+use crate::ir::network::{Activation, Arithmetic, Block, Body, Geometry, Move, Network, PoolKind, Source, Step};
+use crate::ir::{Op, Part};
 
 /// What a block is, in the field's words.
-pub fn kind(core: &Core) -> &'static str {
-    match core {
-        Core::BinaryConv { geometry, .. } if is_linear(geometry) => "binary linear",
-        Core::BinaryConv { .. } => "binary conv",
-        Core::RealConv { geometry, .. } if is_linear(geometry) => "real linear",
-        Core::RealConv { .. } => "real conv",
-        Core::MaxPool { .. } => "max pool",
-        Core::AveragePool { .. } => "average pool",
-        Core::Map { .. } | Core::Planes { .. } => "map",
-        Core::Gate { .. } => "gate",
-        Core::BitMaxPool { .. } => "bit max pool",
-        Core::Copy { .. } => "copy",
-        Core::Reshape { .. } => "reshape",
-        Core::Broadcast { .. } => "broadcast",
-        Core::Reduce { .. } => "reduce",
-        Core::Softmax { log: false, .. } => "softmax",
-        Core::Softmax { log: true, .. } => "log softmax",
-        Core::ArgMax { .. } => "argmax",
-        Core::MatMul { .. } => "matmul",
-    }
+pub fn kind(block: &Block) -> String {
+    let kind = match &block.body {
+        Body::Tiled(tiled) => match &tiled.source {
+            Source::BinaryConv { geometry, .. } if is_linear(geometry) => "binary linear",
+            Source::BinaryConv { .. } => "binary conv",
+            Source::RealConv { geometry, .. } if is_linear(geometry) => "real linear",
+            Source::RealConv { .. } => "real conv",
+            Source::MaxPool { .. } => "max pool",
+            Source::AveragePool { .. } => "average pool",
+            Source::Map { .. } | Source::Planes { .. } => "map",
+        },
+        Body::Gate(_) => "gate",
+        Body::Move(Move::BitMaxPool { .. }) => "bit max pool",
+        Body::Move(Move::Copy { .. }) => "copy",
+        Body::Move(Move::Reshape { .. }) => "reshape",
+        Body::Whole(whole) => match &whole.op {
+            Op::Binary(_) => "broadcast",
+            Op::Softmax { log: true, .. } => "log softmax",
+            op => return op.name().to_lowercase(),
+        },
+    };
+    kind.to_owned()
 }
 
 /// A fully connected layer is a 1x1 convolution over a single row of pixels.
@@ -56,62 +59,63 @@ fn geometry(g: &Geometry) -> String {
 /// What a block works on, in a few characters: the geometry of what slides, the layers of a gate, else the extents of
 /// what it writes.
 pub fn extents(network: &Network, block: &Block) -> String {
-    if let Core::Gate { first, second, .. } = &block.core {
-        return format!("{} -> {} -> {}", first.inputs, first.outputs, second.outputs);
+    if let Body::Gate(gate) = &block.body {
+        return format!("{} -> {} -> {}", gate.first.inputs, gate.first.outputs, gate.second.outputs);
     }
-    if let Some(g) = super::cost::geometry(&block.core) {
+    if let Some(g) = block.geometry() {
         return geometry(g);
     }
     let shape = block.writes().first().map(|&id| network.tensor(id).shape.as_slice()).unwrap_or_default();
     shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
-/// True when a step does more than keep the core's value.
+/// True when a step does more than keep the source's value.
 fn works(step: &Step) -> bool {
     !matches!(step, Step::Store(_) | Step::Sum(_))
 }
 
-/// True when the block's core and at least one of scale, shift, gate, activation, skip or threshold are one piece of
+/// True when the block's source and at least one of scale, shift, gate, activation, skip or threshold are one piece of
 /// code: the values between them are never in memory.
 pub fn is_fused(block: &Block) -> bool {
-    block.steps.iter().any(works)
+    block.pool().is_some() || block.steps().any(works)
 }
 
-/// Names of the parts: those the file spelled, and those only the steps know.
-pub fn parts(block: &Block) -> Vec<String> {
+/// The parts: those the file spelled, and those only the steps know.
+pub fn parts(block: &Block) -> Vec<Part> {
     let mut parts = block.parts.clone();
-    for step in &block.steps {
-        let word = match step {
-            Step::Scale(_) | Step::ScalePixels(_) => "scale",
-            Step::Shift(_) | Step::ShiftPixels(_) => "shift",
-            Step::Gate(_) => "gate",
-            Step::Activation(a) => activation(a),
-            Step::Add(_) => "skip",
-            Step::Mul(_) => "multiply",
-            Step::Pool(Pool { kind: PoolKind::Max, .. }) => "MaxPool",
-            Step::Pool(Pool { kind: PoolKind::Average { .. }, .. }) => "AveragePool",
-            Step::Sign { .. } => "Sign",
-            Step::Sum(_) => "gate sums",
-            Step::Store(_) => continue,
-        };
+    let mut say = |part: Part| {
         // An affine map of the file stands for its scale and its shift.
-        let affine = matches!(step, Step::Scale(_) | Step::Shift(_));
-        let said = parts.iter().any(|p| {
-            p.eq_ignore_ascii_case(word) || (affine && ["BatchNormalization", "scale", "shift"].contains(&p.as_str()))
-        });
-        if !said {
-            parts.push(word.to_owned());
+        let affine = [Part::BatchNormalization, Part::Scale, Part::Shift];
+        let said = |p: &Part| *p == part || affine[1..].contains(&part) && affine.contains(p);
+        if !parts.iter().any(said) {
+            parts.push(part);
         }
+    };
+    let Some(tiled) = block.tiled() else { return parts };
+    tiled.steps.iter().filter_map(part_of).for_each(&mut say);
+    if let Some(pooled) = &tiled.pooled {
+        say(match pooled.pool.kind {
+            PoolKind::Max => "MaxPool".into(),
+            PoolKind::Average { .. } => "AveragePool".into(),
+        });
+        pooled.steps.iter().filter_map(part_of).for_each(say);
     }
     parts
 }
 
-fn activation(activation: &Activation) -> &'static str {
-    match activation {
-        Activation::Unary(function) => function.name(),
-        Activation::PRelu(_) => "PRelu",
-        Activation::Sign(_) => "Sign",
-    }
+fn part_of(step: &Step) -> Option<Part> {
+    Some(match step {
+        Step::Scale(_) | Step::ScalePixels(_) => Part::Scale,
+        Step::Shift(_) | Step::ShiftPixels(_) => Part::Shift,
+        Step::Gate(_) => Part::Gate,
+        Step::Activation(Activation::Unary(function)) => function.name().into(),
+        Step::Activation(Activation::PRelu(_)) => "PRelu".into(),
+        Step::Activation(Activation::Sign(_)) | Step::Sign { .. } => "Sign".into(),
+        Step::Add(_) => Part::Skip,
+        Step::Mul(_) => Part::Multiply,
+        Step::Sum(_) => Part::GateSums,
+        Step::Store(_) => return None,
+    })
 }
 
 /// Why a block is not binary, or not fused with a neighbour. The compiler's own reason when it gave one; `None` for a
@@ -124,21 +128,26 @@ pub fn reason(block: &Block) -> Option<String> {
     if block.reason.is_some() {
         return block.reason.clone();
     }
-    let text = match &block.core {
-        Core::BinaryConv { .. } if is_fused(block) => return None,
-        Core::BinaryConv { .. } => "binary; its integer sums are used as they are, so there is nothing to fuse",
-        Core::RealConv { .. } => "weights or input are not ±1",
-        Core::MaxPool { .. } | Core::AveragePool { .. } => "pools real values",
-        Core::Map { .. } | Core::Planes { .. } => {
-            "element-wise on real values, with no layer in front to be fused into"
-        }
-        Core::Gate { .. } => "a gate is real-valued; its first layer takes the sums its block collected",
-        Core::BitMaxPool { .. } => return None,
-        Core::Copy { .. } => "moves data",
-        Core::Reshape { .. } => "costs nothing",
-        Core::Broadcast { .. } => "element-wise on two real-valued tensors of different shape",
-        Core::Reduce { .. } | Core::Softmax { .. } | Core::ArgMax { .. } => "needs all values of an axis at once",
-        Core::MatMul { .. } => "both factors are known only at run time",
+    let text = match &block.body {
+        Body::Tiled(tiled) => match &tiled.source {
+            Source::BinaryConv { .. } if is_fused(block) => return None,
+            Source::BinaryConv { .. } => "binary; its integer sums are used as they are, so there is nothing to fuse",
+            Source::RealConv { .. } => "weights or input are not ±1",
+            Source::MaxPool { .. } | Source::AveragePool { .. } => "pools real values",
+            Source::Map { .. } | Source::Planes { .. } => {
+                "element-wise on real values, with no layer in front to be fused into"
+            }
+        },
+        Body::Gate(_) => "a gate is real-valued; its first layer takes the sums its block collected",
+        Body::Move(Move::BitMaxPool { .. }) => return None,
+        Body::Move(Move::Copy { .. }) => "moves data",
+        Body::Move(Move::Reshape { .. }) => "costs nothing",
+        Body::Whole(whole) => match &whole.op {
+            Op::Binary(_) => "element-wise on two real-valued tensors of different shape",
+            Op::Reduce { .. } | Op::Softmax { .. } | Op::ArgMax { .. } => "needs all values of an axis at once",
+            Op::MatMul => "both factors are known only at run time",
+            _ => "works on whole tensors",
+        },
     };
     Some(text.to_owned())
 }

@@ -49,13 +49,13 @@ pub struct Port {
 /// A block.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// From the ONNX node of its core.
+    /// From the ONNX node of its source.
     pub name: String,
     /// `binary conv`, `real conv`, `gate`, `max pool`, `map`, `copy`...
-    pub kind: &'static str,
+    pub kind: String,
     /// Kernel, stride and extents of what slides; layers of a gate; else the extents of what it writes.
     pub geometry: String,
-    /// Whether its core works on sign bits.
+    /// Whether it works on sign bits.
     pub binary: bool,
     /// Names of the parts that became this one piece of code.
     pub fused: Vec<String>,
@@ -112,10 +112,10 @@ impl Report {
                 sum.add(&cost);
                 Row {
                     name: block.name.clone(),
-                    kind: explain::kind(&block.core),
+                    kind: explain::kind(block),
                     geometry: explain::extents(network, block),
                     binary: block.is_binary(),
-                    fused: explain::parts(block),
+                    fused: explain::parts(block).iter().map(ToString::to_string).collect(),
                     reason: explain::reason(block),
                     arithmetic: block.arithmetic().map(Arithmetic::name),
                     macs: cost.binary_macs + cost.real_macs,

@@ -49,7 +49,7 @@ impl fmt::Display for Report {
         for row in &self.blocks {
             rows.push(vec![
                 row.name.clone(),
-                row.kind.to_owned(),
+                row.kind.clone(),
                 row.geometry.clone(),
                 dash(row.binary_macs),
                 dash(row.flops),
@@ -62,7 +62,7 @@ impl fmt::Display for Report {
         let reasons: Vec<Vec<String>> = self
             .blocks
             .iter()
-            .filter_map(|row| Some(vec![format!("  {}", row.name), row.kind.to_owned(), row.reason.clone()?]))
+            .filter_map(|row| Some(vec![format!("  {}", row.name), row.kind.clone(), row.reason.clone()?]))
             .collect();
         if !reasons.is_empty() {
             writeln!(f, "\nNot binary, or not fused, because:")?;

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::*;
 use crate::ir::Unary;
 use crate::ir::network::{
-    Activation, BinaryWeights, BitLayout, BitPadding, Block, Core, Dense, Geometry, Interval, Network, Products, Step,
+    Activation, BinaryWeights, BitLayout, BitPadding, Block, Body, Dense, Gate, Geometry, Interval, Network, Products,
+    Source, Step, Tiled,
 };
 
 /// Bits 4x4x70 -> binary 3x3/2 conv to 2x2x8 with scale, gate, PReLU, skip and sign; its gate; a real stem; a pool.
@@ -46,17 +47,15 @@ fn output() -> Output {
         groups,
     };
     let intervals = |n| Arc::new(vec![Interval { low: 0.0, high: f32::INFINITY }; n]);
-    let block = |name: &str, core, steps, parts: &[&str]| Block {
-        name: name.into(),
-        core,
-        steps,
+    let named = |name: &str, body: Body, parts: &[&str]| Block {
         parts: parts.iter().map(|&p| p.into()).collect(),
-        reason: None,
+        ..Block::new(name, body)
     };
+    let block = |name: &str, source, steps, parts: &[&str]| named(name, Tiled::new(source, steps).into(), parts);
     network.blocks = vec![
         block(
             "stem",
-            Core::RealConv {
+            Source::RealConv {
                 input,
                 planar: false,
                 geometry: geometry([4, 4, 3], [4, 4, 70], 3, 1, 1),
@@ -70,21 +69,22 @@ fn output() -> Output {
             ],
             &["Conv"],
         ),
-        block(
+        named(
             "gate",
-            Core::Gate {
+            Gate {
                 sums,
                 first: layer(70, 2),
-                hidden: Activation::Unary(Unary::Relu),
+                hidden: Unary::Relu,
                 second: layer(2, 8),
-                squash: Activation::Unary(Unary::Sigmoid),
-            },
-            vec![Step::Store(gate)],
+                squash: Unary::Sigmoid,
+                output: gate,
+            }
+            .into(),
             &["Gemm", "Relu", "Gemm", "Sigmoid"],
         ),
         block(
             "conv",
-            Core::BinaryConv {
+            Source::BinaryConv {
                 input: bits_in,
                 geometry: geometry([4, 4, 70], [2, 2, 8], 3, 2, 1),
                 weights: Arc::new(BinaryWeights { signs: vec![true; 8 * 9 * 70], zeros: 0, deviation: 0.0 }),
@@ -102,7 +102,7 @@ fn output() -> Output {
         ),
         block(
             "pool",
-            Core::AveragePool {
+            Source::AveragePool {
                 input: stored,
                 geometry: geometry([2, 2, 8], [1, 1, 8], 2, 2, 8),
                 count_include_pad: None,
@@ -168,7 +168,7 @@ fn resnet_18_has_the_papers_number_of_binary_operations() {
 fn rows_say_what_was_fused_and_why_not() {
     let report = Report::new(&output());
     let conv = &report.blocks[2];
-    assert_eq!((conv.kind, conv.geometry.as_str()), ("binary conv", "3x3/2 4x4x70 -> 2x2x8"));
+    assert_eq!((conv.kind.as_str(), conv.geometry.as_str()), ("binary conv", "3x3/2 4x4x70 -> 2x2x8"));
     assert_eq!(conv.fused, ["BatchNormalization", "Sign", "Conv", "scale", "gate", "PRelu", "skip"]);
     assert_eq!(conv.reason, None);
     // What only the steps know is added.
@@ -179,7 +179,8 @@ fn rows_say_what_was_fused_and_why_not() {
 #[test]
 fn an_unfused_binary_block_has_a_reason() {
     let mut output = output();
-    output.network.blocks[2].steps.retain(|s| matches!(s, Step::Store(_)));
+    let Body::Tiled(conv) = &mut output.network.blocks[2].body else { unreachable!("a convolution") };
+    conv.steps.retain(|s| matches!(s, Step::Store(_)));
     let report = Report::new(&output);
     assert_eq!((report.totals.binary_operators, report.totals.fused_blocks), (1, 0));
     assert!(report.blocks[2].reason.as_ref().unwrap().contains("nothing to fuse"));

@@ -18,7 +18,7 @@ fn network() -> Network {
     let input = tensor("x", &[1, 1, 1, 3], Storage::Dense(DType::F32));
     let bits = tensor("b", &[1, 1, 1, 3], Storage::Bits(BitLayout { groups: 1, frame: [0; 4], frame_ones: false }));
     let output = tensor("y", &[1, 1, 1, 2], Storage::Dense(DType::F32));
-    let block = |name: &str, core, steps| Block { name: name.into(), core, steps, parts: Vec::new(), reason: None };
+    let block = |name: &str, source, steps| Block::new(name, Tiled::new(source, steps));
     let from_one = Interval { low: 1.0, high: f32::INFINITY };
     let geometry = Geometry {
         n: 1,
@@ -33,10 +33,10 @@ fn network() -> Network {
     let signs = vec![true, true, false, false, false, false];
     let weights = Arc::new(BinaryWeights { signs, zeros: 0, deviation: 0.0 });
     network.blocks = vec![
-        block("sign", Core::Map { input }, vec![Step::Sign { bits, intervals: Arc::new(vec![from_one; 3]) }]),
+        block("sign", Source::Map { input }, vec![Step::Sign { bits, intervals: Arc::new(vec![from_one; 3]) }]),
         block(
             "linear",
-            Core::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero },
+            Source::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero },
             vec![Step::Scale(Arc::new(vec![2.0; 2])), Step::Store(output)],
         ),
     ];

@@ -10,10 +10,9 @@ use super::samples::Sample;
 use super::{REACH, TOLERANCE};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::interpret;
-use crate::ir::network::{Activation, Arithmetic, Block, Core, NetTensor, Network, Step, Storage, TensorId};
+use crate::ir::network::{Activation, Arithmetic, Block, Body, Move, NetTensor, Network, Step, Storage, TensorId};
 use crate::ir::{DType, Origin, Tensor};
 use crate::plan::{Place, Plan};
-use crate::report::cost;
 use crate::toolchain::{Program, Space, is_integer};
 
 /// What was seen of one block.
@@ -159,7 +158,7 @@ impl<'a> Run<'a> {
 
     /// Whether a block has written these values: to the bit, unless a function of its own is only nearly exact.
     fn agrees(&mut self, block: &Block, defined: &HashMap<TensorId, Tensor>) -> Result<bool, Diagnostics> {
-        let exact = block.steps.iter().all(is_exact);
+        let exact = block.steps().all(is_exact);
         for id in block.writes() {
             let tensor = self.network.tensor(id);
             let Some(defined) = defined.get(&id).map(Tensor::to_f32) else { return Ok(false) };
@@ -226,27 +225,18 @@ impl<'a> Run<'a> {
 
     /// True when bits go only into pools whose results are compared: a flip either shows there or has no effect.
     fn is_only_pooled(&self, id: TensorId) -> bool {
-        let pools = |b: &Block| !b.reads().contains(&id) || matches!(b.core, Core::BitMaxPool { .. });
+        let pools = |b: &Block| !b.reads().contains(&id) || matches!(b.body, Body::Move(Move::BitMaxPool { .. }));
         self.judged_readers(id).is_some() && self.network.blocks.iter().all(pools)
     }
 
     /// How many values go into each of a block's sums of that name.
     fn pixels(&self, block: &Block, sums: TensorId) -> f64 {
-        let before = block.steps.iter().take_while(|step| !matches!(step, Step::Sum(id) if *id == sums));
-        let pooled =
-            before.filter_map(|step| if let Step::Pool(pool) = step { Some(pool.geometry) } else { None }).last();
-        let shape = match &block.core {
-            _ if pooled.is_some() => pooled.map(|g| g.output),
-            Core::Map { input } => {
-                let shape = &self.network.tensor(*input).shape;
-                return shape.iter().skip(1).rev().skip(1).product::<usize>().max(1) as f64;
-            }
-            Core::Planes { input } => {
-                return self.network.tensor(*input).shape.iter().skip(2).product::<usize>().max(1) as f64;
-            }
-            core => cost::geometry(core).map(|g| g.output),
-        };
-        shape.map_or(1.0, |[h, w, _]| (h * w).max(1) as f64)
+        let Some(tiled) = block.tiled() else { return 1.0 };
+        let behind =
+            tiled.pooled.as_ref().filter(|p| p.steps.iter().any(|s| matches!(s, Step::Sum(id) if *id == sums)));
+        let [_, h, w, _] =
+            behind.map_or_else(|| tiled.source.extents(self.network), |pooled| pooled.pool.geometry.extents());
+        (h * w).max(1) as f64
     }
 
     /// Reads and compares what a block has written.
@@ -363,7 +353,7 @@ fn permuted(tensor: &Tensor, origin: &Origin) -> Option<Vec<f32>> {
 fn sums(block: &Block) -> Vec<(TensorId, TensorId)> {
     let mut pairs = Vec::new();
     let (mut stored, mut summed) = (None, Vec::new());
-    for step in &block.steps {
+    for step in block.steps() {
         match step {
             Step::Store(id) => stored = Some(*id),
             Step::Sum(id) => summed.push(*id),
@@ -389,7 +379,7 @@ fn is_exact(step: &Step) -> bool {
 }
 
 fn is_sum(network: &Network, id: TensorId) -> bool {
-    network.blocks.iter().any(|b| b.steps.iter().any(|s| matches!(s, Step::Sum(t) if *t == id)))
+    network.blocks.iter().any(|b| b.steps().any(|s| matches!(s, Step::Sum(t) if *t == id)))
 }
 
 /// Sums over the pixels of each image: `[n, ..., c]` to `[n, c]`.
@@ -412,6 +402,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::ir::network::{Source, Tiled};
 
     #[test]
     fn permuted_is_a_transpose() {
@@ -436,8 +427,7 @@ mod tests {
             Step::Store(t(4)),
             Step::Sum(t(5)),
         ];
-        let core = crate::ir::network::Core::Map { input: t(0) };
-        let block = Block { name: String::new(), core, steps, parts: Vec::new(), reason: None };
+        let block = Block::new("", Tiled::new(Source::Map { input: t(0) }, steps));
         assert_eq!(sums(&block), [(t(2), t(3)), (t(5), t(4))]);
         let tensor =
             NetTensor { name: "x".into(), shape: vec![2, 1, 2, 2], storage: Storage::Dense(DType::F32), origin: None };

@@ -65,7 +65,7 @@ pub struct BlockReport {
     /// As in `inspect`.
     pub name: String,
     /// As in `inspect`.
-    pub kind: &'static str,
+    pub kind: String,
     /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<&'static str>,
@@ -182,7 +182,7 @@ impl Verification {
     pub(super) fn new(network: &Network) -> Self {
         let block = |b: &crate::ir::network::Block| BlockReport {
             name: b.name.clone(),
-            kind: explain::kind(&b.core),
+            kind: explain::kind(b),
             arithmetic: b.arithmetic().map(Arithmetic::name),
             compared: true,
             ok: true,
@@ -355,7 +355,7 @@ impl fmt::Display for Verification {
             };
             let mut row = vec![
                 b.name.clone(),
-                b.kind.to_owned(),
+                b.kind.clone(),
                 number(b.max_abs_error),
                 number(b.max_relative_error),
                 // Units in the last place say nothing of errors that are meant.
@@ -431,17 +431,11 @@ impl fmt::Display for Verification {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::network::{Block, Core, TensorId};
+    use crate::ir::network::{Block, Source, TensorId};
     use crate::verify::compare::Signs;
 
     fn network() -> Network {
-        let block = |name: &str| Block {
-            name: name.into(),
-            core: Core::Map { input: TensorId(0) },
-            steps: Vec::new(),
-            parts: Vec::new(),
-            reason: None,
-        };
+        let block = |name: &str| Block::new(name, Source::Map { input: TensorId(0) });
         Network { blocks: vec![block("a"), block("b")], ..Network::default() }
     }
 

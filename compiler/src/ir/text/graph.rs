@@ -146,7 +146,7 @@ fn groups_of(groups: usize) -> Option<String> {
 }
 
 /// The parameters of an operator; defaults are left out.
-fn details(op: &Op) -> Vec<String> {
+pub(super) fn details(op: &Op) -> Vec<String> {
     use crate::ir::Unary::Clip;
     match op {
         Op::Sign(zero) => vec![format!("zero {zero:?}").to_lowercase()],

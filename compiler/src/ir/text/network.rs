@@ -1,14 +1,15 @@
 //! The text of a network: a line per block, for snapshots and for reading.
 //!
-//! `name: core(operands) geometry -> step, step...   # reason`. Long parameters are shown by their number and a hash, so
+//! `name: source(operands) geometry -> step, step...   # parts (reason)`. Long parameters are shown by their number and a hash, so
 //! that a change of any of them shows.
 
 use std::fmt::{self, Display, Formatter};
 
+use super::graph::{details, name_of};
 use crate::ir::DType;
 use crate::ir::network::{
-    Activation, BitPadding, Block, Core, Dense, Geometry, Interval, NetTensor, Network, Piece, Pool, PoolKind,
-    Products, Quantized, Step, Storage, TensorId,
+    Activation, BitPadding, Block, Body, Dense, Gate, Geometry, Interval, Move, NetTensor, Network, Piece, Pool,
+    PoolKind, Pooled, Products, Quantized, Source, Step, Storage, Tiled, Whole,
 };
 
 impl Display for Network {
@@ -56,11 +57,14 @@ impl Display for NetTensor {
 
 impl Display for Block {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.name, self.core)?;
-        for (i, step) in self.steps.iter().enumerate() {
-            write!(f, "{}{step}", if i == 0 { " -> " } else { ", " })?;
+        write!(f, "{:?}: ", self.name)?;
+        match &self.body {
+            Body::Tiled(tiled) => write!(f, "{tiled}")?,
+            Body::Gate(gate) => write!(f, "{gate}")?,
+            Body::Move(moved) => write!(f, "{moved}")?,
+            Body::Whole(whole) => write!(f, "{whole}")?,
         }
-        write!(f, "   # {}", self.parts.join(" "))?;
+        write!(f, "   # {}", Joined(&self.parts, " "))?;
         if let Some(reason) = &self.reason {
             write!(f, " ({reason})")?;
         }
@@ -68,10 +72,26 @@ impl Display for Block {
     }
 }
 
-impl Display for Core {
+impl Display for Tiled {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.source)?;
+        if !self.steps.is_empty() {
+            write!(f, " -> {}", Joined(&self.steps, ", "))?;
+        }
+        if let Some(Pooled { pool, steps }) = &self.pooled {
+            write!(f, " -> {pool}")?;
+            if !steps.is_empty() {
+                write!(f, " -> {}", Joined(steps, ", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Source {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Core::BinaryConv { input, geometry, weights, padding } => {
+            Source::BinaryConv { input, geometry, weights, padding } => {
                 let padding = match padding {
                     BitPadding::Zero => "0",
                     BitPadding::Plus => "+1",
@@ -80,7 +100,7 @@ impl Display for Core {
                 let hash = fnv(weights.signs.iter().map(|&plus| u32::from(plus)));
                 write!(f, "binary_conv({input}, {} signs {hash}) {geometry} of {padding}", weights.signs.len())
             }
-            Core::RealConv { input, planar, geometry, weights, products } => {
+            Source::RealConv { input, planar, geometry, weights, products } => {
                 let planar = if *planar { " in planes" } else { "" };
                 write!(f, "conv({input}{planar}, {}) {geometry}", Floats(weights))?;
                 match products {
@@ -93,46 +113,67 @@ impl Display for Core {
                     }
                 }
             }
-            Core::MaxPool { input, geometry } => write!(f, "max_pool({input}) {geometry}"),
-            Core::AveragePool { input, geometry, count_include_pad } => {
+            Source::MaxPool { input, geometry } => write!(f, "max_pool({input}) {geometry}"),
+            Source::AveragePool { input, geometry, count_include_pad } => {
                 write!(f, "average_pool({input}) {geometry}")?;
-                match count_include_pad {
-                    Some(counted) => write!(f, " counting {}", Joined(counted, ",")),
-                    None => Ok(()),
-                }
+                counted(f, *count_include_pad)
             }
-            Core::Map { input } => write!(f, "map({input})"),
-            Core::Planes { input } => write!(f, "planes({input})"),
-            Core::Gate { sums, first, hidden, second, squash } => {
-                write!(f, "gate({sums}): {first}, {hidden}, {second}, {squash}")
-            }
-            Core::BitMaxPool { input, output, geometry } => write!(f, "{output} = bit_max_pool({input}) {geometry}"),
-            Core::Copy { fill, pieces, output } => {
+            Source::Map { input } => write!(f, "map({input})"),
+            Source::Planes { input } => write!(f, "planes({input})"),
+        }
+    }
+}
+
+impl Display for Gate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Gate { sums, first, hidden, second, squash, output } = self;
+        write!(f, "{output} = gate({sums}): {first}, {hidden:?}, {second}, {squash:?}")
+    }
+}
+
+impl Display for Move {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Move::Copy { fill, pieces, output } => {
                 write!(f, "{output} = copy(")?;
                 if let Some(fill) = fill {
                     write!(f, "fill {fill}{}", if pieces.is_empty() { "" } else { "; " })?;
                 }
                 write!(f, "{})", Joined(pieces, "; "))
             }
-            Core::Reshape { input, output } => write!(f, "{output} = reshape({input})"),
-            Core::Broadcast { function, a, b, output } => {
-                let operand = |(t, strides): &(TensorId, Vec<usize>)| format!("{t} by {}", Joined(strides, ","));
-                write!(f, "{output} = {function:?}({}; {})", operand(a), operand(b))
-            }
-            Core::Reduce { kind, input, axes, output } => {
-                write!(f, "{output} = reduce {kind:?}({input}) over {}", Joined(axes, ","))
-            }
-            Core::Softmax { input, axis, log, output } => {
-                write!(f, "{output} = {}softmax({input}) along {axis}", if *log { "log_" } else { "" })
-            }
-            Core::ArgMax { input, axis, last, output } => {
-                write!(f, "{output} = arg_max({input}) along {axis}{}", if *last { ", the last" } else { "" })
-            }
-            Core::MatMul { a, b, extents: [batch, m, k, n], batch_strides, output } => {
-                let strides = Joined(batch_strides, ",");
-                write!(f, "{output} = matmul({a}, {b}) {batch} times {m}x{k}x{n}, strides {strides}")
+            Move::Reshape { input, output } => write!(f, "{output} = reshape({input})"),
+            Move::BitMaxPool { input, output, geometry } => write!(f, "{output} = bit_max_pool({input}) {geometry}"),
+        }
+    }
+}
+
+impl Display for Whole {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}({})", self.output, name_of(&self.op), Joined(&self.inputs, ", "))?;
+        match &details(&self.op)[..] {
+            [] => Ok(()),
+            details => write!(f, " {{{}}}", details.join(", ")),
+        }
+    }
+}
+
+impl Display for Pool {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            PoolKind::Max => write!(f, "max_pool {}", self.geometry),
+            PoolKind::Average { count_include_pad } => {
+                write!(f, "average_pool {}", self.geometry)?;
+                counted(f, count_include_pad)
             }
         }
+    }
+}
+
+/// The padding at the bottom and right that a mean counts.
+fn counted(f: &mut Formatter<'_>, include_pad: Option<[usize; 2]>) -> fmt::Result {
+    match include_pad {
+        Some(counted) => write!(f, " counting {}", Joined(&counted, ",")),
+        None => Ok(()),
     }
 }
 
@@ -198,14 +239,6 @@ impl Display for Step {
             Step::Add(t) => write!(f, "add {t}"),
             Step::Mul(t) => write!(f, "mul {t}"),
             Step::Store(t) => write!(f, "store {t}"),
-            Step::Pool(Pool { kind: PoolKind::Max, geometry }) => write!(f, "max_pool {geometry}"),
-            Step::Pool(Pool { kind: PoolKind::Average { count_include_pad }, geometry }) => {
-                write!(f, "average_pool {geometry}")?;
-                match count_include_pad {
-                    Some(counted) => write!(f, " counting {}", Joined(counted, ",")),
-                    None => Ok(()),
-                }
-            }
             Step::Sum(t) => write!(f, "sum {t}"),
             Step::Sign { bits, intervals } => write!(f, "sign {bits} {}", Intervals(intervals)),
         }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::run;
 use crate::exact::Affine;
+use crate::ir::Part;
 use crate::ir::{Graph, Layout, Op, Unary, ValueId, Window, Zero};
 use crate::passes::testing::{Build, ops, preserved, preserved_on};
 
@@ -48,7 +49,7 @@ fn a_sign_and_scaled_signs_are_a_binary_convolution_and_an_affine() {
     let y = conv(&mut b, s, w, 1, 1, 0.0);
     let graph = preserved(&b.finish(&[y]), run);
     assert_eq!(ops(&graph), ["Sign", "BinaryConv", "Affine"]);
-    assert_eq!(graph.nodes[2].parts, ["scale"]);
+    assert_eq!(graph.nodes[2].parts, ["scale"].map(Part::from));
     assert!(graph.notes.is_empty(), "{:?}", graph.notes);
     // Plain ±1 need no Affine.
     let mut b = Build::default();
@@ -72,7 +73,7 @@ fn groups_biases_and_other_paddings() {
             b.graph.nodes.last_mut().unwrap().inputs.push(bias);
             let graph = preserved(&b.finish(&[y]), run);
             assert_eq!(ops(&graph), ["Sign", "BinaryConv", "Affine"]);
-            assert_eq!(graph.nodes[2].parts, ["scale", "bias"]);
+            assert_eq!(graph.nodes[2].parts, ["scale", "bias"].map(Part::from));
         }
     }
 }
@@ -195,10 +196,10 @@ fn padding_merged_in_vain_is_a_pad_again() {
     let s = sign(&mut b, x);
     let w = b.random_constant(&[7, 6, 3, 3]);
     let y = conv(&mut b, s, w, 1, 1, -1.0);
-    b.graph.nodes.last_mut().unwrap().parts = vec!["Pad".to_owned(), "Conv".to_owned()];
+    b.graph.nodes.last_mut().unwrap().parts = vec!["Pad".into(), "Conv".into()];
     let graph = preserved(&b.finish(&[y]), run);
     assert_eq!(ops(&graph), ["Sign", "Pad", "Conv"]);
-    assert_eq!(graph.nodes[2].parts, ["Conv"]);
+    assert_eq!(graph.nodes[2].parts, ["Conv"].map(Part::from));
     let Op::Conv { window, .. } = &graph.nodes[2].op else { panic!() };
     assert_eq!((window.pads, window.pad_value), ([0; 4], 0.0));
 }

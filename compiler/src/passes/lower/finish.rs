@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::geometry::as_row;
 use super::{Builder, Draft, Item};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::ir::Part;
 use crate::ir::ValueId;
-use crate::ir::network::{Block, Core, Network, Step, Storage, TensorId};
+use crate::ir::network::{Block, Body, Network, Pooled, Source, Step, Storage, TensorId, Tiled};
 
 impl Builder<'_> {
     /// The network, or everything that is wrong.
@@ -18,13 +19,10 @@ impl Builder<'_> {
         let drafts = std::mem::take(&mut self.drafts);
         let mut blocks: Vec<(usize, Block)> = Vec::with_capacity(drafts.len());
         for Draft { mut block, items, nodes } in drafts {
-            for item in items {
-                match item {
-                    Item::Step(step) => block.steps.push(step),
-                    Item::Value(v) => block.steps.extend(self.side_steps(v, true)),
-                }
+            if let Body::Tiled(tiled) = &mut block.body {
+                self.put_steps(tiled, items);
+                self.lay_out_as_row(tiled);
             }
-            self.lay_out_as_row(&mut block);
             // Blocks without nodes of their own come when somebody needs them.
             blocks.push((nodes.into_iter().min().unwrap_or(usize::MAX), block));
         }
@@ -32,6 +30,21 @@ impl Builder<'_> {
         network.blocks = in_order(&network, blocks)?;
         drop_unused_tensors(&mut network);
         Ok(network)
+    }
+
+    /// The steps of a block.
+    fn put_steps(&self, tiled: &mut Tiled, items: Vec<Item>) {
+        for item in items {
+            let steps = match item {
+                Item::Pool(pool) => {
+                    tiled.pooled = Some(Pooled { pool, steps: Vec::new() });
+                    continue;
+                }
+                Item::Step(step) => vec![step],
+                Item::Value(v) => self.side_steps(v, true),
+            };
+            tiled.pooled.as_mut().map_or(&mut tiled.steps, |pooled| &mut pooled.steps).extend(steps);
+        }
     }
 
     /// What happens where a tile holds `v`.
@@ -64,7 +77,7 @@ impl Builder<'_> {
         guests.sort();
         guests.dedup();
         for v in guests {
-            let core = self.map(v);
+            let body = self.map(v).into();
             let name = self.graph.value(v).name.clone();
             let reason = match self.facts.producer(v) {
                 None => format!("\"{name}\" is an input of the model"),
@@ -74,26 +87,26 @@ impl Builder<'_> {
             };
             let mut parts = Vec::new();
             if self.packs.contains_key(&v) {
-                parts.push("pack".to_owned());
+                parts.push(Part::Pack);
             }
             if self.sums.contains_key(&v) {
-                parts.push("sum".to_owned());
+                parts.push(Part::Sum);
             }
             let steps = self.side_steps(v, false);
-            let draft = self.add_draft(Block { name, core, steps: vec![], parts, reason: Some(reason) }, &[]);
+            let draft = self.add_draft(Block { name, body, parts, reason: Some(reason) }, &[]);
             self.drafts[draft].items.extend(steps.into_iter().map(Item::Step));
         }
     }
 
-    fn lay_out_as_row(&self, block: &mut Block) {
-        let by_image = block.steps.iter().any(|step| match step {
-            Step::Gate(_) | Step::Sum(_) | Step::Pool(_) | Step::ScalePixels(_) | Step::ShiftPixels(_) => true,
+    fn lay_out_as_row(&self, tiled: &mut Tiled) {
+        let by_image = tiled.all_steps().any(|step| match step {
+            Step::Gate(_) | Step::Sum(_) | Step::ScalePixels(_) | Step::ShiftPixels(_) => true,
             Step::Sign { bits, .. } => {
                 matches!(&self.network.tensor(*bits).storage, Storage::Bits(layout) if layout.frame != [0; 4])
             }
             _ => false,
         });
-        if let (Core::RealConv { geometry, .. }, false) = (&mut block.core, by_image)
+        if let (Source::RealConv { geometry, .. }, false) = (&mut tiled.source, by_image || tiled.pooled.is_some())
             && let Some(row) = as_row(geometry)
         {
             *geometry = row;
@@ -179,10 +192,9 @@ fn drop_unused_tensors(network: &mut Network) {
     let read: HashSet<TensorId> =
         network.blocks.iter().flat_map(Block::reads).chain(network.outputs.iter().copied()).collect();
     for block in &mut network.blocks {
-        block.steps.retain(|step| match step {
-            Step::Store(t) | Step::Sum(t) | Step::Sign { bits: t, .. } => read.contains(t),
-            _ => true,
-        });
+        if let Body::Tiled(tiled) = &mut block.body {
+            tiled.lists_mut().for_each(|steps| steps.retain(|step| step.write().is_none_or(|t| read.contains(&t))));
+        }
         used.extend(block.reads());
         used.extend(block.writes());
     }
@@ -203,47 +215,6 @@ fn drop_unused_tensors(network: &mut Network) {
     };
     network.inputs.iter_mut().chain(&mut network.outputs).for_each(rename);
     for block in &mut network.blocks {
-        for_each_tensor(block, rename);
-    }
-}
-
-fn for_each_tensor(block: &mut Block, f: impl Fn(&mut TensorId) + Copy) {
-    match &mut block.core {
-        Core::BinaryConv { input, .. }
-        | Core::RealConv { input, .. }
-        | Core::MaxPool { input, .. }
-        | Core::AveragePool { input, .. }
-        | Core::Map { input }
-        | Core::Planes { input }
-        | Core::Gate { sums: input, .. } => f(input),
-        Core::BitMaxPool { input, output, .. }
-        | Core::Reshape { input, output }
-        | Core::Reduce { input, output, .. }
-        | Core::Softmax { input, output, .. }
-        | Core::ArgMax { input, output, .. } => [input, output].into_iter().for_each(f),
-        Core::Copy { pieces, output, .. } => {
-            f(output);
-            pieces.iter_mut().for_each(|piece| f(&mut piece.input));
-        }
-        Core::Broadcast { a, b, output, .. } => [&mut a.0, &mut b.0, output].into_iter().for_each(f),
-        Core::MatMul { a, b, output, .. } => [a, b, output].into_iter().for_each(f),
-    }
-    for step in &mut block.steps {
-        match step {
-            Step::Gate(t)
-            | Step::Add(t)
-            | Step::Mul(t)
-            | Step::Store(t)
-            | Step::Sum(t)
-            | Step::Sign { bits: t, .. } => {
-                f(t);
-            }
-            Step::Scale(_)
-            | Step::Shift(_)
-            | Step::ScalePixels(_)
-            | Step::ShiftPixels(_)
-            | Step::Activation(_)
-            | Step::Pool(_) => {}
-        }
+        block.for_each_tensor(rename);
     }
 }

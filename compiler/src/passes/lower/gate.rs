@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::{Builder, Item};
-use crate::ir::network::{Block, Core, Dense};
-use crate::ir::{Binary, Op, ValueId};
+use super::Builder;
+use crate::ir::network::{Block, Dense, Gate};
+use crate::ir::{Binary, Op, Part, ValueId};
 
 /// A fully connected layer in f64, while things are folded into it.
 struct Layer {
@@ -92,20 +92,21 @@ impl Builder<'_> {
         }
         first.fold_before(&vec![(1.0 / (h * w) as f64, 0.0); channels]);
 
-        let mut parts = vec!["GlobalAveragePool".to_owned()];
+        let mut parts = vec![Part::from("GlobalAveragePool")];
         for i in [first.node, hidden, second.node, squash] {
             parts.extend(super::parts::of(self.facts.node(i)));
         }
         let name = self.facts.node(first.node).name.clone();
-        let core = Core::Gate {
+        let body = Gate {
             sums: self.sums(value),
             first: first.dense(),
             hidden: hidden_function,
             second: second.dense(),
             squash: squash_function,
-        };
-        let draft = self.add_draft(Block { name, core, steps: vec![], parts, reason: None }, &nodes);
-        self.drafts[draft].items.push(Item::Value(vector));
+            output: self.dense(vector),
+        }
+        .into();
+        self.add_draft(Block { name, body, parts, reason: None }, &nodes);
         Some(())
     }
 

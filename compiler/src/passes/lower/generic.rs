@@ -1,8 +1,9 @@
-//! Operators without a block kind of their own: copies, broadcasts, reductions, products of two live tensors.
+//! Blocks of one operator: what moves elements, and what works on whole tensors.
 
 use super::Builder;
 use super::parts;
-use crate::ir::network::{Activation, Block, Core, Piece, Step, TensorId};
+use crate::emit::has_whole_form;
+use crate::ir::network::{Activation, Block, Body, Move, Piece, Source, Step, TensorId, Whole};
 use crate::ir::{Binary, Op, Tensor, Unary, ValueId, broadcast_strides, strides};
 
 fn signed(strides: &[usize]) -> Vec<isize> {
@@ -70,12 +71,6 @@ impl Builder<'_> {
                 self.copy(i, None, pieces);
             }
             Op::Gather { axis } => self.gather(i, *axis),
-            Op::Binary(function) => {
-                let (a, b) = (node.inputs[0], node.inputs[1]);
-                let output = self.dense(node.output);
-                let (a, b) = (self.broadcast_operand(a, &shape), self.broadcast_operand(b, &shape));
-                self.single(i, Core::Broadcast { function: *function, a, b, output });
-            }
             Op::Where => self.choose(i),
             Op::Affine { axis, maps } => {
                 let mut along = vec![1; shape.len()];
@@ -83,28 +78,14 @@ impl Builder<'_> {
                 let scale = Tensor::f32(along.clone(), maps.iter().map(|m| m.scale() as f32).collect());
                 let shift = Tensor::f32(along, maps.iter().map(|m| m.shift() as f32).collect());
                 let scaled = self.temporary(i, "scaled");
-                let (x, output) = (self.broadcast_operand(x, &shape), self.dense(node.output));
-                let along = broadcast_strides(&scale.shape, &shape).expect("one per channel");
+                let (x, output) = (self.dense(x), self.dense(node.output));
                 let scale = self.constant_tensor(&format!("{}.scale", node.name), &scale);
                 let shift = self.constant_tensor(&format!("{}.shift", node.name), &shift);
-                let own = strides(&shape);
-                let function = Binary::Mul;
-                self.single(i, Core::Broadcast { function, a: x, b: (scale, along.clone()), output: scaled });
-                self.single(i, Core::Broadcast { function: Binary::Add, a: (scaled, own), b: (shift, along), output });
-            }
-            Op::Reduce { kind, axes, .. } => {
-                let (input, output) = (self.dense(x), self.dense(node.output));
-                self.single(i, Core::Reduce { kind: *kind, input, axes: axes.clone(), output });
-            }
-            Op::Softmax { axis, log } => {
-                let (input, output) = (self.dense(x), self.dense(node.output));
-                self.single(i, Core::Softmax { input, axis: *axis, log: *log, output });
-            }
-            Op::ArgMax { axis, last, .. } => {
-                let (input, output) = (self.dense(x), self.dense(node.output));
-                self.single(i, Core::ArgMax { input, axis: *axis, last: *last, output });
+                self.binary_whole(i, Binary::Mul, [x, scale], scaled);
+                self.binary_whole(i, Binary::Add, [scaled, shift], output);
             }
             Op::MatMul => self.matmul(i),
+            op if has_whole_form(op) => self.whole(i),
             Op::PRelu => self.refuse(i, "the slope is neither one number nor one per channel"),
             Op::Cast(_) => self.refuse(i, "this conversion is only supported on values known at compile time"),
             Op::ScatterNd => self.refuse(i, "only supported on values known at compile time"),
@@ -113,17 +94,28 @@ impl Builder<'_> {
         }
     }
 
-    /// A block without steps.
-    fn single(&mut self, i: usize, core: Core) {
+    /// A block that stands for a node alone.
+    fn single(&mut self, i: usize, body: impl Into<Body>) {
         let node = self.facts.node(i);
-        let parts = parts::of(node);
-        let reason = node.reason.clone();
-        self.add_draft(Block { name: node.name.clone(), core, steps: vec![], parts, reason }, &[i]);
+        let (parts, reason) = (parts::of(node), node.reason.clone());
+        self.add_draft(Block { name: node.name.clone(), body: body.into(), parts, reason }, &[i]);
+    }
+
+    /// The node itself, on whole tensors.
+    fn whole(&mut self, i: usize) {
+        let node = self.facts.node(i);
+        let inputs = node.inputs.iter().map(|&v| self.dense(v)).collect();
+        let output = self.dense(node.output);
+        self.single(i, Whole { op: node.op.clone(), inputs, output });
+    }
+
+    fn binary_whole(&mut self, i: usize, function: Binary, inputs: [TensorId; 2], output: TensorId) {
+        self.single(i, Whole { op: Op::Binary(function), inputs: inputs.to_vec(), output });
     }
 
     fn copy(&mut self, i: usize, fill: Option<f32>, pieces: Vec<Piece>) {
         let output = self.dense(self.facts.node(i).output);
-        self.single(i, Core::Copy { fill, pieces, output });
+        self.single(i, Move::Copy { fill, pieces, output });
     }
 
     /// How a node that only rearranges its operand reads it: first element, strides over the axes of the result.
@@ -167,7 +159,7 @@ impl Builder<'_> {
         let node = self.facts.node(i);
         let (x, y) = (node.inputs[0], node.output);
         let (input, output) = (self.dense(x), self.dense(y));
-        self.single(i, Core::Reshape { input, output });
+        self.single(i, Move::Reshape { input, output });
     }
 
     fn gather(&mut self, i: usize, axis: usize) {
@@ -200,11 +192,6 @@ impl Builder<'_> {
         self.copy(i, None, pieces);
     }
 
-    fn broadcast_operand(&mut self, v: ValueId, result: &[usize]) -> (TensorId, Vec<usize>) {
-        let strides = broadcast_strides(self.graph.shape(v), result).expect("checked at import");
-        (self.dense(v), strides)
-    }
-
     fn temporary(&mut self, i: usize, what: &str) -> TensorId {
         let node = self.facts.node(i);
         let shape = self.graph.shape(node.output).to_vec();
@@ -220,20 +207,15 @@ impl Builder<'_> {
         if !finite(a) || !finite(b) {
             return self.refuse(i, "one of the choices is infinite or NaN");
         }
-        let shape = self.graph.shape(node.output).to_vec();
-        let own = strides(&shape);
-        let condition = self.broadcast_operand(c, &shape);
-        let (a, b) = (self.broadcast_operand(a, &shape), self.broadcast_operand(b, &shape));
-        let negated_shape = self.graph.shape(c).to_vec();
+        let [c, a, b] = [c, a, b].map(|v| self.dense(v));
+        let negated_shape = self.network.tensor(c).shape.clone();
         let storage = crate::ir::network::Storage::Dense(crate::ir::DType::F32);
         let negated = self.new_tensor(&format!("{}.not", node.name), negated_shape, storage, None);
         let (yes, no) = (self.temporary(i, "then"), self.temporary(i, "else"));
         let output = self.dense(node.output);
-        let strides = condition.1.clone();
         let not = Block {
             name: format!("{}.not", node.name),
-            core: Core::Map { input: condition.0 },
-            steps: vec![],
+            body: Source::Map { input: c }.into(),
             parts: vec!["Not".into()],
             reason: None,
         };
@@ -242,10 +224,9 @@ impl Builder<'_> {
             super::Item::Step(Step::Activation(Activation::Unary(Unary::Not))),
             super::Item::Step(Step::Store(negated)),
         ]);
-        let function = Binary::Mul;
-        self.single(i, Core::Broadcast { function, a: condition, b: a, output: yes });
-        self.single(i, Core::Broadcast { function, a: (negated, strides), b, output: no });
-        self.single(i, Core::Broadcast { function: Binary::Add, a: (yes, own.clone()), b: (no, own), output });
+        self.binary_whole(i, Binary::Mul, [c, a], yes);
+        self.binary_whole(i, Binary::Mul, [negated, b], no);
+        self.binary_whole(i, Binary::Add, [yes, no], output);
     }
 
     fn matmul(&mut self, i: usize) {
@@ -253,20 +234,14 @@ impl Builder<'_> {
         let (a, b) = (node.inputs[0], node.inputs[1]);
         let shape = self.graph.shape(node.output);
         let (a_shape, b_shape) = (self.graph.shape(a), self.graph.shape(b));
-        let (&[ref a_batch @ .., m, k], &[ref b_batch @ .., _, n]) = (a_shape, b_shape) else {
+        let ([a_batch @ .., _, _], [b_batch @ .., _, _]) = (a_shape, b_shape) else {
             return self.refuse(i, "one operand is a vector");
         };
-        let batch_shape = &shape[..shape.len() - 2];
-        let batch: usize = batch_shape.iter().product();
-        let stride = |own: &[usize], matrix: usize| match own.iter().product::<usize>() {
-            count if count == batch => Some(matrix),
-            1 => Some(0),
-            _ => None,
-        };
-        let (Some(stride_a), Some(stride_b)) = (stride(a_batch, m * k), stride(b_batch, k * n)) else {
+        let batch: usize = shape[..shape.len() - 2].iter().product();
+        let fits = |own: &[usize]| [1, batch].contains(&own.iter().product());
+        if !fits(a_batch) || !fits(b_batch) {
             return self.refuse(i, "one operand's batch is broadcast in part");
-        };
-        let (a, b, output) = (self.dense(a), self.dense(b), self.dense(node.output));
-        self.single(i, Core::MatMul { a, b, extents: [batch, m, k, n], batch_strides: [stride_a, stride_b], output });
+        }
+        self.whole(i);
     }
 }

@@ -13,13 +13,13 @@
 
 mod bits;
 mod commute;
-mod cores;
 mod facts;
 mod finish;
 mod gate;
 mod generic;
 mod geometry;
 mod parts;
+mod sources;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::ir::network::{Block, Core, Interval, NetTensor, Network, Products, Step, Storage, TensorId};
+use crate::ir::network::{Block, Interval, Move, NetTensor, Network, Pool, Products, Source, Step, Storage, TensorId};
 use crate::ir::{DType, Graph, Op, Origin, Shape, Tensor, ValueId, Zero};
 
 use facts::Facts;
@@ -57,6 +57,8 @@ pub fn run(graph: &Graph) -> Result<Network, Diagnostics> {
 /// What happens to a tile, before it is known which of its values are needed.
 enum Item {
     Step(Step),
+    /// What follows sees windows of the pixels before.
+    Pool(Pool),
     /// Here the tile holds this value: it is stored, packed and summed here if anybody needs that.
     Value(ValueId),
 }
@@ -65,6 +67,7 @@ enum Item {
 struct Draft {
     /// Without steps.
     block: Block,
+    /// What becomes its steps; none unless it works tile by tile.
     items: Vec<Item>,
     /// The nodes it computes.
     nodes: Vec<usize>,
@@ -172,9 +175,9 @@ impl<'g> Builder<'g> {
             let (source, target) = (self.dense(output), self.network.outputs[k]);
             if source != target {
                 let piece = generic::whole(&self.network.tensor(source).shape, source);
-                let core = Core::Copy { fill: None, pieces: vec![piece], output: target };
+                let body = Move::Copy { fill: None, pieces: vec![piece], output: target }.into();
                 let name = self.network.tensor(target).name.clone();
-                self.add_draft(Block { name, core, steps: vec![], parts: vec!["Identity".into()], reason: None }, &[]);
+                self.add_draft(Block { name, body, parts: vec!["Identity".into()], reason: None }, &[]);
             }
         }
     }
@@ -260,21 +263,19 @@ impl<'g> Builder<'g> {
             Some(one) => one,
             None => {
                 let one = self.new_tensor("one", vec![1, 1, 1, 1], Storage::Dense(DType::F32), None);
-                let core = Core::Copy { fill: Some(1.0), pieces: vec![], output: one };
-                let block =
-                    Block { name: "one".into(), core, steps: vec![], parts: vec!["Constant".into()], reason: None };
-                self.add_draft(block, &[]);
+                let body = Move::Copy { fill: Some(1.0), pieces: vec![], output: one }.into();
+                self.add_draft(Block { name: "one".into(), body, parts: vec!["Constant".into()], reason: None }, &[]);
                 *self.one.insert(one)
             }
         };
         let data = tensor.to_f32();
         let id = self.new_tensor(name, tensor.shape.clone(), Storage::Dense(DType::F32), None);
         let geometry = geometry::pointwise(&[1, 1, 1, 1], data.len());
-        let core =
-            Core::RealConv { input: one, planar: false, geometry, weights: Arc::new(data), products: Products::F32 };
+        let (planar, weights, products) = (false, Arc::new(data), Products::F32);
+        let body = Source::RealConv { input: one, planar, geometry, weights, products }.into();
         let reason = Some("a constant".to_owned());
         let parts = vec!["Constant".into()];
-        let d = self.add_draft(Block { name: name.to_owned(), core, steps: vec![], parts, reason }, &[]);
+        let d = self.add_draft(Block { name: name.to_owned(), body, parts, reason }, &[]);
         self.drafts[d].items.push(Item::Step(Step::Store(id)));
         id
     }

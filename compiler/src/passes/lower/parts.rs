@@ -1,6 +1,6 @@
 //! Names of what a block stands for, in the field's words.
 
-use crate::ir::{Node, Op};
+use crate::ir::{Node, Op, Part};
 
 /// The ONNX name of an operator.
 pub(super) fn operator(op: &Op) -> &'static str {
@@ -32,26 +32,26 @@ pub(super) fn operator(op: &Op) -> &'static str {
 }
 
 /// What a node stands for.
-pub(super) fn of(node: &Node) -> Vec<String> {
-    if node.parts.is_empty() { vec![operator(&node.op).to_owned()] } else { node.parts.clone() }
+pub(super) fn of(node: &Node) -> Vec<Part> {
+    if node.parts.is_empty() { vec![operator(&node.op).into()] } else { node.parts.clone() }
 }
 
 /// An affine map: the operators it was in the file, in the field's words, each once.
-pub(super) fn affine(node: &Node, scaled: bool, shifted: bool) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+pub(super) fn affine(node: &Node, scaled: bool, shifted: bool) -> Vec<Part> {
+    let mut words: Vec<Part> = Vec::new();
     for part in &node.parts {
-        let word = match part.as_str() {
-            "Mul" | "Div" | "Neg" => "scale",
-            "Add" | "Sub" => "shift",
-            other => other,
+        let word = match part {
+            Part::Mul | Part::Div | Part::Neg => Part::Scale,
+            Part::Add | Part::Sub => Part::Shift,
+            other => other.clone(),
         };
-        if !words.iter().any(|w| w == word) {
-            words.push(word.to_owned());
+        if !words.contains(&word) {
+            words.push(word);
         }
     }
     if words.is_empty() {
-        words.extend(scaled.then(|| "scale".to_owned()));
-        words.extend(shifted.then(|| "shift".to_owned()));
+        words.extend(scaled.then_some(Part::Scale));
+        words.extend(shifted.then_some(Part::Shift));
     }
     words
 }

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Builder, Draft, Item, parts};
-use crate::ir::network::{Activation, Core, Geometry, PerPixel, Step, image};
-use crate::ir::{Binary, DType, Op, Tensor, Unary, ValueId};
+use crate::ir::network::{Activation, Geometry, PerPixel, Pool, Step, image};
+use crate::ir::{Binary, DType, Op, Part, Tensor, Unary, ValueId};
 
 /// A step before its operand has a place.
 enum Planned {
     Step(Step),
+    Pool(Pool),
     /// v += w, pixel by pixel.
     Add(ValueId),
     /// v *= w, pixel by pixel.
@@ -22,18 +23,18 @@ enum Planned {
 pub(super) struct Continuation {
     node: usize,
     steps: Vec<Planned>,
-    parts: Vec<String>,
+    parts: Vec<Part>,
 }
 
 impl Continuation {
-    fn new(node: usize, steps: Vec<Planned>, part: &str) -> Self {
-        Self { node, steps, parts: vec![part.to_owned()] }
+    fn new(node: usize, steps: Vec<Planned>, part: impl Into<Part>) -> Self {
+        Self { node, steps, parts: vec![part.into()] }
     }
 
     fn operands(&self) -> impl Iterator<Item = ValueId> {
         self.steps.iter().filter_map(|step| match *step {
             Planned::Add(w) | Planned::Mul(w) | Planned::Gate(w) => Some(w),
-            Planned::Step(_) => None,
+            Planned::Step(_) | Planned::Pool(_) => None,
         })
     }
 }
@@ -61,6 +62,10 @@ impl Builder<'_> {
         for step in next.steps {
             let step = match step {
                 Planned::Step(step) => step,
+                Planned::Pool(pool) => {
+                    self.drafts[draft].items.push(Item::Pool(pool));
+                    continue;
+                }
                 Planned::Add(w) => match self.per_pixel(w, &shape) {
                     Some(p) => Step::ShiftPixels(p),
                     None => Step::Add(self.operand(w, &shape)),
@@ -78,7 +83,7 @@ impl Builder<'_> {
         let parts = &mut self.drafts[draft].block.parts;
         for part in next.parts {
             // A Gemm is a product and a bias.
-            if parts.last() != Some(&part) || part != "Gemm" {
+            if parts.last() != Some(&part) || part != Part::Gemm {
                 parts.push(part);
             }
         }
@@ -87,15 +92,9 @@ impl Builder<'_> {
     /// A pool takes the rows as they come, where no other step could be next.
     fn pooled_rows(&self, draft: usize, v: ValueId) -> Option<Continuation> {
         let Draft { block, items, .. } = &self.drafts[draft];
-        let extents = match &block.core {
-            Core::RealConv { geometry: g, .. } | Core::BinaryConv { geometry: g, .. } => {
-                [g.n, g.output[0], g.output[1], g.output[2]]
-            }
-            Core::Map { input } => image(&self.network.tensor(*input).shape),
-            // Their rows come for all channels at once, which would take far more memory.
-            _ => return None,
-        };
-        if items.iter().any(|item| matches!(item, Item::Step(Step::Pool(_)))) {
+        let source = block.source().filter(|source| source.gives_rows())?;
+        let extents = source.extents(&self.network);
+        if items.iter().any(|item| matches!(item, Item::Pool(_))) {
             return None;
         }
         let waiting = self.facts.users(v).iter().filter(|&&u| self.owner[u].is_none());
@@ -104,7 +103,7 @@ impl Builder<'_> {
             [n, h, w, c] == extents
         })?;
         let parts = parts::of(self.facts.node(node));
-        Some(Continuation { node, steps: vec![Planned::Step(Step::Pool(pool))], parts })
+        Some(Continuation { node, steps: vec![Planned::Pool(pool)], parts })
     }
 
     /// A constant that is the same for every image, for values of that shape.
@@ -225,7 +224,7 @@ impl Builder<'_> {
         let same = self.facts.view(other) == self.facts.view(v);
         // A constant may be anything that broadcasts: it is written out in full.
         if same || self.facts.is_constant(other) {
-            let part = if self.facts.is_constant(other) { name } else { "skip" };
+            let part = if self.facts.is_constant(other) { Part::from(name) } else { Part::Skip };
             return match function {
                 Binary::Add => Some(Continuation::new(u, vec![Planned::Add(other)], part)),
                 Binary::Mul => Some(Continuation::new(u, vec![Planned::Mul(other)], name)),
@@ -237,7 +236,7 @@ impl Builder<'_> {
         }
         let [n, _, _, c] = self.facts.view(v);
         let per_image = self.graph.shape(other) == [n, 1, 1, c] && self.graph.shape(v).len() == 4;
-        (function == Binary::Mul && per_image).then(|| Continuation::new(u, vec![Planned::Gate(other)], "gate"))
+        (function == Binary::Mul && per_image).then(|| Continuation::new(u, vec![Planned::Gate(other)], Part::Gate))
     }
 
     /// A constant that has one value per channel of `v`, or one for all.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::run;
 use crate::exact::Affine;
+use crate::ir::Part;
 use crate::ir::{Binary::*, Graph, Op, Unary, ValueId, Zero};
 use crate::passes::testing::{Build, ops, preserved};
 
@@ -49,7 +50,7 @@ fn neighbours_merge_as_far_as_one_root_goes() {
     let y = b.binary(Sub, y, shift);
     let graph = preserved(&b.finish(&[y]), run);
     assert_eq!(ops(&graph), ["Affine"]);
-    assert_eq!(graph.nodes[0].parts, ["Mul", "Affine", "Mul", "Neg", "Sub"]);
+    assert_eq!(graph.nodes[0].parts, ["Mul", "Affine", "Mul", "Neg", "Sub"].map(Part::from));
     assert_eq!(graph.nodes[0].name, "Mul0");
 
     let mut b = Build::default();

@@ -22,7 +22,7 @@ fn add(network: &mut Network, name: &str, g: Geometry, steps: Vec<Step>) {
     let shape = vec![1, 2, 2, g.output[2]];
     let out = NetTensor { name: name.into(), shape, storage: Storage::Dense(DType::F32), origin: None };
     let out = network.add_tensor(out);
-    let core = Core::RealConv {
+    let source = Source::RealConv {
         input: network.inputs[0],
         geometry: g,
         weights: Arc::new(weights),
@@ -30,7 +30,7 @@ fn add(network: &mut Network, name: &str, g: Geometry, steps: Vec<Step>) {
         planar: false,
     };
     let steps = steps.into_iter().chain([Step::Store(out)]).collect();
-    network.blocks.push(Block { name: name.into(), core, steps, parts: vec!["Conv".into()], reason: None });
+    network.blocks.push(Block { parts: vec!["Conv".into()], ..Block::new(name, Tiled::new(source, steps)) });
     network.outputs.push(out);
 }
 
@@ -162,21 +162,17 @@ fn the_workspace_lives_for_its_block_alone() {
 
 #[test]
 fn sums_that_might_overflow_stay() {
-    let large = Block {
-        name: "large".into(),
-        core: Core::RealConv {
-            input: crate::ir::network::TensorId(0),
-            geometry: geometry(MOST_PRODUCTS + 1, 1, 1),
-            weights: Arc::new(vec![]),
-            products: Products::F32,
-            planar: false,
-        },
-        steps: vec![],
-        parts: vec![],
-        reason: None,
+    let input = crate::ir::network::TensorId(0);
+    let source = Source::RealConv {
+        input,
+        geometry: geometry(MOST_PRODUCTS + 1, 1, 1),
+        weights: Arc::new(vec![]),
+        products: Products::F32,
+        planar: false,
     };
+    let large = Block::new("large", source);
     assert!(obstacle(&large, Arithmetic::Int8).is_some_and(|why| why.contains("32 bits")));
     assert_eq!(obstacle(&large, Arithmetic::Bf16), None);
-    let pool = Block { core: Core::Map { input: crate::ir::network::TensorId(0) }, ..large };
+    let pool = Block::new("map", Source::Map { input });
     assert!(obstacle(&pool, Arithmetic::Bf16).is_some());
 }

@@ -37,11 +37,7 @@ fn lowered(name: &str, tolerance: f32) -> Option<(Graph, Network)> {
 }
 
 fn binary_macs(network: &Network) -> u64 {
-    let macs = |core: &Core| match core {
-        Core::BinaryConv { geometry, .. } => geometry.macs(),
-        _ => 0,
-    };
-    network.blocks.iter().map(|b| macs(&b.core)).sum()
+    binary_blocks(network).into_iter().filter_map(Block::geometry).map(|g| g.macs()).sum()
 }
 
 fn assert_half_blocks(network: &Network, count: usize) {
@@ -52,11 +48,11 @@ fn assert_half_blocks(network: &Network, count: usize) {
         assert!(has(block, |s| matches!(s, Step::Activation(_))), "{block}");
         assert!(has(block, |s| matches!(s, Step::Add(_))), "{block}");
         for part in ["BatchNormalization", "Sign", "Conv", "gate", "PRelu", "skip"] {
-            assert!(block.parts.iter().any(|p| p == part), "{part}: {block}");
+            assert!(block.parts.iter().any(|p| p.word() == part), "{part}: {block}");
         }
     }
-    assert_eq!(network.blocks.iter().filter(|b| matches!(b.core, Core::Gate { .. })).count(), count);
-    assert!(!network.blocks.iter().any(|b| matches!(b.core, Core::Broadcast { .. })));
+    assert_eq!(network.blocks.iter().filter(|b| matches!(b.body, Body::Gate(_))).count(), count);
+    assert!(!network.blocks.iter().any(|b| matches!(b.body, Body::Whole(_))));
 }
 
 #[test]
@@ -65,9 +61,9 @@ fn real_to_binary_at_224() {
     let Some((_, network)) = lowered("r2b18_224_ts17", 4e-3) else { return };
     assert_half_blocks(&network, 16);
     assert_eq!(binary_macs(&network), 1_676_279_808);
-    assert!(binary_blocks(&network).iter().all(|b| b.parts.iter().any(|p| p == "scale")));
+    assert!(binary_blocks(&network).iter().all(|b| b.parts.contains(&Part::Scale)));
     // The real-valued stream is never read by a block of its own, but for the last activation's mean.
-    let maps = network.blocks.iter().filter(|b| matches!(b.core, Core::Map { .. })).count();
+    let maps = network.blocks.iter().filter(|b| matches!(b.source(), Some(Source::Map { .. }))).count();
     assert_eq!(maps, 1, "{network}");
 }
 
@@ -91,7 +87,7 @@ fn trained_cnv_is_bits_from_end_to_end_and_exact() {
     let first = network.blocks.iter().position(Block::is_binary).unwrap();
     let last = network.blocks.iter().rposition(Block::is_binary).unwrap();
     for block in &network.blocks[first..last] {
-        assert!(matches!(block.core, Core::BinaryConv { .. } | Core::BitMaxPool { .. }), "{block}");
+        assert!(block.is_binary() || matches!(block.body, Body::Move(Move::BitMaxPool { .. })), "{block}");
         assert!(block.writes().iter().all(|&t| matches!(network.tensor(t).storage, Storage::Bits(_))), "{block}");
     }
 }

@@ -24,7 +24,7 @@ fn rows_are_one_image() {
     let x = m.input(&[4, 6]);
     let y = m.matmul(x, 7);
     let network = m.output(y).check();
-    let Core::RealConv { geometry, .. } = &network.blocks[0].core else { panic!("{network}") };
+    let Some(Source::RealConv { geometry, .. }) = network.blocks[0].source() else { panic!("{network}") };
     assert_eq!((geometry.n, geometry.input), (1, [1, 4, 6]));
 }
 
@@ -100,7 +100,7 @@ fn factorised_scale() {
     let network = m.output(y).check();
     // Parameters as small as in the file, and no block that would compute them.
     let sizes = |step: &Step| if let Step::ScalePixels(p) = step { Some(p.extents) } else { None };
-    let factors: Vec<[usize; 3]> = binary_blocks(&network)[0].steps.iter().filter_map(sizes).collect();
+    let factors: Vec<[usize; 3]> = binary_blocks(&network)[0].steps().filter_map(sizes).collect();
     assert_eq!(factors, [[4, 1, 1], [1, 6, 1]]);
     assert_eq!(network.blocks.len(), 2, "{network}");
     assert!(words(&network).contains(&"binary scale scales scales act add store".to_owned()), "{network}");

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use super::run;
 use crate::exact::Affine;
 use crate::interpret;
-use crate::ir::network::{BinaryWeights, Block, Core, Network, Pool, PoolKind, Step, Storage};
+use crate::ir::Part;
+use crate::ir::network::{BinaryWeights, Block, Body, Move, Network, PoolKind, Pooled, Source, Step, Storage};
 use crate::ir::{Binary, DType, Graph, Layout, Node, Op, Reduction, Tensor, Unary, ValueId, Window, Zero};
 
 /// A graph under construction, with random parameters.
@@ -227,27 +228,18 @@ fn binary_blocks(network: &Network) -> Vec<&Block> {
 }
 
 fn has(block: &Block, test: impl Fn(&Step) -> bool) -> bool {
-    block.steps.iter().any(test)
+    block.steps().any(test)
 }
 
-/// Names of the cores and steps, for comparisons.
+/// Names of the sources and steps, for comparisons.
 fn words(network: &Network) -> Vec<String> {
-    let core = |core: &Core| match core {
-        Core::BinaryConv { .. } => "binary",
-        Core::RealConv { .. } => "conv",
-        Core::MaxPool { .. } => "max",
-        Core::AveragePool { .. } => "average",
-        Core::Map { .. } => "map",
-        Core::Planes { .. } => "planes",
-        Core::Gate { .. } => "gate",
-        Core::BitMaxPool { .. } => "or",
-        Core::Copy { .. } => "copy",
-        Core::Reshape { .. } => "reshape",
-        Core::Broadcast { .. } => "broadcast",
-        Core::Reduce { .. } => "reduce",
-        Core::Softmax { .. } => "softmax",
-        Core::ArgMax { .. } => "argmax",
-        Core::MatMul { .. } => "matmul",
+    let source = |source: &Source| match source {
+        Source::BinaryConv { .. } => "binary",
+        Source::RealConv { .. } => "conv",
+        Source::MaxPool { .. } => "max",
+        Source::AveragePool { .. } => "average",
+        Source::Map { .. } => "map",
+        Source::Planes { .. } => "planes",
     };
     let step = |step: &Step| match step {
         Step::Scale(_) => "scale",
@@ -261,11 +253,31 @@ fn words(network: &Network) -> Vec<String> {
         Step::Store(_) => "store",
         Step::Sum(_) => "sum",
         Step::Sign { .. } => "sign",
-        Step::Pool(Pool { kind: PoolKind::Max, .. }) => "max",
-        Step::Pool(_) => "average",
     };
-    let line = |b: &Block| [core(&b.core)].into_iter().chain(b.steps.iter().map(step)).collect::<Vec<_>>().join(" ");
+    let line = |b: &Block| {
+        let tiled = match &b.body {
+            Body::Tiled(tiled) => tiled,
+            Body::Gate(_) => return "gate".to_owned(),
+            Body::Move(Move::BitMaxPool { .. }) => return "or".to_owned(),
+            Body::Move(Move::Copy { .. }) => return "copy".to_owned(),
+            Body::Move(Move::Reshape { .. }) => return "reshape".to_owned(),
+            Body::Whole(whole) if matches!(whole.op, Op::Binary(_)) => return "broadcast".to_owned(),
+            Body::Whole(whole) => return whole.op.name().to_lowercase(),
+        };
+        let mut words = vec![source(&tiled.source)];
+        words.extend(tiled.steps.iter().map(step));
+        if let Some(Pooled { pool, steps }) = &tiled.pooled {
+            words.push(if pool.kind == PoolKind::Max { "max" } else { "average" });
+            words.extend(steps.iter().map(step));
+        }
+        words.join(" ")
+    };
     network.blocks.iter().map(line).collect()
+}
+
+/// The words of some parts.
+fn said(parts: &[Part]) -> Vec<&str> {
+    parts.iter().map(Part::word).collect()
 }
 
 fn frames(network: &Network) -> Vec<[usize; 4]> {

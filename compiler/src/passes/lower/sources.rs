@@ -6,10 +6,10 @@ use super::geometry::{pointwise, whole_image, windowed};
 use super::thresholds::Piecewise;
 use super::{Builder, Item, generic, parts};
 use crate::ir::network::{
-    Activation, BinaryWeights, BitPadding, Block, Core, Geometry, Interval, Pool, PoolKind, Products, Step, Storage,
+    BinaryWeights, BitPadding, Block, Body, Geometry, Interval, Move, Pool, PoolKind, Products, Source, Step, Storage,
     TensorId,
 };
-use crate::ir::{DType, Node, Op, ValueId, Window};
+use crate::ir::{DType, Node, Op, Part, Unary, ValueId, Window};
 
 /// Channels of an image that a convolution reads plane by plane: those of a picture, with transparency.
 const PLANES: usize = 4;
@@ -28,29 +28,29 @@ impl Builder<'_> {
             Op::MaxPool { window, .. } if self.is_bit_pool(i) => self.bit_pool(i, window),
             Op::MaxPool { window, .. } => {
                 let (input, geometry) = (self.dense(node.inputs[0]), self.pool_geometry(i, window));
-                self.start(i, Core::MaxPool { input, geometry });
+                self.start(i, Source::MaxPool { input, geometry });
             }
             Op::AveragePool { .. } => {
                 let input = self.dense(node.inputs[0]);
                 if let Some(Pool { kind: PoolKind::Average { count_include_pad }, geometry }) = self.real_pool(i) {
-                    self.start(i, Core::AveragePool { input, geometry, count_include_pad });
+                    self.start(i, Source::AveragePool { input, geometry, count_include_pad });
                 }
             }
             _ => self.element_wise(i),
         }
     }
 
-    /// A block around a core, and what follows it.
-    fn start(&mut self, i: usize, core: Core) -> usize {
+    /// A block around a source, and what follows it.
+    fn start(&mut self, i: usize, source: Source) -> usize {
         let node = self.facts.node(i);
-        let draft = self.open(i, core, parts::of(node));
+        let draft = self.open(i, source, parts::of(node));
         self.grow(draft, node.output);
         draft
     }
 
-    fn open(&mut self, i: usize, core: Core, parts: Vec<String>) -> usize {
+    fn open(&mut self, i: usize, body: impl Into<Body>, parts: Vec<Part>) -> usize {
         let node = self.facts.node(i);
-        self.add_draft(Block { name: node.name.clone(), core, steps: vec![], parts, reason: node.reason.clone() }, &[i])
+        self.add_draft(Block { name: node.name.clone(), body: body.into(), parts, reason: node.reason.clone() }, &[i])
     }
 
     fn binary(&mut self, i: usize) {
@@ -78,15 +78,15 @@ impl Builder<'_> {
         };
         let mut words = self.before_sign(operand);
         words.extend(parts::of(node));
-        let core = Core::BinaryConv { input: self.bits_read[&i], geometry, weights, padding };
-        let draft = self.open(i, core, words);
+        let source = Source::BinaryConv { input: self.bits_read[&i], geometry, weights, padding };
+        let draft = self.open(i, source, words);
         if !self.collapse(draft, node.output, &geometry) {
             self.grow(draft, node.output);
         }
     }
 
     /// The operators that make the bits a binary layer reads: they are its own, although computed in another's tile.
-    fn before_sign(&self, operand: ValueId) -> Vec<String> {
+    fn before_sign(&self, operand: ValueId) -> Vec<Part> {
         let mut words = Vec::new();
         let mut source = self.bit_source(operand).and_then(|v| self.facts.producer(v));
         while let Some(pool) = source.filter(|&p| self.is_bit_pool(p)) {
@@ -98,7 +98,7 @@ impl Builder<'_> {
         {
             words.extend(parts::affine(self.facts.node(affine), true, true));
         }
-        words.push("Sign".to_owned());
+        words.push("Sign".into());
         words
     }
 
@@ -123,11 +123,11 @@ impl Builder<'_> {
                     functions.iter().zip(maps.iter()).map(|(f, map)| f.affine(map)).collect()
                 }
                 Op::Unary(function) => {
-                    words.push(function.name().to_owned());
+                    words.push(function.name().into());
                     functions.iter().map(|f| f.unary(*function)).collect()
                 }
                 Op::PRelu if node.inputs[0] == v => {
-                    words.push("PRelu".to_owned());
+                    words.push("PRelu".into());
                     self.per_channel(node.inputs[1], v)
                         .and_then(|slopes| functions.iter().zip(slopes).map(|(f, slope)| f.prelu(slope)).collect())
                 }
@@ -200,8 +200,8 @@ impl Builder<'_> {
             input = self.padded(node, input, window, &mut geometry);
         }
         let (planar, products) = (planes.is_some(), Products::F32);
-        let core = Core::RealConv { input, planar, geometry, weights: Arc::new(reordered), products };
-        let draft = self.open(i, core, parts::of(node));
+        let source = Source::RealConv { input, planar, geometry, weights: Arc::new(reordered), products };
+        let draft = self.open(i, source, parts::of(node));
         if let Some(bias) = node.inputs.get(2) {
             let Some(bias) = self.graph.constant(*bias) else {
                 return self.refuse(i, "the bias is computed at run time");
@@ -217,11 +217,11 @@ impl Builder<'_> {
         matches!(&node.op, Op::Transpose(perm) if perm[..] == [0, 2, 3, 1]).then(|| node.inputs[0])
     }
 
-    /// The core of steps alone on a value; from its planes, where nobody else needs them transposed.
-    pub(super) fn map(&mut self, v: ValueId) -> Core {
+    /// The source of steps alone on a value; from its planes, where nobody else needs them transposed.
+    pub(super) fn map(&mut self, v: ValueId) -> Source {
         match self.planes(v).filter(|_| self.facts.users(v).len() == 1 && !self.facts.is_output(v)) {
-            Some(planes) => Core::Planes { input: self.dense(planes) },
-            None => Core::Map { input: self.dense(v) },
+            Some(planes) => Source::Planes { input: self.dense(planes) },
+            None => Source::Map { input: self.dense(v) },
         }
     }
 
@@ -233,11 +233,9 @@ impl Builder<'_> {
         let shape = vec![geometry.n, rows, columns, c];
         let output = self.new_tensor(&format!("{}.padded", node.name), shape, Storage::Dense(DType::F32), None);
         let piece = generic::placed(&[geometry.n, h, w, c], input, &[geometry.n, rows, columns, c], &[0, top, left, 0]);
-        let core = Core::Copy { fill: Some(window.pad_value), pieces: vec![piece], output };
+        let body = Move::Copy { fill: Some(window.pad_value), pieces: vec![piece], output }.into();
         let reason = Some(format!("real-valued, padded with {}", window.pad_value));
-        let block =
-            Block { name: format!("{}.pad", node.name), core, steps: vec![], parts: vec!["Pad".into()], reason };
-        self.add_draft(block, &[]);
+        self.add_draft(Block { name: format!("{}.pad", node.name), body, parts: vec![Part::Pad], reason }, &[]);
         *geometry = Geometry { input: [rows, columns, c], pads: [0, 0], ..*geometry };
         output
     }
@@ -251,7 +249,7 @@ impl Builder<'_> {
         let input = self.dense(node.inputs[0]);
         let geometry = pointwise(self.graph.shape(node.inputs[0]), m);
         let (planar, products) = (false, Products::F32);
-        self.start(i, Core::RealConv { input, planar, geometry, weights: Arc::new(transposed), products });
+        self.start(i, Source::RealConv { input, planar, geometry, weights: Arc::new(transposed), products });
     }
 
     /// What a node is as a pool of real values; `None` where it is none, or the mean over the whole image, which is a sum.
@@ -281,7 +279,7 @@ impl Builder<'_> {
         let geometry = self.pool_geometry(i, window);
         let input = self.bits_read[&i];
         for output in self.bits_pooled.get(&i).cloned().unwrap_or_default() {
-            self.open(i, Core::BitMaxPool { input, output, geometry }, vec!["MaxPool".into()]);
+            self.open(i, Move::BitMaxPool { input, output, geometry }, vec!["MaxPool".into()]);
         }
     }
 
@@ -294,7 +292,7 @@ impl Builder<'_> {
         let scale: Vec<f32> = (0..c).map(|c| (maps.as_ref().map_or(1.0, |m| m[c].0) / pixels) as f32).collect();
         let shift: Vec<f32> = (0..c).map(|c| maps.as_ref().map_or(0.0, |m| m[c].1) as f32).collect();
         let input = self.sums(value);
-        let draft = self.open(i, Core::Map { input }, vec!["GlobalAveragePool".into()]);
+        let draft = self.open(i, Source::Map { input }, vec!["GlobalAveragePool".into()]);
         let items = &mut self.drafts[draft].items;
         items.push(Item::Step(Step::Scale(Arc::new(scale))));
         if shift.iter().any(|&s| s != 0.0) {
@@ -325,13 +323,13 @@ impl Builder<'_> {
         let found = operands.iter().find_map(|&v| Some((v, self.continuation(i, v)?)));
         let is_step = !matches!(node.op, Op::Reshape | Op::Transpose(_));
         let Some((v, next)) = found.filter(|_| is_step) else { return self.generic(i) };
-        let core = self.map(v);
+        let source = self.map(v);
         let shared = self.facts.users(v).len() > 1 || self.facts.is_output(v);
         let reason = self.refused.remove(&i).or_else(|| {
             let name = &self.graph.value(v).name;
             (shared && self.facts.producer(v).is_some()).then(|| format!("\"{name}\" has other users as well"))
         });
-        let draft = self.open(i, core, vec![]);
+        let draft = self.open(i, source, vec![]);
         if self.drafts[draft].block.reason.is_none() {
             self.drafts[draft].block.reason = reason;
         }
@@ -339,15 +337,10 @@ impl Builder<'_> {
         self.grow(draft, node.output);
     }
 
-    /// A small fully connected layer's activation, from a node.
-    pub(super) fn activation_of(&self, i: usize) -> Option<Activation> {
-        let node = self.facts.node(i);
-        match &node.op {
-            Op::Unary(function) if function.takes_floats() => Some(Activation::Unary(*function)),
-            Op::PRelu => {
-                let slopes = self.per_channel(node.inputs[1], node.inputs[0])?;
-                Some(Activation::PRelu(Arc::new(slopes)))
-            }
+    /// The activation of a gate's layer, from a node. (A PReLU, whose slopes differ, makes of the gate ordinary layers.)
+    pub(super) fn activation_of(&self, i: usize) -> Option<Unary> {
+        match self.facts.node(i).op {
+            Op::Unary(function) if function.takes_floats() => Some(function),
             _ => None,
         }
     }

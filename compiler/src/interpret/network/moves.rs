@@ -1,0 +1,50 @@
+//! Blocks that move elements.
+
+use super::{Runner, sources};
+use crate::ir::Data;
+use crate::ir::network::{Move, Piece, TensorId};
+
+impl Runner<'_> {
+    pub(super) fn moved(&mut self, moved: &Move) -> Result<(), String> {
+        match moved {
+            Move::BitMaxPool { input, output, geometry } => {
+                let tile = sources::max_pool(geometry, self.floats(*input)?)?;
+                self.put(*output, Data::F32(tile.values))
+            }
+            Move::Copy { fill, pieces, output } => self.copy(*fill, pieces, *output),
+            Move::Reshape { input, output } => {
+                let data = self.get(*input)?.data.clone();
+                self.put(*output, data)
+            }
+        }
+    }
+
+    fn copy(&mut self, fill: Option<f32>, pieces: &[Piece], output: TensorId) -> Result<(), String> {
+        let len = self.network.tensor(output).shape.iter().product();
+        // Without a fill the pieces must cover everything: what they leave out shows as NaN.
+        let mut values = vec![fill.unwrap_or(f32::NAN); len];
+        for piece in pieces {
+            let input = self.get(piece.input)?.to_f32();
+            let strides: Vec<isize> = piece.output_strides.iter().map(|&s| s as isize).collect();
+            let from = offsets(&piece.extents, &piece.input_strides);
+            for (from, to) in from.zip(offsets(&piece.extents, &strides)) {
+                let from = from + piece.input_offset as isize;
+                let value = usize::try_from(from).ok().and_then(|at| input.get(at)).ok_or("a copy reads outside")?;
+                *values.get_mut(piece.output_offset + to as usize).ok_or("a copy writes outside")? = *value;
+            }
+        }
+        self.put(output, Data::F32(values))
+    }
+}
+
+/// Offsets of the elements of a strided array, in row-major order.
+pub(super) fn offsets(extents: &[usize], strides: &[isize]) -> impl Iterator<Item = isize> {
+    (0..extents.iter().product::<usize>()).map(move |mut index| {
+        let mut at = 0;
+        for axis in (0..extents.len()).rev() {
+            at += (index % extents[axis]) as isize * strides[axis];
+            index /= extents[axis];
+        }
+        at
+    })
+}

@@ -1,0 +1,171 @@
+//! What produces a block's tiles.
+
+use super::moves::offsets;
+use super::{Runner, Tile, narrow};
+use crate::ir::network::{BitPadding, Dense, Geometry, Products, Source};
+
+impl Runner<'_> {
+    /// The values of a block, before its steps.
+    pub(super) fn source(&self, source: &Source) -> Result<Tile, String> {
+        match source {
+            Source::BinaryConv { input, geometry, weights, padding } => {
+                let bits: Vec<i8> = self.floats(*input)?.iter().map(|&v| v as i8).collect();
+                let weights: Vec<i8> = weights.signs.iter().map(|&plus| if plus { 1 } else { -1 }).collect();
+                binary_conv(geometry, &bits, &weights, *padding)
+            }
+            Source::RealConv { input, planar, geometry, weights, products } => {
+                let input = self.floats(*input)?;
+                check(geometry, input.len())?;
+                let [h, w, c] = geometry.input;
+                let transposed = planar.then(|| channels_last([geometry.n, h, w, c], input));
+                let input = transposed.as_deref().unwrap_or(input);
+                match products {
+                    Products::F32 => real_conv(geometry, input, weights),
+                    Products::Bf16 { .. } => narrow::bf16_conv(geometry, input, weights),
+                    Products::Int8 { quantized, .. } => narrow::int8_conv(geometry, input, quantized),
+                }
+            }
+            Source::MaxPool { input, geometry } => max_pool(geometry, self.floats(*input)?),
+            Source::AveragePool { input, geometry, count_include_pad } => {
+                average_pool(geometry, self.floats(*input)?, *count_include_pad)
+            }
+            Source::Planes { input } => {
+                let &[n, c, h, w] = &self.network.tensor(*input).shape[..] else { return Err("no planes".to_owned()) };
+                let values = channels_last([n, h, w, c], self.floats(*input)?);
+                Ok(Tile { extents: [n, h, w, c], values })
+            }
+            Source::Map { input } => {
+                let extents = source.extents(self.network);
+                Ok(Tile { extents, values: self.floats(*input)?.to_vec() })
+            }
+        }
+    }
+}
+
+/// `[n, c, h, w]` as `[n, h, w, c]`.
+fn channels_last([n, h, w, c]: [usize; 4], planes: &[f32]) -> Vec<f32> {
+    let strides = [(h * w * c) as isize, 1, (h * w) as isize];
+    offsets(&[n, h * w, c], &strides).map(|at| planes[at as usize]).collect()
+}
+
+pub(super) fn dense(layer: &Dense, inputs: &[f32]) -> Result<Vec<f32>, String> {
+    if inputs.len() != layer.inputs || layer.weights.len() != layer.inputs * layer.outputs {
+        return Err(format!("a layer of {} inputs gets {}", layer.inputs, inputs.len()));
+    }
+    let rows = layer.weights.chunks(layer.inputs).zip(layer.bias.iter());
+    Ok(rows.map(|(row, bias)| row.iter().zip(inputs).fold(0.0_f32, |sum, (w, x)| w.mul_add(*x, sum)) + bias).collect())
+}
+
+/// Row and column of a tap, and whether they are inside the image.
+pub(super) fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2], bool) {
+    let at = |axis: usize, o: usize, k: usize| {
+        (o * g.strides[axis] + k * g.dilations[axis]) as isize - g.pads[axis] as isize
+    };
+    let (y, x) = (at(0, oy, ky), at(1, ox, kx));
+    let inside = y >= 0 && x >= 0 && (y as usize) < g.input[0] && (x as usize) < g.input[1];
+    ([y, x], inside)
+}
+
+pub(super) fn check(g: &Geometry, input: usize) -> Result<(), String> {
+    let wanted = g.n * g.input.iter().product::<usize>();
+    if input == wanted { Ok(()) } else { Err(format!("{input} elements for a geometry of {wanted}")) }
+}
+
+/// Calls `f` with image, row, column of every output pixel.
+pub(super) fn pixels(g: &Geometry) -> impl Iterator<Item = [usize; 3]> {
+    let [oh, ow, _] = g.output;
+    (0..g.n * oh * ow).map(move |i| [i / (oh * ow), i / ow % oh, i % ow])
+}
+
+fn binary_conv(g: &Geometry, bits: &[i8], weights: &[i8], padding: BitPadding) -> Result<Tile, String> {
+    check(g, bits.len())?;
+    let ([h, w, c], [oh, ow, oc], [kh, kw]) = (g.input, g.output, g.kernel);
+    let (per_group, outputs) = (c / g.groups, oc / g.groups);
+    if weights.len() != oc * kh * kw * per_group {
+        return Err(format!("{} weights", weights.len()));
+    }
+    let mut values = Vec::with_capacity(g.n * oh * ow * oc);
+    for [image, oy, ox] in pixels(g) {
+        for o in 0..oc {
+            let mut dot = 0_i32;
+            for (t, filter) in weights[o * kh * kw * per_group..][..kh * kw * per_group].chunks(per_group).enumerate() {
+                let ([y, x], inside) = tap(g, oy, ox, t / kw, t % kw);
+                if inside {
+                    let at = ((image * h + y as usize) * w + x as usize) * c + o / outputs * per_group;
+                    let taps = bits[at..][..per_group].iter().zip(filter);
+                    dot += taps.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+                } else {
+                    let sum: i32 = filter.iter().map(|&b| i32::from(b)).sum();
+                    dot += match padding {
+                        BitPadding::Zero => 0,
+                        BitPadding::Plus => sum,
+                        BitPadding::Minus => -sum,
+                    };
+                }
+            }
+            values.push(dot as f32);
+        }
+    }
+    Ok(Tile { extents: [g.n, oh, ow, oc], values })
+}
+
+fn real_conv(g: &Geometry, input: &[f32], weights: &[f32]) -> Result<Tile, String> {
+    check(g, input.len())?;
+    let ([h, w, c], [oh, ow, oc], [kh, kw]) = (g.input, g.output, g.kernel);
+    let (per_group, outputs) = (c / g.groups, oc / g.groups);
+    if weights.len() != oc * kh * kw * per_group {
+        return Err(format!("{} weights", weights.len()));
+    }
+    let mut values = Vec::with_capacity(g.n * oh * ow * oc);
+    for [image, oy, ox] in pixels(g) {
+        for o in 0..oc {
+            let mut sum = 0.0_f32;
+            for (t, filter) in weights[o * kh * kw * per_group..][..kh * kw * per_group].chunks(per_group).enumerate() {
+                let ([y, x], inside) = tap(g, oy, ox, t / kw, t % kw);
+                if inside {
+                    let at = ((image * h + y as usize) * w + x as usize) * c + o / outputs * per_group;
+                    sum = input[at..][..per_group].iter().zip(filter).fold(sum, |sum, (x, w)| x.mul_add(*w, sum));
+                }
+            }
+            values.push(sum);
+        }
+    }
+    Ok(Tile { extents: [g.n, oh, ow, oc], values })
+}
+
+pub(super) fn max_pool(g: &Geometry, input: &[f32]) -> Result<Tile, String> {
+    check(g, input.len())?;
+    let ([h, w, c], [oh, ow, _], [kh, kw]) = (g.input, g.output, g.kernel);
+    let mut values = vec![f32::NEG_INFINITY; g.n * oh * ow * c];
+    for ([image, oy, ox], out) in pixels(g).zip(values.chunks_mut(c)) {
+        for t in 0..kh * kw {
+            let ([y, x], inside) = tap(g, oy, ox, t / kw, t % kw);
+            if inside {
+                let at = ((image * h + y as usize) * w + x as usize) * c;
+                out.iter_mut().zip(&input[at..][..c]).for_each(|(m, &v)| *m = if v > *m { v } else { *m });
+            }
+        }
+    }
+    Ok(Tile { extents: [g.n, oh, ow, c], values })
+}
+
+pub(super) fn average_pool(g: &Geometry, input: &[f32], include_pad: Option<[usize; 2]>) -> Result<Tile, String> {
+    check(g, input.len())?;
+    let ([h, w, c], [oh, ow, _], [kh, kw]) = (g.input, g.output, g.kernel);
+    let mut values = vec![0.0_f32; g.n * oh * ow * c];
+    for ([image, oy, ox], out) in pixels(g).zip(values.chunks_mut(c)) {
+        let mut count = 0_u32;
+        for t in 0..kh * kw {
+            let ([y, x], inside) = tap(g, oy, ox, t / kw, t % kw);
+            let padded =
+                include_pad.is_some_and(|[bottom, right]| y < (h + bottom) as isize && x < (w + right) as isize);
+            count += u32::from(inside || padded);
+            if inside {
+                let at = ((image * h + y as usize) * w + x as usize) * c;
+                out.iter_mut().zip(&input[at..][..c]).for_each(|(s, v)| *s += v);
+            }
+        }
+        out.iter_mut().for_each(|s| *s /= count as f32);
+    }
+    Ok(Tile { extents: [g.n, oh, ow, c], values })
+}
