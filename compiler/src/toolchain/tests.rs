@@ -126,9 +126,9 @@ fn twice(images: usize) -> Network {
         pads: [pad; 2],
         groups: 1,
     };
-    let mut steps = Vec::new();
+    let mut steps = [Vec::new(), Vec::new()];
     for side in 0..2 {
-        steps.extend([
+        steps[side].extend([
             Step::Add(skips[side]),
             Step::Gate(gates[side]),
             Step::Shift(ramp(32)),
@@ -140,21 +140,23 @@ fn twice(images: usize) -> Network {
             let (name, shape) = (format!("signs{side}{frame}"), [large, small][side].to_vec());
             let bits = network.add_tensor(NetTensor { name, shape, storage, origin: None });
             let intervals = Arc::new(vec![Interval { low: 0.0, high: f32::INFINITY }; 32]);
-            steps.push(Step::Sign { bits, intervals });
-        }
-        if side == 0 {
-            let geometry = geometry([8, 6, 32], [4, 3, 32], 2, 2, 0);
-            steps.push(Step::Pool(Pool { kind: PoolKind::Average { count_include_pad: None }, geometry }));
+            steps[side].push(Step::Sign { bits, intervals });
         }
     }
-    let core = Core::RealConv {
+    let [before, behind] = steps;
+    let pool = Pool {
+        kind: PoolKind::Average { count_include_pad: None },
+        geometry: geometry([8, 6, 32], [4, 3, 32], 2, 2, 0),
+    };
+    let source = Source::RealConv {
         input: x,
         planar: false,
         geometry: geometry([8, 6, 5], [8, 6, 32], 3, 1, 1),
         weights: ramp(9 * 5 * 32),
         products: Products::F32,
     };
-    network.blocks = vec![Block { name: "conv".into(), core, steps, parts: Vec::new(), reason: None }];
+    let pooled = Some(Pooled { pool, steps: behind });
+    network.blocks = vec![Block::new("conv", Tiled { source, steps: before, pooled })];
     // Somebody must want the signs: each is made numbers again.
     let is_bits = |t: &TensorId| matches!(network.tensor(*t).storage, Storage::Bits(_));
     let all: Vec<TensorId> = network.blocks[0].writes().into_iter().filter(is_bits).collect();
@@ -170,9 +172,8 @@ fn twice(images: usize) -> Network {
         let storage = Storage::Dense(DType::F32);
         let (name, shape) = (format!("{}.counted", tensor.name), vec![n, h, w, 16]);
         let counted = network.add_tensor(NetTensor { name: name.clone(), shape, storage, origin: None });
-        let core = Core::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero };
-        let steps = vec![Step::Store(counted)];
-        network.blocks.push(Block { name, core, steps, parts: Vec::new(), reason: None });
+        let source = Source::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero };
+        network.blocks.push(Block::new(name, Tiled::new(source, vec![Step::Store(counted)])));
         network.outputs.push(counted);
     }
     network
