@@ -3,6 +3,7 @@
 //! A [`Diagnostic`] says what is wrong, where, and what to do; [`Diagnostics`] collects all of a file's, so that one run
 //! shows them all. Codes are stable: tests and users may refer to them.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::printable::printable_text;
@@ -74,6 +75,13 @@ codes! {
     Opset = "X103", "The model's opset is newer than those xnorc was tested with.";
 }
 
+impl Code {
+    /// The problem is which operator it is, whatever its operands are.
+    pub(crate) fn is_about_the_operator(self) -> bool {
+        matches!(self, Self::UnknownDomain | Self::UnknownOperator | Self::PythonOp)
+    }
+}
+
 impl Diagnostic {
     /// An error.
     pub fn error(code: Code, place: impl Into<Option<String>>, message: impl Into<String>) -> Self {
@@ -116,6 +124,34 @@ impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
+    }
+
+    /// Makes one line of problems that say the same of many places (an operator that is not supported, a file that is
+    /// not there): the first place, and how many others there are.
+    pub(crate) fn merge_repeated(&mut self) {
+        let mut first: HashMap<(Code, String), usize> = HashMap::new();
+        let mut more: Vec<usize> = Vec::new();
+        let mut kept: Vec<Diagnostic> = Vec::new();
+        for diagnostic in std::mem::take(&mut self.0) {
+            if diagnostic.place.is_some()
+                && (diagnostic.code.is_about_the_operator() || diagnostic.code == Code::ExternalData)
+            {
+                let key = (diagnostic.code, diagnostic.message.clone());
+                if let Some(&first) = first.get(&key) {
+                    more[first] += 1;
+                    continue;
+                }
+                first.insert(key, kept.len());
+            }
+            kept.push(diagnostic);
+            more.push(0);
+        }
+        for (diagnostic, more) in kept.iter_mut().zip(more).filter(|(_, more)| *more > 0) {
+            if let Some(place) = &mut diagnostic.place {
+                place.push_str(&format!(" and {more} more"));
+            }
+        }
+        self.0 = kept;
     }
 
     /// True when at least one is an error.

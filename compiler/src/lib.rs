@@ -95,23 +95,34 @@ pub fn generate(
 ) -> Result<Output, Diagnostics> {
     let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
     let imported = import::load(model, &options)?;
+    build(imported, digest(model), name, config)
+}
+
+/// SHA-256, in hexadecimal.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What follows import, which needs the file no more.
+fn build(imported: import::Imported, model_hash: String, name: &str, config: &Config) -> Result<Output, Diagnostics> {
     let mut graph = imported.graph;
     let mut network = passes::run(&mut graph, |_, _| {})?;
     passes::narrow::run(&mut network, config)?;
     let mut warnings = imported.warnings;
     warnings.0.append(&mut graph.warnings.0);
+    // The network has its own of what it keeps.
+    drop(graph);
     if config.strict && !warnings.0.is_empty() {
         warnings.0.iter_mut().for_each(|warning| warning.severity = Severity::Error);
         return Err(warnings);
     }
     let plan = plan::run(&network);
-    let hash = Sha256::digest(model).iter().map(|b| format!("{b:02x}")).collect();
     let emitted = emit::run(
         &network,
         &plan,
         &emit::Options {
             name: name.to_owned(),
-            model_hash: hash,
+            model_hash,
             probe: config.probe,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
             share_from: config.share_from.unwrap_or(2000),

@@ -1,11 +1,10 @@
 //! The graph under construction: infers each result, evaluates what is constant, keeps names unique and sizes bounded.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tract_onnx::pb::GraphProto;
-
 use super::Outcome;
+use super::proto::GraphProto;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::ir::{Graph, Node, Op, Tensor, ValueId, size};
 use crate::ops;
@@ -21,31 +20,50 @@ const LARGEST_VALUE: usize = 1 << 31;
 /// A graph under construction.
 pub(super) struct Builder {
     pub(super) graph: Graph,
-    names: HashSet<String>,
-    budget: usize,
+    /// Names that are taken, and the last number that was put behind each to make others.
+    names: HashMap<String, usize>,
+    /// Elements that constants were evaluated to so far.
+    spent: usize,
+    /// Bytes of the file.
+    bytes: usize,
+    /// Bytes of the files beside it, as far as they were read.
+    pub(super) external: usize,
+    /// Values that nodes of the graph use.
+    held: HashSet<ValueId>,
 }
 
 impl Builder {
-    /// An empty graph for a file of `file_size` bytes.
-    pub(super) fn new(proto: &GraphProto, file_size: usize) -> Self {
-        let inputs = proto.input.iter().map(|i| &i.name);
-        let initializers = proto.initializer.iter().map(|t| &t.name);
-        let names = inputs.chain(initializers).chain(proto.node.iter().flat_map(|n| &n.output)).cloned().collect();
+    /// An empty graph for a file of so many bytes.
+    pub(super) fn new(proto: &GraphProto<'_>, bytes: usize) -> Self {
+        let inputs = proto.input.iter().map(|i| i.name);
+        let initializers = proto.initializer.iter().map(|t| t.name);
+        let all = inputs.chain(initializers).chain(proto.node.iter().flat_map(|n| n.output.iter().copied()));
+        let names = all.map(|name| (name.to_owned(), 1)).collect();
         Self {
-            graph: Graph { name: proto.name.clone(), ..Graph::default() },
+            graph: Graph { name: proto.name.to_owned(), ..Graph::default() },
             names,
-            budget: FREE_ELEMENTS.saturating_add(file_size.saturating_mul(ELEMENTS_PER_BYTE)),
+            spent: 0,
+            bytes,
+            external: 0,
+            held: HashSet::new(),
         }
     }
 
     /// A name that no value has, starting with `base`.
     pub(super) fn fresh_name(&mut self, base: &str) -> String {
-        let mut name = base.to_owned();
-        let mut count = 1;
-        while !self.names.insert(name.clone()) {
+        let Some(mut count) = self.names.get(base).copied() else {
+            self.names.insert(base.to_owned(), 1);
+            return base.to_owned();
+        };
+        let name = loop {
             count += 1;
-            name = format!("{base}.{count}");
-        }
+            let name = format!("{base}.{count}");
+            if !self.names.contains_key(&name) {
+                break name;
+            }
+        };
+        self.names.insert(base.to_owned(), count);
+        self.names.insert(name.clone(), 1);
         name
     }
 
@@ -57,7 +75,9 @@ impl Builder {
 
     /// Refuses a constant of that many elements, or that much work, when the file does not warrant it.
     pub(super) fn spend(&mut self, elements: Option<usize>) -> Outcome<()> {
-        let left = elements.and_then(|n| self.budget.checked_sub(n)).ok_or_else(|| {
+        let bytes = self.bytes.saturating_add(self.external);
+        let budget = FREE_ELEMENTS.saturating_add(bytes.saturating_mul(ELEMENTS_PER_BYTE));
+        let spent = elements.and_then(|n| self.spent.checked_add(n)).filter(|&n| n <= budget).ok_or_else(|| {
             let size = elements.map_or_else(|| "more than 2^64".to_owned(), |n| n.to_string());
             Diagnostic::error(
                 Code::TooLarge,
@@ -65,8 +85,16 @@ impl Builder {
                 format!("a constant of {size} elements is computed, far more than a file of this size warrants"),
             )
         })?;
-        self.budget = left;
+        self.spent = spent;
         Ok(())
+    }
+
+    /// Forgets the elements of a constant that nothing will read again: a chain of weights under evaluation is never in
+    /// memory as a whole.
+    pub(super) fn release(&mut self, id: ValueId) {
+        if !self.held.contains(&id) {
+            self.graph.values[id.0 as usize].constant = None;
+        }
     }
 
     /// Applies an operator: at once when every operand is a constant, as a node otherwise.
@@ -98,6 +126,7 @@ impl Builder {
         }
         let value_name = self.fresh_name(base);
         let output = self.graph.add_value(value_name, shape, dtype);
+        self.held.extend(inputs);
         let parts = vec![part.into()];
         self.graph.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec(), output, parts, reason: None });
         Ok(output)

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use tract_onnx::pb::StringStringEntryProto;
-
 use super::Outcome;
+use super::proto::StringStringEntryProto;
 use crate::diagnostics::{Code, Diagnostic};
 
 /// The external files of one model.
@@ -14,7 +13,16 @@ pub(super) struct ExternalFiles {
     folder: Option<PathBuf>,
     /// Each file read so far, once.
     pub(super) read: Vec<PathBuf>,
-    open: Vec<(String, File, u64)>,
+    open: Vec<ExternalFile>,
+}
+
+struct ExternalFile {
+    location: String,
+    file: File,
+    /// In bytes.
+    size: u64,
+    /// Bytes read so far, those read twice counted twice.
+    read: u64,
 }
 
 fn problem(message: String) -> Diagnostic {
@@ -26,10 +34,16 @@ impl ExternalFiles {
         Self { folder, read: Vec::new(), open: Vec::new() }
     }
 
+    /// Bytes that were read, as far as the files hold them: a file that is read again and again is no larger for it.
+    pub(super) fn size(&self) -> usize {
+        let bytes = self.open.iter().map(|f| f.read.min(f.size)).sum::<u64>();
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
     /// The `wanted` bytes that the entries `location`, `offset` and `length` point at. Nothing is allocated before
     /// the file is known to hold them.
-    pub(super) fn read(&mut self, entries: &[StringStringEntryProto], wanted: usize) -> Outcome<Vec<u8>> {
-        let entry = |key: &str| entries.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+    pub(super) fn read(&mut self, entries: &[StringStringEntryProto<'_>], wanted: usize) -> Outcome<Vec<u8>> {
+        let entry = |key: &str| entries.iter().find(|e| e.key == key).map(|e| e.value);
         let number = |key: &str| {
             entry(key)
                 .map(|text| text.trim().parse::<u64>().map_err(|_| problem(format!("{key} {text:?} is not a number"))))
@@ -42,15 +56,17 @@ impl ExternalFiles {
         {
             return Err(problem(format!("{length} bytes in {location:?} for a constant that takes {wanted}")));
         }
-        let at = match self.open.iter().position(|(name, ..)| name == location) {
+        let at = match self.open.iter().position(|f| f.location == location) {
             Some(at) => at,
             None => self.open(location)?,
         };
-        let (_, file, size) = &mut self.open[at];
+        let ExternalFile { file, size, read, .. } = &mut self.open[at];
         if offset.checked_add(wanted as u64).is_none_or(|end| end > *size) {
-            return Err(problem(format!("{wanted} bytes at offset {offset} of {location:?}, which has {size} bytes"))
+            // The same words for every constant: they become one line.
+            return Err(problem(format!("{location:?} ends, after {size} bytes, before the data of the constant"))
                 .help("the data file is truncated or belongs to another model"));
         }
+        *read = read.saturating_add(wanted as u64);
         let mut bytes = vec![0; wanted];
         file.seek(SeekFrom::Start(offset))
             .and_then(|_| file.read_exact(&mut bytes))
@@ -73,7 +89,10 @@ impl ExternalFiles {
             return Err(leaves());
         }
         let path = folder.join(relative);
-        let unreadable = |error| problem(format!("{location:?} cannot be opened: {error}"));
+        let unreadable = |error| {
+            problem(format!("{location:?} cannot be opened: {error}"))
+                .help("the model keeps its weights in this file: put it beside the model under this name")
+        };
         // Symbolic links are followed first, so that none leads outside.
         let real = path.canonicalize().map_err(unreadable)?;
         if !real.starts_with(folder.canonicalize().map_err(unreadable)?) {
@@ -85,7 +104,7 @@ impl ExternalFiles {
         }
         let file = File::open(&real).map_err(unreadable)?;
         self.read.push(path);
-        self.open.push((location.to_owned(), file, metadata.len()));
+        self.open.push(ExternalFile { location: location.to_owned(), file, size: metadata.len(), read: 0 });
         Ok(self.open.len() - 1)
     }
 }

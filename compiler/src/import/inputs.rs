@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
-use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
-
 use super::builder::Builder;
+use super::proto::{DimensionProto, GraphProto, ValueInfoProto};
 use super::tensors;
 use super::{Options, Outcome, at};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
@@ -16,11 +14,13 @@ enum Extent {
     Known(usize),
     /// By its name; an unnamed one is called `INPUT[AXIS]`.
     Unknown(String),
+    /// 0, under the name by which the user can still bind it.
+    Zero(String),
 }
 
 /// Adds the inputs. Initializers that are listed as inputs (as files of IR version 3 must) are none.
 pub(super) fn declare<'a>(
-    graph: &'a GraphProto,
+    graph: &GraphProto<'a>,
     options: &Options,
     builder: &mut Builder,
     values: &mut HashMap<&'a str, Option<ValueId>>,
@@ -28,10 +28,10 @@ pub(super) fn declare<'a>(
 ) {
     let initializers: HashSet<&str> = (graph.initializer.iter())
         .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()))
-        .map(|t| t.name.as_str())
+        .map(|t| t.name)
         .collect();
-    let inputs: Vec<&ValueInfoProto> =
-        graph.input.iter().filter(|input| !initializers.contains(input.name.as_str())).collect();
+    let inputs: Vec<&ValueInfoProto<'a>> =
+        graph.input.iter().filter(|input| !initializers.contains(input.name)).collect();
     let mut bound: BTreeMap<String, usize> = BTreeMap::new();
     let known = names(&inputs);
     for (name, extent) in &options.dims {
@@ -63,17 +63,17 @@ pub(super) fn declare<'a>(
     for input in inputs {
         let value = declare_one(input, &bound, builder)
             .map_err(|problem| diagnostics.push(at(format!("input {:?}", input.name))(problem)));
-        if values.contains_key(input.name.as_str()) {
+        if values.contains_key(input.name) {
             let message = "two inputs have this name";
             diagnostics.push(Diagnostic::error(Code::Cycle, format!("input {:?}", input.name), message));
         }
-        values.insert(&input.name, value.ok());
+        values.insert(input.name, value.ok());
     }
 }
 
-fn declare_one(input: &ValueInfoProto, bound: &BTreeMap<String, usize>, builder: &mut Builder) -> Outcome<ValueId> {
-    let elem_type = match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
-        Some(type_proto::Value::TensorType(tensor)) => tensor.elem_type,
+fn declare_one(input: &ValueInfoProto<'_>, bound: &BTreeMap<String, usize>, builder: &mut Builder) -> Outcome<ValueId> {
+    let elem_type = match input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) {
+        Some(tensor) => tensor.elem_type,
         None => return Err(Diagnostic::error(Code::Unsupported, None, "it is not a tensor")),
     };
     let dtype = tensors::dtype(elem_type).ok_or_else(|| {
@@ -84,16 +84,27 @@ fn declare_one(input: &ValueInfoProto, bound: &BTreeMap<String, usize>, builder:
         Diagnostic::error(Code::DynamicDimension, None, "its number of dimensions is not given")
             .help("export the model with a fixed input shape")
     })?;
-    let mut open = Vec::new();
+    let (mut open, mut empty) = (Vec::new(), Vec::new());
     let mut shape = Vec::with_capacity(extents.len());
     for extent in extents {
-        match extent {
-            Extent::Known(extent) => shape.push(extent),
-            Extent::Unknown(name) => match bound.get(&name) {
-                Some(&extent) => shape.push(extent),
-                None => open.push(name),
-            },
+        let (name, list) = match extent {
+            Extent::Known(extent) => {
+                shape.push(extent);
+                continue;
+            }
+            Extent::Unknown(name) => (name, &mut open),
+            Extent::Zero(name) => (name, &mut empty),
+        };
+        match bound.get(&name) {
+            Some(&extent) => shape.push(extent),
+            None => list.push(name),
         }
+    }
+    if let Some(name) = empty.first() {
+        let message = format!("it is empty: {} is 0", empty.join(", "));
+        return Err(Diagnostic::error(Code::Unsupported, None, message).help(format!(
+            "export with an input that holds something; if 0 stands for any extent, bind it with --dim {name}=N"
+        )));
     }
     if !open.is_empty() {
         let flags: Vec<String> = open.iter().map(|name| format!("--dim {name}=N")).collect();
@@ -104,9 +115,9 @@ fn declare_one(input: &ValueInfoProto, bound: &BTreeMap<String, usize>, builder:
     if size(&shape).is_none_or(|n| n >= 1 << 31) {
         return Err(Diagnostic::error(Code::TooLarge, None, format!("its shape {shape:?} is too large")));
     }
-    note_narrow(elem_type, "input", &input.name, builder);
-    let id = builder.graph.add_value(&input.name, shape.clone(), dtype);
-    builder.graph.values[id.0 as usize].origin = Some(Origin { name: input.name.clone(), shape, permutation: None });
+    note_narrow(elem_type, "input", input.name, builder);
+    let id = builder.graph.add_value(input.name, shape.clone(), dtype);
+    builder.graph.values[id.0 as usize].origin = Some(Origin { name: input.name.to_owned(), shape, permutation: None });
     builder.graph.inputs.push(id);
     Ok(id)
 }
@@ -120,25 +131,27 @@ pub(super) fn note_narrow(elem_type: i32, what: &str, name: &str, builder: &mut 
 }
 
 /// The extents of an input; `None` when even their number is unknown.
-fn extents(input: &ValueInfoProto) -> Option<Vec<Extent>> {
-    let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
-    let extent = |(axis, dim): (usize, &Dimension)| match &dim.value {
-        // Some exporters write 0 or -1 for what they do not know.
-        Some(dimension::Value::DimValue(extent)) if *extent > 0 => {
-            Extent::Known(usize::try_from(*extent).unwrap_or(usize::MAX))
+fn extents(input: &ValueInfoProto<'_>) -> Option<Vec<Extent>> {
+    let tensor = input.r#type.as_ref()?.tensor_type.as_ref()?;
+    let extent = |(axis, dim): (usize, &DimensionProto<'_>)| {
+        let own = || format!("{}[{axis}]", input.name);
+        match (dim.dim_value, dim.dim_param) {
+            (Some(extent @ 1..), _) => Extent::Known(usize::try_from(extent).unwrap_or(usize::MAX)),
+            // Old exporters write 0 for a batch that they do not know; on other axes it says what it says.
+            (Some(0), _) if axis > 0 => Extent::Zero(own()),
+            (None, name) if !name.is_empty() => Extent::Unknown(name.to_owned()),
+            _ => Extent::Unknown(own()),
         }
-        Some(dimension::Value::DimParam(name)) if !name.is_empty() => Extent::Unknown(name.clone()),
-        _ => Extent::Unknown(format!("{}[{axis}]", input.name)),
     };
     Some(tensor.shape.as_ref()?.dim.iter().enumerate().map(extent).collect())
 }
 
 /// The names of all unknown extents, sorted.
-fn names(inputs: &[&ValueInfoProto]) -> Vec<String> {
+fn names(inputs: &[&ValueInfoProto<'_>]) -> Vec<String> {
     let extents = inputs.iter().filter_map(|input| extents(input)).flatten();
     let mut names: Vec<String> = extents
         .filter_map(|extent| match extent {
-            Extent::Unknown(name) => Some(name),
+            Extent::Unknown(name) | Extent::Zero(name) => Some(name),
             Extent::Known(_) => None,
         })
         .collect();

@@ -8,25 +8,28 @@
 
 mod builder;
 mod external;
+mod foreign;
 mod inputs;
 pub(crate) mod node;
 mod operators;
 mod order;
 mod outputs;
+mod proto;
 pub(crate) mod tensors;
+mod values;
+mod wire;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use prost::Message;
-use tract_onnx::pb::{ModelProto, NodeProto};
-
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::ir::{Graph, ValueId};
+use crate::ir::Graph;
 use crate::printable;
 use builder::Builder;
 use external::ExternalFiles;
 use node::NodeContext;
+use proto::{GraphProto, Message as _, ModelProto};
+use values::Values;
 
 /// The oldest opset whose broadcasting is NumPy's.
 const OLDEST_OPSET: i64 = 7;
@@ -76,48 +79,37 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
     let mut builder = Builder::new(graph, bytes.len());
     let order = order::order(graph, &mut diagnostics);
     let uses = uses(graph, &order);
-    // `None`: poisoned by a problem that is reported already.
-    let mut values: HashMap<&str, Option<ValueId>> = HashMap::new();
-    inputs::declare(graph, options, &mut builder, &mut values, &mut diagnostics);
-    for tensor in graph.initializer.iter().filter(|t| uses.contains_key(t.name.as_str())) {
-        let place = || format!("initializer {:?}", tensor.name);
-        let value = match tensors::read(tensor, &mut files) {
-            Ok(constant) => Some(builder.graph.add_constant(&tensor.name, constant)),
-            Err(problem) => {
-                diagnostics.push(at(place())(problem));
-                None
-            }
-        };
-        values.insert(&tensor.name, value);
-    }
-    for tensor in graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()) {
-        if uses.contains_key(tensor.name.as_str()) {
-            let place = format!("initializer {:?}", tensor.name);
-            diagnostics.push(Diagnostic::error(Code::BadInitializer, place, "sparse constants are not supported"));
-            values.insert(&tensor.name, None);
-        }
-    }
-
+    let mut values = Values::new(graph, &uses);
+    inputs::declare(graph, options, &mut builder, &mut values.known, &mut diagnostics);
     for index in order {
         let node = &graph.node[index];
-        let converted = match operands(node, &values) {
-            Some(operands) => {
-                let mut context = NodeContext::new(&mut builder, &mut files, node, &opsets, &uses, operands);
-                let place = context.place();
-                operators::convert(&mut context).map_err(at(place))
+        let first_own = builder.graph.values.len();
+        let operands = values.operands(node, &mut builder, &mut files, &mut diagnostics);
+        builder.external = files.size();
+        // A node without its operands cannot be converted, but it is asked whether it could be: the operators that are
+        // not supported are all told at once.
+        let poisoned = operands.is_none();
+        let operands = operands.unwrap_or_default();
+        let mut context = NodeContext::new(&mut builder, &mut files, node, &opsets, &uses, operands);
+        let place = context.place();
+        let results = operators::convert(&mut context).map_err(at(place)).unwrap_or_else(|problem| {
+            if !poisoned || problem.code.is_about_the_operator() {
+                diagnostics.push(problem);
             }
-            None => Ok(vec![None; node.output.len()]),
-        };
-        let results = converted.unwrap_or_else(|problem| {
-            diagnostics.push(problem);
             Vec::new()
         });
-        for (i, output) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            values.insert(output, results.get(i).copied().flatten());
+        for (i, &output) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            let result = if poisoned { None } else { results.get(i).copied().flatten() };
+            values.define(output, result);
         }
+        values.release(node, first_own, &mut builder);
+    }
+    for output in &graph.output {
+        values.resolve(output.name, &mut builder, &mut files, &mut diagnostics);
     }
 
-    outputs::declare(graph, &mut builder, &values);
+    outputs::declare(graph, &mut builder, &values.known);
+    diagnostics.merge_repeated();
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
@@ -132,13 +124,15 @@ fn not_onnx(message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(Code::NotOnnx, None, message).help("give a file written by an ONNX exporter")
 }
 
-fn decode(bytes: &[u8]) -> Result<ModelProto, Diagnostic> {
+fn decode(bytes: &[u8]) -> Result<ModelProto<'_>, Diagnostic> {
     if bytes.is_empty() {
         return Err(not_onnx("the file is empty"));
     }
-    let model = ModelProto::decode(bytes).map_err(|error| {
-        not_onnx(format!("it is not an ONNX model, or a truncated one: {}", error.to_string().replace('\n', " ")))
-    })?;
+    if let Some(problem) = foreign::recognise(bytes) {
+        return Err(problem);
+    }
+    let model = ModelProto::read(bytes)
+        .map_err(|why| not_onnx(format!("it is not an ONNX model, or a truncated one: {why}")))?;
     // Protobuf takes almost any bytes for a message of unknown fields.
     if model.ir_version <= 0 {
         return Err(not_onnx("it is not an ONNX model: no version of the format is given"));
@@ -147,10 +141,10 @@ fn decode(bytes: &[u8]) -> Result<ModelProto, Diagnostic> {
 }
 
 /// The version of each domain's operators.
-fn opsets(model: &ModelProto, diagnostics: &mut Diagnostics) -> Result<HashMap<String, i64>, Diagnostic> {
+fn opsets(model: &ModelProto<'_>, diagnostics: &mut Diagnostics) -> Result<HashMap<String, i64>, Diagnostic> {
     let mut opsets = HashMap::new();
     for import in &model.opset_import {
-        let domain = if import.domain == "ai.onnx" { "" } else { &import.domain };
+        let domain = if import.domain == "ai.onnx" { "" } else { import.domain };
         opsets.insert(domain.to_owned(), import.version);
     }
     let Some(&version) = opsets.get("") else {
@@ -175,21 +169,13 @@ fn opsets(model: &ModelProto, diagnostics: &mut Diagnostics) -> Result<HashMap<S
 }
 
 /// How often each value is used by live nodes and outputs.
-fn uses<'a>(graph: &'a tract_onnx::pb::GraphProto, live: &[usize]) -> HashMap<&'a str, usize> {
+fn uses<'a>(graph: &GraphProto<'a>, live: &[usize]) -> HashMap<&'a str, usize> {
     let mut uses = HashMap::new();
-    let inputs = live.iter().flat_map(|&i| &graph.node[i].input).map(String::as_str);
-    for name in inputs.chain(graph.output.iter().map(|o| o.name.as_str())) {
+    let inputs = live.iter().flat_map(|&i| graph.node[i].input.iter().copied());
+    for name in inputs.chain(graph.output.iter().map(|o| o.name)) {
         *uses.entry(name).or_insert(0) += 1;
     }
     uses
-}
-
-/// The operands of a node, absent ones `None`; nothing when one is poisoned.
-fn operands(node: &NodeProto, values: &HashMap<&str, Option<ValueId>>) -> Option<Vec<Option<ValueId>>> {
-    let resolve = |name: &String| {
-        if name.is_empty() { Some(None) } else { values.get(name.as_str()).copied().flatten().map(Some) }
-    };
-    node.input.iter().map(resolve).collect()
 }
 
 #[cfg(test)]

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
-
 use super::builder::Builder;
 use super::external::ExternalFiles;
 use super::order::node_name;
+use super::proto::{AttributeProto, AttributeType, NodeProto};
 use super::{Outcome, tensors};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::ir::text::graph::name_of;
@@ -28,7 +26,7 @@ pub(crate) fn bad(message: impl Into<String>) -> Diagnostic {
 pub(crate) struct NodeContext<'a> {
     builder: &'a mut Builder,
     files: &'a mut ExternalFiles,
-    node: &'a NodeProto,
+    node: &'a NodeProto<'a>,
     /// Version of the node's domain; `None` when the file does not say.
     opset: Option<i64>,
     uses: &'a HashMap<&'a str, usize>,
@@ -41,12 +39,12 @@ impl<'a> NodeContext<'a> {
     pub(super) fn new(
         builder: &'a mut Builder,
         files: &'a mut ExternalFiles,
-        node: &'a NodeProto,
+        node: &'a NodeProto<'a>,
         opsets: &HashMap<String, i64>,
         uses: &'a HashMap<&'a str, usize>,
         operands: Vec<Option<ValueId>>,
     ) -> Self {
-        let domain = if node.domain == "ai.onnx" { "" } else { &node.domain };
+        let domain = if node.domain == "ai.onnx" { "" } else { node.domain };
         let opset = opsets.get(domain).copied();
         let first_own = builder.graph.values.len();
         Self { builder, files, node, opset, uses, operands, first_own }
@@ -61,12 +59,12 @@ impl<'a> NodeContext<'a> {
 
     /// The operator's type.
     pub(crate) fn op_type(&self) -> &'a str {
-        &self.node.op_type
+        self.node.op_type
     }
 
     /// The operator's domain.
     pub(crate) fn domain(&self) -> &'a str {
-        &self.node.domain
+        self.node.domain
     }
 
     /// The version of the operator's domain; a file that does not say is taken to be recent.
@@ -81,7 +79,12 @@ impl<'a> NodeContext<'a> {
 
     /// Whether anything uses a result of the node.
     pub(crate) fn output_used(&self, i: usize) -> bool {
-        self.node.output.get(i).is_some_and(|name| !name.is_empty() && self.uses.contains_key(name.as_str()))
+        self.node.output.get(i).is_some_and(|&name| !name.is_empty() && self.uses.contains_key(name))
+    }
+
+    /// Whether a result of the node has a name.
+    pub(crate) fn output_named(&self, i: usize) -> bool {
+        self.node.output.get(i).is_some_and(|name| !name.is_empty())
     }
 
     /// Number of operands, trailing absent ones included.
@@ -146,14 +149,14 @@ impl<'a> NodeContext<'a> {
             .transpose()
     }
 
-    fn attribute(&self, name: &str, kind: AttributeType) -> Outcome<Option<&'a AttributeProto>> {
+    fn attribute(&self, name: &str, kind: AttributeType) -> Outcome<Option<&'a AttributeProto<'a>>> {
         let Some(attribute) = self.node.attribute.iter().find(|a| a.name == name) else { return Ok(None) };
         if !attribute.ref_attr_name.is_empty() {
             return Err(bad(format!("attribute {name:?} refers to a function's, outside of any function")));
         }
         // Type 0: files older than the field.
-        if attribute.r#type != kind as i32 && attribute.r#type != 0 {
-            return Err(bad(format!("attribute {name:?} is not of type {}", kind.as_str_name().to_lowercase())));
+        if attribute.kind != kind as i32 && attribute.kind != 0 {
+            return Err(bad(format!("attribute {name:?} is not of type {}", kind.name())));
         }
         Ok(Some(attribute))
     }
@@ -170,7 +173,8 @@ impl<'a> NodeContext<'a> {
 
     /// A list of integers.
     pub(crate) fn ints(&self, name: &str) -> Outcome<Option<Vec<i64>>> {
-        Ok(self.attribute(name, AttributeType::Ints)?.map(|a| a.ints.clone()))
+        let attribute = self.attribute(name, AttributeType::Ints)?;
+        attribute.map(|a| a.ints.ints(|x| x as i64)).transpose().map_err(bad)
     }
 
     /// A float attribute.
@@ -189,18 +193,21 @@ impl<'a> NodeContext<'a> {
 
     /// A list of floats.
     pub(crate) fn floats(&self, name: &str) -> Outcome<Option<Vec<f32>>> {
-        Ok(self.attribute(name, AttributeType::Floats)?.map(|a| a.floats.clone()))
+        let attribute = self.attribute(name, AttributeType::Floats)?;
+        attribute.map(|a| a.floats.fixed(f32::from_le_bytes)).transpose().map_err(bad)
     }
 
     /// A text attribute.
     pub(crate) fn text(&self, name: &str) -> Outcome<Option<String>> {
-        Ok(self.attribute(name, AttributeType::String)?.map(|a| String::from_utf8_lossy(&a.s).into_owned()))
+        Ok(self.attribute(name, AttributeType::String)?.map(|a| String::from_utf8_lossy(a.s).into_owned()))
     }
 
     /// A constant held in an attribute.
     pub(crate) fn tensor(&mut self, name: &str) -> Outcome<Option<Tensor>> {
         let attribute = self.attribute(name, AttributeType::Tensor)?;
-        attribute.and_then(|a| a.t.as_ref()).map(|t: &TensorProto| tensors::read(t, self.files)).transpose()
+        let tensor = attribute.and_then(|a| a.t.as_ref()).map(|t| tensors::read(t, self.files)).transpose();
+        self.builder.external = self.files.size();
+        tensor
     }
 
     /// Counts the elements of a constant that is about to be made from parameters.
@@ -220,7 +227,7 @@ impl<'a> NodeContext<'a> {
     }
 
     fn base(&self) -> &'a str {
-        self.node.output.iter().find(|name| !name.is_empty()).map_or("", String::as_str)
+        self.node.output.iter().copied().find(|name| !name.is_empty()).unwrap_or("")
     }
 
     /// Applies an operator.
@@ -231,7 +238,7 @@ impl<'a> NodeContext<'a> {
     /// Applies an operator that takes the shape of its result from outside.
     pub(crate) fn apply_to(&mut self, op: Op, inputs: &[ValueId], target: Option<&[usize]>) -> Outcome<ValueId> {
         let base = format!("{}.{}", self.base(), name_of(&op));
-        self.builder.apply((node_name(self.node), &self.node.op_type, &base), op, inputs, target)
+        self.builder.apply((node_name(self.node), self.node.op_type, &base), op, inputs, target)
     }
 
     /// Applies a function of one argument.
@@ -274,15 +281,15 @@ impl<'a> NodeContext<'a> {
 
     /// Gives the results the names of the file. A result that is an older value under another name keeps its own.
     pub(crate) fn finish(&mut self, results: &[Option<ValueId>]) {
-        for (name, id) in self.node.output.iter().zip(results) {
+        for (&name, id) in self.node.output.iter().zip(results) {
             let Some(id) = *id else { continue };
             let value = &mut self.builder.graph.values[id.0 as usize];
             if (id.0 as usize) < self.first_own || name.is_empty() || value.origin.is_some() {
                 continue;
             }
-            value.name.clone_from(name);
+            value.name = name.to_owned();
             if value.constant.is_none() {
-                value.origin = Some(Origin { name: name.clone(), shape: value.shape.clone(), permutation: None });
+                value.origin = Some(Origin { name: name.to_owned(), shape: value.shape.clone(), permutation: None });
             }
         }
     }

@@ -3,28 +3,27 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use tract_onnx::pb::{GraphProto, NodeProto};
+use super::proto::{GraphProto, NodeProto};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 
 /// A node's name, or its first output's where it has none.
-pub(super) fn node_name(node: &NodeProto) -> &str {
-    let mut outputs = node.output.iter().filter(|o| !o.is_empty());
-    if node.name.is_empty() { outputs.next().map_or("", String::as_str) } else { &node.name }
+pub(super) fn node_name<'a>(node: &NodeProto<'a>) -> &'a str {
+    if node.name.is_empty() { node.output.iter().copied().find(|o| !o.is_empty()).unwrap_or("") } else { node.name }
 }
 
 /// Indices of the nodes that the outputs depend on, in topological order, as near to the file's own as possible.
 /// Uses of undefined values, values produced twice and cycles are reported.
-pub(super) fn order(graph: &GraphProto, diagnostics: &mut Diagnostics) -> Vec<usize> {
+pub(super) fn order(graph: &GraphProto<'_>, diagnostics: &mut Diagnostics) -> Vec<usize> {
     let problem = |place: String, message: String| Diagnostic::error(Code::Cycle, place, message);
-    let given: HashSet<&str> = (graph.input.iter().map(|i| i.name.as_str()))
-        .chain(graph.initializer.iter().map(|t| t.name.as_str()))
-        .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()).map(|t| t.name.as_str()))
+    let given: HashSet<&str> = (graph.input.iter().map(|i| i.name))
+        .chain(graph.initializer.iter().map(|t| t.name))
+        .chain(graph.sparse_initializer.iter().filter_map(|t| t.values.as_ref()).map(|t| t.name))
         .collect();
     let mut producers: HashMap<&str, usize> = HashMap::new();
     for (i, node) in graph.node.iter().enumerate() {
-        for output in node.output.iter().filter(|o| !o.is_empty()) {
-            if given.contains(output.as_str()) || producers.insert(output, i).is_some() {
+        for &output in node.output.iter().filter(|o| !o.is_empty()) {
+            if given.contains(output) || producers.insert(output, i).is_some() {
                 diagnostics.push(problem(
                     format!("node {:?} ({})", node_name(node), node.op_type),
                     format!("the value {output:?} is produced twice"),
@@ -35,13 +34,13 @@ pub(super) fn order(graph: &GraphProto, diagnostics: &mut Diagnostics) -> Vec<us
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); graph.node.len()];
     let mut waiting: Vec<usize> = vec![0; graph.node.len()];
     for (i, node) in graph.node.iter().enumerate() {
-        for input in node.input.iter().filter(|name| !name.is_empty()) {
-            match producers.get(input.as_str()) {
+        for &input in node.input.iter().filter(|name| !name.is_empty()) {
+            match producers.get(input) {
                 Some(&producer) => {
                     users[producer].push(i);
                     waiting[i] += 1;
                 }
-                None if given.contains(input.as_str()) => {}
+                None if given.contains(input) => {}
                 None => diagnostics.push(problem(
                     format!("node {:?} ({})", node_name(node), node.op_type),
                     format!("it uses {input:?}, which nothing produces"),
@@ -50,7 +49,7 @@ pub(super) fn order(graph: &GraphProto, diagnostics: &mut Diagnostics) -> Vec<us
         }
     }
     for output in &graph.output {
-        if !producers.contains_key(output.name.as_str()) && !given.contains(output.name.as_str()) {
+        if !producers.contains_key(output.name) && !given.contains(output.name) {
             diagnostics.push(problem(format!("output {:?}", output.name), "nothing produces it".to_owned()));
         }
     }
@@ -74,10 +73,10 @@ pub(super) fn order(graph: &GraphProto, diagnostics: &mut Diagnostics) -> Vec<us
         );
     }
     let mut live = vec![false; graph.node.len()];
-    let mut stack: Vec<usize> = graph.output.iter().filter_map(|o| producers.get(o.name.as_str()).copied()).collect();
+    let mut stack: Vec<usize> = graph.output.iter().filter_map(|o| producers.get(o.name).copied()).collect();
     while let Some(i) = stack.pop() {
         if !std::mem::replace(&mut live[i], true) {
-            stack.extend(graph.node[i].input.iter().filter_map(|name| producers.get(name.as_str()).copied()));
+            stack.extend(graph.node[i].input.iter().filter_map(|name| producers.get(name).copied()));
         }
     }
     sorted.retain(|&i| live[i]);
@@ -85,15 +84,16 @@ pub(super) fn order(graph: &GraphProto, diagnostics: &mut Diagnostics) -> Vec<us
 }
 
 /// The names along one cycle; at least one node still waits for another.
-fn cycle<'a>(graph: &'a GraphProto, producers: &HashMap<&str, usize>, waiting: &[usize]) -> Vec<&'a str> {
+fn cycle<'a>(graph: &GraphProto<'a>, producers: &HashMap<&str, usize>, waiting: &[usize]) -> Vec<&'a str> {
     let before = |i: usize| {
         let inputs = graph.node[i].input.iter();
-        inputs.filter_map(|name| producers.get(name.as_str()).copied()).find(|&p| waiting[p] > 0)
+        inputs.filter_map(|name| producers.get(name).copied()).find(|&p| waiting[p] > 0)
     };
     let mut path = Vec::new();
+    let mut places: HashMap<usize, usize> = HashMap::new();
     let mut at = waiting.iter().position(|&n| n > 0);
     while let Some(i) = at {
-        if let Some(start) = path.iter().position(|&p| p == i) {
+        if let Some(start) = places.insert(i, path.len()) {
             path.drain(..start);
             break;
         }

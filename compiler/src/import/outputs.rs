@@ -2,20 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{GraphProto, type_proto};
-
 use super::builder::Builder;
 use super::inputs::note_narrow;
+use super::proto::GraphProto;
 use crate::ir::{Graph, Node, Op, Origin, ValueId};
 
 /// Declares the outputs. Poisoned ones are left out: their problem is reported already.
-pub(super) fn declare(graph: &GraphProto, builder: &mut Builder, values: &HashMap<&str, Option<ValueId>>) {
+pub(super) fn declare(graph: &GraphProto<'_>, builder: &mut Builder, values: &HashMap<&str, Option<ValueId>>) {
     for output in &graph.output {
-        let Some(value) = values.get(output.name.as_str()).copied().flatten() else { continue };
-        if let Some(type_proto::Value::TensorType(tensor)) = output.r#type.as_ref().and_then(|t| t.value.as_ref()) {
-            note_narrow(tensor.elem_type, "output", &output.name, builder);
+        let Some(value) = values.get(output.name).copied().flatten() else { continue };
+        if let Some(tensor) = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) {
+            note_narrow(tensor.elem_type, "output", output.name, builder);
         }
-        let value = own_value(value, &output.name, &mut builder.graph);
+        let value = own_value(value, output.name, &mut builder.graph);
         builder.graph.outputs.push(value);
     }
 }

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-
 use super::Outcome;
 use super::external::ExternalFiles;
+use super::proto::{DataType, TensorProto};
+use super::wire::Broken;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::half::{brain, half};
 use crate::ir::{DType, Data, Tensor, size};
@@ -14,7 +13,7 @@ use crate::ir::{DType, Data, Tensor, size};
 /// The element type that stands for an ONNX one; `None` for those that xnorc does not know.
 pub(crate) fn dtype(elem_type: i32) -> Option<DType> {
     use DataType::*;
-    Some(match DataType::try_from(elem_type).ok()? {
+    Some(match DataType::of(elem_type)? {
         Float | Float16 | Bfloat16 | Double => DType::F32,
         Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64 => DType::I64,
         Bool => DType::Bool,
@@ -24,33 +23,36 @@ pub(crate) fn dtype(elem_type: i32) -> Option<DType> {
 
 /// The name of an ONNX element type.
 pub(crate) fn type_name(elem_type: i32) -> String {
-    DataType::try_from(elem_type).map_or_else(|_| format!("type {elem_type}"), |t| t.as_str_name().to_lowercase())
+    DataType::of(elem_type).map_or_else(|| format!("type {elem_type}"), |t| t.name().to_owned())
 }
 
+/// `data_location` of a constant whose data are in another file.
+const EXTERNAL: i32 = 1;
+
 /// Reads a constant.
-pub(super) fn read(proto: &TensorProto, files: &mut ExternalFiles) -> Outcome<Tensor> {
+pub(super) fn read(proto: &TensorProto<'_>, files: &mut ExternalFiles) -> Outcome<Tensor> {
     let bad = |message: String| Diagnostic::error(Code::BadInitializer, None, message);
-    let shape = proto
-        .dims
-        .iter()
-        .map(|&d| usize::try_from(d).map_err(|_| bad(format!("a negative extent among {:?}", proto.dims))))
+    let broken = |why: Broken| bad(why.to_owned());
+    let dims = proto.dims.ints(|d| d as i64).map_err(broken)?;
+    let shape = (dims.iter())
+        .map(|&d| usize::try_from(d).map_err(|_| bad(format!("a negative extent among {dims:?}"))))
         .collect::<Outcome<Vec<usize>>>()?;
     let too_large =
         || Diagnostic::error(Code::TooLarge, None, format!("extents {shape:?} are beyond what a file can hold"));
     let len = size(&shape).ok_or_else(too_large)?;
-    if proto.segment.is_some() {
+    if proto.has_segment {
         return Err(bad("data in segments are not supported".to_owned()));
     }
-    let (Some(_), Ok(kind)) = (dtype(proto.data_type), DataType::try_from(proto.data_type)) else {
+    let (Some(_), Some(kind)) = (dtype(proto.data_type), DataType::of(proto.data_type)) else {
         return Err(bad(format!("elements of {} are not supported", type_name(proto.data_type))));
     };
     let wanted = len.checked_mul(size_of(kind)).ok_or_else(too_large)?;
-    let bytes: Option<Cow<'_, [u8]>> = if proto.data_location == Some(DataLocation::External as i32) {
+    let bytes: Option<Cow<'_, [u8]>> = if proto.data_location == EXTERNAL {
         Some(Cow::Owned(files.read(&proto.external_data, wanted)?))
     } else if proto.raw_data.is_empty() {
         None
     } else {
-        Some(Cow::Borrowed(&proto.raw_data))
+        Some(Cow::Borrowed(proto.raw_data))
     };
     let data = match bytes {
         Some(bytes) if bytes.len() == wanted => from_bytes(kind, &bytes),
@@ -62,7 +64,7 @@ pub(super) fn read(proto: &TensorProto, files: &mut ExternalFiles) -> Outcome<Te
                 type_name(proto.data_type)
             )));
         }
-        None => from_fields(kind, proto),
+        None => from_fields(kind, proto).map_err(broken)?,
     }
     .ok_or_else(|| bad("an unsigned integer beyond the range of 64-bit signed ones".to_owned()))?;
     let held = match &data {
@@ -121,17 +123,22 @@ fn from_bytes(kind: DataType, bytes: &[u8]) -> Option<Data> {
 }
 
 /// Elements in the typed fields; `None` when one does not fit.
-fn from_fields(kind: DataType, proto: &TensorProto) -> Option<Data> {
+fn from_fields(kind: DataType, proto: &TensorProto<'_>) -> Result<Option<Data>, Broken> {
     use DataType::*;
     let small = &proto.int32_data;
-    Some(match kind {
-        Float => Data::F32(proto.float_data.clone()),
-        Double => Data::F32(proto.double_data.iter().map(|&x| x as f32).collect()),
-        Float16 => Data::F32(small.iter().map(|&x| half(x as u16)).collect()),
-        Bfloat16 => Data::F32(small.iter().map(|&x| brain(x as u16)).collect()),
-        Int64 => Data::I64(proto.int64_data.clone()),
-        Uint32 | Uint64 => Data::I64(proto.uint64_data.iter().map(|&x| i64::try_from(x).ok()).collect::<Option<_>>()?),
-        Bool => Data::Bool(small.iter().map(|&x| x != 0).collect()),
-        _ => Data::I64(small.iter().map(|&x| i64::from(x)).collect()),
-    })
+    Ok(Some(match kind {
+        Float => Data::F32(proto.float_data.fixed(f32::from_le_bytes)?),
+        Double => Data::F32(proto.double_data.fixed(|bytes| f64::from_le_bytes(bytes) as f32)?),
+        Float16 => Data::F32(small.ints(|x| half(x as u16))?),
+        Bfloat16 => Data::F32(small.ints(|x| brain(x as u16))?),
+        Int64 => Data::I64(proto.int64_data.ints(|x| x as i64)?),
+        Uint32 | Uint64 => {
+            let numbers = proto.uint64_data.ints(|x| x)?;
+            let signed: Option<_> = numbers.into_iter().map(|x| i64::try_from(x).ok()).collect();
+            return Ok(signed.map(Data::I64));
+        }
+        Bool => Data::Bool(small.ints(|x| x as i32 != 0)?),
+        // Of an integer of 32 bits the low ones count, whatever its length in the file.
+        _ => Data::I64(small.ints(|x| i64::from(x as i32))?),
+    }))
 }

@@ -335,5 +335,17 @@ impl Graph {
         }
         let mut nodes: BTreeMap<usize, Node> = std::mem::take(&mut self.nodes).into_iter().enumerate().collect();
         self.nodes = order.into_iter().filter_map(|i| nodes.remove(&i)).collect();
+        self.forget_unused_constants();
+    }
+
+    /// Constants that no node uses any more (latent weights, say, once they are bits) leave the memory.
+    fn forget_unused_constants(&mut self) {
+        let mut used = vec![false; self.values.len()];
+        for id in self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs) {
+            used[id.0 as usize] = true;
+        }
+        for (value, _) in self.values.iter_mut().zip(used).filter(|(_, used)| !used) {
+            value.constant = None;
+        }
     }
 }

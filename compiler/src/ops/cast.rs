@@ -1,7 +1,5 @@
 //! Cast: to another element type.
 
-use tract_onnx::pb::tensor_proto::DataType;
-
 use super::{Infer, Onnx, Operator, each_type, mismatched};
 use crate::diagnostics::Code;
 use crate::import::node::{NodeContext, bad, problem};
@@ -37,7 +35,7 @@ impl Operator for Cast {
 fn cast(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let code = cx.int("to")?.ok_or_else(|| bad("attribute \"to\" is missing"))?;
-    let code = i32::try_from(code).unwrap_or(DataType::Undefined as i32);
+    let code = i32::try_from(code).unwrap_or(0);
     let to = tensors::dtype(code).ok_or_else(|| {
         problem(Code::UnknownOperator, format!("a cast to {} is not supported", tensors::type_name(code)))
     })?;

@@ -26,6 +26,11 @@ fn batch_normalization(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     if (1..cx.output_count()).any(|i| cx.output_used(i)) {
         return Err(training("the statistics that it updates are used"));
     }
+    // Before the attribute the mode was told by the number of results, used or not; an exporter that means inference
+    // declares one, or leaves the others without a name.
+    if cx.opset() < 14 && (1..cx.output_count()).any(|i| cx.output_named(i)) {
+        return Err(training("it declares the statistics that it updates, and so normalises with those of the batch"));
+    }
     let x = cx.operand(0)?;
     let shape = cx.shape(x);
     let &[_, channels, ..] = &shape[..] else {

@@ -169,12 +169,16 @@ impl Channels {
                 axis = *before_axis;
             }
             maps = Arc::new(merged);
-            node.parts = join_parts(&before.parts, &node.parts);
-            // Of a node that has other users the name stays with the original.
-            if rewriter.used_once(x) {
-                node.name.clone_from(&before.name);
+            let inner = before.inputs[0];
+            // A node that has other users keeps its name and what it stands for.
+            if let Some(before) = rewriter.take_over(x) {
+                let behind = std::mem::replace(&mut node.parts, before.parts);
+                node.parts.extend(behind);
+                node.name = before.name;
+            } else if let Some(before) = rewriter.producer(x) {
+                node.parts = join_parts(&before.parts, &node.parts);
             }
-            x = before.inputs[0];
+            x = inner;
             changed = true;
         }
         if maps.iter().all(Affine::is_identity) {

@@ -18,7 +18,7 @@ pub(crate) struct Rewriter<'g> {
     substitution: HashMap<ValueId, ValueId>,
     /// Collected when the first fresh name is wanted.
     names: Option<HashSet<String>>,
-    /// How many nodes (and graph outputs) used each value before the walk.
+    /// How many nodes (and graph outputs) used each value before the walk, those of values it replaced included.
     uses: HashMap<ValueId, usize>,
     changed: bool,
 }
@@ -104,6 +104,10 @@ impl Rewriter<'_> {
             self.graph.values[value.0 as usize].origin = self.graph.value(output).origin.clone();
         }
         self.changed = true;
+        let own = node.inputs.iter().filter(|&&input| input == value).count();
+        let inherited = self.uses.get(&output).copied().unwrap_or(0);
+        let uses = self.uses.entry(value).or_default();
+        *uses = (*uses + inherited).saturating_sub(own);
         self.substitution.insert(output, value);
     }
 
@@ -117,9 +121,34 @@ impl Rewriter<'_> {
         self.producers.get(&id).copied()
     }
 
-    /// True when one node, or the caller, and nobody else used the value before this walk.
+    /// True when one node, or the caller, and nobody else uses the value.
     pub(crate) fn used_once(&self, id: ValueId) -> bool {
         self.uses.get(&id).copied().unwrap_or(0) <= 1
+    }
+
+    /// Takes out the producer of a value that the caller's node alone uses, and whose operand it will use instead:
+    /// neighbours that merge one after the other hand on what they have gathered instead of copying it. `None` where
+    /// others need the producer too.
+    pub(crate) fn take_over(&mut self, result: ValueId) -> Option<Node> {
+        let &position = self.producers.get(&result)?;
+        if !self.used_once(result) {
+            for input in &self.graph.nodes[position].inputs {
+                *self.uses.entry(*input).or_default() += 1;
+            }
+            return None;
+        }
+        self.producers.remove(&result);
+        let node = &mut self.graph.nodes[position];
+        // An empty node stays at its position until the sweep, for positions are known.
+        let empty = Node {
+            name: String::new(),
+            op: Op::Reshape,
+            inputs: Vec::new(),
+            output: node.output,
+            parts: Vec::new(),
+            reason: None,
+        };
+        Some(std::mem::replace(node, empty))
     }
 
     /// Adds a value named after another one, like it but for shape and origin.

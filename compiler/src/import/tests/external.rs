@@ -47,10 +47,10 @@ fn offset_and_length() {
 
 #[test]
 fn missing_or_short() {
-    assert_snapshot!(problems(&[2], &[("location", "lost.data")]), @r#"X003 at initializer "w": "lost.data" cannot be opened: No such file or directory (os error 2)"#);
-    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "9")]), @r#"X003 at initializer "w": 8 bytes at offset 9 of "w.data", which has 16 bytes; help: the data file is truncated or belongs to another model"#);
-    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "18446744073709551615")]), @r#"X003 at initializer "w": 8 bytes at offset 18446744073709551615 of "w.data", which has 16 bytes; help: the data file is truncated or belongs to another model"#);
-    assert_snapshot!(problems(&[1 << 40], &[("location", "w.data")]), @r#"X003 at initializer "w": 4398046511104 bytes at offset 0 of "w.data", which has 16 bytes; help: the data file is truncated or belongs to another model"#);
+    assert_snapshot!(problems(&[2], &[("location", "lost.data")]), @r#"X003 at initializer "w": "lost.data" cannot be opened: No such file or directory (os error 2); help: the model keeps its weights in this file: put it beside the model under this name"#);
+    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "9")]), @r#"X003 at initializer "w": "w.data" ends, after 16 bytes, before the data of the constant; help: the data file is truncated or belongs to another model"#);
+    assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "18446744073709551615")]), @r#"X003 at initializer "w": "w.data" ends, after 16 bytes, before the data of the constant; help: the data file is truncated or belongs to another model"#);
+    assert_snapshot!(problems(&[1 << 40], &[("location", "w.data")]), @r#"X003 at initializer "w": "w.data" ends, after 16 bytes, before the data of the constant; help: the data file is truncated or belongs to another model"#);
     assert_snapshot!(problems(&[2], &[("location", "w.data"), ("length", "4")]), @r#"X003 at initializer "w": 4 bytes in "w.data" for a constant that takes 8"#);
     assert_snapshot!(problems(&[2], &[("location", "w.data"), ("offset", "-8")]), @r#"X003 at initializer "w": offset "-8" is not a number"#);
     assert_snapshot!(problems(&[2], &[]), @r#"X003 at initializer "w": no location is given"#);

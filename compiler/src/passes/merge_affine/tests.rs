@@ -125,3 +125,35 @@ fn constants_that_do_not_follow_the_channels_stay() {
     let graph = preserved(&b.finish(&[z]), run);
     assert_eq!(ops(&graph), ["Exp", "Div", "Add"]);
 }
+
+/// What a chain has gathered is handed on and not copied: copies would make 2 * 10^8 words of it, 10 GB.
+#[test]
+fn a_long_chain_is_merged_in_linear_time() {
+    const N: usize = 20_000;
+    let mut b = Build::default();
+    let x = b.input(&[1, 4]);
+    let c = b.constant(&[4], &[0.5, -0.25, 1.0, 2.0]);
+    let y = (0..N).fold(x, |x, _| b.binary(Add, x, c));
+    let mut graph = b.finish(&[y]);
+    let start = std::time::Instant::now();
+    run(&mut graph);
+    assert_eq!(ops(&graph), ["Affine"]);
+    assert_eq!(graph.nodes[0].parts.len(), N);
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_map_with_another_user_behind_one_that_vanishes_stays() {
+    // Twice the map: once through a map that changes nothing, which is replaced by its operand.
+    let mut b = Build::default();
+    let x = b.input(&[1, 3]);
+    let a = batch_norm(&mut b, x, 1);
+    let one = b.constant(&[], &[1.0]);
+    let same = b.binary(Mul, a, one);
+    let c = b.random_constant(&[3]);
+    let d = b.random_constant(&[3]);
+    let first = b.binary(Add, same, c);
+    let second = b.binary(Add, same, d);
+    let relu = b.like(Op::Unary(Unary::Relu), &[same]);
+    preserved(&b.finish(&[first, second, relu]), run);
+}
