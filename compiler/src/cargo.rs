@@ -78,17 +78,49 @@ fn build(
     claim(&out_dir, &name, model, &output)?;
     let inspection = report::Report::new(&output).to_string();
     let source = emit::krate::module(&output, &name);
-    // The source comes last: while it is the old one, the build still has a matching pair or fails.
-    let files = [
-        (format!("{name}.report.txt"), inspection.as_bytes()),
-        (format!("{name}.weights"), output.emitted.weights.as_slice()),
-        (format!("{name}.rs"), source.as_bytes()),
-    ];
-    for (file, bytes) in files {
-        let path = out_dir.join(file);
-        write_if_changed(&path, bytes).map_err(|e| cannot_write(&path, &e))?;
-    }
+    write_together(&out_dir, &name, &inspection, &output.emitted.weights, &source)?;
     Ok(output.warnings)
+}
+
+/// Writes what belongs to a model, under a lock: of two scripts that write into one folder (outside of cargo) one comes after
+/// the other.
+fn write_together(
+    out_dir: &Path,
+    name: &str,
+    inspection: &str,
+    weights: &[u8],
+    source: &str,
+) -> Result<(), Diagnostics> {
+    let path = |ending: &str| out_dir.join(format!("{name}.{ending}"));
+    let written = |path: PathBuf, bytes: &[u8]| write_if_changed(&path, bytes).map_err(|e| cannot_write(&path, &e));
+    // Where there are no locks, each file is still whole.
+    let lock = if cfg!(unix) { std::fs::File::open(out_dir).ok() } else { None };
+    let locked = lock.as_ref().is_some_and(|lock| lock.lock().is_ok());
+    if locked {
+        remove_temporary(out_dir, name);
+    }
+    written(path("report.txt"), inspection.as_bytes())?;
+    // While the weights change there is no source that would include others than its own: a script that is killed here leaves
+    // a build that fails, and is run again.
+    if std::fs::read(path("weights")).map_or(true, |old| old != weights) && path("rs").exists() {
+        std::fs::remove_file(path("rs")).map_err(|e| cannot_write(&path("rs"), &e))?;
+    }
+    written(path("weights"), weights)?;
+    written(path("rs"), source.as_bytes())
+}
+
+/// Removes what scripts that were killed had begun to write for this model.
+fn remove_temporary(out_dir: &Path, name: &str) {
+    for entry in std::fs::read_dir(out_dir).into_iter().flatten().flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let ours = |ending: &str| {
+            let rest = file.strip_prefix(&format!("{name}.{ending}.")).and_then(|rest| rest.strip_suffix(".tmp"));
+            rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || c == '-'))
+        };
+        if ["report.txt", "weights", "rs"].into_iter().any(ours) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// What was written, by folder and name: the model and what became of it.
@@ -232,6 +264,34 @@ mod tests {
         std::fs::copy(folder.join("b/net.onnx"), folder.join("a/net.onnx")).unwrap();
         assert!(!run(&plain, "a/net.onnx").contains("cargo::error"));
         assert_ne!(std::fs::read(folder.join("net.rs")).unwrap(), first);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Of several scripts at once none leaves a source beside another's weights; what a killed one had begun is removed.
+    #[test]
+    fn source_and_weights_belong_together() {
+        let folder = folder("together");
+        std::fs::write(folder.join("net.weights.12-0.tmp"), "half").unwrap();
+        std::fs::write(folder.join("net.weights.mine.tmp"), "mine").unwrap();
+        write_together(&folder, "net", "r", b"1", "source 1").unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["net.report.txt", "net.rs", "net.weights", "net.weights.mine.tmp"]);
+        std::thread::scope(|scope| {
+            for writer in 0..3 {
+                let folder = &folder;
+                scope.spawn(move || {
+                    for round in 0..50 {
+                        let number = (3 * round + writer) % 10;
+                        let source = format!("source {number}");
+                        write_together(folder, "net", "r", number.to_string().as_bytes(), &source).unwrap();
+                    }
+                });
+            }
+        });
+        let (source, weights) = (folder.join("net.rs"), folder.join("net.weights"));
+        let (source, weights) = (std::fs::read_to_string(source).unwrap(), std::fs::read_to_string(weights).unwrap());
+        assert_eq!(source, format!("source {weights}"));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -3,6 +3,7 @@
 use xnorc::diagnostics::{Code, Diagnostic};
 use xnorc::emit::krate::{self, Recording, Runtime};
 use xnorc::report::Report;
+use xnorc::report::demand::Demand;
 use xnorc::verify::{Generator, Sample};
 use xnorc::{Output, interpret};
 
@@ -17,11 +18,15 @@ pub(super) fn run(args: &args::Compile) -> Result {
         (Some(path), _) => Runtime::Path(path.clone()),
         (None, _) => Runtime::Published,
     };
-    let recording = record(&output)?;
-    let files = krate::files(&output, &name, &runtime, Some(&recording));
+    let demand = Demand::of(&output.network);
+    let recording = if demand.is_modest() { Some(record(&output)?) } else { None };
+    let files = krate::files(&output, &name, &runtime, recording.as_ref());
     crate_folder::write(&args.out, &files, args.force)?;
     report(&output.warnings);
     say(&summary(args, &name, &output));
+    if recording.is_none() {
+        say(&format!("no test with an example: {}", demand.excess()));
+    }
     Ok(())
 }
 
@@ -32,12 +37,7 @@ fn record(output: &Output) -> Result<Recording> {
     let shapes: Vec<_> = network.inputs.iter().map(|&id| network.tensor(id).shape.clone()).collect();
     let inputs = Sample::random(&shapes, &mut Generator::new(0)).inputs;
     let problem = |e: String| Diagnostic::error(Code::Unsupported, None, format!("no example can be recorded: {e}"));
-    let mut values = interpret::network::run(network, &inputs).map_err(problem)?;
-    let outputs = network
-        .outputs
-        .iter()
-        .map(|id| values.remove(id).ok_or_else(|| problem("an output was not computed".to_owned())))
-        .collect::<std::result::Result<_, _>>()?;
+    let outputs = interpret::network::outputs(network, &inputs).map_err(problem)?;
     Ok(Recording { inputs, outputs })
 }
 

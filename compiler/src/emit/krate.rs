@@ -34,7 +34,7 @@ pub fn files(output: &Output, name: &str, runtime: &Runtime, recording: Option<&
     let inside = *runtime == Runtime::Inside;
     let mut files = vec![
         ("Cargo.toml".to_owned(), manifest(name, runtime).into_bytes()),
-        ("README.md".to_owned(), readme(output, name).into_bytes()),
+        ("README.md".to_owned(), readme(output, name, recording.is_some()).into_bytes()),
         ("src/lib.rs".to_owned(), library(&emitted.summary, inside).into_bytes()),
         (
             "src/network.rs".to_owned(),
@@ -117,7 +117,7 @@ fn toml_string(text: &str) -> String {
     out + "\""
 }
 
-fn readme(output: &Output, name: &str) -> String {
+fn readme(output: &Output, name: &str, recorded: bool) -> String {
     let lines = |ids: &[TensorId], word: &str| -> String {
         ids.iter()
             .map(|&id| {
@@ -130,10 +130,11 @@ fn readme(output: &Output, name: &str) -> String {
         "# {name}\n\n{}\n\n| | name | shape |\n|---|---|---|\n{}{}\n\
          `no_std`, no allocation, no unsafe code outside the runtime. The folder is written by the compiler; to change it, \
          compile the model again.\n\n```rust\nstatic SCRATCH: std::sync::Mutex<{name}::Scratch> = std::sync::Mutex::new({name}::Scratch::new());\n\n\
-         {name}::infer(&input, &mut output, &mut SCRATCH.lock().unwrap());\n```\n\n`cargo test --release` runs the recorded example.\n",
+         {name}::infer(&input, &mut output, &mut SCRATCH.lock().unwrap());\n```\n{}",
         output.emitted.summary,
         lines(&output.network.inputs, "input"),
         lines(&output.network.outputs, "output"),
+        if recorded { "\n`cargo test --release` runs the recorded example.\n" } else { "" },
     )
 }
 

@@ -21,6 +21,15 @@ use crate::ir::{DType, Data, Op, Tensor, Unary};
 /// # Errors
 /// The first block that cannot be run, with the reason.
 pub fn run(network: &Network, inputs: &[Tensor]) -> Result<HashMap<TensorId, Tensor>, String> {
+    let mut values = given(network, inputs)?;
+    for it in &network.blocks {
+        block(network, it, &mut values)?;
+    }
+    Ok(values)
+}
+
+/// The inputs, if they are those of the network.
+fn given(network: &Network, inputs: &[Tensor]) -> Result<HashMap<TensorId, Tensor>, String> {
     if inputs.len() != network.inputs.len() {
         return Err(format!("{} inputs given, {} wanted", inputs.len(), network.inputs.len()));
     }
@@ -32,10 +41,36 @@ pub fn run(network: &Network, inputs: &[Tensor]) -> Result<HashMap<TensorId, Ten
         }
         values.insert(id, Tensor::f32(given.shape.clone(), given.to_f32()));
     }
-    for block in &network.blocks {
-        Runner { network, values: &mut values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))?;
-    }
     Ok(values)
+}
+
+/// Runs a network, and gives its outputs: what no later block needs is not kept.
+///
+/// # Errors
+/// The first block that cannot be run, with the reason.
+pub fn outputs(network: &Network, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
+    let mut values = given(network, inputs)?;
+    let last = last_uses(network);
+    for (position, it) in network.blocks.iter().enumerate() {
+        block(network, it, &mut values)?;
+        values.retain(|id, _| last[id.0 as usize] > position);
+    }
+    let not_there = |id: &TensorId| format!("{:?} was not computed", network.tensor(*id).name);
+    network.outputs.iter().map(|id| values.get(id).cloned().ok_or_else(|| not_there(id))).collect()
+}
+
+/// By tensor: the last block that touches it; outputs are needed for ever.
+pub(crate) fn last_uses(network: &Network) -> Vec<usize> {
+    let mut last = vec![0; network.tensors.len()];
+    for (position, block) in network.blocks.iter().enumerate() {
+        for id in [block.reads(), block.writes()].concat() {
+            last[id.0 as usize] = position;
+        }
+    }
+    for id in &network.outputs {
+        last[id.0 as usize] = usize::MAX;
+    }
+    last
 }
 
 /// Runs one block on values that are all there, and adds what it writes.

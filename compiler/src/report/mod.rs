@@ -3,6 +3,7 @@
 //! The field names of [`Report`] are the keys of `inspect --json`, which is a contract.
 
 pub mod cost;
+pub mod demand;
 pub mod explain;
 mod table;
 

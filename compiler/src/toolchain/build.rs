@@ -2,10 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::problem;
+use super::{guard, problem};
 use crate::Output;
 use crate::diagnostics::Diagnostics;
 use crate::emit::krate::{self, Runtime};
@@ -70,17 +69,22 @@ pub fn build(output: &Output, name: &str, folder: &Path) -> Result<Built, Diagno
 /// What cargo's release profile would do, without cargo: no manifest search, no lock, no second process tree.
 fn rustc(arguments: &[OsString]) -> Result<(), Diagnostics> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let result = Command::new(&rustc)
-        .args(["--edition=2024", "-Copt-level=3", "-Ccodegen-units=16", "-Cpanic=abort", "-Cembed-bitcode=no"])
-        .args(["--cap-lints=allow", "--error-format=short"])
-        .args(arguments)
-        .output()
-        .map_err(|e| {
-            let rustc = Path::new(&rustc).display();
-            let mut missing = problem(format!("the Rust compiler `{rustc}` cannot be started: {e}"));
-            missing.0[0].help = Some("install Rust (https://rustup.rs) or name a rustc in the variable RUSTC".into());
-            missing
-        })?;
+    let options = [
+        "--edition=2024",
+        "-Copt-level=3",
+        "-Ccodegen-units=16",
+        "-Cpanic=abort",
+        "-Cembed-bitcode=no",
+        "--cap-lints=allow",
+        "--error-format=short",
+    ];
+    let arguments: Vec<OsString> = options.iter().map(OsString::from).chain(arguments.iter().cloned()).collect();
+    let result = guard::output(&rustc, &arguments).map_err(|e| {
+        let rustc = Path::new(&rustc).display();
+        let mut missing = problem(format!("the Rust compiler `{rustc}` cannot be started: {e}"));
+        missing.0[0].help = Some("install Rust (https://rustup.rs) or name a rustc in the variable RUSTC".into());
+        missing
+    })?;
     if result.status.success() {
         return Ok(());
     }

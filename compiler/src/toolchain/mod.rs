@@ -5,6 +5,7 @@
 //! pipe keeps the compiler free of unsafe code and of dynamic loading, and a crash of the program stays its own.
 
 mod build;
+mod guard;
 mod program;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Desk, fixture};
 
 /// Every file below a folder, by its path inside.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
