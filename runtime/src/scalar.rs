@@ -47,17 +47,17 @@ pub fn not(x: f32) -> f32 {
     truth(x == 0.0)
 }
 
-/// The smaller of two.
+/// The smaller of two; NaN where one of them is.
 pub fn min(a: f32, b: f32) -> f32 {
-    if a < b { a } else { b }
+    if a < b || a.is_nan() { a } else { b }
 }
 
-/// The larger of two.
+/// The larger of two; NaN where one of them is.
 pub fn max(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
+    if a > b || a.is_nan() { a } else { b }
 }
 
-/// The remainder with the sign of the divisor, as ONNX's `Mod` with `fmod = 0` on integers.
+/// The remainder with the sign of the divisor, as ONNX's `Mod` with `fmod = 0`.
 pub fn modulo(a: f32, b: f32) -> f32 {
     let remainder = a % b;
     if remainder != 0.0 && (remainder < 0.0) != (b < 0.0) { remainder + b } else { remainder }

@@ -12,6 +12,14 @@
 //! The operators themselves are [`crate::ir::Op`]; [`of`] is the only match over them here. `apply` is written to be read, and to
 //! be right: sums are accumulated in f64 and rounded once, so that what it computes lies nearer to real arithmetic than any
 //! f32 engine. Its loops are ordered so that folding the latent weights of a large network takes milliseconds.
+//!
+//! # NaN
+//!
+//! One rule, in the interpreter and in emitted code on every instruction set: NaN goes through every function of one or two
+//! arguments (`Relu`, `Clip`, `Max`, `Min` and `PRelu` included), every sum, every reduction (`ReduceMax` and `ReduceMin`
+//! included), softmax, and every choice that takes it. Not so: comparisons, which it makes false; `ArgMax`, whose first
+//! element is only replaced by a larger one; the window of a max-pool, which looks past it; and a sign that is packed, which is -1.
+//! What ONNX and onnxruntime say agrees, but for maxima along an axis, where onnxruntime's answer depends on the place.
 
 mod affine;
 mod arg_max;

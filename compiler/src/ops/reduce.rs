@@ -13,9 +13,9 @@ pub enum Reduction {
     Mean,
     /// Sum.
     Sum,
-    /// Maximum.
+    /// Maximum; NaN where there is one.
     Max,
-    /// Minimum.
+    /// Minimum; NaN where there is one.
     Min,
     /// Product.
     Prod,
@@ -131,8 +131,12 @@ fn combine_f32(kind: Reduction, values: &[f32]) -> f32 {
     let wide = match kind {
         Reduction::Mean => sum(values, |x| x) / values.len() as f64,
         Reduction::Sum => sum(values, |x| x),
-        Reduction::Max => return values.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-        Reduction::Min => return values.iter().copied().fold(f32::INFINITY, f32::min),
+        Reduction::Max => {
+            return values.iter().fold(f32::NEG_INFINITY, |max, &x| if x > max || x.is_nan() { x } else { max });
+        }
+        Reduction::Min => {
+            return values.iter().fold(f32::INFINITY, |min, &x| if x < min || x.is_nan() { x } else { min });
+        }
         Reduction::Prod => values.iter().map(|&x| f64::from(x)).product(),
         Reduction::L1 => sum(values, f64::abs),
         Reduction::L2 => sum(values, |x| x * x).sqrt(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::apply;
+use super::{apply, binary, unary};
 use crate::exact::Affine;
 use crate::ir::network::BinaryWeights;
 use crate::ir::{Binary, Layout, Op, Reduction, Tensor, Unary, Window, Zero};
@@ -157,6 +157,79 @@ fn integer_arithmetic_is_onnx_s() {
     assert_eq!(of(Binary::Mod), [1, 1, -1, -1]);
     let zero = Tensor::i64([], vec![0]);
     assert_eq!(apply(&Op::Binary(Binary::Div), &[&a, &zero], &[4]).unwrap_err(), "division of an integer by zero");
+}
+
+#[test]
+fn the_remainder_of_either_sign() {
+    let a = [5.5, -5.5, 5.5, -5.5, -0.0, f32::NAN];
+    let b = [2.0, 2.0, -2.0, -2.0, 3.0, 1.0];
+    let tensor = |v: &[f32]| Tensor::f32([6], v.to_vec());
+    let of = |function| run(&Op::Binary(function), &[&tensor(&a), &tensor(&b)], &[6]).to_f32();
+    assert_eq!(of(Binary::Fmod)[..5], [1.5, -1.5, 1.5, -1.5, -0.0]);
+    assert_eq!(of(Binary::Mod)[..5], [1.5, 0.5, -0.5, -1.5, -0.0]);
+    let (a, b) = (Tensor::i64([4], vec![7, -7, 7, -7]), Tensor::i64([4], vec![2, 2, -2, -2]));
+    assert_eq!(run(&Op::Binary(Binary::Fmod), &[&a, &b], &[4]).as_i64().unwrap(), [1, -1, 1, -1]);
+}
+
+#[test]
+fn nan_goes_through() {
+    let nan = Tensor::f32([1], vec![f32::NAN]);
+    for row in unary::FUNCTIONS.iter().filter(|row| row.floats.is_some()) {
+        let function = (row.make)([0.25, 1.0]);
+        assert!(run(&Op::Unary(function), &[&nan], &[1]).to_f32()[0].is_nan(), "{}", row.name);
+    }
+    for (a, b) in [(f32::NAN, 1.0), (1.0, f32::NAN), (f32::NAN, f32::NAN)] {
+        let [a, b] = [a, b].map(|x| Tensor::f32([1], vec![x]));
+        for (&function, row) in Binary::ALL.iter().zip(binary::FUNCTIONS).filter(|(f, _)| !f.is_logical()) {
+            let result = run(&Op::Binary(function), &[&a, &b], &[1]).to_f32()[0];
+            // 1 to any power is 1.
+            let excepted = function == Binary::Pow && a.to_f32() == [1.0];
+            assert!(if row.truth || excepted { !result.is_nan() } else { result.is_nan() }, "{}", row.name);
+        }
+    }
+    let x = Tensor::f32([3, 3], vec![1.0, f32::NAN, 2.0, f32::NAN, 1.0, 2.0, 1.0, 2.0, f32::NAN]);
+    for &kind in Reduction::ALL {
+        let result = run(&Op::Reduce { kind, axes: vec![1], keepdims: false }, &[&x], &[3]);
+        assert!(result.to_f32().iter().all(|y| y.is_nan()), "{kind:?}");
+    }
+    let place = run(&Op::ArgMax { axis: 1, keepdims: false, last: false }, &[&x], &[3]);
+    assert_eq!(place.as_i64().unwrap(), [2, 0, 1], "only a NaN in front stays");
+}
+
+#[test]
+fn linear_pieces_are_the_function() {
+    for row in unary::FUNCTIONS {
+        for parameters in [[0.25, 1.0], [-2.0, -0.5], [1.0, -1.0], [-1.0, f32::INFINITY]] {
+            let function = (row.make)(parameters);
+            let Some(pieces) = function.linear() else { continue };
+            for x in [-3.0_f32, -2.0, -1.5, -0.5, -0.0, 0.0, 0.25, 0.75, 1.0, 8.0] {
+                let piece = pieces.iter().find(|piece| x < piece.below).expect("the last piece is endless");
+                let value = run(&Op::Unary(function), &[&Tensor::f32([1], vec![x])], &[1]).to_f32()[0];
+                assert_eq!(piece.slope * x + piece.offset, value, "{function:?} at {x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn facts_about_signs_and_bounds_hold() {
+    let x: Vec<f32> =
+        [0.0, 1e-30, 1e-3, 0.4, 1.0, 1.5, 2.5, 80.0, f32::INFINITY].iter().flat_map(|&x| [x, -x]).collect();
+    for row in unary::FUNCTIONS.iter().filter(|row| row.floats.is_some()) {
+        for parameters in [[0.25, 1.0], [-2.0, 0.5], [1.0, -1.0], [-1.0, f32::INFINITY]] {
+            let function = (row.make)(parameters);
+            let y = run(&Op::Unary(function), &[&Tensor::f32([x.len()], x.clone())], &[x.len()]).to_f32();
+            for low in [f32::NEG_INFINITY, -1.5, -0.4, 0.0, 1.0] {
+                let least = function.least(low);
+                let inside = x.iter().zip(&y).filter(|&(&x, _)| x >= low);
+                inside.for_each(|(x, y)| assert!(y.is_nan() || *y >= least, "{function:?}: {y} at {x} from {low} on"));
+            }
+            if function.keeps_sign() {
+                let sign = |x: f32| i32::from(x > 0.0) - i32::from(x < 0.0);
+                x.iter().zip(&y).for_each(|(&x, &y)| assert_eq!(sign(x), sign(y), "{function:?} at {x}"));
+            }
+        }
+    }
 }
 
 #[test]

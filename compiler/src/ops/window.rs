@@ -95,10 +95,12 @@ fn same(spatial: &[usize], reach: &[usize], strides: &[usize], upper: bool) -> V
 /// would start in the padding behind the image does not exist.
 fn ceil_extra(input: usize, before: usize, after: usize, reach: usize, stride: usize) -> usize {
     let padded = input + before + after;
-    if padded < reach {
-        return 0;
-    }
-    let mut windows = (padded - reach).div_ceil(stride) + 1;
+    // Rounded up, a picture smaller than the window still has one, as long as less than a stride is missing.
+    let mut windows = match padded.checked_sub(reach) {
+        Some(room) => room.div_ceil(stride) + 1,
+        None if reach - padded < stride => 1,
+        None => return 0,
+    };
     if windows > 1 && (windows - 1) * stride >= input + before {
         windows -= 1;
     }

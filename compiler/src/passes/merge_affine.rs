@@ -136,6 +136,9 @@ impl Channels {
             }
         };
         let maps = values.iter().map(map).collect::<Option<Vec<_>>>()?;
+        if !maps.iter().all(is_factor) {
+            return None;
+        }
         let maps = if maps.len() == 1 { repeat(&maps[0], shape[axis]) } else { Arc::new(maps) };
         Some((x, axis, maps))
     }
@@ -164,7 +167,7 @@ impl Channels {
             };
             let merged =
                 std::iter::zip(first.iter(), second.iter()).map(|(a, b)| a.then(b)).collect::<Option<Vec<_>>>();
-            let Some(merged) = merged else { break };
+            let Some(merged) = merged.filter(|maps| maps.iter().all(is_factor)) else { break };
             if uniform(&maps).is_some() {
                 axis = *before_axis;
             }
@@ -188,6 +191,13 @@ impl Channels {
         node.inputs = vec![x];
         if changed { rewriter.change(node) } else { rewriter.keep(node) }
     }
+}
+
+/// Whether a map can be computed as a product and a sum of floats: a division by a denormal number, or a product of many
+/// large factors, has a result where the factor itself has none; and one below the normal numbers has lost digits.
+fn is_factor(map: &Affine) -> bool {
+    let (scale, shift) = (map.scale() as f32, map.shift() as f32);
+    (map.scale() == 0.0 || scale.is_normal()) && shift.is_finite()
 }
 
 /// The one map of all channels.

@@ -48,8 +48,8 @@ pub const PASSES: &[Pass] = &[
     // an element-wise constant is no larger than what it says.
     ("recognise_activations", recognise_activations::run),
     // BatchNormalization, and Mul, Add, Sub, Div by constants per channel, become Affine; neighbours merge, exactly.
-    // AFTER THIS POINT: no two Affines of one axis follow one another unless both need a square root of their own; the
-    // biases of fully connected layers are Affines.
+    // AFTER THIS POINT: no two Affines of one axis follow one another unless both need a square root of their own, or their
+    // product is no normal float; the biases of fully connected layers are Affines.
     ("merge_affine", merge_affine::run),
     // A Pad in front of a convolution or pool becomes its padding, with the value it pads with.
     // AFTER THIS POINT: Pad stands only where it really moves data (option-A shortcuts).

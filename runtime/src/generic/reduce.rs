@@ -10,9 +10,9 @@ pub enum Reduction {
     Mean,
     /// Sum.
     Sum,
-    /// Maximum; NaN takes no part.
+    /// Maximum; NaN where there is one.
     Max,
-    /// Minimum; NaN takes no part.
+    /// Minimum; NaN where there is one.
     Min,
     /// Product.
     Prod,
@@ -39,14 +39,14 @@ impl Reduction {
         match self {
             Reduction::Mean | Reduction::Sum => acc + x,
             Reduction::Max => {
-                if x > acc {
+                if x > acc || x.is_nan() {
                     x
                 } else {
                     acc
                 }
             }
             Reduction::Min => {
-                if x < acc {
+                if x < acc || x.is_nan() {
                     x
                 } else {
                     acc
@@ -181,18 +181,19 @@ pub fn softmax(x: &[f32], y: &mut [f32], outer: usize, len: usize, inner: usize,
     }
 }
 
-/// Index of the maximum along the middle axis of `[outer][len][inner]`: the first of equal ones, or the last. NaN is no
-/// maximum. Writes nothing when the slices are too short.
+/// Index of the maximum along the middle axis of `[outer][len][inner]`: the first of equal ones, or the last. NaN is larger
+/// than nothing, and nothing is larger than NaN, so that one counts only where it comes first. Writes nothing when the
+/// slices are too short.
 pub fn argmax(x: &[f32], y: &mut [i64], outer: usize, len: usize, inner: usize, last: bool) {
     if !fits(&[outer, len, inner]) || x.len() < outer * len * inner || y.len() < outer * inner {
         return;
     }
     for o in 0..outer {
         for i in 0..inner {
-            let mut best = 0;
-            let mut max = f32::NEG_INFINITY;
-            for j in 0..len {
-                let v = x.get((o * len + j) * inner + i).copied().unwrap_or_default();
+            let value = |j: usize| x.get((o * len + j) * inner + i).copied().unwrap_or_default();
+            let (mut best, mut max) = (0, value(0));
+            for j in 1..len {
+                let v = value(j);
                 if v > max || (last && v >= max) {
                     max = v;
                     best = j;

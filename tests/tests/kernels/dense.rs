@@ -292,6 +292,24 @@ proptest! {
     }
 }
 
+/// NaN is the maximum and the minimum of what holds one; as a place it counts only where it comes first.
+#[test]
+fn maxima_of_nan() {
+    let n = f32::NAN;
+    let x = [1.0, n, 2.0, n, 1.0, 2.0, 1.0, 2.0, n];
+    for kind in [Reduction::Max, Reduction::Min] {
+        let mut y = [0.0; 3];
+        reduce(kind, &x, (&[3], &[3]), (&[3], &[1]), &mut y);
+        assert!(y.iter().all(|y| y.is_nan()), "{kind:?}: {y:?}");
+    }
+    let mut places = [-1; 3];
+    argmax(&x, &mut places, 3, 3, 1, false);
+    assert_eq!(places, [2, 0, 1]);
+    for (a, b) in [(n, 1.0), (1.0, n), (n, n)] {
+        assert!(scalar::max(a, b).is_nan() && scalar::min(a, b).is_nan());
+    }
+}
+
 #[test]
 fn regions_are_disjoint_or_empty() {
     let mut arena: Vec<u32> = (0..10).collect();
@@ -337,6 +355,7 @@ fn element_wise_functions() {
         let mut lanes = || -> [f32; 16] { std::array::from_fn(|_| random.float() * 3.0) };
         let (mut x, a, b) = (lanes(), lanes(), lanes());
         (x[3], x[7], x[11], x[12]) = (0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY);
+        (x[13], x[14], x[15]) = (f32::NAN, 1e-45, -1e-45);
         let functions: [fn(f32, f32, f32) -> f32; 15] = [
             |x, _, _| if 0.0 > x { 0.0 } else { x },
             |x, _, _| if x < 0.0 { 0.1 * x } else { x },
@@ -354,6 +373,22 @@ fn element_wise_functions() {
             |x, a, _| x / a,
             |x, a, b| x.mul_add(a, b),
         ];
+        let scalars: [fn(f32) -> f32; 8] = [
+            scalar::relu,
+            |x| scalar::leaky(x, 0.1),
+            |x| scalar::clip(x, -0.5, 6.0),
+            |x| scalar::hard_sigmoid(x, 0.2, 0.5),
+            scalar::hard_swish,
+            scalar::neg,
+            scalar::abs,
+            scalar::reciprocal,
+        ];
+        for (scalar, f) in scalars.iter().zip([0, 1, 3, 4, 5, 6, 7, 8]) {
+            for x in x {
+                let (got, want) = (scalar(x), functions[f](x, 0.0, 0.0));
+                assert!(got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "function {f} of {x:e}");
+            }
+        }
         for level in levels() {
             let got = dispatch_at(level, Functions(x, a, b));
             for (f, (function, got)) in functions.iter().zip(got).enumerate() {

@@ -399,3 +399,31 @@ fn variadic_operators_are_chains() {
     return %y
     "#);
 }
+
+/// Rounded up, a picture that is smaller than the window has one window, of which only the picture counts; unless a stride or
+/// more is missing.
+#[test]
+fn windows_larger_than_the_picture() {
+    let pool = |op: &str, kernel: i64, stride: i64, ceil: i64| {
+        let attributes =
+            [ints("kernel_shape", &[kernel, kernel]), ints("strides", &[stride; 2]), int("ceil_mode", ceil)];
+        Fixture::new(19).input("x", &[1, 1, 1, 2]).node_with(op, &["x"], &["y"], attributes).output("y")
+    };
+    for op in ["AveragePool", "MaxPool"] {
+        let y = pool(op, 3, 3, 1).run(&[Tensor::f32([1, 1, 1, 2], vec![3.0, 3.0])]);
+        assert_eq!(y, Tensor::f32([1, 1, 1, 1], vec![3.0]), "{op}");
+        assert!(pool(op, 3, 3, 0).problems().contains("larger than the image"), "{op}");
+        assert!(pool(op, 3, 2, 1).problems().contains("larger than the image"), "{op}");
+    }
+}
+
+#[test]
+fn the_sign_of_a_remainder() {
+    let remainder = |fmod: i64| {
+        let graph = Fixture::new(13).input("x", &[2]).floats("c", &[], &[2.0]);
+        graph.node_with("Mod", &["x", "c"], &["y"], [int("fmod", fmod)]).output("y")
+    };
+    let x = [Tensor::f32([2], vec![-5.5, 5.5])];
+    assert_eq!(remainder(1).run(&x).to_f32(), [-1.5, 1.5]);
+    assert_eq!(remainder(0).run(&x).to_f32(), [0.5, 1.5]);
+}

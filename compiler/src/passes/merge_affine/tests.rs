@@ -156,4 +156,26 @@ fn a_map_with_another_user_behind_one_that_vanishes_stays() {
     let second = b.binary(Add, same, d);
     let relu = b.like(Op::Unary(Unary::Relu), &[same]);
     preserved(&b.finish(&[first, second, relu]), run);
+/// A factor that is no normal float would give infinity, or lose digits, where the division or the product of factors does not.
+#[test]
+fn factors_that_are_no_floats_stay_apart() {
+    for (f, c) in [(Div, 1e-45), (Div, 1e-40), (Div, 3e38)] {
+        let mut b = Build::default();
+        let x = b.input(&[2, 3]);
+        let c = b.scalar(c);
+        let y = b.binary(f, x, c);
+        let mut graph = b.finish(&[y]);
+        run(&mut graph);
+        assert_eq!(ops(&graph), ["Div"]);
+    }
+    for c in [1e30, 1e-30] {
+        let mut b = Build::default();
+        let x = b.input(&[2, 3]);
+        let c = b.scalar(c);
+        let y = b.binary(Mul, x, c);
+        let y = b.binary(Mul, y, c);
+        let mut graph = b.finish(&[y]);
+        run(&mut graph);
+        assert_eq!(ops(&graph), ["Affine", "Affine"]);
+    }
 }
