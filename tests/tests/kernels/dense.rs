@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use xnorc_runtime::{
     GateShape, Kernel, Le, Level, Reduction, Simd, abs, argmax, broadcast, clip, copy_strided, dispatch, dispatch_at,
     force_level, gate, gate_with, hard_sigmoid, hard_swish, leaky, level, map_lanes, math, matmul, matmul_with, neg,
-    prelu, reciprocal, reduce, regions, relu, softmax,
+    prelu, reciprocal, reduce, regions, relu, scalar, softmax,
 };
 
 use crate::harness::{Random, UNTOUCHED, le, levels, to_bits};
