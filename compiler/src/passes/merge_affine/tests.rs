@@ -156,6 +156,8 @@ fn a_map_with_another_user_behind_one_that_vanishes_stays() {
     let second = b.binary(Add, same, d);
     let relu = b.like(Op::Unary(Unary::Relu), &[same]);
     preserved(&b.finish(&[first, second, relu]), run);
+}
+
 /// A factor that is no normal float would give infinity, or lose digits, where the division or the product of factors does not.
 #[test]
 fn factors_that_are_no_floats_stay_apart() {
