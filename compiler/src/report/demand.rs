@@ -2,8 +2,8 @@
 
 use crate::emit::text::thousands;
 use crate::interpret::network::last_uses;
-use crate::ir::network::{Block, Network, TensorId};
-use crate::report::cost::{self, Cost};
+use crate::ir::network::{Block, Body, Network, TensorId};
+use crate::report::cost::Cost;
 
 /// What one run of [`outputs`](crate::interpret::network::outputs) takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,12 @@ fn tile_bytes(network: &Network, block: &Block) -> u64 {
     let tensors = [block.reads(), block.writes()].concat();
     let len =
         |id: &TensorId| network.tensor(*id).shape.iter().fold(4, |n: u64, &extent| n.saturating_mul(extent as u64));
-    let grid = cost::geometry(&block.core)
-        .map(|g| g.output.iter().fold(4 * g.n as u64, |n, &extent| n.saturating_mul(extent as u64)));
+    let grid = match &block.body {
+        Body::Tiled(tiled) => {
+            Some(tiled.source.extents(network).iter().fold(4, |n: u64, &x| n.saturating_mul(x as u64)))
+        }
+        _ => None,
+    };
     tensors.iter().map(len).chain(grid).max().unwrap_or(0)
 }
 

@@ -12,7 +12,7 @@ const SCRIPT: &str = r#"
 exec 3<&0 </dev/null
 "$@" 3<&- &
 child=$!
-{ cat <&3; kill -9 -- -$$; } >/dev/null 2>&1 &
+{ cat <&3; kill -9 0; } >/dev/null 2>&1 &
 exec 3<&-
 wait $child
 "#;
