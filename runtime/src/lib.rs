@@ -47,7 +47,7 @@ pub use generic::activation::{
 pub use generic::binary_conv::{binary_conv, binary_conv_with};
 pub use generic::binary_shape::{BinaryShape, Taps};
 pub use generic::bit_pool::bit_max_pool;
-pub use generic::copy::{broadcast, copy_strided, fill};
+pub use generic::copy::{broadcast, choose, copy_strided, fill};
 pub use generic::depthwise::depthwise_conv;
 pub use generic::gate::{GateShape, gate, gate_with};
 pub use generic::map::{map, pixels, planes};
@@ -84,11 +84,11 @@ pub mod prelude {
     pub use crate::{
         Alone, At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, NarrowDot, NarrowKernel, PerChannel,
         PerImage, PoolRows, PoolShape, RealShape, Reduction, RowSum, Simd, Taps, Team, Weights, Work, abs, add_rows,
-        argmax, average_pool, batch, binary_conv, bit_max_pool, broadcast, clip, copy_strided, cut, cut_mut, cut_rows,
-        depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill, gate, hard_sigmoid, hard_swish, input_to_bf16,
-        input_to_int8, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul, max_pool,
-        narrow_conv, neg, pixels, planar_conv, planes, prelu, real_conv, reciprocal, reduce, regions, relu, scalar,
-        share, softmax, store_tile,
+        argmax, average_pool, batch, binary_conv, bit_max_pool, broadcast, choose, clip, copy_strided, cut, cut_mut,
+        cut_rows, depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill, gate, hard_sigmoid, hard_swish,
+        input_to_bf16, input_to_int8, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul,
+        max_pool, narrow_conv, neg, pixels, planar_conv, planes, prelu, real_conv, reciprocal, reduce, regions, relu,
+        scalar, share, softmax, store_tile,
     };
     pub use core::ops::Range;
 }

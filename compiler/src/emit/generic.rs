@@ -7,7 +7,8 @@ use super::memory::Memory;
 use super::shapes::Shapes;
 use super::text::{array, float, n};
 use crate::ir::network::{Dense, Gate, Move, Network, Piece, Storage, TensorId, Whole};
-use crate::ir::{DType, Op, Reduction, broadcast_strides};
+use crate::ir::{DType, Op};
+use crate::ops;
 use crate::plan::{Blob, blob};
 
 /// The body of the function of a block that moves elements, behind the bindings of its tensors.
@@ -45,66 +46,17 @@ pub(super) fn moved(network: &Network, moved: &Move, memory: &mut Memory<'_>, sh
 
 /// Whether [`whole`] can write an operator.
 pub(crate) fn has_whole_form(op: &Op) -> bool {
-    matches!(op, Op::Binary(_) | Op::Reduce { .. } | Op::Softmax { .. } | Op::ArgMax { .. } | Op::MatMul)
+    ops::of(op).whole().is_some()
 }
 
 /// The body of the function of an operator on whole tensors: one call of the runtime. (What [`has_whole_form`] says no to has
 /// none; [`crate::ir::check`] refuses it.)
 pub(super) fn whole(network: &Network, whole: &Whole, memory: &mut Memory<'_>) -> TokenStream {
     let shape = |id: TensorId| &network.tensor(id).shape[..];
-    match (&whole.op, &whole.inputs[..]) {
-        (Op::Binary(function), &[a, b]) => {
-            let (x, y) = (memory.read(a, "a"), memory.read(b, "b"));
-            let out = memory.write(whole.output, "y");
-            let target = shape(whole.output);
-            let strides = |id: TensorId| array(&broadcast_strides(shape(id), target).unwrap_or_default());
-            let (x_strides, y_strides, extents) = (strides(a), strides(b), array(target));
-            let f = function.scalar();
-            quote!(broadcast(#f, #x, &#x_strides, #y, &#y_strides, #out, &#extents);)
-        }
-        (Op::Reduce { kind, axes, .. }, &[input]) => {
-            let (x, y) = (memory.read(input, "x"), memory.write(whole.output, "y"));
-            let shape = shape(input);
-            let axis = |reduced: bool| {
-                let axes = (0..shape.len()).filter(move |a| axes.contains(a) == reduced);
-                let (extents, strides): (Vec<usize>, Vec<usize>) =
-                    axes.map(|a| (shape[a], shape[a + 1..].iter().product::<usize>())).unzip();
-                let (extents, strides) = (array(&extents), array(&strides));
-                quote!((&#extents, &#strides))
-            };
-            let (kept, reduced) = (axis(false), axis(true));
-            let kind = reduction(*kind);
-            quote!(reduce(Reduction::#kind, #x, #kept, #reduced, #y);)
-        }
-        (Op::Softmax { axis, log }, &[input]) => {
-            let (x, y) = (memory.read(input, "x"), memory.write(whole.output, "y"));
-            let [outer, len, inner] = around(shape(input), *axis);
-            quote!(softmax(#x, #y, #outer, #len, #inner, #log);)
-        }
-        (Op::ArgMax { axis, last, .. }, &[input]) => {
-            let (x, y) = (memory.read(input, "x"), memory.write(whole.output, "y"));
-            let [outer, len, inner] = around(shape(input), *axis);
-            quote!(argmax(#x, #y, #outer, #len, #inner, #last);)
-        }
-        (Op::MatMul, &[a, b]) => {
-            let (x, y) = (memory.read(a, "a"), memory.read(b, "b"));
-            let out = memory.write(whole.output, "y");
-            let [m, k] = matrix(shape(a));
-            let [_, n] = matrix(shape(b));
-            let batch = |id: TensorId, size: usize| shape(id).iter().product::<usize>() / size.max(1);
-            let batches = batch(whole.output, m * n);
-            // An operand without a batch of its own is the same for all.
-            let stride = |id: TensorId, size: usize| if batch(id, size) == batches { size } else { 0 };
-            let (extents, strides) = (array(&[batches, m, k, n]), array(&[stride(a, m * k), stride(b, k * n)]));
-            quote!(matmul(#x, #y, #out, #extents, #strides);)
-        }
-        _ => TokenStream::new(),
-    }
-}
-
-/// The last two extents.
-fn matrix(shape: &[usize]) -> [usize; 2] {
-    shape.last_chunk().copied().unwrap_or([1, 1])
+    let roles: &[&str] = if whole.inputs.len() == 1 { &["x"] } else { &["a", "b", "c"] };
+    let inputs = std::iter::zip(&whole.inputs, roles).map(|(&id, role)| (memory.read(id, role), shape(id))).collect();
+    let call = ops::Call { inputs, output: (memory.write(whole.output, "y"), shape(whole.output)) };
+    ops::of(&whole.op).whole().map(|operator| operator.call(&call)).unwrap_or_default()
 }
 
 /// The body of a gate's function.
@@ -168,22 +120,4 @@ fn merged_axes(piece: &Piece) -> Vec<Axis> {
         }
     }
     axes
-}
-
-/// Extents before an axis, of it, and behind it.
-fn around(shape: &[usize], axis: usize) -> [proc_macro2::Literal; 3] {
-    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()].map(n)
-}
-
-fn reduction(kind: Reduction) -> TokenStream {
-    match kind {
-        Reduction::Mean => quote!(Mean),
-        Reduction::Sum => quote!(Sum),
-        Reduction::Max => quote!(Max),
-        Reduction::Min => quote!(Min),
-        Reduction::Prod => quote!(Prod),
-        Reduction::L1 => quote!(L1),
-        Reduction::L2 => quote!(L2),
-        Reduction::SumSquare => quote!(SumSquare),
-    }
 }

@@ -14,6 +14,7 @@ pub(super) const PRELUDE: &[&str] = &[
     "binary_conv",
     "bit_max_pool",
     "broadcast",
+    "choose",
     "clip",
     "copy_strided",
     "cut",

@@ -4,12 +4,12 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
 
 /// A number without a suffix (`64`, not `64usize`).
-pub(super) fn n(value: usize) -> Literal {
+pub(crate) fn n(value: usize) -> Literal {
     Literal::usize_unsuffixed(value)
 }
 
 /// An array of numbers without suffixes.
-pub(super) fn array(values: &[usize]) -> TokenStream {
+pub(crate) fn array(values: &[usize]) -> TokenStream {
     let values = values.iter().map(|&v| n(v));
     quote!([#(#values),*])
 }

@@ -1,8 +1,12 @@
 //! The place of the maximum along an axis.
 
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
 use super::reduce::without;
-use super::{Infer, Onnx, Operator, Results, mismatched, unsupported};
+use super::{AtRunTime, Call, Infer, Onnx, Operator, Results, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Code;
+use crate::emit::text::n;
 use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{DType, Data, Op, Reduction, Shape, Tensor, Unary, ValueId};
@@ -58,6 +62,35 @@ impl Operator for ArgMax {
         };
         Ok(Tensor { shape: without(&x.shape, &[axis], keepdims), data: Data::I64(indices) })
     }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
+}
+
+impl AtRunTime for ArgMax {
+    fn kind(&self) -> String {
+        "argmax".to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "needs all values of an axis at once"
+    }
+
+    fn call(&self, call: &Call<'_>) -> TokenStream {
+        let [(x, shape)] = &call.inputs[..] else { return TokenStream::new() };
+        let ([outer, len, inner], last, y) = (around(shape, self.axis), self.last, &call.output.0);
+        quote!(argmax(#x, #y, #outer, #len, #inner, #last);)
+    }
+
+    fn cost(&self, inputs: &[&[usize]], _: &[usize]) -> WholeCost {
+        WholeCost::each(inputs[0], 1)
+    }
+}
+
+/// Extents before an axis, of it, and behind it, as emitted code has them.
+pub(super) fn around(shape: &[usize], axis: usize) -> [Literal; 3] {
+    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()].map(n)
 }
 
 /// Calls `line` with the position of the first element, and the distance of neighbours, of every line along `axis`.

@@ -6,7 +6,7 @@
 use proc_macro2::TokenStream;
 
 use super::strided::{Rows, broadcast_strides};
-use super::{Infer, Onnx, Operator, mismatched, unsupported};
+use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
 use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId, broadcast};
@@ -246,7 +246,7 @@ impl Binary {
     }
 
     /// A function `fn(f32, f32) -> f32`, as an expression of emitted code.
-    pub(crate) fn scalar(self) -> TokenStream {
+    fn scalar(self) -> TokenStream {
         self.row().scalar.parse().expect("an expression")
     }
 }
@@ -283,6 +283,10 @@ impl Operator for Binary {
         let data = data.ok_or_else(|| format!("{} of {:?} and {:?}", row.name, a.dtype(), b.dtype()))?;
         Ok(Tensor { shape, data })
     }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
 }
 
 pub(super) fn broadcast_or(a: &Tensor, b: &Tensor) -> Result<Shape, String> {
@@ -311,6 +315,28 @@ pub(super) fn zip<T: Copy, R>(a: Operand<'_, T>, b: Operand<'_, T>, shape: &[usi
         }
     });
     result
+}
+
+impl AtRunTime for Binary {
+    fn kind(&self) -> String {
+        "broadcast".to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "element-wise on two real-valued tensors of different shape"
+    }
+
+    fn call(&self, call: &Call<'_>) -> TokenStream {
+        call.broadcast("broadcast", Some(self.scalar()))
+    }
+
+    fn cost(&self, _: &[&[usize]], output: &[usize]) -> WholeCost {
+        WholeCost::each(output, 1)
+    }
+
+    fn is_condition(&self, _: usize) -> bool {
+        self.is_logical()
+    }
 }
 
 /// Converts a node of one of the functions that take two operands as they are; `None` for others.

@@ -1,8 +1,12 @@
 //! Matrix products, of real numbers and of signs.
 
+use proc_macro2::TokenStream;
+use quote::quote;
+
 use super::strided::{Rows, broadcast_strides};
-use super::{Infer, Onnx, Operator, floats, mismatch, mismatched};
+use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
 use crate::diagnostics::Code;
+use crate::emit::text::array;
 use crate::import::Outcome;
 use crate::import::node::{NodeContext, problem};
 use crate::ir::network::BinaryWeights;
@@ -68,6 +72,64 @@ impl Operator for MatMul {
 
     fn work(&self, inputs: &[&Tensor]) -> Option<usize> {
         Some(inputs.first().and_then(|a| a.shape.last().copied()).unwrap_or(1))
+    }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
+}
+
+/// Of two tensors known only at run time, each with the batch of the result or none.
+impl AtRunTime for MatMul {
+    fn kind(&self) -> String {
+        "matmul".to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "both factors are known only at run time"
+    }
+
+    fn call(&self, call: &Call<'_>) -> TokenStream {
+        let [(a, left), (b, right)] = &call.inputs[..] else { return TokenStream::new() };
+        let (out, shape) = &call.output;
+        let [m, k] = left.last_chunk().copied().unwrap_or([1, 1]);
+        let [_, n] = right.last_chunk().copied().unwrap_or([1, 1]);
+        let batch = |shape: &[usize], size: usize| shape.iter().product::<usize>() / size.max(1);
+        let batches = batch(shape, m * n);
+        // An operand without a batch of its own is the same for all.
+        let stride = |shape: &[usize], size: usize| if batch(shape, size) == batches { size } else { 0 };
+        let (extents, strides) = (array(&[batches, m, k, n]), array(&[stride(left, m * k), stride(right, k * n)]));
+        quote!(matmul(#a, #b, #out, #extents, #strides);)
+    }
+
+    fn cost(&self, inputs: &[&[usize]], output: &[usize]) -> WholeCost {
+        let depth = inputs[0].last().copied().unwrap_or(1);
+        WholeCost { macs: (output.iter().product::<usize>() * depth) as u64, flops: 0 }
+    }
+
+    /// The products are added up in order, in f32 and with fused multiply-add: so the emitted code does it.
+    fn run(&self, inputs: &[&Tensor], shape: &[usize]) -> Result<Tensor, String> {
+        let &[a, b] = inputs else { return Err(mismatched(inputs)) };
+        let (Some(x), Some(y)) = (a.as_f32(), b.as_f32()) else { return Err("a product of no floats".to_owned()) };
+        let (Some(&[m, k]), Some(&[depth, n])) = (a.shape.last_chunk(), b.shape.last_chunk()) else {
+            return Err("a product of vectors".to_owned());
+        };
+        let len: usize = shape.iter().product();
+        let batch = len / (m * n).max(1);
+        // An operand without a batch of its own is the same for all.
+        let stride = |len: usize, matrix: usize| if len == matrix { 0 } else { matrix };
+        let (left, right) = (stride(x.len(), m * k), stride(y.len(), k * n));
+        let wanted = |stride: usize, matrix: usize| if stride == 0 { matrix } else { batch * matrix };
+        if k != depth || len != batch * m * n || x.len() != wanted(left, m * k) || y.len() != wanted(right, k * n) {
+            return Err(format!("{:?} times {:?} is not {shape:?}", a.shape, b.shape));
+        }
+        let mut values = Vec::with_capacity(len);
+        for i in 0..len {
+            let (image, row, column) = (i / (m * n), i / n % m, i % n);
+            let products = (0..k).map(|j| (x[image * left + row * k + j], y[image * right + j * n + column]));
+            values.push(products.fold(0.0_f32, |sum, (x, y)| x.mul_add(y, sum)));
+        }
+        Ok(Tensor::f32(shape, values))
     }
 }
 

@@ -7,7 +7,8 @@
 //! | What are its elements? | constant folding, the interpreter of every level | [`apply`] |
 //! | How much work is that? | the budget of constant folding | [`work`] |
 //! | What is true of it whatever the operand (keeps the sign, least value, linear pieces, exact)? | passes, `verify` | the rows |
-//! | How does emitted code spell it? | the emitter | the rows |
+//! | How does emitted code spell it? | the emitter | the rows; [`AtRunTime`] for whole tensors |
+//! | What does it cost there, what is it called in the report? | the report | [`AtRunTime`] |
 //!
 //! The operators themselves are [`crate::ir::Op`]; [`of`] is the only match over them here. `apply` is written to be read, and to
 //! be right: sums are accumulated in f64 and rounded once, so that what it computes lies nearer to real arithmetic than any
@@ -51,7 +52,11 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+
 use crate::diagnostics::{Code, Diagnostic};
+use crate::emit::text::array;
 use crate::import::Outcome;
 use crate::import::node::NodeContext;
 use crate::ir::{self, DType, Data, Op, Shape, Tensor, Value, ValueId};
@@ -70,6 +75,79 @@ pub(crate) trait Operator {
     /// Elements touched for each one of the result; `None` beyond all bounds.
     fn work(&self, _inputs: &[&Tensor]) -> Option<usize> {
         Some(1)
+    }
+
+    /// Its form at run time on whole tensors; `None` for one that is always part of a block, or moves elements, or has none.
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        None
+    }
+}
+
+/// An operator at run time that needs more of its operands at once than a tile: one call of the runtime.
+pub(crate) trait AtRunTime: Operator {
+    /// What it is, in the field's words.
+    fn kind(&self) -> String;
+
+    /// Why it is not binary, or not part of another block.
+    fn reason(&self) -> &'static str;
+
+    /// The call.
+    fn call(&self, call: &Call<'_>) -> TokenStream;
+
+    /// What it costs, from the shapes of the operands and of the result.
+    fn cost(&self, inputs: &[&[usize]], output: &[usize]) -> WholeCost;
+
+    /// The elements of the result: [`Operator::apply`], but for those whose emitted code rounds in an order of its own.
+    ///
+    /// # Errors
+    /// As there.
+    fn run(&self, inputs: &[&Tensor], shape: &[usize]) -> Result<Tensor, String> {
+        self.apply(inputs, shape)
+    }
+
+    /// Whether an operand is boolean: 0 and 1 at run time.
+    fn is_condition(&self, _operand: usize) -> bool {
+        false
+    }
+}
+
+/// Multiply-accumulates, and what else is computed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WholeCost {
+    /// Multiply-accumulates.
+    pub(crate) macs: u64,
+    /// Other operations.
+    pub(crate) flops: u64,
+}
+
+impl WholeCost {
+    /// So many operations for each element of a shape.
+    fn each(shape: &[usize], operations: u64) -> Self {
+        Self { macs: 0, flops: operations * shape.iter().product::<usize>() as u64 }
+    }
+}
+
+/// A tensor in emitted code: an expression, and its shape.
+pub(crate) type Place<'a> = (TokenStream, &'a [usize]);
+
+/// The operands and the result of a call in emitted code.
+pub(crate) struct Call<'a> {
+    pub(crate) inputs: Vec<Place<'a>>,
+    pub(crate) output: Place<'a>,
+}
+
+impl Call<'_> {
+    /// An element-wise function `name` of the operands, each with its strides over the result; with what comes before them.
+    fn broadcast(&self, name: &str, first: Option<TokenStream>) -> TokenStream {
+        let name = Ident::new(name, Span::call_site());
+        let (y, shape) = &self.output;
+        let operands = self.inputs.iter().map(|(x, own)| {
+            let strides = array(&ir::broadcast_strides(own, shape).unwrap_or_default());
+            quote!(#x, &#strides,)
+        });
+        let extents = array(shape);
+        let first = first.map(|first| quote!(#first,));
+        quote!(#name(#first #(#operands)* #y, &#extents);)
     }
 }
 

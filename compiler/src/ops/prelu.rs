@@ -1,7 +1,10 @@
 //! PRelu: a function of one argument whose slope is a tensor.
 
+use proc_macro2::TokenStream;
+use quote::quote;
+
 use super::binary::{broadcast_or, zip};
-use super::{Infer, Onnx, Operator, floats, mismatch, mismatched};
+use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
 use crate::import::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 
@@ -30,5 +33,28 @@ impl Operator for PRelu {
         let (v, slopes) = ((floats(x)?, &x.shape[..]), (floats(slope)?, &slope.shape[..]));
         let data = zip(v, slopes, &x.shape, |x, s| if x < 0.0 { s * x } else { x });
         Ok(Tensor { shape: x.shape.clone(), data: Data::F32(data) })
+    }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
+}
+
+/// With a slope that is neither one number nor one per channel.
+impl AtRunTime for PRelu {
+    fn kind(&self) -> String {
+        "prelu".to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "the slope is neither one number nor one per channel"
+    }
+
+    fn call(&self, call: &Call<'_>) -> TokenStream {
+        call.broadcast("broadcast", Some(quote!(scalar::leaky)))
+    }
+
+    fn cost(&self, _: &[&[usize]], output: &[usize]) -> WholeCost {
+        WholeCost::each(output, 1)
     }
 }

@@ -1,7 +1,11 @@
 //! Reductions over axes.
 
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+
 use super::strided::{Rows, gather, strides};
-use super::{Infer, Onnx, Operator, mismatched, unsupported};
+use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
+use crate::emit::text::array;
 use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
@@ -101,6 +105,39 @@ impl Operator for Reduce<'_> {
             Data::Bool(_) => return Err("a reduction of booleans".to_owned()),
         };
         Ok(Tensor { shape: without(&x.shape, axes, keepdims), data })
+    }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
+}
+
+impl AtRunTime for Reduce<'_> {
+    fn kind(&self) -> String {
+        "reduce".to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "needs all values of an axis at once"
+    }
+
+    fn call(&self, call: &Call<'_>) -> TokenStream {
+        let [(x, shape)] = &call.inputs[..] else { return TokenStream::new() };
+        let axis = |reduced: bool| {
+            let axes = (0..shape.len()).filter(move |a| self.axes.contains(a) == reduced);
+            let (extents, strides): (Vec<usize>, Vec<usize>) =
+                axes.map(|a| (shape[a], shape[a + 1..].iter().product::<usize>())).unzip();
+            let (extents, strides) = (array(&extents), array(&strides));
+            quote!((&#extents, &#strides))
+        };
+        let (kept, reduced, y) = (axis(false), axis(true), &call.output.0);
+        // The runtime's kinds have the same names.
+        let kind = Ident::new(&format!("{:?}", self.kind), Span::call_site());
+        quote!(reduce(Reduction::#kind, #x, #kept, #reduced, #y);)
+    }
+
+    fn cost(&self, inputs: &[&[usize]], _: &[usize]) -> WholeCost {
+        WholeCost::each(inputs[0], 1)
     }
 }
 

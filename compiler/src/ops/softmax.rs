@@ -1,7 +1,10 @@
 //! Softmax and its logarithm.
 
-use super::arg_max::lines;
-use super::{Infer, Onnx, Operator, floats, mismatched};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::arg_max::{around, lines};
+use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatched};
 use crate::import::Outcome;
 use crate::import::node::NodeContext;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
@@ -39,6 +42,31 @@ impl Operator for Softmax {
             }
         })?;
         Ok(Tensor { shape: x.shape.clone(), data: Data::F32(result) })
+    }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
+}
+
+impl AtRunTime for Softmax {
+    fn kind(&self) -> String {
+        if self.log { "log softmax" } else { "softmax" }.to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "needs all values of an axis at once"
+    }
+
+    fn call(&self, call: &Call<'_>) -> TokenStream {
+        let [(x, shape)] = &call.inputs[..] else { return TokenStream::new() };
+        let ([outer, len, inner], log, y) = (around(shape, self.axis), self.log, &call.output.0);
+        quote!(softmax(#x, #y, #outer, #len, #inner, #log);)
+    }
+
+    /// Maximum, difference, exponential, sum, quotient.
+    fn cost(&self, inputs: &[&[usize]], _: &[usize]) -> WholeCost {
+        WholeCost::each(inputs[0], 5)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Where: a choice by a condition.
 
+use proc_macro2::TokenStream;
+
 use super::binary::broadcast_or;
 use super::strided::{Rows, broadcast_strides};
-use super::{Infer, Onnx, Operator, mismatched, unsupported};
+use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
 use crate::import::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 
@@ -50,5 +52,31 @@ impl Operator for Where {
             _ => return Err(format!("a choice between {:?} and {:?}", a.dtype(), b.dtype())),
         };
         Ok(Tensor { shape, data })
+    }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
+}
+
+impl AtRunTime for Where {
+    fn kind(&self) -> String {
+        "where".to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "a choice between real-valued tensors"
+    }
+
+    fn call(&self, call: &Call<'_>) -> TokenStream {
+        call.broadcast("choose", None)
+    }
+
+    fn cost(&self, _: &[&[usize]], output: &[usize]) -> WholeCost {
+        WholeCost::each(output, 1)
+    }
+
+    fn is_condition(&self, operand: usize) -> bool {
+        operand == 0
     }
 }

@@ -10,10 +10,10 @@
 //! - **Weight bytes**: one bit per binary weight, with each tap's channels rounded up to 64-bit words; four bytes per
 //!   real parameter, fewer where it is narrow by choice; eight per threshold.
 
-use crate::ir::Op;
 use crate::ir::network::{
     Activation, Arithmetic, Block, Body, Dense, Geometry, Network, Pooled, Source, Step, TensorId, Tiled, Whole,
 };
+use crate::ops;
 
 /// What a block costs for one inference of the whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,18 +95,11 @@ impl Cost {
     }
 
     fn whole(&mut self, network: &Network, whole: &Whole) {
-        let len = |id: TensorId| network.tensor(id).shape.iter().product::<usize>() as u64;
-        let read = || whole.inputs.first().map_or(0, |&id| len(id));
-        match &whole.op {
-            Op::MatMul => {
-                let depth = whole.inputs.first().and_then(|&a| network.tensor(a).shape.last().copied()).unwrap_or(1);
-                self.real_macs = len(whole.output) * depth as u64;
-            }
-            Op::Reduce { .. } | Op::ArgMax { .. } => self.flops = read(),
-            // Maximum, difference, exponential, sum, quotient.
-            Op::Softmax { .. } => self.flops = 5 * read(),
-            _ => self.flops = len(whole.output),
-        }
+        let shape = |id: TensorId| &network.tensor(id).shape[..];
+        let inputs: Vec<&[usize]> = whole.inputs.iter().map(|&id| shape(id)).collect();
+        let operator = ops::of(&whole.op);
+        let cost = operator.whole().map(|operator| operator.cost(&inputs, shape(whole.output))).unwrap_or_default();
+        (self.real_macs, self.flops) = (cost.macs, cost.flops);
     }
 
     /// About how long it takes one thread of a machine with 10^12 binary multiply-accumulates and 4 * 10^10 real operations

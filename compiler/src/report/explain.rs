@@ -1,7 +1,8 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
+use crate::ir::Part;
 use crate::ir::network::{Activation, Arithmetic, Block, Body, Geometry, Move, Network, PoolKind, Source, Step};
-use crate::ir::{Op, Part};
+use crate::ops;
 
 /// What a block is, in the field's words.
 pub fn kind(block: &Block) -> String {
@@ -19,11 +20,11 @@ pub fn kind(block: &Block) -> String {
         Body::Move(Move::BitMaxPool { .. }) => "bit max pool",
         Body::Move(Move::Copy { .. }) => "copy",
         Body::Move(Move::Reshape { .. }) => "reshape",
-        Body::Whole(whole) => match &whole.op {
-            Op::Binary(_) => "broadcast",
-            Op::Softmax { log: true, .. } => "log softmax",
-            op => return op.name().to_lowercase(),
-        },
+        Body::Whole(whole) => {
+            return ops::of(&whole.op)
+                .whole()
+                .map_or_else(|| whole.op.name().to_lowercase(), |operator| operator.kind());
+        }
     };
     kind.to_owned()
 }
@@ -142,12 +143,7 @@ pub fn reason(block: &Block) -> Option<String> {
         Body::Move(Move::BitMaxPool { .. }) => return None,
         Body::Move(Move::Copy { .. }) => "moves data",
         Body::Move(Move::Reshape { .. }) => "costs nothing",
-        Body::Whole(whole) => match &whole.op {
-            Op::Binary(_) => "element-wise on two real-valued tensors of different shape",
-            Op::Reduce { .. } | Op::Softmax { .. } | Op::ArgMax { .. } => "needs all values of an axis at once",
-            Op::MatMul => "both factors are known only at run time",
-            _ => "works on whole tensors",
-        },
+        Body::Whole(whole) => ops::of(&whole.op).whole().map_or("works on whole tensors", |operator| operator.reason()),
     };
     Some(text.to_owned())
 }

@@ -263,3 +263,59 @@ fn broadcast_axes(
         }
     }
 }
+
+/// `y[i] = a[..]` where `condition[..]` is not 0, else `b[..]`, over all indices below the extents, with the strides of each as in
+/// [`broadcast`]: nothing of the one that is not taken is seen. Writes nothing when the ranks differ or an index is out of range.
+#[allow(clippy::too_many_arguments)] // three operands and their strides
+pub fn choose(
+    condition: &[f32],
+    condition_strides: &[usize],
+    a: &[f32],
+    a_strides: &[usize],
+    b: &[f32],
+    b_strides: &[usize],
+    y: &mut [f32],
+    extents: &[usize],
+) {
+    let operands = [(condition, condition_strides), (a, a_strides), (b, b_strides)];
+    let sound = |&(x, strides): &(&[f32], &[usize])| {
+        strides.len() == extents.len()
+            && strides.iter().all(|&s| isize::try_from(s).is_ok())
+            && reaches(x.len(), 0, extents, strides.iter().map(|&s| s as isize))
+    };
+    if extents.contains(&0)
+        || !super::window::fits(extents)
+        || y.len() < extents.iter().product()
+        || !operands.iter().all(sound)
+    {
+        return;
+    }
+    choose_axes(operands, y, extents);
+}
+
+/// One axis after the other; all indices are known to exist.
+fn choose_axes(operands: [(&[f32], &[usize]); 3], y: &mut [f32], extents: &[usize]) {
+    let [(c, cs), (a, as_), (b, bs)] = operands;
+    match (extents, cs, as_, bs) {
+        (&[e], &[r], &[s], &[t]) => {
+            for (i, y) in y.iter_mut().take(e).enumerate() {
+                if let (Some(&c), Some(&a), Some(&b)) = (c.get(i * r), a.get(i * s), b.get(i * t)) {
+                    *y = if c != 0.0 { a } else { b };
+                }
+            }
+        }
+        ([e, extents @ ..], [r, cs @ ..], [s, as_ @ ..], [t, bs @ ..]) => {
+            // Not 0, but the compiler does not know: it would keep a panic.
+            let inner = extents.iter().product::<usize>().max(1);
+            for (i, y) in y.chunks_exact_mut(inner).take(*e).enumerate() {
+                let [c, a, b] = [(c, r), (a, s), (b, t)].map(|(x, step)| x.get(i * step..).unwrap_or_default());
+                choose_axes([(c, cs), (a, as_), (b, bs)], y, extents);
+            }
+        }
+        _ => {
+            if let (Some(y), Some(&c), Some(&a), Some(&b)) = (y.first_mut(), c.first(), a.first(), b.first()) {
+                *y = if c != 0.0 { a } else { b };
+            }
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use super::Builder;
 use super::parts;
 use crate::emit::has_whole_form;
-use crate::ir::network::{Activation, Block, Body, Move, Piece, Source, Step, TensorId, Whole};
-use crate::ir::{Binary, Op, Tensor, Unary, ValueId, broadcast_strides, strides};
+use crate::ir::network::{Block, Body, Move, Piece, TensorId, Whole};
+use crate::ir::{Binary, Op, Tensor, ValueId, broadcast_strides, strides};
 
 fn signed(strides: &[usize]) -> Vec<isize> {
     strides.iter().map(|&s| s as isize).collect()
@@ -71,7 +71,6 @@ impl Builder<'_> {
                 self.copy(i, None, pieces);
             }
             Op::Gather { axis } => self.gather(i, *axis),
-            Op::Where => self.choose(i),
             Op::Affine { axis, maps } => {
                 let mut along = vec![1; shape.len()];
                 along[*axis] = maps.len();
@@ -86,7 +85,6 @@ impl Builder<'_> {
             }
             Op::MatMul => self.matmul(i),
             op if has_whole_form(op) => self.whole(i),
-            Op::PRelu => self.refuse(i, "the slope is neither one number nor one per channel"),
             Op::Cast(_) => self.refuse(i, "this conversion is only supported on values known at compile time"),
             Op::ScatterNd => self.refuse(i, "only supported on values known at compile time"),
             // The others always have a form of their own.
@@ -197,36 +195,6 @@ impl Builder<'_> {
         let shape = self.graph.shape(node.output).to_vec();
         let storage = crate::ir::network::Storage::Dense(crate::ir::DType::F32);
         self.new_tensor(&format!("{}.{what}", node.name), shape, storage, None)
-    }
-
-    /// `c ? a : b` is `c * a + (1 - c) * b`, exactly, as long as all are finite.
-    fn choose(&mut self, i: usize) {
-        let node = self.facts.node(i);
-        let (c, a, b) = (node.inputs[0], node.inputs[1], node.inputs[2]);
-        let finite = |v: ValueId| self.graph.constant(v).is_none_or(|t| t.to_f32().iter().all(|x| x.is_finite()));
-        if !finite(a) || !finite(b) {
-            return self.refuse(i, "one of the choices is infinite or NaN");
-        }
-        let [c, a, b] = [c, a, b].map(|v| self.dense(v));
-        let negated_shape = self.network.tensor(c).shape.clone();
-        let storage = crate::ir::network::Storage::Dense(crate::ir::DType::F32);
-        let negated = self.new_tensor(&format!("{}.not", node.name), negated_shape, storage, None);
-        let (yes, no) = (self.temporary(i, "then"), self.temporary(i, "else"));
-        let output = self.dense(node.output);
-        let not = Block {
-            name: format!("{}.not", node.name),
-            body: Source::Map { input: c }.into(),
-            parts: vec!["Not".into()],
-            reason: None,
-        };
-        let draft = self.add_draft(not, &[]);
-        self.drafts[draft].items.extend([
-            super::Item::Step(Step::Activation(Activation::Unary(Unary::Not))),
-            super::Item::Step(Step::Store(negated)),
-        ]);
-        self.binary_whole(i, Binary::Mul, [c, a], yes);
-        self.binary_whole(i, Binary::Mul, [negated, b], no);
-        self.binary_whole(i, Binary::Add, [yes, no], output);
     }
 
     fn matmul(&mut self, i: usize) {

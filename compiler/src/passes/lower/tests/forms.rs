@@ -204,19 +204,40 @@ fn a_real_layer_behind_a_flattened_sign_reads_numbers() {
     assert!(!network.tensors.iter().any(|t| matches!(t.storage, Storage::Bits(_))), "{network}");
 }
 
+/// What is not taken is not seen, be it infinite or NaN; a PReLU may have a slope for each element.
+#[test]
+fn a_choice_is_a_select() {
+    let mut m = Maker::new();
+    let x = m.input(&[2, 3, 4, 5]);
+    let other = m.input(&[3, 1, 5]);
+    let positive = m.typed(Op::Binary(Binary::Greater), &[x, other], &[2, 3, 4, 5], DType::Bool);
+    let difference = m.binary(Binary::Sub, x, other);
+    // NaN where the condition is false.
+    let log = m.unary(difference, Unary::Log);
+    let half = m.graph.add_constant("half", Tensor::f32([], vec![0.5]));
+    let y = m.same(Op::Where, &[positive, log, half]);
+    let masked = m.graph.add_constant("masked", Tensor::f32([1, 1], vec![f32::NEG_INFINITY]));
+    let z = m.typed(Op::Where, &[positive, x, masked], &[2, 3, 4, 5], DType::F32);
+    let z = m.unary(z, Unary::Exp);
+    let slope = m.input(&[3, 4, 5]);
+    let p = m.same(Op::PRelu, &[x, slope]);
+    let network = m.output(y).output(z).output(p).check();
+    let wholes = network.blocks.iter().filter(|block| matches!(&block.body, Body::Whole(w) if w.op == Op::Where));
+    assert_eq!(wholes.count(), 2, "{network}");
+}
+
 #[test]
 fn everything_without_a_form_is_named_at_once() {
     let mut m = Maker::new();
     let x = m.input(&[2, 3]);
     let indices = m.typed(Op::ArgMax { axis: 1, keepdims: false, last: false }, &[x], &[2], DType::I64);
     let gathered = m.node(Op::Gather { axis: 1 }, &[x, indices], &[2, 2]);
-    let slope = m.input(&[2, 3]);
-    let y = m.same(Op::PRelu, &[x, slope]);
+    let y = m.typed(Op::Cast(DType::Bool), &[x], &[2, 3], DType::Bool);
     m.output(gathered).output(y);
     let errors = run(&m.graph).unwrap_err();
     let text = errors.to_string();
     assert_eq!(errors.0.len(), 2, "{text}");
-    assert!(text.contains("X014 at node \"n1\" (Gather)") && text.contains("(PRelu)"), "{text}");
+    assert!(text.contains("X014 at node \"n1\" (Gather)") && text.contains("(Cast)"), "{text}");
 }
 
 #[test]
