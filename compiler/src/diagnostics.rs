@@ -73,6 +73,7 @@ codes! {
     RealInput = "X101", "A layer with binary weights has an input that is not binary: exporters are known to lose the sign.";
     ZeroWeights = "X102", "Some latent weights are exactly zero and were taken as +1.";
     Opset = "X103", "The model's opset is newer than those xnorc was tested with.";
+    Internal = "X900", "A fault of xnorc itself, and not of the model.";
 }
 
 impl Code {

@@ -108,6 +108,7 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
     let mut graph = imported.graph;
     let mut network = passes::run(&mut graph, |_, _| {})?;
     passes::narrow::run(&mut network, config)?;
+    ir::check::network(&network, "in narrowing")?;
     let mut warnings = imported.warnings;
     warnings.0.append(&mut graph.warnings.0);
     // The network has its own of what it keeps.
@@ -117,6 +118,7 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
         return Err(warnings);
     }
     let plan = plan::run(&network);
+    plan::check::run(&network, &plan)?;
     let emitted = emit::run(
         &network,
         &plan,

@@ -1,5 +1,7 @@
-//! What the passes work on: [`tensor`], the [`graph`] of operators, the [`network`] of fused blocks, and their [`text`].
+//! What the passes work on: [`tensor`], the [`graph`] of operators, the [`network`] of fused blocks, what holds of each
+//! ([`check`]), and their [`text`].
 
+pub mod check;
 pub mod graph;
 pub mod network;
 pub mod part;

@@ -195,7 +195,7 @@ impl Channels {
 
 /// Whether a map can be computed as a product and a sum of floats: a division by a denormal number, or a product of many
 /// large factors, has a result where the factor itself has none; and one below the normal numbers has lost digits.
-fn is_factor(map: &Affine) -> bool {
+pub(super) fn is_factor(map: &Affine) -> bool {
     let (scale, shift) = (map.scale() as f32, map.shift() as f32);
     (map.scale() == 0.0 || scale.is_normal()) && shift.is_finite()
 }

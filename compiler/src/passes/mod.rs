@@ -7,7 +7,8 @@
 //! | 3 | [`Network`] | fused blocks | [`lower`]; [`narrow`] by the user's choice |
 //!
 //! Each pass takes a graph and leaves a better one; [`crate::interpret`] can run any of them, and the tests compare
-//! what it computes before and after each pass. [`run`] is the list; read it from top to bottom.
+//! what it computes before and after each pass. [`run`] is the list; read it from top to bottom. After each, in every build,
+//! [`check`] holds the graph to the rules of its level and to what the passes so far promise.
 //!
 //! All that keeps the numbers: a sign is decided as real arithmetic decides it, a real value is off by rounding at most.
 //! [`narrow`] does not, and so runs only for those who ask for it: real-valued layers in bf16 or 8-bit integers, at the
@@ -16,6 +17,7 @@
 //! same definition to the bit, and the report and `verify` name each such block.
 
 use crate::ir::Graph;
+use crate::ir::check::{self, Promise};
 use crate::ir::network::Network;
 
 pub mod binarize_weights;
@@ -25,6 +27,7 @@ pub mod lower;
 pub mod merge_affine;
 pub mod merge_padding;
 pub mod narrow;
+pub(crate) mod promises;
 pub mod recognise_activations;
 pub mod recognise_sign;
 mod rewrite;
@@ -33,8 +36,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-/// A pass: its name, as snapshots show it, and what it does to a graph.
-pub type Pass = (&'static str, fn(&mut Graph));
+/// A pass: its name, as texts of the IR show it; what it does to a graph; what holds of every node from there on.
+pub type Pass = (&'static str, fn(&mut Graph), &'static [Promise]);
 
 /// The passes over the graph, in order.
 pub const PASSES: &[Pass] = &[
@@ -42,50 +45,57 @@ pub const PASSES: &[Pass] = &[
     // become one Sign with its rule for zero; clips and positive scales in front of it are void; what only fed the
     // estimator is dead and dropped.
     // AFTER THIS POINT: every binarisation of an activation is an Op::Sign.
-    ("recognise_sign", recognise_sign::run),
+    ("recognise_sign", recognise_sign::run, &[]),
     // PReLU spelled with Relu, Neg, Mul and Add; HardSwish, HardSigmoid; constants that an Expand was folded into.
     // AFTER THIS POINT: an activation function is one node, a PReLU's constant slope has the rank of its argument, and
     // an element-wise constant is no larger than what it says.
-    ("recognise_activations", recognise_activations::run),
+    ("recognise_activations", recognise_activations::run, &[promises::slopes_have_the_rank_of_their_argument]),
     // BatchNormalization, and Mul, Add, Sub, Div by constants per channel, become Affine; neighbours merge, exactly.
     // AFTER THIS POINT: no two Affines of one axis follow one another unless both need a square root of their own, or their
     // product is no normal float; the biases of fully connected layers are Affines.
-    ("merge_affine", merge_affine::run),
+    ("merge_affine", merge_affine::run, &[]),
     // A Pad in front of a convolution or pool becomes its padding, with the value it pads with.
     // AFTER THIS POINT: Pad stands only where it really moves data (option-A shortcuts).
-    ("merge_padding", merge_padding::run),
+    ("merge_padding", merge_padding::run, &[]),
     // Channels move to the last axis; transposes meet, cancel, and sink through element-wise operators; the features
     // behind a Flatten change their order with the weights they meet; a mean over the whole image is a Reduce.
     // AFTER THIS POINT: every spatial operator is ChannelsLast, every Affine and every PReLU with a slope per channel
     // works on the last axis, reductions keep their axes (a Reshape may follow), and a Transpose stands only where data
     // really must move.
-    ("channels_last", channels_last::run),
+    ("channels_last", channels_last::run, &[promises::channels_are_last, promises::reductions_keep_their_axes]),
     // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits; a scale or
     // code such as {0, 1} between a Sign and such a layer moves behind it.
     // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, its padding is zero, and its node says why.
-    ("binarize_weights", binarize_weights::run),
+    ("binarize_weights", binarize_weights::run, &[promises::real_layers_say_why]),
     // The Affines that appeared meet their neighbours.
-    ("merge_affine_again", merge_affine::run),
+    ("merge_affine_again", merge_affine::run, &[promises::affine_neighbours_are_one]),
     // AFTER THIS POINT: no Identity-like node, no duplicate of another node, nothing dead; a value that stands for one of
     // the file has its name.
-    ("cleanup", cleanup::run),
+    ("cleanup", cleanup::run, &[promises::nodes_do_something]),
 ];
 
 /// Runs every pass, calling `observe` after each with the pass's name; then lowers the graph to blocks.
 ///
 /// # Errors
-/// Every operator that is left with no compiled form, one diagnostic each.
+/// Every operator that is left with no compiled form, one diagnostic each; what [`check`] finds wrong, which is a fault of
+/// xnorc.
 pub fn run(
     graph: &mut Graph,
     mut observe: impl FnMut(&'static str, &Graph),
 ) -> Result<Network, crate::diagnostics::Diagnostics> {
-    for (name, pass) in PASSES {
+    let mut promised = Vec::new();
+    check::graph(graph, "at import", &promised)?;
+    for (name, pass, promises) in PASSES {
         pass(graph);
         observe(name, graph);
+        promised.extend_from_slice(promises);
+        check::graph(graph, &format!("in the pass {name}"), &promised)?;
     }
     // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
     let mut network = lower::run(graph)?;
+    check::network(&network, "in lowering")?;
     // AFTER THIS POINT: the blocks run in the order that needs the least memory, the file's among equals.
     crate::plan::order::run(&mut network);
+    check::network(&network, "in ordering")?;
     Ok(network)
 }

@@ -38,7 +38,7 @@ fn normalised(name: &str, compare: &[&str]) -> Option<Graph> {
         (graph.value(graph.outputs[0]).name.clone(), values[&graph.outputs[0]].clone())
     };
     let (output, expected) = run(&graph);
-    for (pass, apply) in PASSES {
+    for (pass, apply, _) in PASSES {
         let start = std::time::Instant::now();
         apply(&mut graph);
         println!("{name}: {pass} in {:?}, {} nodes left", start.elapsed(), graph.nodes.len());
@@ -90,7 +90,7 @@ fn values_of_trained_cnv_stay_what_they_were() {
     let before = load(&bytes, &Options::default()).unwrap().graph;
     let input = npy::read(&std::fs::read(folder.join("case1_in_0.npy")).unwrap()).unwrap();
     let mut graph = before.clone();
-    for (_, apply) in PASSES {
+    for (_, apply, _) in PASSES {
         apply(&mut graph);
         assert_same(&before, &graph, std::slice::from_ref(&input), 1e-6);
     }

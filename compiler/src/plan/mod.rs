@@ -2,6 +2,7 @@
 
 mod alias;
 pub mod blob;
+pub(crate) mod check;
 pub mod order;
 mod pack;
 

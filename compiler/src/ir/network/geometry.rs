@@ -58,6 +58,16 @@ impl Geometry {
         [self.n, h, w, c]
     }
 
+    /// How far the windows reach beyond the image: top, left, bottom, right.
+    pub fn reach(&self) -> [usize; 4] {
+        let beyond = |axis: usize| {
+            let last =
+                (self.output[axis] - 1) * self.strides[axis] + (self.kernel[axis] - 1) * self.dilations[axis] + 1;
+            last.saturating_sub(self.pads[axis] + self.input[axis])
+        };
+        [self.pads[0], self.pads[1], beyond(0), beyond(1)]
+    }
+
     /// Multiply-accumulates, counted as in the paper's Table 1: every tap of every output, padded ones included.
     pub fn macs(&self) -> u64 {
         let [oh, ow, oc] = self.output;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::geometry::{reach, windowed};
+use super::geometry::windowed;
 use super::{Builder, Pack, sign_of};
 use crate::ir::network::{BitLayout, Storage, TensorId};
 use crate::ir::{Op, ValueId, Zero};
@@ -62,12 +62,12 @@ impl Builder<'_> {
             let (input, output) = (self.graph.shape(operand), self.graph.shape(node.output));
             let (groups, frame, ones) = match &node.op {
                 Op::BinaryConv { window, groups, .. } => {
-                    (*groups, reach(&windowed(window, *groups, input, output)), window.pad_value > 0.0)
+                    (*groups, windowed(window, *groups, input, output).reach(), window.pad_value > 0.0)
                 }
                 Op::BinaryMatMul { .. } => (1, [0; 4], false),
                 // Zeros do not take part in an OR, so a frame of zeros serves a kernel that reads it.
                 Op::MaxPool { window, .. } if self.is_bit_pool(i) => {
-                    (1, reach(&windowed(window, 1, input, output)), false)
+                    (1, windowed(window, 1, input, output).reach(), false)
                 }
                 _ => continue,
             };

@@ -40,17 +40,6 @@ pub(super) fn whole_image(input: &[usize], outputs: usize) -> Geometry {
     Geometry { output: [1, 1, outputs], kernel: [h, w], ..pointwise(input, outputs) }
 }
 
-/// How far the windows reach beyond the image: top, left, bottom, right.
-pub(super) fn reach(geometry: &Geometry) -> [usize; 4] {
-    let beyond = |axis: usize| {
-        let last = (geometry.output[axis] - 1) * geometry.strides[axis]
-            + (geometry.kernel[axis] - 1) * geometry.dilations[axis]
-            + 1;
-        last.saturating_sub(geometry.pads[axis] + geometry.input[axis])
-    };
-    [geometry.pads[0], geometry.pads[1], beyond(0), beyond(1)]
-}
-
 /// A layer on one pixel per image, seen as one row of pixels, which is how a kernel works on several at once.
 pub(super) fn as_row(geometry: &Geometry) -> Option<Geometry> {
     let flat = geometry.n > 1
@@ -82,10 +71,10 @@ mod tests {
         };
         // 8 wide, stride 2, pad 1 on both sides: the last window ends at pixel 7, so nothing is read at the far end.
         let g = windowed(&window([1, 1, 1, 1], 2), 1, &[1, 8, 8, 4], &[1, 4, 4, 4]);
-        assert_eq!(reach(&g), [1, 1, 0, 0]);
+        assert_eq!(g.reach(), [1, 1, 0, 0]);
         let g = windowed(&window([0, 0, 1, 1], 2), 1, &[1, 8, 8, 4], &[1, 4, 4, 4]);
-        assert_eq!(reach(&g), [0, 0, 1, 1]);
+        assert_eq!(g.reach(), [0, 0, 1, 1]);
         let g = windowed(&window([1, 1, 1, 1], 1), 1, &[1, 8, 8, 4], &[1, 8, 8, 4]);
-        assert_eq!(reach(&g), [1, 1, 1, 1]);
+        assert_eq!(g.reach(), [1, 1, 1, 1]);
     }
 }
