@@ -1,6 +1,7 @@
 //! What the tests that cross crate borders share: the models, and a compiled model as a running program.
 
 pub mod half_block;
+pub mod many;
 
 use std::path::{Path, PathBuf};
 
