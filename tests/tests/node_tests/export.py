@@ -67,7 +67,13 @@ def collected():
             outputs = tensors(wanted, [value.name for value in graph.output])
             if inputs is None or outputs is None:
                 inputs, outputs = [], []
-            yield operator, name, opsets[""], case.model, inputs, outputs
+            model, opset = case.model, opsets[""]
+            if opset < OLDEST and onnx.defs.get_schema(operator, OLDEST).since_version <= opset:
+                # The version of the operator is the same.
+                model = onnx.ModelProto()
+                model.CopyFrom(case.model)
+                model.opset_import[0].version = opset = OLDEST
+            yield operator, name, opset, model, inputs, outputs
 
 
 def older(operator, opset):
