@@ -232,7 +232,15 @@ fn onnxruntime_computes_the_same() {
                 .map(|k| xnorc_tests::read_npy(&folder.path().join(format!("{seed}.{i}.out{k}.npy"))))
                 .collect();
             let found = outputs(&graph, inputs).and_then(|got| same(&wanted, &got, exact));
-            failures.extend(found.err().map(|message| (*seed, message)));
+            if let Err(message) = found {
+                // The model and its inputs outlive the test.
+                let path = std::env::temp_dir().join(format!("fuzz-{seed}.onnx"));
+                let _ = std::fs::write(&path, &sample.model);
+                for (k, input) in inputs.iter().enumerate() {
+                    let _ = std::fs::write(path.with_extension(format!("in{k}.npy")), xnorc::npy::write(input));
+                }
+                failures.push((*seed, format!("{}: {message}", path.display())));
+            }
         }
     }
     println!("{all} networks");

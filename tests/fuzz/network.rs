@@ -156,6 +156,8 @@ impl Maker {
 
     /// Values of two levels, in one of many spellings. Where a zero would be one of three, there is none: it is shifted away.
     fn sign(&mut self, x: &Value) -> Value {
+        // A sum of ±a that is zero is one for us, and what the order of summation leaves of it for other engines.
+        let x = &if self.exact { x.clone() } else { self.shifted(x, 0.03) };
         let zero = self.scalar(0.0);
         let (one, minus) = (self.scalar(1.0), self.scalar(-1.0));
         match self.r.below(8) {
@@ -192,8 +194,7 @@ impl Maker {
             }
             4 => {
                 // A straight-through estimator.
-                let shift = self.per_channel(x, |s| if s.r.once_in(2) { SHIFT } else { -SHIFT });
-                let x = self.same("Add", &[x, &shift]);
+                let x = self.shifted(x, SHIFT);
                 let s = self.same("Sign", &[&x]);
                 let c = self.clip(&x);
                 let d = self.same("Sub", &[&s, &c]);
@@ -207,11 +208,16 @@ impl Maker {
                 self.same("Sign", &[&s])
             }
             _ => {
-                let shift = self.per_channel(x, |s| if s.r.once_in(2) { SHIFT } else { -SHIFT });
-                let x = self.same("Add", &[x, &shift]);
+                let x = self.shifted(x, SHIFT);
                 self.same("Sign", &[&x])
             }
         }
+    }
+
+    /// Each channel shifted up or down.
+    fn shifted(&mut self, x: &Value, by: f32) -> Value {
+        let shift = self.per_channel(x, |s| if s.r.once_in(2) { by } else { -by });
+        self.same("Add", &[x, &shift])
     }
 
     fn clip(&mut self, x: &Value) -> Value {

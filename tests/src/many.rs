@@ -32,6 +32,16 @@ struct Ports {
     outputs: Vec<(usize, bool)>,
 }
 
+/// The networks that [`Many::start`]'s error is about, each once.
+pub fn culprits(message: &str) -> Vec<usize> {
+    let named = message.split("network_").skip(1);
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    let mut culprits: Vec<usize> = named.filter_map(digits).collect();
+    culprits.sort_unstable();
+    culprits.dedup();
+    culprits
+}
+
 /// A running program of many networks.
 pub struct Many {
     child: Child,
@@ -61,7 +71,7 @@ impl Many {
             .map_err(|e| format!("rustc cannot be started: {e}"))?;
         if !out.status.success() {
             let text = String::from_utf8_lossy(&out.stderr);
-            let lines: Vec<&str> = text.lines().filter(|l| l.contains("error")).take(10).collect();
+            let lines: Vec<&str> = text.lines().filter(|l| l.contains("error")).take(100).collect();
             return Err(format!("rustc refused it: {}", lines.join("\n")));
         }
         let mut child = Command::new(workshop.path().join("many"))

@@ -164,20 +164,36 @@ fn wanted(case: &Case) -> (Vec<Tensor>, Vec<f64>) {
 }
 
 /// Builds the networks into one program, and judges each at the lowest and the highest instruction set.
-fn emitted(cases: &[Case], chunk: Vec<Compiled>, break_it: Option<fn(&mut Output)>, statuses: &mut [Option<Status>]) {
-    let (mut outputs, mut rest) = (Vec::new(), Vec::new());
-    for (i, Compiled { case, way, inputs }) in chunk.into_iter().enumerate() {
-        // Under the name that its place in the program wants.
-        let put = ways::put(&cases[case], way).expect("as before");
-        let mut output = xnorc::generate(&put.model, None, &many::name(i), &many::config()).expect("as before");
-        if let Some(break_it) = break_it {
-            break_it(&mut output);
+fn emitted(
+    cases: &[Case],
+    mut chunk: Vec<Compiled>,
+    break_it: Option<fn(&mut Output)>,
+    statuses: &mut [Option<Status>],
+) {
+    let mut many = loop {
+        let generate = |(i, Compiled { case, way, .. }): (usize, &Compiled)| {
+            // Under the name that its place in the program wants.
+            let put = ways::put(&cases[*case], *way).expect("as before");
+            let mut output = xnorc::generate(&put.model, None, &many::name(i), &many::config()).expect("as before");
+            if let Some(break_it) = break_it {
+                break_it(&mut output);
+            }
+            output
+        };
+        let outputs: Vec<Output> = chunk.iter().enumerate().map(generate).collect();
+        match Many::start(&outputs) {
+            Ok(many) => break many,
+            Err(message) => {
+                let culprits = many::culprits(&message);
+                assert!(!culprits.is_empty(), "{message}");
+                for &i in culprits.iter().rev() {
+                    let Compiled { case, .. } = chunk.remove(i);
+                    statuses[case] = Some(Status::Wrong(message.clone()));
+                }
+            }
         }
-        outputs.push(output);
-        rest.push((case, way, inputs));
-    }
-    let mut many = Many::start(&outputs).unwrap_or_else(|e| panic!("{e}"));
-    for (i, (case, way, inputs)) in rest.into_iter().enumerate() {
+    };
+    for (i, Compiled { case, way, inputs }) in chunk.into_iter().enumerate() {
         let (mut wanted, precisions) = wanted(&cases[case]);
         wanted.truncate(way.results(wanted.len()));
         let judged = many.run(i, &inputs).and_then(|got| {
