@@ -81,6 +81,7 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
     let uses = uses(graph, &order);
     let mut values = Values::new(graph, &uses);
     inputs::declare(graph, options, &mut builder, &mut values.known, &mut diagnostics);
+    values.count_inputs();
     for index in order {
         let node = &graph.node[index];
         let first_own = builder.graph.values.len();

@@ -76,6 +76,16 @@ impl<'a> Values<'a> {
         all.into_iter().collect()
     }
 
+    /// Counts the uses of the inputs, the only values that are known so far. Another name may be given to one later (by an
+    /// Identity), and then both are counted together.
+    pub(super) fn count_inputs(&mut self) {
+        for (name, value) in &self.known {
+            if let Some(value) = value {
+                *self.left.entry(*value).or_default() += self.uses.get(name).copied().unwrap_or(0);
+            }
+        }
+    }
+
     /// Gives a value its name.
     pub(super) fn define(&mut self, name: &'a str, value: Option<ValueId>) {
         self.known.insert(name, value);

@@ -427,3 +427,17 @@ fn the_sign_of_a_remainder() {
     assert_eq!(remainder(1).run(&x).to_f32(), [-1.5, 1.5]);
     assert_eq!(remainder(0).run(&x).to_f32(), [0.5, 1.5]);
 }
+
+/// An input under two names, one of which is used up before the other: their uses are counted together.
+#[test]
+fn an_input_behind_an_identity() {
+    let fixture = Fixture::new(17)
+        .input("x", &[2])
+        .node("Identity", &["x"], &["same"])
+        .node("Relu", &["x"], &["a"])
+        .node("Neg", &["x"], &["b"])
+        .node("Add", &["same", "a"], &["c"])
+        .node("Add", &["b", "c"], &["y"])
+        .output("y");
+    assert_eq!(fixture.run(&[Tensor::f32([2], vec![2.0, -3.0])]), Tensor::f32([2], vec![2.0, 0.0]));
+}
