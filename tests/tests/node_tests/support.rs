@@ -210,7 +210,7 @@ fn page(rows: &[Row]) -> String {
 }
 
 /// Cases at most of one operator in the recorded part.
-const PER_OPERATOR: usize = 9;
+const PER_OPERATOR: usize = 6;
 /// Bytes at most of a recorded case.
 const LARGEST: usize = 6000;
 
