@@ -40,7 +40,7 @@ impl Config {
 /// What [`Config::compile`] does, with cargo's two ends as arguments.
 fn script(config: &Config, model: &Path, out_dir: Option<PathBuf>, cargo: &mut dyn Write) -> io::Result<()> {
     writeln!(cargo, "cargo::rerun-if-changed={}", model.display())?;
-    let problems = match build(config, model, out_dir, cargo) {
+    let problems = match crate::internal::caught(|| build(config, model, out_dir, cargo)) {
         Ok(warnings) => warnings,
         Err(problems) if problems.has_errors() => problems,
         // Without an error line cargo would take the build for a success.

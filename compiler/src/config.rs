@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::emit::names::is_keyword;
 use crate::ir::{Graph, Tensor};
-use crate::{Arithmetic, Config, Output, build, digest, import};
+use crate::{Arithmetic, Config, Output, build, digest, import, internal};
 
 /// Setters take and give `&mut`, so that they chain in one expression and also stand in an `if`:
 ///
@@ -101,12 +101,14 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
         .help(format!("give another with `name`: {NAME_RULE}"))
         .into());
     }
-    let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
-    let imported = import::load(&bytes, &options)?;
-    let hash = digest(&bytes);
-    // A file can be as large as all that is made of it.
-    drop(bytes);
-    build(imported, hash, &name, config)
+    internal::caught(|| {
+        let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
+        let imported = import::load(&bytes, &options)?;
+        let hash = digest(&bytes);
+        // A file can be as large as all that is made of it.
+        drop(bytes);
+        build(imported, hash, &name, config)
+    })
 }
 
 /// Imports a model file: the first level of the IR, as the file says it.
@@ -116,7 +118,7 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
 pub fn load_graph(model: &Path, config: &Config) -> Result<Graph, Diagnostics> {
     let bytes = read(model)?;
     let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
-    import::load(&bytes, &options).map(|imported| imported.graph)
+    internal::caught(|| import::load(&bytes, &options).map(|imported| imported.graph))
 }
 
 /// The bytes of a model file.

@@ -20,6 +20,8 @@ pub mod emit;
 pub mod exact;
 mod half;
 pub mod import;
+#[doc(hidden)]
+pub mod internal;
 pub mod interpret;
 pub mod ir;
 pub mod npy;
@@ -29,6 +31,7 @@ pub mod plan;
 mod printable;
 pub mod report;
 pub mod toolchain;
+mod unique;
 pub mod verify;
 
 use std::path::PathBuf;
@@ -93,9 +96,11 @@ pub fn generate(
     name: &str,
     config: &Config,
 ) -> Result<Output, Diagnostics> {
-    let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
-    let imported = import::load(model, &options)?;
-    build(imported, digest(model), name, config)
+    internal::caught(|| {
+        let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
+        let imported = import::load(model, &options)?;
+        build(imported, digest(model), name, config)
+    })
 }
 
 /// SHA-256, in hexadecimal.
@@ -117,6 +122,7 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
         warnings.0.iter_mut().for_each(|warning| warning.severity = Severity::Error);
         return Err(warnings);
     }
+    internal::at("the memory plan");
     let plan = plan::run(&network);
     plan::check::run(&network, &plan)?;
     let emitted = emit::run(

@@ -47,13 +47,9 @@ type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
-    let result = match Invocation::parse().command {
-        Command::Compile(args) => compile::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Run(args) => run::run(&args),
-        Command::Bench(args) => bench::run(&args),
-    };
+    let command = Invocation::parse().command;
+    // A fault of xnorc reads like one: no backtrace, one line that asks for a report.
+    let result = xnorc::internal::caught(|| Ok(run(&command))).unwrap_or_else(|fault| Err(fault.into()));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Wrong) => ExitCode::FAILURE,
@@ -65,6 +61,16 @@ pub(crate) fn main() -> ExitCode {
             complain(&format!("error: {message}\n\nFor more information, try '--help'."));
             ExitCode::from(2)
         }
+    }
+}
+
+fn run(command: &Command) -> Result {
+    match command {
+        Command::Compile(args) => compile::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Bench(args) => bench::run(args),
     }
 }
 

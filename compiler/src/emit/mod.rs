@@ -171,6 +171,7 @@ struct Emitter<'a> {
 
 impl Emitter<'_> {
     fn block(&mut self, index: usize, block: &Block) {
+        crate::internal::at(format!("block {:?}", block.name));
         let mut memory = Memory::new(self.plan, self.interface, index);
         let mut shared = false;
         let body = match &block.body {

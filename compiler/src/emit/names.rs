@@ -1,8 +1,8 @@
 //! ONNX names to Rust identifiers.
 
-use std::collections::HashSet;
-
 use proc_macro2::{Ident, Span};
+
+use crate::unique::UniqueNames;
 
 /// What an emitted file takes from the runtime's prelude by a name in snake case: no function of its own may hide it.
 pub(super) const PRELUDE: &[&str] = &[
@@ -62,7 +62,7 @@ pub(super) const OWN: &[&str] = &["infer", "infer_batch", "infer_on", "probe", "
 /// Hands out identifiers, each once.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    taken: HashSet<String>,
+    taken: UniqueNames,
 }
 
 impl Names {
@@ -83,13 +83,7 @@ impl Names {
 
     /// An identifier as given (already in the right case), with a number behind it when it is taken.
     pub(super) fn unique(&mut self, base: &str) -> Ident {
-        let mut name = base.to_owned();
-        let mut count = 1;
-        while !self.taken.insert(name.clone()) {
-            count += 1;
-            name = format!("{base}_{count}");
-        }
-        Ident::new(&name, Span::call_site())
+        Ident::new(&self.taken.take(base, '_'), Span::call_site())
     }
 }
 

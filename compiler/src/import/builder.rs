@@ -1,13 +1,14 @@
 //! The graph under construction: infers each result, evaluates what is constant, keeps names unique and sizes bounded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Outcome;
 use super::proto::GraphProto;
+use super::{Outcome, numbers};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::ir::{Graph, Node, Op, Tensor, ValueId, size};
 use crate::ops;
+use crate::unique::UniqueNames;
 
 /// Elements that constants may be evaluated to, beside what the file's own size allows: enough for the full-size
 /// biases and padding patterns that exporters write, little enough for a small broken file to do no harm.
@@ -20,8 +21,7 @@ const LARGEST_VALUE: usize = 1 << 31;
 /// A graph under construction.
 pub(super) struct Builder {
     pub(super) graph: Graph,
-    /// Names that are taken, and the last number that was put behind each to make others.
-    names: HashMap<String, usize>,
+    names: UniqueNames,
     /// Elements that constants were evaluated to so far.
     spent: usize,
     /// Bytes of the file.
@@ -38,7 +38,7 @@ impl Builder {
         let inputs = proto.input.iter().map(|i| i.name);
         let initializers = proto.initializer.iter().map(|t| t.name);
         let all = inputs.chain(initializers).chain(proto.node.iter().flat_map(|n| n.output.iter().copied()));
-        let names = all.map(|name| (name.to_owned(), 1)).collect();
+        let names = all.map(str::to_owned).collect();
         Self {
             graph: Graph { name: proto.name.to_owned(), ..Graph::default() },
             names,
@@ -51,20 +51,7 @@ impl Builder {
 
     /// A name that no value has, starting with `base`.
     pub(super) fn fresh_name(&mut self, base: &str) -> String {
-        let Some(mut count) = self.names.get(base).copied() else {
-            self.names.insert(base.to_owned(), 1);
-            return base.to_owned();
-        };
-        let name = loop {
-            count += 1;
-            let name = format!("{base}.{count}");
-            if !self.names.contains_key(&name) {
-                break name;
-            }
-        };
-        self.names.insert(base.to_owned(), count);
-        self.names.insert(name.clone(), 1);
-        name
+        self.names.take(base, '.')
     }
 
     /// Adds a constant.
@@ -111,6 +98,7 @@ impl Builder {
         if let Some(constants) = constants {
             let operands: Vec<&Tensor> = constants.iter().map(|c| &**c).collect();
             self.spend(ops::work(&op, &operands, &shape))?;
+            numbers::check_folded(&op, &operands)?;
             let result = ops::apply(&op, &operands, &shape)
                 .map_err(|message| Diagnostic::error(Code::BadAttribute, None, message))?;
             return Ok(self.constant(base, result));

@@ -11,6 +11,7 @@ mod external;
 mod foreign;
 mod inputs;
 pub(crate) mod node;
+mod numbers;
 mod operators;
 mod order;
 mod outputs;
@@ -23,6 +24,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::internal;
 use crate::ir::Graph;
 use crate::printable;
 use builder::Builder;
@@ -93,6 +95,7 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
         let operands = operands.unwrap_or_default();
         let mut context = NodeContext::new(&mut builder, &mut files, node, &opsets, &uses, operands);
         let place = context.place();
+        internal::at(&place);
         let results = operators::convert(&mut context).map_err(at(place)).unwrap_or_else(|problem| {
             if !poisoned || problem.code.is_about_the_operator() {
                 diagnostics.push(problem);
@@ -117,6 +120,10 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
     let mut graph = builder.graph;
     graph.sweep();
     outputs::compact(&mut graph);
+    numbers::check_graph(&graph, &mut diagnostics);
+    if diagnostics.has_errors() {
+        return Err(diagnostics);
+    }
     printable::make_printable(&mut graph);
     Ok(Imported { graph, files: files.read, warnings: diagnostics })
 }

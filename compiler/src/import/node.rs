@@ -7,7 +7,7 @@ use super::builder::Builder;
 use super::external::ExternalFiles;
 use super::order::node_name;
 use super::proto::{AttributeProto, AttributeType, NodeProto};
-use super::{Outcome, tensors};
+use super::{Outcome, numbers, tensors};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::ir::text::graph::name_of;
 use crate::ir::{Binary, DType, Op, Origin, Shape, Tensor, Unary, ValueId};
@@ -194,7 +194,11 @@ impl<'a> NodeContext<'a> {
     /// A list of floats.
     pub(crate) fn floats(&self, name: &str) -> Outcome<Option<Vec<f32>>> {
         let attribute = self.attribute(name, AttributeType::Floats)?;
-        attribute.map(|a| a.floats.fixed(f32::from_le_bytes)).transpose().map_err(bad)
+        let floats = attribute.map(|a| a.floats.fixed(f32::from_le_bytes)).transpose().map_err(bad)?;
+        match floats.iter().flatten().position(|x| x.is_nan()) {
+            Some(i) => Err(bad(format!("element {i} of attribute {name:?} is not a number"))),
+            None => Ok(floats),
+        }
     }
 
     /// A text attribute.
@@ -207,6 +211,9 @@ impl<'a> NodeContext<'a> {
         let attribute = self.attribute(name, AttributeType::Tensor)?;
         let tensor = attribute.and_then(|a| a.t.as_ref()).map(|t| tensors::read(t, self.files)).transpose();
         self.builder.external = self.files.size();
+        if let Ok(Some(tensor)) = &tensor {
+            numbers::check(tensor)?;
+        }
         tensor
     }
 

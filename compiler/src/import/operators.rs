@@ -1,7 +1,7 @@
 //! From an ONNX node to operators of the graph: which domain it belongs to; [`crate::ops`] knows the rest.
 
 use super::Outcome;
-use super::node::{NodeContext, problem};
+use super::node::{NodeContext, bad, problem};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::ops;
 
@@ -12,10 +12,14 @@ const QUANTIZED_DOMAINS: [&str; 3] = ["qonnx.custom_op.general", "onnx.brevitas"
 pub(super) fn convert(cx: &mut NodeContext<'_>) -> Outcome<ops::Results> {
     let results = match (cx.domain(), cx.op_type()) {
         (domain, op) if domain == "prim" || op.starts_with("prim::") || op == "PythonOp" => Err(python(op)),
-        ("" | "ai.onnx", op) => ops::convert(cx, op).unwrap_or_else(|| Err(unknown(cx))),
+        ("" | "ai.onnx", op) => match surplus(cx) {
+            Some(problem) => Err(problem),
+            None => ops::convert(cx, op).unwrap_or_else(|| Err(unknown(cx))),
+        },
         (domain, op) if QUANTIZED_DOMAINS.contains(&domain) => {
             ops::convert_quantized(cx, op).unwrap_or_else(|| Err(unknown(cx)))
         }
+        (domain @ ("com.microsoft" | "com.microsoft.nchwc"), op) => Err(optimised(domain, op)),
         (domain, _) => Err(problem(Code::UnknownDomain, format!("operators of the domain {domain:?} are not known"))
             .help("export the model with standard operators only")),
     }?;
@@ -29,6 +33,24 @@ pub(super) fn convert(cx: &mut NodeContext<'_>) -> Outcome<ops::Results> {
 fn unknown(cx: &NodeContext<'_>) -> Diagnostic {
     let opset = if cx.opset() == i64::MAX { String::new() } else { format!(" of opset {}", cx.opset()) };
     problem(Code::UnknownOperator, format!("the operator {}{opset} is not supported", cx.op_type()))
+        .help("write that part of the model in other operators, or leave it out of the export and compute it outside")
+}
+
+/// An operand more than the operator knows.
+fn surplus(cx: &NodeContext<'_>) -> Option<Diagnostic> {
+    let most = ops::most_operands(cx.op_type(), cx.opset())?;
+    let given = (0..cx.operand_count()).rev().find(|&i| cx.optional(i).is_some()).map_or(0, |i| i + 1);
+    let opset = if cx.opset() == i64::MAX { String::new() } else { format!(" of opset {}", cx.opset()) };
+    (given > most).then(|| {
+        let message = format!("it is given {given} operands, and {}{opset} takes {most} at most", cx.op_type());
+        bad(message).help("the file is not valid: onnx.checker.check_model tells more")
+    })
+}
+
+/// An operator that onnxruntime makes of others.
+fn optimised(domain: &str, op: &str) -> Diagnostic {
+    problem(Code::UnknownDomain, format!("{op} of the domain {domain:?} is made by onnxruntime's optimiser, and only it knows it"))
+        .help("give the original file: this one was saved by onnxruntime after it had optimised it (optimized_model_filepath)")
 }
 
 fn python(op: &str) -> Diagnostic {

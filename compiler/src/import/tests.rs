@@ -5,4 +5,5 @@ mod diagnostics;
 mod external;
 mod fixture;
 mod models;
+mod numbers;
 mod operators;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::builder::Builder;
 use super::external::ExternalFiles;
 use super::proto::{GraphProto, NodeProto, TensorProto};
-use super::{at, tensors};
+use super::{at, numbers, tensors};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::ValueId;
 
@@ -44,7 +44,7 @@ impl<'a> Values<'a> {
             let read = if is_sparse {
                 Err(Diagnostic::error(Code::BadInitializer, None, "sparse constants are not supported"))
             } else {
-                tensors::read(tensor, files)
+                tensors::read(tensor, files).and_then(|tensor| numbers::check(&tensor).map(|()| tensor))
             };
             let value = match read {
                 Ok(constant) => Some(builder.graph.add_constant(name, constant)),

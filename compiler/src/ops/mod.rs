@@ -24,6 +24,7 @@
 
 mod affine;
 mod arg_max;
+mod arity;
 pub mod binary;
 mod cast;
 mod composed;
@@ -316,6 +317,8 @@ macro_rules! each_type {
     };
 }
 use each_type;
+
+pub(crate) use arity::most_operands;
 
 /// The results of a node, `None` for those that nothing uses.
 pub(crate) type Results = Vec<Option<ValueId>>;

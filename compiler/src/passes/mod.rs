@@ -86,12 +86,14 @@ pub fn run(
     let mut promised = Vec::new();
     check::graph(graph, "at import", &promised)?;
     for (name, pass, promises) in PASSES {
+        crate::internal::at(format!("the pass {name}"));
         pass(graph);
         observe(name, graph);
         promised.extend_from_slice(promises);
         check::graph(graph, &format!("in the pass {name}"), &promised)?;
     }
     // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
+    crate::internal::at("the lowering to blocks");
     let mut network = lower::run(graph)?;
     check::network(&network, "in lowering")?;
     // AFTER THIS POINT: the blocks run in the order that needs the least memory, the file's among equals.

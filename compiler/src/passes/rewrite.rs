@@ -5,10 +5,11 @@
 //! the inputs to the outputs and a pass over `n` nodes takes `O(n)` steps. What a rewrite leaves without a user is
 //! swept afterwards.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ir::{Data, Graph, Node, Op, Origin, Part, Tensor, Value, ValueId};
+use crate::unique::UniqueNames;
 
 /// A graph in the middle of a walk: its nodes are those already emitted.
 pub(crate) struct Rewriter<'g> {
@@ -17,7 +18,7 @@ pub(crate) struct Rewriter<'g> {
     producers: HashMap<ValueId, usize>,
     substitution: HashMap<ValueId, ValueId>,
     /// Collected when the first fresh name is wanted.
-    names: Option<HashSet<String>>,
+    names: Option<UniqueNames>,
     /// How many nodes (and graph outputs) used each value before the walk, those of values it replaced included.
     uses: HashMap<ValueId, usize>,
     changed: bool,
@@ -38,6 +39,7 @@ pub(crate) fn walk(graph: &mut Graph, mut rule: impl FnMut(&mut Rewriter<'_>, No
         for input in &mut node.inputs {
             *input = rewriter.resolve(*input);
         }
+        crate::internal::at(format!("node {:?}", node.name));
         rule(&mut rewriter, node);
     }
     let changed = rewriter.changed;
@@ -169,13 +171,7 @@ impl Rewriter<'_> {
     fn fresh_name(&mut self, base: &str) -> String {
         let values = &self.graph.values;
         let names = self.names.get_or_insert_with(|| values.iter().map(|v| v.name.clone()).collect());
-        let mut name = base.to_owned();
-        let mut number = 1;
-        while !names.insert(name.clone()) {
-            number += 1;
-            name = format!("{base}.{number}");
-        }
-        name
+        names.take(base, '.')
     }
 
     /// Emits a node with a fresh result, and gives that result.

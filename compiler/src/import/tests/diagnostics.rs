@@ -102,9 +102,9 @@ fn unknown_operators() {
     let domain = Fixture::new(17).input("x", &[4]).node("com.acme::Magic", &["x"], &["y"]).output("y");
     assert_snapshot!(domain.problems(), @r#"X006 at node "y" (com.acme.Magic): operators of the domain "com.acme" are not known; help: export the model with standard operators only"#);
     let op = Fixture::new(17).input("x", &[4]).node("NonZero", &["x"], &["y"]).output("y");
-    assert_snapshot!(op.problems(), @r#"X007 at node "y" (NonZero, opset 17): the operator NonZero of opset 17 is not supported"#);
+    assert_snapshot!(op.problems(), @r#"X007 at node "y" (NonZero, opset 17): the operator NonZero of opset 17 is not supported; help: write that part of the model in other operators, or leave it out of the export and compute it outside"#);
     let quantized = Fixture::new(17).input("x", &[4]).node("onnx.brevitas::Trunc", &["x"], &["y"]).output("y");
-    assert_snapshot!(quantized.problems(), @r#"X007 at node "y" (onnx.brevitas.Trunc): the operator Trunc is not supported"#);
+    assert_snapshot!(quantized.problems(), @r#"X007 at node "y" (onnx.brevitas.Trunc): the operator Trunc is not supported; help: write that part of the model in other operators, or leave it out of the export and compute it outside"#);
     let python = Fixture::new(17).input("x", &[4]).node("prim::PythonOp", &["x"], &["y"]).output("y");
     assert_snapshot!(python.problems(), @r#"X012 at node "y" (prim.PythonOp): PythonOp is a function of Python or TorchScript, which no ONNX engine can run; help: give the autograd.Function a `symbolic` method, or export a plain forward pass"#);
 }
@@ -122,9 +122,59 @@ fn all_problems_at_once_and_none_that_only_follows() {
         .output("y");
     assert_snapshot!(graph.problems(), @r#"
     X006 at node "a" (com.acme.Magic): operators of the domain "com.acme" are not known; help: export the model with standard operators only
-    X007 at node "c" (NonZero, opset 17): the operator NonZero of opset 17 is not supported
+    X007 at node "c" (NonZero, opset 17): the operator NonZero of opset 17 is not supported; help: write that part of the model in other operators, or leave it out of the export and compute it outside
     X008 at node "e" (Transpose, opset 17): axis 2 of a value of 2 dimensions
     "#);
+}
+
+/// Behind an operator that is not supported others are still found, each once, with how often it stands in the file.
+#[test]
+fn operators_behind_one_another() {
+    let graph = Fixture::new(17)
+        .input("x", &[1, 4])
+        .node("NonZero", &["x"], &["a"])
+        .node("Det", &["a"], &["b"])
+        .node("NonZero", &["b"], &["c"])
+        .node("com.microsoft::FusedConv", &["c"], &["d"])
+        .node("Relu", &["d"], &["e"])
+        .node("NonZero", &["e"], &["y"])
+        .output("y");
+    let text = graph.problems();
+    let lines: Vec<&str> = text.lines().map(|line| line.split("; help").next().unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"X007 at node "a" (NonZero, opset 17) and 2 more: the operator NonZero of opset 17 is not supported"#,
+            r#"X007 at node "b" (Det, opset 17): the operator Det of opset 17 is not supported"#,
+            r#"X006 at node "d" (com.microsoft.FusedConv): FusedConv of the domain "com.microsoft" is made by onnxruntime's optimiser, and only it knows it"#,
+        ]
+    );
+}
+
+#[test]
+fn operands_too_many() {
+    let graph = |op: &str, n: usize| {
+        let inputs = ["x", "s", "s", "s", "s"];
+        Fixture::new(17).input("x", &[1, 4]).floats("s", &[], &[1.0]).node(op, &inputs[..n], &["y"]).output("y")
+    };
+    for (op, n) in [("Elu", 2), ("Add", 3), ("PRelu", 3), ("Clip", 4), ("Softmax", 2), ("Sign", 2), ("Flatten", 2)] {
+        let text = graph(op, n).problems();
+        let start =
+            format!("X008 at node \"y\" ({op}, opset 17): it is given {n} operands, and {op} of opset 17 takes");
+        assert!(text.starts_with(&start), "{text}");
+    }
+    // Absent ones at the end are none.
+    let absent = Fixture::new(17).input("x", &[1, 4]).node("Relu", &["x", "", ""], &["y"]).output("y");
+    assert_eq!(absent.load().graph.nodes.len(), 1);
+}
+
+#[test]
+fn an_empty_input() {
+    let graph = Fixture::new(17).input("x", &[2, 0, 4]).node("Relu", &["x"], &["y"]).output("y");
+    assert_snapshot!(graph.problems(), @r#"X014 at input "x": it is empty: x[1] is 0; help: export with an input that holds something; if 0 stands for any extent, bind it with --dim x[1]=N"#);
+    let options = Options { dims: vec![("x[1]".to_owned(), 3)], folder: None };
+    let bound = load(&graph.bytes(), &options).unwrap().graph;
+    assert_eq!(bound.shape(bound.inputs[0]), [2, 3, 4]);
 }
 
 #[test]
@@ -216,6 +266,15 @@ fn training_mode() {
     assert_snapshot!(norm(&["y", "m", "v"], 1).problems(), @r#"X011 at node "y" (BatchNormalization, opset 15): it normalises with the statistics of the batch; help: call model.eval() before the export, or export with training=False"#);
     assert_snapshot!(norm(&["y", "m", "v"], 0).output("m").problems(), @r#"X011 at node "y" (BatchNormalization, opset 15): the statistics that it updates are used; help: call model.eval() before the export, or export with training=False"#);
     assert_eq!(norm(&["y", "m", "v"], 0).load().graph.nodes.len(), 1);
+    let old = |outputs: &[&str]| {
+        Fixture::new(9)
+            .input("x", &[1, 2])
+            .floats("p", &[2], &[1.0, 2.0])
+            .node("BatchNormalization", &["x", "p", "p", "p", "p"], outputs)
+            .output("y")
+    };
+    assert_snapshot!(old(&["y", "m", "v", "sm", "sv"]).problems(), @r#"X011 at node "y" (BatchNormalization, opset 9): it declares the statistics that it updates, and so normalises with those of the batch; help: call model.eval() before the export, or export with training=False"#);
+    assert_eq!(old(&["y", "", "", "", ""]).load().graph.nodes.len(), 1);
     let dropout = Fixture::new(15)
         .input("x", &[1, 2])
         .floats("ratio", &[], &[0.5])
@@ -237,7 +296,7 @@ fn parameters_that_are_not_numbers() {
             .output("y")
             .problems()
     };
-    assert_snapshot!(norm(f32::NAN, 1.0), @r#"X004 at node "y" (BatchNormalization, opset 15): its scale of channel 1 is NaN"#);
+    assert_snapshot!(norm(f32::NAN, 1.0), @r#"X004 at initializer "s": it holds NaN at [1]; help: such a number is left behind by a training that diverged: the file is of no use as it is"#);
     assert_snapshot!(norm(1.0, f32::INFINITY), @r#"X004 at node "y" (BatchNormalization, opset 15): its variance of channel 1 is inf"#);
     assert_snapshot!(norm(1.0, -1.0), @r#"X004 at node "y" (BatchNormalization, opset 15): the variance of channel 1, -1, is not positive"#);
     let bipolar = Fixture::new(17)

@@ -57,6 +57,32 @@ fn missing_or_short() {
     assert_snapshot!(problems(&[2], &[("location", ".")]), @r#"X003 at initializer "w": "." is not a file"#);
 }
 
+/// A file that is not there is one line, however many constants lie in it.
+#[test]
+fn one_line_for_one_file() {
+    let constant = |name: &str| {
+        let location = StringStringEntryProto { key: "location".to_owned(), value: "lost.data".to_owned() };
+        TensorProto {
+            data_location: Some(DataLocation::External as i32),
+            external_data: vec![location],
+            ..tensor(name, DataType::Float, &[2])
+        }
+    };
+    let model = Fixture::new(17)
+        .input("x", &[2])
+        .tensor(constant("a"))
+        .tensor(constant("b"))
+        .tensor(constant("c"))
+        .node("Add", &["x", "a"], &["s"])
+        .node("Add", &["b", "c"], &["t"])
+        .node("Add", &["s", "t"], &["y"])
+        .output("y");
+    let (_root, options) = folders();
+    let text = load(&model.bytes(), &options).expect_err("the file is not there").to_string();
+    assert!(text.starts_with(r#"X003 at initializer "a" and 2 more: "lost.data" cannot be opened: "#), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
 #[test]
 fn outside_of_the_folder() {
     assert_snapshot!(problems(&[2], &[("location", "../secret")]), @r#"X003 at initializer "w": "../secret" leaves the model's folder; help: external data must lie beside the model or below it"#);
