@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::emit::names::is_keyword;
 use crate::ir::{Graph, Tensor};
-use crate::{Arithmetic, Config, Output, build, digest, import, internal};
+use crate::{Arithmetic, Config, Output, Zeros, build, digest, import, internal};
 
 /// Setters take and give `&mut`, so that they chain in one expression and also stand in an `if`:
 ///
@@ -39,6 +39,12 @@ impl Config {
     /// Whether a model with warnings is refused.
     pub fn strict(&mut self, strict: bool) -> &mut Self {
         self.strict = strict;
+        self
+    }
+
+    /// What a sign of exactly zero becomes in front of a binary layer.
+    pub fn zero(&mut self, zero: Zeros) -> &mut Self {
+        self.zero = zero;
         self
     }
 

@@ -185,6 +185,20 @@ impl Affine {
         None
     }
 
+    /// The sum of `w * map(x)` over weights `w` and elements `x`, as a map of the sum of `w * x`, from the sum of the `w`.
+    pub fn of_sums(&self, weights: f32) -> Self {
+        let sum = Dyadic::from_finite(weights);
+        Self { q: self.q.mul(&sum), r: self.r.mul(&sum), ..self.clone() }
+    }
+
+    /// The map that takes -1 to `minus` and +1 to `plus`, exactly. Both must be finite.
+    pub fn levels(minus: f64, plus: f64) -> Self {
+        let half = Dyadic { mantissa: BigInt::from(1), exponent: -1 };
+        let [minus, plus] = [minus, plus].map(|x| Dyadic::new(x).unwrap_or_else(Dyadic::zero));
+        let (scale, shift) = (plus.add(&minus.neg()).mul(&half), plus.add(&minus).mul(&half));
+        Self { p: scale, r: shift, ..Self::identity() }
+    }
+
     /// The factor of x, rounded to f64.
     pub fn scale(&self) -> f64 {
         self.p.to_f64() / self.w.to_f64().sqrt()

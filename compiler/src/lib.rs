@@ -55,6 +55,8 @@ pub struct Config {
     pub standalone: bool,
     /// Warnings are errors: a model is refused rather than compiled to something other engines may answer differently.
     pub strict: bool,
+    /// What a sign that is 0 at zero, as ONNX's own, becomes in front of a binary layer.
+    pub zero: Zeros,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
     /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads; 2000 when
@@ -69,6 +71,18 @@ pub struct Config {
     /// Example inputs, from which the ranges of 8-bit activations are learned: one tensor per input of the model after the
     /// other, or stacks of them along the first axis.
     pub calibration: Vec<Vec<ir::Tensor>>,
+}
+
+/// What binary layers make of `sign(0) = 0`. Signs that are numbers (outputs, terms, factors) are 0 there in any case, and
+/// signs of what cannot be negative are exact in one bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Zeros {
+    /// One bit takes 0 for +1. The report names these signs; where zeros are likely, it warns.
+    #[default]
+    Plus,
+    /// 0, in two planes of bits: layers that read such signs take twice the time.
+    Exact,
 }
 
 /// A compiled model.
@@ -111,6 +125,7 @@ fn digest(bytes: &[u8]) -> String {
 /// What follows import, which needs the file no more.
 fn build(imported: import::Imported, model_hash: String, name: &str, config: &Config) -> Result<Output, Diagnostics> {
     let mut graph = imported.graph;
+    graph.exact_zeros = config.zero == Zeros::Exact;
     let mut network = passes::run(&mut graph, |_, _| {})?;
     passes::narrow::run(&mut network, config)?;
     ir::check::network(&network, "in narrowing")?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use xnorc::{Arithmetic, Config};
+use xnorc::{Arithmetic, Config, Zeros};
 use xnorc_runtime::Level;
 
 const EXAMPLES: &str = "\
@@ -57,6 +57,9 @@ pub(super) struct Model {
     /// Take every warning (X1xx) for an error
     #[arg(long)]
     pub(super) strict: bool,
+    /// What ONNX's sign(0) = 0 becomes in front of a binary layer: `plus`, +1 in one bit; `exact`, 0 in a second plane of bits
+    #[arg(long, value_name = "RULE", default_value = "plus", value_parser = zero)]
+    pub(super) zero: Zeros,
     /// Arithmetic of the real-valued layers: f32, or faster and looser bf16 or int8; of a single one as in `bf16:NAME`, by
     /// its name in `inspect` (may be repeated, the last one counts)
     #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real)]
@@ -72,6 +75,7 @@ impl Model {
     pub(super) fn config(&self) -> Config {
         let mut config =
             Config { dims: self.dims.clone(), name: self.name.clone(), strict: self.strict, ..Config::default() };
+        config.zero = self.zero;
         for (arithmetic, name) in &self.real {
             match name {
                 Some(name) => config.real_layer(name, *arithmetic),
@@ -206,6 +210,14 @@ fn real(text: &str) -> Result<(Arithmetic, Option<String>), String> {
         return Err("expected the name of a layer behind the colon, as `xnorc inspect` prints it".to_owned());
     }
     Ok((arithmetic, name))
+}
+
+fn zero(text: &str) -> Result<Zeros, String> {
+    match text {
+        "plus" => Ok(Zeros::Plus),
+        "exact" => Ok(Zeros::Exact),
+        _ => Err("expected plus or exact".to_owned()),
+    }
 }
 
 fn dimension(text: &str) -> Result<(String, usize), String> {

@@ -52,7 +52,8 @@ pub enum Zero {
     Plus,
     /// -1: ReActNet's definition, `Where(x > 0, 1, -1)`.
     Minus,
-    /// 0: ONNX's and PyTorch's own `Sign`. One bit cannot hold it: compiled as +1, and reported.
+    /// 0: ONNX's and PyTorch's own `Sign`. One bit cannot hold it: binary layers take it for +1, and that is reported, or
+    /// read two bits ([`Graph::exact_zeros`]).
     Zero,
 }
 
@@ -261,6 +262,8 @@ pub struct Graph {
     pub notes: Vec<String>,
     /// What the user should look at, found by the passes.
     pub warnings: Diagnostics,
+    /// The user's choice for [`Zero::Zero`] in front of binary layers: two planes of bits instead of one.
+    pub exact_zeros: bool,
 }
 
 impl Graph {

@@ -39,6 +39,8 @@ parts! {
     Gate = "gate",
     /// The addition of another tensor.
     Skip = "skip",
+    /// The sum of two planes of bits, or of what layers make of them.
+    Planes = "planes",
     /// The product with another tensor.
     Multiply = "multiply",
     /// Nothing but packing signs.

@@ -4,6 +4,9 @@
 //! reshaping and affine codes such as {0, 1} make of one (see [`codes`]). And its constant weights are, per output
 //! channel, ±a within 1e-6 of a (see [`weights`]). Scale and bias follow as an Affine, which the next pass merges with
 //! its neighbours. Every other layer gets the reason why it is real-valued.
+//!
+//! Where weights are zero, or an input may be, two planes of bits hold what one cannot: 0 is +1 in one and -1 in the
+//! other, and half the sum of both planes' layers is exact. A few zero weights cost a layer of their channels alone.
 
 mod codes;
 mod weights;
@@ -13,16 +16,17 @@ use std::sync::Arc;
 use crate::diagnostics::{self, Diagnostic};
 use crate::exact::Affine;
 use crate::ir::network::BinaryWeights;
-use crate::ir::{Graph, Layout, Node, Op, Part, ValueId, Window};
+use crate::ir::{Binary, Graph, Layout, Node, Op, Part, ValueId, Window};
+use crate::passes::facts::{self, Facts};
 use crate::passes::rewrite::{NewNode, Rewriter, walk};
-use codes::{Code, Codes};
+use codes::{Code, Codes, ZeroSign};
 use weights::Binarized;
 
 /// What the user should know.
 #[derive(Default)]
 struct Remarks {
     /// Signs whose zero becomes +1; the same one may feed several layers.
-    zero_signs: Vec<String>,
+    zero_signs: Vec<ZeroSign>,
     notes: Vec<String>,
     warnings: Vec<Diagnostic>,
 }
@@ -32,45 +36,75 @@ impl Remarks {
         let place = format!("node \"{}\" ({})", node.name, node.op.name());
         self.warnings.push(Diagnostic::warning(code, place, message).help(help));
     }
+
+    /// Signs that one bit does not hold: a warning each where zeros are likely, one note for the others.
+    fn of_signs(&mut self) {
+        for sign in &self.zero_signs {
+            let Some(why) = sign.likely else { continue };
+            let place = format!("node \"{}\" (Sign)", sign.name);
+            let message = format!("{why}: sign(0) = 0 in the file, but one bit takes it for +1");
+            let help = "`--zero exact` (`zero` in a build script) keeps the 0, in a second plane of bits; or train with a \
+                        sign that is +1 or -1 at 0, as Where(x >= 0, 1, -1)";
+            self.warnings.push(Diagnostic::warning(diagnostics::Code::ZeroSigns, place, message).help(help));
+        }
+        let accidents: Vec<&str> = self.zero_signs.iter().filter(|s| s.likely.is_none()).map(|s| &*s.name).collect();
+        if !accidents.is_empty() {
+            let signs = accidents.join(", ");
+            self.notes.push(format!("sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: {signs}"));
+        }
+    }
 }
 
 /// The pass.
 pub fn run(graph: &mut Graph) {
-    let mut codes = Codes::default();
+    let (mut codes, mut facts) = (Codes::default(), Facts::default());
     let mut remarks = Remarks::default();
     walk(graph, |rewriter, node| match &node.op {
-        Op::Conv { .. } | Op::MatMul => layer(rewriter, &codes, &mut remarks, node),
-        _ => codes.rule(rewriter, node),
+        Op::Conv { .. } | Op::MatMul => layer(rewriter, &codes, &mut facts, &mut remarks, node),
+        _ => {
+            facts.observe(rewriter.graph, &node, None);
+            codes.rule(rewriter, &facts, node);
+        }
     });
-    if !remarks.zero_signs.is_empty() {
-        let signs = remarks.zero_signs.join(", ");
-        graph.notes.push(format!("sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: {signs}"));
-    }
+    remarks.of_signs();
     graph.notes.append(&mut remarks.notes);
     graph.warnings.0.extend(remarks.warnings);
 }
 
 /// A Conv or MatMul: binary, or with a reason.
-fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, remarks: &mut Remarks, node: Node) {
+fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks: &mut Remarks, node: Node) {
     let weights = weights::of(rewriter, &node);
+    let known = weights.as_ref().ok().map(|w| facts::Layer {
+        scales: &w.scales,
+        has_zeros: !w.zeros.is_empty(),
+        fan_in: w.per_channel,
+    });
+    facts.observe(rewriter.graph, &node, known.as_ref());
     let code = codes.get(node.inputs[0]);
     let reason = match (weights, code) {
         (Ok(weights), Some(code)) => match padding(&node.op, code) {
             Ok(window) => {
                 note_layer(remarks, &node, &weights, code);
-                return binary(rewriter, node, code, weights, window);
+                return binary(rewriter, node, code, &weights, window);
             }
             Err(reason) => reason,
         },
         (Ok(weights), None) => {
             let input = describe(rewriter, node.inputs[0]);
-            // A handful of weights has few values by accident.
-            if weights.per_channel >= 4 {
-                let message = format!("the weights are binary, but the input is real ({input})");
-                let help = "it runs as a real-valued layer; if a sign was lost on export, put it back";
-                remarks.warn(diagnostics::Code::RealInput, &node, message, help);
+            let input = format!("input is not binary: {input}");
+            if weights.is_ternary() {
+                let (zeros, all) = (weights.zeros.len(), weights.signs.len());
+                format!("weights are ternary: {zeros} of {all} are zero; {input}")
+            } else {
+                // A handful of weights has few values by accident.
+                if weights.per_channel >= 4 {
+                    let input = describe(rewriter, node.inputs[0]);
+                    let message = format!("the weights are binary, but the input is real ({input})");
+                    let help = "it runs as a real-valued layer; if a sign was lost on export, put it back";
+                    remarks.warn(diagnostics::Code::RealInput, &node, message, help);
+                }
+                input
             }
-            format!("input is not binary: {input}")
         }
         (Err(reason), Some(_)) => reason,
         (Err(reason), None) => format!("{reason}; input is not binary: {}", describe(rewriter, node.inputs[0])),
@@ -85,14 +119,17 @@ fn note_layer(remarks: &mut Remarks, node: &Node, weights: &Binarized, code: &Co
             remarks.zero_signs.push(sign.clone());
         }
     }
-    let (layer, zeros, deviation) = (&node.name, weights.bits.zeros, weights.bits.deviation);
+    let (layer, zeros, all) = (&node.name, weights.zeros.len(), weights.signs.len());
     if zeros > 0 {
-        let all = weights.bits.signs.len();
-        let message = format!("{zeros} of {all} weights are exactly zero and count as +1");
-        let help = "other engines leave them zero; their answers differ by as much";
-        remarks.warn(diagnostics::Code::ZeroWeights, node, message, help);
+        let channels = weights.affected().len();
+        let how = match rest(node, weights) {
+            Rest::All => "two planes of bits hold them".to_owned(),
+            Rest::Some(_) => format!("left out of the sums of {channels} channels"),
+        };
+        remarks.notes.push(format!("{layer}: {zeros} of {all} weights are exactly zero: {how}"));
     }
-    if deviation > 0.0 {
+    if weights.deviation > 0.0 {
+        let deviation = weights.deviation;
         remarks.notes.push(format!("{layer}: weights differ from ±scale by up to {deviation:.1e} of it"));
     }
 }
@@ -108,63 +145,128 @@ fn padding(op: &Op, code: &Code) -> Result<Option<Window>, String> {
         window.pad_value = 0.0;
         return Ok(Some(window));
     }
-    let sign = (f64::from(window.pad_value) - code.shift) / code.scale;
-    let Some(value) = [-1.0, 0.0, 1.0].into_iter().find(|v| (sign - v).abs() < 1e-6) else {
-        let [low, high] = [code.shift - code.scale.abs(), code.shift + code.scale.abs()];
+    let Some(value) = code.inverse(window.pad_value) else {
+        let [low, high] = [-1.0, 1.0].map(|sign| code.map.apply(sign) as f32);
         return Err(format!(
-            "its padding, {}, fits none of its binary input's values {low} and {high}",
-            window.pad_value
+            "its padding, {}, fits none of its binary input's values {} and {}",
+            window.pad_value,
+            low.min(high),
+            low.max(high)
         ));
     };
-    window.pad_value = value as f32;
+    window.pad_value = value;
     Ok(Some(window))
 }
 
-/// Emits a binary layer, and the Affine of its scale and bias.
+/// What a layer with zero weights needs besides the layer of their signs.
+enum Rest {
+    /// A layer of all channels.
+    All,
+    /// One of these alone, ascending.
+    Some(Vec<usize>),
+}
+
+fn rest(node: &Node, weights: &Binarized) -> Rest {
+    // Each channel's sums are added on their own, which costs as much as reading a skip.
+    const FEW: usize = 4;
+    let channels = weights.affected();
+    let groups = if let Op::Conv { groups, .. } = &node.op { *groups } else { 1 };
+    if groups == 1 && channels.len() <= FEW && 2 * channels.len() <= weights.scales.len() {
+        Rest::Some(channels)
+    } else {
+        Rest::All
+    }
+}
+
+/// Emits a binary layer for each plane of bits, and the Affine of its scale and bias.
 ///
 /// With an input `u * s + v` of signs s, a channel's result is `a * (u * dot + v * sum) + bias`, where `dot` and `sum` are
-/// those of the weights' signs; padded taps hold `u * p + v`, so that this is true of them as well.
-fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: Binarized, window: Option<Window>) {
+/// those of the weights' signs; padded taps hold `u * p + v`, so that this is true of them as well. Of planes the mean is
+/// taken, behind the sums, which are whole numbers.
+fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binarized, window: Option<Window>) {
     let bias = node.inputs.get(2).and_then(|&v| rewriter.floats(v)).map(|(_, b)| b.to_vec());
     let has_run_time_bias = node.inputs.len() > 2 && bias.is_none();
     if has_run_time_bias {
         return real(rewriter, Node { reason: Some("its bias is computed at run time".to_owned()), ..node });
     }
-    let scale = code.scale as f32;
+    let rest = rest(&node, weights);
+    let affected = if matches!(rest, Rest::All) { Vec::new() } else { weights.affected() };
     let map = |channel: usize| {
-        // The product of two f32s is exact in f64, and two f32s hold it again.
-        let shift = code.shift * weights.sum(channel) as f64;
-        let high = shift as f32;
-        let low = (shift - f64::from(high)) as f32;
-        let input = Affine::linear(scale, high).then(&Affine::linear(1.0, low));
+        let halved = !weights.zeros.is_empty() && (affected.is_empty() || affected.contains(&channel));
+        let planes = code.planes.len() * if halved { 2 } else { 1 };
+        let mean = Affine::linear(1.0 / planes as f32, 0.0);
         let outer = Affine::linear(weights.scales[channel], bias.as_ref().map_or(0.0, |b| b[channel]));
-        input.and_then(|inner| inner.then(&outer)).expect("no roots")
+        mean.then(&code.map.of_sums(weights.sum(channel) as f32)).and_then(|inner| inner.then(&outer))
     };
-    let maps: Vec<Affine> = (0..weights.scales.len()).map(map).collect();
+    let Some(maps) = (0..weights.scales.len()).map(map).collect::<Option<Vec<Affine>>>() else {
+        let reason = "the constants of its input's code are too many".to_owned();
+        return real(rewriter, Node { reason: Some(reason), ..node });
+    };
     let mut parts = Vec::new();
-    if scale != 1.0 || weights.scales.iter().any(|&a| a != 1.0) {
+    if code.map.slope().is_ne() && !code.map.is_identity() || weights.scales.iter().any(|&a| a != 1.0) {
         parts.push(Part::Scale);
     }
     if bias.is_some() {
         parts.push(Part::Bias);
     }
-    let bits: Arc<BinaryWeights> = Arc::new(weights.bits);
-    let op = match (&node.op, window) {
-        (Op::Conv { groups, .. }, Some(window)) => Op::BinaryConv { window, groups: *groups, weights: bits },
-        _ => Op::BinaryMatMul { weights: bits },
+    let op = |weights: BinaryWeights| match (&node.op, &window) {
+        (Op::Conv { groups, .. }, Some(window)) => {
+            Op::BinaryConv { window: window.clone(), groups: *groups, weights: Arc::new(weights) }
+        }
+        _ => Op::BinaryMatMul { weights: Arc::new(weights) },
     };
-    let layer = Node { op, inputs: vec![code.sign], ..node };
-    if maps.iter().all(Affine::is_identity) {
+    let like = node.output;
+    let shape = rewriter.graph.shape(like).to_vec();
+    let more = |rewriter: &mut Rewriter<'_>, op: Op, x: ValueId, suffix: &str, shape: &[usize]| {
+        let parts = node.parts.clone();
+        rewriter.emit(NewNode { op, inputs: vec![x], like, suffix, shape, origin: None, parts })
+    };
+    let mut terms = Vec::new();
+    for (plane, &sign) in code.planes.iter().enumerate() {
+        if plane > 0 {
+            terms.push(more(rewriter, op(weights.plus()), sign, "minus", &shape));
+        }
+        match &rest {
+            _ if weights.zeros.is_empty() => {}
+            Rest::All => {
+                let all = 0..weights.scales.len();
+                terms.push(more(rewriter, op(weights.minus(all)), sign, "zeros", &shape));
+            }
+            Rest::Some(channels) => {
+                let mut some = shape.clone();
+                let last = some.len() - 1;
+                some[last] = channels.len();
+                let sums = more(rewriter, op(weights.minus(channels.iter().copied())), sign, "zeros", &some);
+                for (i, &channel) in channels.iter().enumerate() {
+                    let mut one = sums;
+                    if channels.len() > 1 {
+                        some[last] = 1;
+                        let mut starts = vec![0; some.len()];
+                        starts[last] = i;
+                        let op = Op::Slice { starts, steps: vec![1; some.len()] };
+                        one = more(rewriter, op, sums, "channel", &some);
+                    }
+                    let (mut before, mut after) = (vec![0; some.len()], vec![0; some.len()]);
+                    (before[last], after[last]) = (channel, shape[last] - 1 - channel);
+                    terms.push(more(rewriter, Op::Pad { before, after, value: 0.0 }, one, "padded", &shape));
+                }
+            }
+        }
+    }
+    let layer = Node { op: op(weights.plus()), inputs: vec![code.planes[0]], ..node };
+    if terms.is_empty() && maps.iter().all(Affine::is_identity) {
         return rewriter.change(layer);
     }
-    let shape = rewriter.graph.shape(layer.output).to_vec();
     let output = layer.output;
-    let dot = rewriter.derive(output, "dot", &shape, None);
+    let mut dot = rewriter.derive(output, "dot", &shape, None);
     let name = format!("{}.scale", layer.name);
-    let reason = None;
     rewriter.change(Node { output: dot, ..layer });
+    for term in terms {
+        let (op, inputs, parts) = (Op::Binary(Binary::Add), vec![dot, term], vec![Part::Planes]);
+        dot = rewriter.emit(NewNode { op, inputs, like: output, suffix: "sum", shape: &shape, origin: None, parts });
+    }
     let op = Op::Affine { axis: shape.len() - 1, maps: Arc::new(maps) };
-    rewriter.change(Node { name, op, inputs: vec![dot], output, parts, reason });
+    rewriter.change(Node { name, op, inputs: vec![dot], output, parts, reason: None });
 }
 
 /// Emits a real-valued layer. Its padding is zero: any other, merged in the hope of a binary layer, is a Pad again.

@@ -23,6 +23,7 @@ use crate::ir::network::Network;
 pub mod binarize_weights;
 pub mod channels_last;
 pub mod cleanup;
+mod facts;
 pub mod lower;
 pub mod merge_affine;
 pub mod merge_padding;
@@ -64,8 +65,10 @@ pub const PASSES: &[Pass] = &[
     // really must move.
     ("channels_last", channels_last::run, &[promises::channels_are_last, promises::reductions_keep_their_axes]),
     // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits; a scale or
-    // code such as {0, 1} between a Sign and such a layer moves behind it.
-    // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, its padding is zero, and its node says why.
+    // code such as {0, 1} between a Sign and such a layer moves behind it. A Sign of what cannot be negative is such a
+    // code; zeros among the weights, and those of signs if the user so wishes, are a second plane of bits.
+    // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, its padding is zero, and its node says why. A
+    // Sign that may be 0 is so in numbers; one bit takes 0 for +1.
     ("binarize_weights", binarize_weights::run, &[promises::real_layers_say_why]),
     // The Affines that appeared meet their neighbours.
     ("merge_affine_again", merge_affine::run, &[promises::affine_neighbours_are_one]),

@@ -1,15 +1,18 @@
 //! One [`Op::Sign`] for each binarisation, whatever its spelling.
 //!
 //! - Straight-through estimators: `(a - b) + b -> a` for a sign `a`, whatever polynomial or clip `b` is.
-//! - Signs of signs: `Sign(Sign(x) + c)` and `Where(Sign(x) == 0, 1, Sign(x))` only say what zero becomes.
+//! - Signs of signs: `Sign(Sign(x) + c)`, `Where(Sign(x) == 0, 1, Sign(x))` and whatever else depends on the class of x
+//!   alone (negative, zero, positive) only says what zero becomes (see [`classes`]).
 //! - Comparisons: `Where(x > 0, 1, -1)`, `2 * Cast(x >= 0) - 1` and their kin are two levels chosen by a mask.
 //! - Monotone functions in front of a sign that keep zero where it is (clips, tanh, a positive scale) say nothing.
 
+mod classes;
 mod levels;
 
-use crate::ir::{Binary, DType, Graph, Node, Op, Part, Unary, ValueId, Zero};
-use crate::passes::rewrite::{NewNode, Rewriter, walk_to_fixpoint};
-use levels::{Levels, Mask};
+use crate::exact::Affine;
+use crate::ir::{Binary, DType, Graph, Node, Op, Part, Tensor, Unary, ValueId, Zero};
+use crate::passes::rewrite::{NewNode, Rewriter, repeat, walk_to_fixpoint};
+use levels::{Levels, Mask, Threshold};
 
 /// The pass.
 pub fn run(graph: &mut Graph) {
@@ -20,16 +23,35 @@ fn rule(rewriter: &mut Rewriter<'_>, node: Node) {
     if let Some(value) = neutral(rewriter, &node).or_else(|| straight_through(rewriter, &node)) {
         return rewriter.replace(node, value);
     }
-    if let Op::Sign(zero) = node.op {
-        return sign(rewriter, node, zero);
+    let classes = classes::of_node(rewriter, &node).filter(|_| rewriter.graph.value(node.output).dtype == DType::F32);
+    if let Some(classes) = classes
+        && let Some(zero) = classes.sign()
+        && (node.op != Op::Sign(zero) || node.inputs[0] != classes.x)
+    {
+        return match equal_sign(rewriter, &node, zero, classes.x) {
+            Some(sign) => rewriter.replace(node, sign),
+            None => rewriter.change(to_sign(node, zero, classes.x)),
+        };
     }
-    if let Some((zero, x)) = zero_rule(rewriter, &node) {
-        return rewriter.change(to_sign(node, zero, x));
+    if let Op::Sign(zero) = node.op {
+        if let Some(pad) = sign_of_pad(rewriter, &node, zero) {
+            return rewriter.change(pad);
+        }
+        return sign(rewriter, node, zero);
     }
     if let Some(levels) = levels::of_node(rewriter, &node) {
         return two_levels(rewriter, node, levels);
     }
-    if matches!(node.op, Op::Conv { .. } | Op::MatMul) {
+    let codes = match &node.op {
+        Op::Conv { .. } | Op::MatMul | Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_) => true,
+        Op::Concat { .. } | Op::Pad { .. } | Op::Slice { .. } => true,
+        // Arithmetic whose results no f64 holds, which a map does.
+        Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div) => {
+            classes.is_none() && node.inputs.iter().any(|&v| rewriter.floats(v).is_some())
+        }
+        _ => false,
+    };
+    if codes {
         return coded_input(rewriter, node);
     }
     rewriter.keep(node);
@@ -117,10 +139,29 @@ fn is_sign(rewriter: &Rewriter<'_>, v: ValueId) -> bool {
     matches!(rewriter.producer(v), Some(Node { op: Op::Sign(_), .. }))
 }
 
+/// A Sign of a Pad: the sign of its operand, padded with the sign of its value; a convolution takes that for its padding.
+fn sign_of_pad(rewriter: &mut Rewriter<'_>, node: &Node, zero: Zero) -> Option<Node> {
+    let pad = rewriter.producer(node.inputs[0])?.clone();
+    let Op::Pad { before, after, value } = pad.op else { return None };
+    let value = match (value == 0.0, zero) {
+        (false, _) => 1_f32.copysign(value),
+        (_, Zero::Plus) => 1.0,
+        (_, Zero::Minus) => -1.0,
+        (_, Zero::Zero) => 0.0,
+    };
+    let x = pad.inputs[0];
+    let shape = rewriter.graph.shape(x).to_vec();
+    let (op, inputs, parts) = (Op::Sign(zero), vec![x], node.parts.clone());
+    let sign =
+        rewriter.emit(NewNode { op, inputs, like: node.output, suffix: "inside", shape: &shape, origin: None, parts });
+    let op = Op::Pad { before, after, value };
+    Some(Node { op, inputs: vec![sign], parts: pad.parts, ..node.clone() })
+}
+
 /// A Sign: of another sign it only settles what zero becomes; in front of it, what keeps signs is dropped.
 fn sign(rewriter: &mut Rewriter<'_>, mut node: Node, zero: Zero) {
     let mut x = node.inputs[0];
-    while let Some(inner) = without_sign_keeping(rewriter, x) {
+    while let Some(inner) = without_sign_keeping(rewriter, x, zero) {
         x = inner;
     }
     if let Some((s, offset)) = shifted_sign(rewriter, x) {
@@ -163,19 +204,32 @@ fn shifted_sign(rewriter: &Rewriter<'_>, v: ValueId) -> Option<(ValueId, f32)> {
     (same_shape && is_sign(rewriter, s) && offset.abs() < 1.0).then_some((s, offset))
 }
 
-/// The argument of a function that keeps the sign of every element, zero included.
-fn without_sign_keeping(rewriter: &Rewriter<'_>, v: ValueId) -> Option<ValueId> {
+/// The argument of a function that keeps the sign of every element, where zero counts as the rule says.
+///
+/// Constants are finite: `x / inf` is 0. A product with a subnormal number is left alone, for it is 0 as well, for most x.
+pub(crate) fn without_sign_keeping(rewriter: &Rewriter<'_>, v: ValueId, zero: Zero) -> Option<ValueId> {
     let node = rewriter.producer(v)?;
     let first = node.inputs[0];
     let bounds = |id| rewriter.bounds(id);
-    let positive = |id| bounds(id).is_some_and(|(low, _)| low > 0.0);
-    let negative = |id| bounds(id).is_some_and(|(_, high)| high < 0.0);
+    let positive = |x: f32| x.is_normal() && x > 0.0;
+    // What is not positive may become 0 or stay, where only positive elements count; and so for what is not negative.
+    let scales = |x: f32| positive(x) || x == 0.0 && zero == Zero::Minus;
+    let is_low = |low: f32| low < 0.0 || low == 0.0 && zero == Zero::Minus;
+    let is_high = |high: f32| high > 0.0 || high == 0.0 && zero == Zero::Plus;
+    let all = |id, test: &dyn Fn(f32) -> bool| bounds(id).is_some_and(|(low, high)| test(low) && test(high));
     let x = match node.op {
+        Op::Unary(Unary::Clip(low, high)) if is_low(low) && is_high(high) && low < high => first,
+        Op::Unary(Unary::LeakyRelu(alpha) | Unary::Elu(alpha)) if !scales(alpha) => return None,
+        Op::Unary(Unary::Relu | Unary::LeakyRelu(_) | Unary::Elu(_) | Unary::HardSwish) if zero == Zero::Minus => first,
         Op::Unary(function) if function.keeps_sign() => first,
-        Op::PRelu if positive(node.inputs[1]) => first,
-        Op::Binary(Binary::Div) if positive(node.inputs[1]) => first,
+        Op::PRelu if all(node.inputs[1], &scales) => first,
+        Op::Binary(Binary::Div) if all(node.inputs[1], &positive) => first,
         Op::Binary(f @ (Binary::Mul | Binary::Min | Binary::Max)) => {
-            let keeps = |c: ValueId| if f == Binary::Max { negative(c) } else { positive(c) };
+            let keeps = |c: ValueId| match f {
+                Binary::Max => all(c, &is_low),
+                Binary::Min => all(c, &is_high),
+                _ => all(c, &positive),
+            };
             let second = node.inputs[1];
             if keeps(second) {
                 first
@@ -212,28 +266,12 @@ fn clamped(rewriter: &Rewriter<'_>, node: &Node) -> Option<ValueId> {
     keeps.then_some(x)
 }
 
-/// `Where(s == 0, ±1, s)` for a sign `s` (or its own argument compared with zero).
-fn zero_rule(rewriter: &Rewriter<'_>, node: &Node) -> Option<(Zero, ValueId)> {
-    if node.op != Op::Where {
-        return None;
-    }
-    let mask = levels::mask(rewriter, node.inputs[0])?;
-    let (value, s) = match mask.relation {
-        Binary::Equal if !mask.not => (node.inputs[1], node.inputs[2]),
-        Binary::Equal => (node.inputs[2], node.inputs[1]),
-        _ => return None,
-    };
-    let zero = match rewriter.uniform(value)? {
-        1.0 => Zero::Plus,
-        -1.0 => Zero::Minus,
-        _ => return None,
-    };
-    let Some(Node { op: Op::Sign(inner), inputs, .. }) = rewriter.producer(s) else { return None };
-    let compared = mask.x == s && *inner == Zero::Zero || mask.x == inputs[0];
-    let matches = compared
-        && mask.threshold(rewriter)? == (0.0, 0.0)
-        && rewriter.graph.shape(s) == rewriter.graph.shape(node.output);
-    matches.then_some((zero, inputs[0]))
+/// A sign among a node's operands that is what the node is.
+fn equal_sign(rewriter: &Rewriter<'_>, node: &Node, zero: Zero, x: ValueId) -> Option<ValueId> {
+    node.inputs.iter().copied().find(|&v| {
+        rewriter.producer(v).is_some_and(|inner| inner.op == Op::Sign(zero) && inner.inputs[0] == x)
+            && rewriter.graph.shape(v) == rewriter.graph.shape(node.output)
+    })
 }
 
 /// Two levels of opposite sign are a Sign, as soon as they are -1 and +1; until then the node waits for its users.
@@ -269,7 +307,11 @@ fn sign_argument(rewriter: &mut Rewriter<'_>, node: &Node, mask: Mask) -> Option
     let x = if rising && mask.threshold(rewriter)? == (0.0, 0.0) {
         mask.x
     } else {
-        let inputs = if rising { vec![mask.x, mask.c] } else { vec![mask.c, mask.x] };
+        let c = match mask.c {
+            Threshold::Value(c) => c,
+            Threshold::Number(c) => rewriter.constant("step", Tensor::f32([], vec![c])),
+        };
+        let inputs = if rising { vec![mask.x, c] } else { vec![c, mask.x] };
         rewriter.emit(NewNode {
             op: Op::Binary(Binary::Sub),
             inputs,
@@ -283,33 +325,31 @@ fn sign_argument(rewriter: &mut Rewriter<'_>, node: &Node, mask: Mask) -> Option
     Some((zero, x))
 }
 
-/// Levels other than ±1 that feed a convolution ({0, 1} codes): the levels as an affine map of a Sign.
+/// Levels other than ±1 that feed a convolution ({0, 1} codes), or what may move them to one: the levels as an affine map of a Sign.
 fn coded_input(rewriter: &mut Rewriter<'_>, mut node: Node) {
     let mut changed = false;
-    for i in 0..node.inputs.len().min(2) {
+    for i in 0..node.inputs.len() {
         let v = node.inputs[i];
-        let Some(levels) = rewriter.producer(v).cloned().and_then(|n| levels::of_node(rewriter, &n)) else { continue };
-        if rewriter.graph.value(v).dtype != DType::F32 {
-            continue;
-        }
-        let source = rewriter.producer(v).cloned().expect("has levels");
-        let Some((zero, x)) = sign_argument(rewriter, &source, levels.mask) else { continue };
+        let Some(source) = rewriter.producer(v).filter(|n| !matches!(n.op, Op::Sign(_))).cloned() else { continue };
         let shape = rewriter.graph.shape(v).to_vec();
+        let (Some(axis), DType::F32) = (shape.len().checked_sub(1), rewriter.graph.value(v).dtype) else { continue };
+        let coded = match classes::of_node(rewriter, &source).and_then(|c| Some((c.x, c.levels()?))) {
+            Some((x, (zero, levels))) => Some((zero, x, levels)),
+            None => levels::of_node(rewriter, &source).and_then(|levels| {
+                let (zero, x) = sign_argument(rewriter, &source, levels.mask)?;
+                Some((zero, x, [levels.no, levels.yes]))
+            }),
+        };
+        let Some((zero, x, [minus, plus])) = coded.filter(|(.., l)| l.iter().all(|l| l.is_finite())) else { continue };
+        // Axis 1 of an image, as everywhere in this layout; one map for all channels can stand on any axis.
+        let axis = if shape.len() == 4 { 1 } else { axis };
+        let maps = repeat(&Affine::levels(minus, plus), shape[axis]);
         let mut emit = |op, inputs, suffix, part: &str| {
             let (shape, origin, parts) = (&shape[..], None, vec![part.into()]);
             rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
         };
         let s = emit(Op::Sign(zero), vec![x], "sign", "Sign");
-        let half = (levels.yes - levels.no) / 2.0;
-        let middle = (levels.yes + levels.no) / 2.0;
-        let scale = rewriter.constant("half", crate::ir::Tensor::f32([], vec![half]));
-        let shift = rewriter.constant("middle", crate::ir::Tensor::f32([], vec![middle]));
-        let mut emit = |op, inputs, suffix, part: &str| {
-            let (shape, origin, parts) = (&shape[..], None, vec![part.into()]);
-            rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
-        };
-        let scaled = emit(Op::Binary(Binary::Mul), vec![s, scale], "scaled", "Mul");
-        node.inputs[i] = emit(Op::Binary(Binary::Add), vec![scaled, shift], "coded", "Add");
+        node.inputs[i] = emit(Op::Affine { axis, maps }, vec![s], "coded", "Where");
         changed = true;
     }
     if changed { rewriter.change(node) } else { rewriter.keep(node) }

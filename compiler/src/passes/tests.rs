@@ -3,6 +3,7 @@
 //! The files lie beside the repository, or where `XNORC_MODELS` says; without them these tests say so and pass.
 
 mod random;
+mod zeros;
 
 use std::path::PathBuf;
 

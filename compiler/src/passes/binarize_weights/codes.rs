@@ -1,27 +1,50 @@
-//! Which values take two values only, and which sign stands behind them.
+//! Which values take two values only (or three), and which signs stand behind them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::exact::Affine;
 use crate::ir::{Node, Op, Unary, ValueId, Zero};
+use crate::passes::facts::Facts;
 use crate::passes::merge_affine::uniform;
+use crate::passes::recognise_sign::without_sign_keeping;
 use crate::passes::rewrite::{NewNode, Rewriter, repeat};
 
-/// A value `scale * sign + shift`.
+/// A sign whose zero one bit takes for +1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ZeroSign {
+    /// Name of its node.
+    pub(super) name: String,
+    /// Why zeros are likely, if they are; see [`crate::passes::facts`].
+    pub(super) likely: Option<&'static str>,
+}
+
+/// A value `map(mean of the planes)`.
 #[derive(Clone, Debug)]
 pub(super) struct Code {
-    /// Of the same shape; every element is -1 or +1.
-    pub(super) sign: ValueId,
-    /// Never 0.
-    pub(super) scale: f64,
-    pub(super) shift: f64,
-    /// Names of the Sign nodes behind it that leave 0 at 0.
-    pub(super) zero_signs: Vec<String>,
+    /// Bit planes, one or two. Of the same shape as the value; every element is -1 or +1. Where two planes differ, their
+    /// mean is 0.
+    pub(super) planes: Vec<ValueId>,
+    /// Never flat.
+    pub(super) map: Affine,
+    /// The Sign nodes behind it that leave 0 at 0, which their plane does not.
+    pub(super) zero_signs: Vec<ZeroSign>,
 }
 
 impl Code {
+    fn of(sign: ValueId) -> Self {
+        Self { planes: vec![sign], map: Affine::identity(), zero_signs: Vec::new() }
+    }
+
+    /// One plane, which is the value itself.
     fn is_plain(&self) -> bool {
-        self.scale == 1.0 && self.shift == 0.0
+        self.planes.len() == 1 && self.map.is_identity()
+    }
+
+    /// What the signs are, all of them -1, 0 or +1, where the value is `x`.
+    pub(super) fn inverse(&self, x: f32) -> Option<f32> {
+        let shifted = self.map.then(&Affine::linear(1.0, -x))?;
+        [-1.0, 0.0, 1.0].into_iter().find(|&s| shifted.sign_at(s).is_eq())
     }
 }
 
@@ -37,89 +60,180 @@ impl Codes {
     /// Emits a node; where its result has a code, notes it.
     ///
     /// What merely moves coded elements is done to the signs, and the code applied behind: bits are cheaper to move.
-    pub(super) fn rule(&mut self, rewriter: &mut Rewriter<'_>, node: Node) {
+    pub(super) fn rule(&mut self, rewriter: &mut Rewriter<'_>, facts: &Facts, node: Node) {
         let output = node.output;
         match &node.op {
-            Op::Sign(zero) => {
-                let zero_signs = if *zero == Zero::Zero { vec![node.name.clone()] } else { Vec::new() };
-                self.0.insert(output, Code { sign: output, scale: 1.0, shift: 0.0, zero_signs });
+            Op::Sign(Zero::Zero) => self.three_valued(rewriter, facts, node),
+            Op::Sign(_) => {
+                self.0.insert(output, Code::of(output));
                 rewriter.keep(node);
             }
             Op::Affine { .. } | Op::Unary(Unary::Neg) => {
                 let map = match &node.op {
-                    Op::Affine { maps, .. } => uniform(maps).map(|m| (m.scale(), m.shift())),
-                    _ => Some((-1.0, 0.0)),
+                    Op::Affine { maps, .. } => uniform(maps).cloned(),
+                    _ => Some(Affine::linear(-1.0, 0.0)),
                 };
-                if let (Some((scale, shift)), Some(code)) = (map, self.0.get(&node.inputs[0]))
-                    && scale != 0.0
+                if let (Some(map), Some(code)) = (map, self.0.get(&node.inputs[0]))
+                    && map.slope().is_ne()
+                    && let Some(map) = code.map.then(&map)
                 {
-                    let (sign, zero_signs) = (code.sign, code.zero_signs.clone());
-                    let (scale, shift) = (scale * code.scale, scale * code.shift + shift);
-                    self.0.insert(output, Code { sign, scale, shift, zero_signs });
+                    self.0.insert(output, Code { map, ..code.clone() });
                 }
                 rewriter.keep(node);
             }
             _ => match self.moved(rewriter, &node) {
-                Some((op, inputs, code)) => self.moved_signs(rewriter, node, op, inputs, code),
+                Some(moved) => self.moved_signs(rewriter, node, moved),
                 None => rewriter.keep(node),
             },
         }
     }
 
-    /// An operator that only moves elements: what it does to the signs, and the code of its operands.
-    fn moved(&self, rewriter: &Rewriter<'_>, node: &Node) -> Option<(Op, Vec<ValueId>, Code)> {
+    /// ONNX's own Sign: the cheapest form that is exact, or at least what one bit can hold.
+    fn three_valued(&mut self, rewriter: &mut Rewriter<'_>, facts: &Facts, node: Node) {
+        let (x, output) = (node.inputs[0], node.output);
+        let fact = facts.of(rewriter.graph, x);
+        if fact.never_zero() || jumps(rewriter, x) {
+            self.0.insert(output, Code::of(output));
+            return rewriter.change(Node { op: Op::Sign(Zero::Plus), ..node });
+        }
+        // Nothing on one side of zero: a code {0, 1}, or {-1, 0}.
+        let one_sided = match (fact.low >= 0.0, fact.high <= 0.0) {
+            (true, _) => Some((Zero::Minus, Affine::linear(0.5, 0.5))),
+            (_, true) => Some((Zero::Plus, Affine::linear(0.5, -0.5))),
+            _ => None,
+        };
+        let shape = rewriter.graph.shape(output).to_vec();
+        let emit = |rewriter: &mut Rewriter<'_>, zero: Zero, suffix: &str| {
+            let mut inner = x;
+            while let Some(before) = without_sign_keeping(rewriter, inner, zero) {
+                inner = before;
+            }
+            let (op, inputs, parts) = (Op::Sign(zero), vec![inner], node.parts.clone());
+            rewriter.emit(NewNode { op, inputs, like: output, suffix, shape: &shape, origin: None, parts })
+        };
+        if let Some((zero, map)) = one_sided
+            && let Some(axis) = shape.len().checked_sub(1)
+        {
+            let sign = emit(rewriter, zero, "sign");
+            let maps = repeat(&map, shape[axis]);
+            self.0.insert(output, Code { map, ..Code::of(sign) });
+            let op = Op::Affine { axis, maps };
+            return rewriter.change(Node { op, inputs: vec![sign], parts: Vec::new(), ..node });
+        }
+        let code = if rewriter.graph.exact_zeros {
+            // sign(x) is the mean of a sign that is +1 at zero and one that is -1 there.
+            let planes = vec![emit(rewriter, Zero::Plus, "plus"), emit(rewriter, Zero::Minus, "minus")];
+            Code { planes, ..Code::of(output) }
+        } else {
+            let zero_signs = vec![ZeroSign { name: node.name.clone(), likely: fact.why() }];
+            Code { zero_signs, ..Code::of(output) }
+        };
+        self.0.insert(output, code);
+        rewriter.keep(node);
+    }
+
+    /// An operator that only moves elements: what it does to each plane, and the code of its operands.
+    fn moved(&self, rewriter: &Rewriter<'_>, node: &Node) -> Option<Moved> {
         let code = node.inputs.iter().find_map(|v| self.0.get(v))?;
+        let alike = |op: &Op, code: &Code| Moved {
+            planes: code.planes.iter().map(|&plane| (op.clone(), vec![plane])).collect(),
+            code: code.clone(),
+        };
         match &node.op {
             // The maximum of a falling code is the minimum of the signs.
-            Op::MaxPool { .. } if code.scale < 0.0 => None,
+            Op::MaxPool { .. } if code.map.slope().is_lt() => None,
             Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_) | Op::Slice { .. } | Op::Expand => {
-                Some((node.op.clone(), vec![code.sign], code.clone()))
+                Some(alike(&node.op, code))
             }
             Op::Gather { .. } => {
-                let code = self.0.get(&node.inputs[0])?;
-                Some((node.op.clone(), vec![code.sign, node.inputs[1]], code.clone()))
+                let mut moved = alike(&node.op, self.0.get(&node.inputs[0])?);
+                moved.planes.iter_mut().for_each(|(_, inputs)| inputs.push(node.inputs[1]));
+                Some(moved)
             }
             Op::Pad { before, after, value } => {
-                let value = (f64::from(*value) - code.shift) / code.scale;
-                let op = Op::Pad { before: before.clone(), after: after.clone(), value: value as f32 };
-                ((value.abs() - 1.0).abs() == 0.0).then(|| (op, vec![code.sign], code.clone()))
-            }
-            Op::Concat { .. } => {
-                let mut all = Code { zero_signs: Vec::new(), ..code.clone() };
-                let mut signs = Vec::with_capacity(node.inputs.len());
-                for v in &node.inputs {
-                    match self.0.get(v) {
-                        Some(c) if (c.scale, c.shift) == (code.scale, code.shift) => {
-                            signs.push(c.sign);
-                            all.zero_signs.extend(c.zero_signs.iter().cloned());
-                        }
-                        None if code.is_plain() && rewriter.floats(*v)?.1.iter().all(|x| x.abs() == 1.0) => {
-                            signs.push(*v)
-                        }
-                        _ => return None,
-                    }
+                let value = code.inverse(*value)?;
+                let pad = |value: f32| Op::Pad { before: before.clone(), after: after.clone(), value };
+                if value != 0.0 {
+                    return Some(alike(&pad(value), code));
                 }
-                Some((node.op.clone(), signs, all))
+                // 0 is no sign: it is +1 in one plane and -1 in another.
+                let (first, last) = (*code.planes.first()?, *code.planes.last()?);
+                Some(Moved { planes: vec![(pad(1.0), vec![first]), (pad(-1.0), vec![last])], code: code.clone() })
             }
+            Op::Concat { .. } => self.joined(rewriter, node, code),
             _ => None,
         }
     }
 
-    fn moved_signs(&mut self, rewriter: &mut Rewriter<'_>, node: Node, op: Op, inputs: Vec<ValueId>, code: Code) {
+    fn joined(&self, rewriter: &Rewriter<'_>, node: &Node, code: &Code) -> Option<Moved> {
+        let count = node.inputs.iter().filter_map(|v| Some(self.0.get(v)?.planes.len())).max()?;
+        let mut planes = vec![(node.op.clone(), Vec::new()); count];
+        let mut all = Code { zero_signs: Vec::new(), ..code.clone() };
+        for v in &node.inputs {
+            match self.0.get(v) {
+                Some(part) if part.map == code.map => {
+                    for (i, (_, inputs)) in planes.iter_mut().enumerate() {
+                        inputs.push(part.planes[i.min(part.planes.len() - 1)]);
+                    }
+                    for sign in &part.zero_signs {
+                        if !all.zero_signs.contains(sign) {
+                            all.zero_signs.push(sign.clone());
+                        }
+                    }
+                }
+                None if code.map.is_identity() && rewriter.floats(*v)?.1.iter().all(|x| x.abs() == 1.0) => {
+                    planes.iter_mut().for_each(|(_, inputs)| inputs.push(*v));
+                }
+                _ => return None,
+            }
+        }
+        Some(Moved { planes, code: all })
+    }
+
+    fn moved_signs(&mut self, rewriter: &mut Rewriter<'_>, node: Node, moved: Moved) {
         let output = node.output;
-        if code.is_plain() {
-            self.0.insert(output, Code { sign: output, ..code });
+        let Moved { mut planes, code } = moved;
+        if planes.len() == 1 && code.is_plain() {
+            let (op, inputs) = planes.remove(0);
+            self.0.insert(output, Code { planes: vec![output], ..code });
             let same = op == node.op && inputs == node.inputs;
             return if same { rewriter.keep(node) } else { rewriter.change(Node { op, inputs, ..node }) };
         }
         let shape = rewriter.graph.shape(output).to_vec();
         let Some(axis) = shape.len().checked_sub(1) else { return rewriter.keep(node) };
-        let parts = node.parts.clone();
-        let sign =
-            rewriter.emit(NewNode { op, inputs, like: output, suffix: "sign", shape: &shape, origin: None, parts });
-        let maps = repeat(&Affine::linear(code.scale as f32, code.shift as f32), shape[axis]);
-        let op = Op::Affine { axis, maps };
-        rewriter.change(Node { op, inputs: vec![sign], parts: Vec::new(), ..node });
-        self.0.insert(output, Code { sign, ..code });
+        let signs: Vec<ValueId> = planes
+            .into_iter()
+            .map(|(op, inputs)| {
+                let (parts, suffix) = (node.parts.clone(), "sign");
+                rewriter.emit(NewNode { op, inputs, like: output, suffix, shape: &shape, origin: None, parts })
+            })
+            .collect();
+        match signs[..] {
+            [sign] => {
+                let op = Op::Affine { axis, maps: repeat(&code.map, shape[axis]) };
+                rewriter.change(Node { op, inputs: vec![sign], parts: Vec::new(), ..node });
+            }
+            // Whoever wants the numbers moves the numbers.
+            _ => rewriter.keep(node),
+        }
+        self.0.insert(output, Code { planes: signs, ..code });
+    }
+}
+
+/// What an operator does to the planes of its operand.
+struct Moved {
+    /// An operator and its operands for each plane of the result.
+    planes: Vec<(Op, Vec<ValueId>)>,
+    /// Of the operands.
+    code: Code,
+}
+
+/// Whether a value is computed by maps none of which any f32 sends to zero exactly: they jump over it.
+fn jumps(rewriter: &Rewriter<'_>, v: ValueId) -> bool {
+    let Some(Node { op: Op::Affine { maps, .. }, .. }) = rewriter.producer(v) else { return false };
+    let jumps = |map: &Affine| map.interval(Zero::Plus) == map.interval(Zero::Minus);
+    match uniform(maps) {
+        Some(map) => jumps(map),
+        None => Arc::clone(maps).iter().all(jumps),
     }
 }

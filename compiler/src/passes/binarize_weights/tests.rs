@@ -2,9 +2,8 @@ use std::sync::Arc;
 
 use super::run;
 use crate::exact::Affine;
-use crate::ir::Part;
-use crate::ir::{Graph, Layout, Op, Unary, ValueId, Window, Zero};
-use crate::passes::testing::{Build, ops, preserved, preserved_on};
+use crate::ir::{Binary, Graph, Layout, Op, Part, Unary, ValueId, Window, Zero};
+use crate::passes::testing::{Build, count, ops, preserved};
 
 const IMAGE: [usize; 4] = [2, 5, 4, 6];
 
@@ -204,33 +203,233 @@ fn padding_merged_in_vain_is_a_pad_again() {
     assert_eq!((window.pads, window.pad_value), ([0; 4], 0.0));
 }
 
+/// A constant like another one, with some elements set.
+fn with(b: &mut Build, v: ValueId, elements: &[(usize, f32)]) {
+    let id = v.0 as usize;
+    let mut t = (**b.graph.values[id].constant.as_ref().unwrap()).clone();
+    let crate::ir::Data::F32(values) = &mut t.data else { panic!() };
+    elements.iter().for_each(|&(i, x)| values[i] = x);
+    b.graph.values[id].constant = Some(Arc::new(t));
+}
+
+/// A layer on ONNX's sign of what `before` makes of the input.
+fn three_valued(exact: bool, before: impl Fn(&mut Build, ValueId) -> ValueId) -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&IMAGE);
+    let x = before(&mut b, x);
+    let s = b.like(Op::Sign(Zero::Zero), &[x]);
+    let w = weights(&mut b, &[7, 6, 3, 3], &[0.5]);
+    let y = conv(&mut b, s, w, 1, 1, 0.0);
+    b.graph.exact_zeros = exact;
+    preserved(&b.finish(&[y]), run)
+}
+
 #[test]
-fn zeros_of_signs_and_weights_are_noted_once() {
+fn zeros_by_accident_are_noted_and_likely_ones_are_warned_of() {
+    let shifted = |b: &mut Build, x| {
+        let y = b.unary(Unary::Sigmoid, x);
+        let c = b.random_constant(&IMAGE);
+        b.binary(Binary::Add, y, c)
+    };
+    let graph = three_valued(false, shifted);
+    assert_eq!(graph.notes, ["sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: Sign2"]);
+    assert!(graph.warnings.0.is_empty());
+    // The input itself, say a picture.
+    let graph = three_valued(false, |_, x| x);
+    assert!(graph.notes.is_empty());
+    let text = graph.warnings.to_string();
+    assert!(text.starts_with("X104 at node \"Sign0\" (Sign): it is taken of the model's input, "), "{text}");
+    // Two planes need neither.
+    for graph in [three_valued(true, shifted), three_valued(true, |_, x| x)] {
+        assert!(graph.notes.is_empty() && graph.warnings.0.is_empty(), "{:?}", graph.notes);
+        assert_eq!(count(&graph, |op| matches!(op, Op::BinaryConv { .. })), 2);
+    }
+}
+
+#[test]
+fn a_sign_with_nothing_on_one_side_of_zero_is_a_code() {
+    type Before = fn(&mut Build, ValueId) -> ValueId;
+    let cases: [(Before, Zero, f32); 9] = [
+        (|b, x| b.unary(Unary::Relu, x), Zero::Minus, -1.0),
+        (|b, x| b.unary(Unary::Abs, x), Zero::Minus, -1.0),
+        (|b, x| b.binary(Binary::Mul, x, x), Zero::Minus, -1.0),
+        (|b, x| b.unary(Unary::Clip(0.0, 0.75), x), Zero::Minus, -1.0),
+        (|b, x| b.unary(Unary::Clip(-3.0, 0.0), x), Zero::Plus, 1.0),
+        (
+            |b, x| {
+                let y = b.unary(Unary::Relu, x);
+                let window =
+                    Window { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1; 4], pad_value: 0.0 };
+                b.like(Op::MaxPool { window, layout: Layout::ChannelsLast }, &[y])
+            },
+            Zero::Minus,
+            -1.0,
+        ),
+        (
+            |b, x| {
+                // A map of each channel, all of which keep what is not negative so.
+                let y = b.unary(Unary::Relu, x);
+                let maps = (0..6).map(|i| Affine::linear(i as f32 * 0.5, if i == 4 { 1.0 } else { 0.0 })).collect();
+                b.like(Op::Affine { axis: 3, maps: Arc::new(maps) }, &[y])
+            },
+            Zero::Minus,
+            -1.0,
+        ),
+        (
+            |b, x| {
+                let y = b.unary(Unary::Relu, x);
+                let z = b.unary(Unary::Clip(-0.25, 0.25), x);
+                let c = b.constant(&[1], &[0.25]);
+                let z = b.binary(Binary::Add, z, c);
+                b.binary(Binary::Add, y, z)
+            },
+            Zero::Minus,
+            -1.0,
+        ),
+        (
+            |b, x| {
+                let y = b.unary(Unary::Relu, x);
+                b.unary(Unary::Neg, y)
+            },
+            Zero::Plus,
+            1.0,
+        ),
+    ];
+    for (i, (before, zero, pad)) in cases.into_iter().enumerate() {
+        let graph = three_valued(false, before);
+        assert!(graph.notes.is_empty() && graph.warnings.0.is_empty(), "{i}: {:?}", graph.notes);
+        assert_eq!(count(&graph, |op| *op == Op::Sign(zero)), 1, "{i}\n{graph}");
+        let padded = |op: &Op| matches!(op, Op::BinaryConv { window, .. } if window.pad_value == pad);
+        assert_eq!(count(&graph, padded), 1, "{i}\n{graph}");
+    }
+    // The sign of a ReLU is that of its operand.
+    assert_eq!(ops(&three_valued(false, cases[0].0)), ["Sign", "BinaryConv", "Affine"]);
+}
+
+#[test]
+fn what_is_never_zero_has_two_signs() {
+    let odd = |b: &mut Build, x| {
+        // Sums of 5 and of 6 signs, without padding.
+        let s = sign(b, x);
+        let w = weights(b, &[6, 6, 1, 1], &[1.0, 0.3]);
+        let window = Window { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0; 4], pad_value: 0.0 };
+        b.like(Op::Conv { window, groups: 1, layout: Layout::ChannelsLast }, &[s, w])
+    };
+    let shift = |c: f32| {
+        move |b: &mut Build, x: ValueId| {
+            let y = odd(b, x);
+            code(b, y, 1.0, c)
+        }
+    };
+    let (plus, likely) = (Op::Sign(Zero::Plus), Op::Sign(Zero::Zero));
+    // Even sums; with half of them negated in one channel only; shifted by what no sum reaches, and by what some do.
+    for (before, expected) in [
+        (Box::new(odd) as Box<dyn Fn(&mut Build, ValueId) -> ValueId>, &likely),
+        (Box::new(shift(0.1)), &plus),
+        (Box::new(shift(1.0)), &plus),
+        (Box::new(shift(2.0)), &likely),
+        (Box::new(shift(8.0)), &plus),
+        (
+            Box::new(|b: &mut Build, x| {
+                let y = b.unary(Unary::Sigmoid, x);
+                code(b, y, 0.1, 0.3)
+            }),
+            &plus,
+        ),
+        (Box::new(|b: &mut Build, x| code(b, x, 0.3, 0.7)), &plus),
+        (Box::new(|b: &mut Build, x| code(b, x, 0.25, 0.5)), &likely),
+    ] {
+        let graph = three_valued(false, before);
+        let last = graph.nodes.iter().rfind(|n| matches!(n.op, Op::Sign(_))).unwrap();
+        assert_eq!(&last.op, expected, "{graph}");
+    }
+}
+
+#[test]
+fn zero_weights_are_left_out() {
+    for (elements, planes) in [
+        // One channel, two, and as many as take a layer of their own.
+        (&[(5, 0.0)][..], 2),
+        (&[(5, 0.0), (60, -0.0), (61, 0.0)], 2),
+        (&[(5, 0.0), (60, 0.0), (120, 0.0), (170, 0.0)], 2),
+        // A whole channel costs nothing.
+        (&[], 1),
+    ] {
+        for pad_value in [0.0, 1.0] {
+            let mut b = Build::default();
+            let x = b.input(&IMAGE);
+            let s = sign(&mut b, x);
+            let c = code(&mut b, s, 0.5, 0.5);
+            let w = weights(&mut b, &[7, 6, 3, 3], &[0.5, 2.0]);
+            let whole: Vec<(usize, f32)> = (6 * 54..7 * 54).map(|i| (i, 0.0)).collect();
+            with(&mut b, w, elements);
+            with(&mut b, w, &whole);
+            let y = conv(&mut b, c, w, 1, 1, pad_value);
+            let bias = b.random_constant(&[7]);
+            b.graph.nodes.last_mut().unwrap().inputs.push(bias);
+            let graph = preserved(&b.finish(&[y]), run);
+            assert_eq!(count(&graph, |op| matches!(op, Op::BinaryConv { .. })), planes, "{graph}");
+            assert!(graph.warnings.0.is_empty());
+            let n = elements.len();
+            let note = format!("Conv2: {n} of 378 weights are exactly zero: ");
+            assert_eq!(
+                graph.notes.iter().filter(|text| text.starts_with(&note)).count(),
+                planes - 1,
+                "{:?}",
+                graph.notes
+            );
+        }
+    }
+    // A fully connected one, in groups, and a third level everywhere.
+    let mut b = Build::default();
+    let x = b.input(&[2, 10]);
+    let s = sign(&mut b, x);
+    let w = b.constant(&[10, 4], &[0.5, -3.0, 0.0, 1.0, -0.5, 0.0, 0.25, -1.0].repeat(5));
+    let y = b.node(Op::MatMul, &[s, w], &[2, 4]);
+    let graph = preserved(&b.finish(&[y]), run);
+    assert_eq!(count(&graph, |op| matches!(op, Op::BinaryMatMul { .. })), 2);
+    let mut b = Build::default();
+    let x = b.input(&IMAGE);
+    let s = sign(&mut b, x);
+    let w = weights(&mut b, &[6, 1, 3, 3], &[0.5]);
+    with(&mut b, w, &[(4, 0.0)]);
+    let y = conv(&mut b, s, w, 6, 1, 0.0);
+    assert_eq!(count(&preserved(&b.finish(&[y]), run), |op| matches!(op, Op::BinaryConv { .. })), 2);
+}
+
+#[test]
+fn zeros_on_both_sides_and_behind_what_moves_them() {
     let mut b = Build::default();
     let x = b.input(&IMAGE);
     let s = b.like(Op::Sign(Zero::Zero), &[x]);
-    let w = weights(&mut b, &[7, 6, 3, 3], &[0.5]);
-    let y = conv(&mut b, s, w, 1, 0, 0.0);
-    let w = weights(&mut b, &[7, 6, 3, 3], &[2.0]);
-    let id = w.0 as usize;
-    let mut t = (**b.graph.values[id].constant.as_ref().unwrap()).clone();
-    let crate::ir::Data::F32(v) = &mut t.data else { panic!() };
-    v[5] = 0.0;
-    b.graph.values[id].constant = Some(Arc::new(t));
-    let z = conv(&mut b, s, w, 1, 0, 0.0);
-    let graph = b.finish(&[y, z]);
-    let mut first = Graph { outputs: vec![y], ..graph.clone() };
-    first.sweep();
-    assert_eq!(
-        preserved_on(0.125, &first, run).notes,
-        ["sign(0) = 0 in the file, which one bit cannot hold, is taken as +1: Sign0"]
-    );
-    let mut after = graph;
-    run(&mut after);
-    assert_eq!(after.notes.len(), 1);
-    assert_eq!(
-        after.warnings.to_string(),
-        "X102 at node \"Conv2\" (Conv): 1 of 378 weights are exactly zero and count as +1; \
-         help: other engines leave them zero; their answers differ by as much"
-    );
+    let window = Window { kernel: [2, 2], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 1, 1], pad_value: 0.0 };
+    let m = b.like(Op::MaxPool { window, layout: Layout::ChannelsLast }, &[s]);
+    let r = sign(&mut b, x);
+    let y = b.node(Op::Concat { axis: 3 }, &[m, r], &[2, 5, 4, 12]);
+    let y = b.node(Op::Pad { before: vec![0, 1, 0, 0], after: vec![0; 4], value: 0.0 }, &[y], &[2, 6, 4, 12]);
+    let w = weights(&mut b, &[7, 12, 3, 3], &[0.5]);
+    with(&mut b, w, &[(5, 0.0), (300, 0.0)]);
+    let z = conv(&mut b, y, w, 1, 1, 0.0);
+    b.graph.exact_zeros = true;
+    let graph = preserved(&b.finish(&[z, s]), run);
+    assert_eq!(count(&graph, |op| matches!(op, Op::BinaryConv { .. })), 4, "{graph}");
+    assert_eq!(count(&graph, |op| matches!(op, Op::Conv { .. })), 0);
+}
+
+#[test]
+fn the_constants_of_codes_are_not_rounded() {
+    // 0.1 * 0.7 - 0.07 is 1.3e-9 in f64 and more than 1e-9 away from any f32 product's.
+    let mut b = Build::default();
+    let x = b.input(&[2, 9]);
+    let s = sign(&mut b, x);
+    let c = code(&mut b, s, 0.1, 0.0);
+    let maps = vec![Affine::linear(0.1, 0.0).then(&Affine::linear(0.7, 0.0)).unwrap(); 9];
+    let c = b.like(Op::Affine { axis: 1, maps: Arc::new(maps.clone()) }, &[c]);
+    let w = b.constant(&[9, 1], &[1.0; 9]);
+    let y = b.node(Op::MatMul, &[c, w], &[2, 1]);
+    let mut graph = b.finish(&[y]);
+    run(&mut graph);
+    let exact = Affine::linear(0.1, 0.0).then(&maps[0]).unwrap();
+    let Op::Affine { maps, .. } = &graph.nodes.last().unwrap().op else { panic!("{graph}") };
+    assert_eq!(maps[0], exact);
 }

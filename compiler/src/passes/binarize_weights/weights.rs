@@ -8,20 +8,54 @@ use crate::passes::rewrite::{Rewriter, transpose};
 /// How far a weight's magnitude may be from its channel's: what f32 straight-through chains leave behind.
 const TOLERANCE: f64 = 1e-6;
 
-/// Weights that are ±scale per channel.
+/// Weights that are ±scale or 0, per channel.
 pub(super) struct Binarized {
-    pub(super) bits: BinaryWeights,
-    /// One per output channel, not negative.
+    /// True for what is not negative, in the order `[O][...]`.
+    pub(super) signs: Vec<bool>,
+    /// One per output channel, not negative; 0 where all of a channel's weights are.
     pub(super) scales: Vec<f32>,
     /// Weights of one output channel.
     pub(super) per_channel: usize,
+    /// Where the weights are zero, ascending, other than in channels whose scale is.
+    pub(super) zeros: Vec<usize>,
+    /// Largest relative deviation of a weight's magnitude from its channel's.
+    pub(super) deviation: f32,
 }
 
 impl Binarized {
-    /// Sum of a channel's signs.
+    /// Sum of a channel's signs, without those of zeros.
     pub(super) fn sum(&self, channel: usize) -> i64 {
-        let signs = &self.bits.signs[channel * self.per_channel..(channel + 1) * self.per_channel];
-        2 * signs.iter().filter(|&&plus| plus).count() as i64 - self.per_channel as i64
+        let range = channel * self.per_channel..(channel + 1) * self.per_channel;
+        let plus = self.signs[range.clone()].iter().filter(|&&plus| plus).count() as i64;
+        // Zeros are among the true ones.
+        let before = |end: usize| self.zeros.partition_point(|&at| at < end) as i64;
+        let zeros = before(range.end) - before(range.start);
+        2 * plus - zeros - self.per_channel as i64
+    }
+
+    /// About one latent weight in 2^24 is exactly zero; many zeros are a third level.
+    pub(super) fn is_ternary(&self) -> bool {
+        self.zeros.len() > (self.signs.len() / 1000).max(4)
+    }
+
+    /// The channels that hold zeros, ascending.
+    pub(super) fn affected(&self) -> Vec<usize> {
+        let mut channels: Vec<usize> = self.zeros.iter().map(|at| at / self.per_channel).collect();
+        channels.dedup();
+        channels
+    }
+
+    /// All channels, with +1 for the zeros.
+    pub(super) fn plus(&self) -> BinaryWeights {
+        BinaryWeights { signs: self.signs.clone(), zeros: self.zeros.len(), deviation: self.deviation }
+    }
+
+    /// Some channels, with -1 for the zeros: [`Binarized::plus`] and this, added, are twice the weights' signs.
+    pub(super) fn minus(&self, channels: impl Iterator<Item = usize>) -> BinaryWeights {
+        let mut signs = self.signs.clone();
+        self.zeros.iter().for_each(|&at| signs[at] = false);
+        let rows = channels.flat_map(|c| &signs[c * self.per_channel..(c + 1) * self.per_channel]);
+        BinaryWeights { signs: rows.copied().collect(), zeros: self.zeros.len(), deviation: self.deviation }
     }
 }
 
@@ -51,7 +85,7 @@ fn classify(tensor: &Tensor) -> Result<Binarized, String> {
     }
     let per_channel = values.len() / channels;
     let mut scales = Vec::with_capacity(channels);
-    let mut zeros = 0;
+    let mut zeros = Vec::new();
     let mut largest = 0.0;
     let mut worst = None;
     for (channel, row) in values.chunks(per_channel).enumerate() {
@@ -62,7 +96,7 @@ fn classify(tensor: &Tensor) -> Result<Binarized, String> {
             scales.push(0.0);
             continue;
         }
-        zeros += per_channel - magnitudes().count();
+        zeros.extend((0..per_channel).filter(|&i| row[i] == 0.0).map(|i| channel * per_channel + i));
         let scale = if low == high { low } else { median(magnitudes().collect()) };
         scales.push(scale);
         for m in [low, high] {
@@ -78,13 +112,8 @@ fn classify(tensor: &Tensor) -> Result<Binarized, String> {
             "weights are real: channel {channel} holds {scale} and {m} (largest relative deviation {largest:.2})"
         ));
     }
-    // About one latent weight in 2^24 is exactly zero; many zeros are a third level.
-    if zeros > (values.len() / 1000).max(4) {
-        return Err(format!("weights are ternary: {zeros} of {} are zero", values.len()));
-    }
     let signs = values.iter().map(|&x| x >= 0.0).collect();
-    let bits = BinaryWeights { signs, zeros, deviation: largest as f32 };
-    Ok(Binarized { bits, scales, per_channel })
+    Ok(Binarized { signs, scales, per_channel, zeros, deviation: largest as f32 })
 }
 
 fn median(mut values: Vec<f32>) -> f32 {
@@ -104,26 +133,37 @@ mod tests {
     fn a_scale_per_channel() {
         let w = classified([3, 3], &[0.5, -0.5, 0.5, -3.0, -3.0, -3.0, 0.0, 0.0, 0.0]).unwrap();
         assert_eq!(w.scales, [0.5, 3.0, 0.0]);
-        assert_eq!(w.bits.signs[..6], [true, false, true, false, false, false]);
-        assert_eq!((w.bits.zeros, w.bits.deviation), (0, 0.0));
+        assert_eq!(w.signs[..6], [true, false, true, false, false, false]);
+        assert_eq!((w.zeros.len(), w.deviation), (0, 0.0));
         assert_eq!((w.sum(0), w.sum(1)), (1, -3));
     }
 
     #[test]
     fn rounding_of_estimators_is_forgiven_and_no_more() {
         let w = classified([1, 3], &[1.0, -1.0, 1.000_000_5]).unwrap();
-        assert!(w.bits.deviation > 4e-7 && w.bits.deviation < 6e-7);
+        assert!(w.deviation > 4e-7 && w.deviation < 6e-7);
         let reason = classified([1, 3], &[1.0, -1.0, 1.000_002]).err().unwrap();
         assert!(reason.starts_with("weights are real: channel 0 holds 1 and 1.000002"), "{reason}");
     }
 
     #[test]
-    fn few_zeros_are_plus_one_and_many_are_a_third_level() {
+    fn zeros_are_the_mean_of_two_planes() {
+        let w = classified([3, 4], &[0.5, 0.0, -0.5, 0.5, 0.0, 0.0, 0.0, 0.0, -2.0, 0.0, -0.0, 2.0]).unwrap();
+        assert_eq!((&w.zeros[..], w.affected()), (&[1, 9, 10][..], vec![0, 2]));
+        let signs = |weights: BinaryWeights| weights.signs.iter().map(|&b| if b { 1 } else { -1 }).collect::<Vec<_>>();
+        let (plus, minus) = (signs(w.plus()), signs(w.minus(0..3)));
+        let mean = |c: usize| (4 * c..4 * c + 4).map(|i| (plus[i] + minus[i]) / 2).collect::<Vec<i32>>();
+        assert_eq!((mean(0), mean(2)), (vec![1, 0, -1, 1], vec![-1, 0, 0, 1]));
+        assert_eq!(signs(w.minus([2].into_iter())), [-1, -1, -1, 1]);
+        assert_eq!((w.sum(0), w.sum(2)), (1, 0));
+    }
+
+    #[test]
+    fn many_zeros_are_a_third_level() {
         let mut values = vec![1.0; 100];
         values[..4].fill(0.0);
-        let w = classified([1, 100], &values).unwrap();
-        assert_eq!((w.bits.zeros, w.sum(0)), (4, 100));
+        assert!(!classified([1, 100], &values).unwrap().is_ternary());
         values[4] = 0.0;
-        assert_eq!(classified([1, 100], &values).err().unwrap(), "weights are ternary: 5 of 100 are zero");
+        assert!(classified([1, 100], &values).unwrap().is_ternary());
     }
 }

@@ -1,6 +1,7 @@
 //! From the normalised graph to fused blocks.
 //!
-//! 1. A max-pool between a value and its sign moves behind the sign ([`commute`]).
+//! 1. A sign that may be 0 has two values where it ends in bits ([`zero`]). A max-pool between a value and its sign moves
+//!    behind the sign ([`commute`]).
 //! 2. Every value of ±1 that binary layers read gets its packed tensors, framed for those who read them ([`bits`]).
 //! 3. Gates are recognised as a whole ([`gate`]).
 //! 4. Every other operator that is no element-wise one starts a block; the block then takes in the element-wise
@@ -24,6 +25,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod thresholds;
+mod zero;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -39,7 +41,7 @@ use facts::Facts;
 /// # Errors
 /// Operators without a compiled form, all of them.
 pub fn run(graph: &Graph) -> Result<Network, Diagnostics> {
-    let graph = commute::sign_before_pool(graph);
+    let graph = commute::sign_before_pool(&zero::settle(graph));
     let mut builder = Builder::new(Facts::new(&graph));
     builder.check_types();
     if builder.graph.values.iter().any(|value| value.shape.contains(&0)) && builder.diagnostics.has_errors() {

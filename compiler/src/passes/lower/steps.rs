@@ -224,7 +224,12 @@ impl Builder<'_> {
         let same = self.facts.view(other) == self.facts.view(v);
         // A constant may be anything that broadcasts: it is written out in full.
         if same || self.facts.is_constant(other) {
-            let part = if self.facts.is_constant(other) { Part::from(name) } else { Part::Skip };
+            let part = match node.parts.first() {
+                // The sum of two planes of bits is no operator of the file.
+                Some(Part::Planes) => Part::Planes,
+                _ if self.facts.is_constant(other) => Part::from(name),
+                _ => Part::Skip,
+            };
             return match function {
                 Binary::Add => Some(Continuation::new(u, vec![Planned::Add(other)], part)),
                 Binary::Mul => Some(Continuation::new(u, vec![Planned::Mul(other)], name)),

@@ -1,5 +1,6 @@
 use super::run;
-use crate::ir::{Binary::*, DType, Op, Unary, ValueId, Zero};
+use crate::exact::Affine;
+use crate::ir::{Binary, Binary::*, DType, Graph, Op, Unary, ValueId, Zero};
 use crate::passes::testing::{Build, ops, preserved};
 
 /// One input `[2, 9]`, one chain; the operators left, and the one sign's rule.
@@ -264,7 +265,7 @@ fn a_binary_code_of_a_layer_is_a_sign_behind_an_affine_map() {
     let w = b.random_constant(&[9, 3]);
     let y = b.node(Op::MatMul, &[f, w], &[2, 3]);
     let graph = preserved(&b.finish(&[y]), run);
-    assert_eq!(ops(&graph), ["Sign", "Mul", "Add", "MatMul"]);
+    assert_eq!(ops(&graph), ["Sign", "Affine", "MatMul"]);
 }
 
 #[test]
@@ -351,4 +352,218 @@ fn a_value_that_is_also_an_output_stays() {
     let y = b.binary(Add, d, clip);
     let graph = preserved(&b.finish(&[s, d, y]), run);
     assert_eq!(ops(&graph), ["Sign", "Clip", "Sub", "Add"]);
+}
+
+/// ONNX's Sign of the input, and the input.
+type Spelling = fn(&mut Build, ValueId, ValueId) -> ValueId;
+
+#[test]
+fn signs_of_signs_in_every_spelling() {
+    fn select(b: &mut Build, mask: ValueId, yes: ValueId, no: ValueId) -> ValueId {
+        let shape = b.graph.shape(mask).to_vec();
+        b.node(Op::Where, &[mask, yes, no], &shape)
+    }
+    /// `Where(s == 0, at_zero, s)` of the sign of a value.
+    fn settled(b: &mut Build, x: ValueId, at_zero: f32) -> ValueId {
+        let (zero, value) = (b.scalar(0.0), b.scalar(at_zero));
+        let s = sign(b, x);
+        let m = b.binary(Equal, s, zero);
+        select(b, m, value, s)
+    }
+    fn truth(b: &mut Build, relation: Binary, x: ValueId, c: f32) -> ValueId {
+        let c = b.scalar(c);
+        let m = b.binary(relation, x, c);
+        b.like(Op::Cast(DType::F32), &[m])
+    }
+    let spellings: [(Zero, Spelling); 11] = [
+        (Zero::Plus, |b, x, _| {
+            let once = settled(b, x, 1.0);
+            settled(b, once, 1.0)
+        }),
+        (Zero::Minus, |b, x, _| {
+            let once = settled(b, x, -1.0);
+            let twice = settled(b, once, 1.0);
+            sign(b, twice)
+        }),
+        (Zero::Plus, |b, x, s| {
+            let m = truth(b, Equal, x, 0.0);
+            b.binary(Add, s, m)
+        }),
+        (Zero::Minus, |b, _, s| {
+            let m = truth(b, Equal, s, 0.0);
+            b.binary(Sub, s, m)
+        }),
+        (Zero::Plus, |b, _, s| {
+            let (one, minus) = (b.scalar(1.0), b.scalar(-1.0));
+            let m = b.binary(Equal, s, minus);
+            select(b, m, minus, one)
+        }),
+        (Zero::Minus, |b, _, s| {
+            // (s == 1) * 2 - 1
+            let (two, one) = (b.scalar(2.0), b.scalar(1.0));
+            let m = truth(b, Equal, s, 1.0);
+            let m = b.binary(Mul, m, two);
+            b.binary(Sub, m, one)
+        }),
+        (Zero::Zero, |b, x, _| {
+            // (x > 0) - (x < 0)
+            let (plus, minus) = (truth(b, Greater, x, 0.0), truth(b, Less, x, 0.0));
+            b.binary(Sub, plus, minus)
+        }),
+        (Zero::Plus, |b, _, s| {
+            let c = b.scalar(0.1);
+            let y = b.binary(Add, s, c);
+            sign(b, y)
+        }),
+        (Zero::Plus, |b, _, s| {
+            // max(2 s + 1, -1) / 1 is 3 at +1; its sign is what counts.
+            let (two, one, minus) = (b.scalar(2.0), b.scalar(1.0), b.scalar(-1.0));
+            let y = b.binary(Mul, s, two);
+            let y = b.binary(Add, y, one);
+            let y = b.binary(Max, y, minus);
+            let y = b.binary(Div, y, one);
+            sign(b, y)
+        }),
+        (Zero::Minus, |b, _, s| {
+            // Half of it, twice, and floored.
+            let half = b.scalar(0.5);
+            let y = b.binary(Mul, s, half);
+            let y = b.unary(Unary::Ceil, y);
+            let y = b.binary(Sub, y, half);
+            sign(b, y)
+        }),
+        (Zero::Plus, |b, _, s| {
+            let m = truth(b, GreaterOrEqual, s, 0.0);
+            let half = b.scalar(0.5);
+            let y = b.binary(Sub, m, half);
+            sign(b, y)
+        }),
+    ];
+    for (i, (zero, spelling)) in spellings.into_iter().enumerate() {
+        let mut b = Build::default();
+        let x = b.input(&[2, 9]);
+        let s = sign(&mut b, x);
+        let y = spelling(&mut b, x, s);
+        let graph = preserved(&b.finish(&[y]), run);
+        assert_eq!(graph.nodes.iter().map(|n| &n.op).collect::<Vec<_>>(), [&Op::Sign(zero)], "{i}\n{graph}");
+    }
+}
+
+#[test]
+fn a_sign_that_loses_its_minus_one_is_a_code() {
+    let mut b = Build::default();
+    let x = b.input(&[2, 9]);
+    let (zero, minus) = (b.scalar(0.0), b.scalar(-1.0));
+    let s = sign(&mut b, x);
+    let m = b.binary(Equal, s, minus);
+    let y = b.node(Op::Where, &[m, zero, s], &[2, 9]);
+    let w = b.random_constant(&[9, 3]);
+    let y = b.node(Op::MatMul, &[y, w], &[2, 3]);
+    let graph = preserved(&b.finish(&[y]), run);
+    assert_eq!(ops(&graph), ["Sign", "Affine", "MatMul"]);
+    assert_eq!(graph.nodes[0].op, Op::Sign(Zero::Minus));
+}
+
+#[test]
+fn levels_are_those_of_real_arithmetic() {
+    // 0.1 * 0.7 and 0.7 / 3 are no f32s, and the second no f64.
+    let code = |f: Binary, c: f32| {
+        let mut b = Build::default();
+        let x = b.input(&[2, 9]);
+        let [half, level, c] = [0.5, 0.7, c].map(|c| b.scalar(c));
+        let m = b.binary(Greater, x, half);
+        let y = b.like(Op::Cast(DType::F32), &[m]);
+        let y = b.binary(Binary::Mul, y, level);
+        let y = b.binary(f, y, c);
+        let w = b.random_constant(&[9, 3]);
+        let y = b.node(Op::MatMul, &[y, w], &[2, 3]);
+        preserved(&b.finish(&[y]), run)
+    };
+    let map = |graph: &Graph| {
+        graph.nodes.iter().find_map(|n| if let Op::Affine { maps, .. } = &n.op { Some(maps[0].clone()) } else { None })
+    };
+    let graph = code(Binary::Mul, 0.1);
+    assert_eq!(ops(&graph), ["Sub", "Sign", "Affine", "MatMul"]);
+    assert_eq!(map(&graph), Some(Affine::levels(0.0, f64::from(0.7_f32) * f64::from(0.1_f32))));
+    assert_eq!(ops(&code(Binary::Div, 3.0)), ["Sub", "Sign", "Affine", "Div", "MatMul"]);
+}
+
+#[test]
+fn not_every_positive_scale_keeps_signs() {
+    for (f, c) in [
+        (Binary::Div, f32::INFINITY),
+        (Binary::Mul, 0.0),
+        (Binary::Mul, 1e-40),
+        (Binary::Div, 0.0),
+        (Binary::Min, 0.0),
+        (Binary::Max, 0.0),
+    ] {
+        let mut b = Build::default();
+        let x = b.input(&[2, 9]);
+        let c = b.scalar(c);
+        let y = b.binary(f, x, c);
+        let y = sign(&mut b, y);
+        let mut graph = b.finish(&[y]);
+        run(&mut graph);
+        assert_eq!(ops(&graph).len(), 2, "{f:?}\n{graph}");
+    }
+    // A minimum with 0 keeps what one rule asks for, a maximum what the other does.
+    for (zero, f, kept) in [
+        (Zero::Plus, Binary::Min, true),
+        (Zero::Minus, Binary::Max, true),
+        (Zero::Plus, Binary::Max, false),
+        (Zero::Minus, Binary::Min, false),
+    ] {
+        let mut b = Build::default();
+        let x = b.input(&[2, 9]);
+        let c = b.scalar(0.0);
+        let y = b.binary(f, x, c);
+        let y = b.like(Op::Sign(zero), &[y]);
+        assert_eq!(ops(&preserved(&b.finish(&[y]), run)).len() == 1, kept, "{zero:?} {f:?}");
+    }
+}
+
+#[test]
+fn a_number_clipped_and_rounded_is_a_step() {
+    // The input holds halves, whole numbers and what lies between.
+    for (low, second_first) in [(0.0, false), (0.0, true), (-1.0, false), (1.0, true)] {
+        for rounding in [Unary::Round, Unary::Floor, Unary::Ceil] {
+            let mut b = Build::default();
+            let x = b.input(&[2, 9]);
+            let clip = Unary::Clip(low, low + 1.0);
+            let [first, second] = if second_first { [rounding, clip] } else { [clip, rounding] };
+            let y = b.unary(first, x);
+            let y = b.unary(second, y);
+            let [two, middle] = [2.0, 2.0 * low + 1.0].map(|c| b.scalar(c));
+            let y = b.binary(Mul, y, two);
+            let y = b.binary(Sub, y, middle);
+            let graph = preserved(&b.finish(&[y]), run);
+            let found = ops(&graph);
+            assert!(found == ["Sub", "Sign"] || found == ["Sign"], "{found:?}");
+        }
+    }
+    // Three levels are none.
+    let mut b = Build::default();
+    let x = b.input(&[2, 9]);
+    let y = b.unary(Unary::Clip(-1.0, 1.0), x);
+    let y = b.unary(Unary::Round, y);
+    let w = b.random_constant(&[9, 3]);
+    let y = b.node(Op::MatMul, &[y, w], &[2, 3]);
+    assert_eq!(ops(&preserved(&b.finish(&[y]), run)), ["Clip", "Round", "MatMul"]);
+}
+
+#[test]
+fn the_sign_of_a_padded_value_is_a_padded_sign() {
+    for (zero, value, padded) in
+        [(Zero::Zero, 0.0, 0.0), (Zero::Plus, 0.0, 1.0), (Zero::Minus, 0.0, -1.0), (Zero::Zero, -0.5, -1.0)]
+    {
+        let mut b = Build::default();
+        let x = b.input(&[1, 2, 3, 3]);
+        let op = Op::Pad { before: vec![0, 0, 1, 1], after: vec![0, 0, 1, 1], value };
+        let y = b.node(op, &[x], &[1, 2, 5, 5]);
+        let y = b.like(Op::Sign(zero), &[y]);
+        let graph = preserved(&b.finish(&[y]), run);
+        assert_eq!(ops(&graph), ["Sign", "Pad"]);
+        assert!(matches!(graph.nodes[1].op, Op::Pad { value, .. } if value == padded), "{graph}");
+    }
 }
