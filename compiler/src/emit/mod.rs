@@ -73,7 +73,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         interface: &interface,
         blob: Blob::default(),
         shapes: Shapes::default(),
-        names: Names::reserving(names::PRELUDE.iter().chain(names::OWN).copied()),
+        names: Names::reserving(names::prelude().chain(names::OWN.iter().copied())),
         types: Names::default(),
         known: HashMap::new(),
         kernels: TokenStream::new(),

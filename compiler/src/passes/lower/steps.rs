@@ -154,7 +154,7 @@ impl Builder<'_> {
     /// How a node applies to a tile that holds `v`; `None` when it is no step.
     pub(super) fn continuation(&self, u: usize, v: ValueId) -> Option<Continuation> {
         let node = self.facts.node(u);
-        let name = parts::operator(&node.op);
+        let name = &parts::operator(&node.op)[..];
         if matches!(node.op, Op::Sign(_)) {
             return (self.decided_on(u) == v).then(|| {
                 let step = Step::Activation(Activation::Sign(self.thresholds(u)));
