@@ -12,6 +12,11 @@ pub fn leaky(x: f32, slope: f32) -> f32 {
     if x < 0.0 { slope * x } else { x }
 }
 
+/// x > threshold ? x : 0; NaN stays.
+pub fn thresholded(x: f32, threshold: f32) -> f32 {
+    if x <= threshold { 0.0 } else { x }
+}
+
 /// min(max(x, low), high); NaN stays.
 pub fn clip(x: f32, low: f32, high: f32) -> f32 {
     min(high, max(low, x))

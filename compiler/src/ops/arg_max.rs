@@ -14,7 +14,7 @@ use crate::ir::{DType, Data, Op, Reduction, Shape, Tensor, Unary, ValueId};
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("ArgMax", 1, |cx| arg_max(cx, false)),
     Onnx::one("ArgMin", 1, |cx| arg_max(cx, true)),
-    Onnx::many("TopK", 1, top_one),
+    Onnx::many("TopK", 1, top_one).growing(&[(1, 1), (10, 2)]),
 ];
 
 /// The first element of an axis, or the one that is larger than all before it.

@@ -347,12 +347,12 @@ pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<Valu
 
 /// Those with more to say.
 pub(super) static OWN_WAY: &[Onnx] = &[
-    Onnx::one("Min", 8, |cx| chain(cx, Binary::Min)),
-    Onnx::one("Max", 8, |cx| chain(cx, Binary::Max)),
-    Onnx::one("Sum", 8, |cx| chain(cx, Binary::Add)),
-    Onnx::one("Mean", 8, mean),
-    Onnx::one("Pow", 7, pow),
-    Onnx::one("Mod", 10, modulo),
+    Onnx::one("Min", 8, |cx| chain(cx, Binary::Min)).any_number(),
+    Onnx::one("Max", 8, |cx| chain(cx, Binary::Max)).any_number(),
+    Onnx::one("Sum", 8, |cx| chain(cx, Binary::Add)).any_number(),
+    Onnx::one("Mean", 8, mean).any_number(),
+    Onnx::one("Pow", 7, pow).operands(2),
+    Onnx::one("Mod", 10, modulo).operands(2),
 ];
 
 fn pair(cx: &mut NodeContext<'_>, function: Binary) -> Outcome<ValueId> {

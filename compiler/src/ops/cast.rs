@@ -6,7 +6,7 @@ use crate::import::node::{NodeContext, bad, problem};
 use crate::import::{Outcome, tensors};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("Cast", 6, cast), Onnx::one("CastLike", 15, cast_like)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("Cast", 6, cast), Onnx::one("CastLike", 15, cast_like).operands(2)];
 
 /// x, to another element type.
 pub(super) struct Cast(pub(super) DType);

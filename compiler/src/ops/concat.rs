@@ -5,7 +5,7 @@ use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("Concat", 4, concat)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("Concat", 4, concat).any_number()];
 
 /// Any number of tensors.
 pub(super) struct Concat {

@@ -6,9 +6,9 @@ use crate::import::node::{NodeContext, bad};
 use crate::ir::{Data, Tensor, ValueId, size};
 
 pub(super) static ONNX: &[Onnx] = &[
-    Onnx::one("Constant", 1, constant),
+    Onnx::one("Constant", 1, constant).operands(0),
     Onnx::one("ConstantOfShape", 9, constant_of_shape),
-    Onnx::one("Range", 11, range),
+    Onnx::one("Range", 11, range).operands(3),
     Onnx::one("Shape", 1, shape_of),
     Onnx::one("Size", 1, size_of),
 ];

@@ -11,7 +11,7 @@ use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::network::BinaryWeights;
 use crate::ir::{DType, Data, Layout, Op, Shape, Tensor, ValueId, Window};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("Conv", 1, conv)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("Conv", 1, conv).operands(3)];
 
 /// x, weights `[O, I / groups, kh, kw]`, bias `[O]`?
 pub(super) struct Conv<'a> {

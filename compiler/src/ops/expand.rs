@@ -9,7 +9,7 @@ use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId, broadcast, size};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("Expand", 8, expand), Onnx::one("Tile", 6, tile)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("Expand", 8, expand).operands(2), Onnx::one("Tile", 6, tile).operands(2)];
 
 /// x, broadcast to the shape of the result
 pub(super) struct Expand;

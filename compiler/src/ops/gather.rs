@@ -6,7 +6,7 @@ use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("Gather", 1, gather)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("Gather", 1, gather).operands(2)];
 
 /// data, indices
 pub(super) struct Gather {

@@ -12,7 +12,7 @@ use crate::import::node::{NodeContext, problem};
 use crate::ir::network::BinaryWeights;
 use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId, broadcast};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("MatMul", 1, matmul), Onnx::one("Gemm", 7, gemm)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("MatMul", 1, matmul).operands(2), Onnx::one("Gemm", 7, gemm).operands(3)];
 
 /// NumPy's matmul.
 pub(super) struct MatMul;

@@ -24,7 +24,6 @@
 
 mod affine;
 mod arg_max;
-mod arity;
 pub mod binary;
 mod cast;
 mod composed;
@@ -318,8 +317,6 @@ macro_rules! each_type {
 }
 use each_type;
 
-pub(crate) use arity::most_operands;
-
 /// The results of a node, `None` for those that nothing uses.
 pub(crate) type Results = Vec<Option<ValueId>>;
 
@@ -328,7 +325,18 @@ pub(crate) struct Onnx {
     name: &'static str,
     /// The first opset that has it.
     since: i64,
+    /// The most operands it takes: one that is given more means something else than what would be compiled.
+    most: Most,
     convert: Convert,
+}
+
+/// The most operands.
+#[derive(Clone, Copy)]
+enum Most {
+    /// Of every opset.
+    Always(usize),
+    /// From each of these opsets on, oldest first.
+    Since(&'static [(i64, usize)]),
 }
 
 /// How a node is converted.
@@ -342,11 +350,28 @@ enum Convert {
 
 impl Onnx {
     const fn one(name: &'static str, since: i64, convert: fn(&mut NodeContext<'_>) -> Outcome<ValueId>) -> Self {
-        Self { name, since, convert: Convert::One(convert) }
+        Self { name, since, most: Most::Always(1), convert: Convert::One(convert) }
+    }
+
+    /// With up to so many operands, whatever the opset; one of these without a word takes one.
+    const fn operands(mut self, most: usize) -> Self {
+        self.most = Most::Always(most);
+        self
+    }
+
+    /// With any number of operands.
+    const fn any_number(self) -> Self {
+        self.operands(usize::MAX)
+    }
+
+    /// With more operands from some opset on, because an attribute became one: opset and the most operands, oldest first.
+    const fn growing(mut self, most: &'static [(i64, usize)]) -> Self {
+        self.most = Most::Since(most);
+        self
     }
 
     const fn many(name: &'static str, since: i64, convert: fn(&mut NodeContext<'_>) -> Outcome<Results>) -> Self {
-        Self { name, since, convert: Convert::Many(convert) }
+        Self { name, since, most: Most::Always(1), convert: Convert::Many(convert) }
     }
 }
 
@@ -383,6 +408,18 @@ pub(crate) fn convert(cx: &mut NodeContext<'_>, name: &str) -> Option<Outcome<Re
     }
     let value = unary::convert(cx, name).or_else(|| binary::convert(cx, name))?;
     Some(value.map(|value| vec![Some(value)]))
+}
+
+/// The most operands of one of ONNX's own operators; `None` for those that are not known.
+pub(crate) fn most_operands(name: &str, opset: i64) -> Option<usize> {
+    if let Some(own) = STANDARD.iter().flat_map(|family| family.iter()).find(|onnx| onnx.name == name) {
+        return match own.most {
+            Most::Always(most) => Some(most),
+            Most::Since(versions) => versions.iter().rev().find(|(since, _)| *since <= opset).map(|&(_, most)| most),
+        };
+    }
+    let functions = unary::FUNCTIONS.iter().find(|row| row.name == name).map(|_| 1);
+    functions.or_else(|| binary::FUNCTIONS.iter().find(|row| row.onnx.0 == name).map(|_| 2))
 }
 
 /// Converts a node of the quantised layers of QONNX; `None` for those that are not known.

@@ -10,9 +10,9 @@ use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{Binary, DType, Op, Reduction, Unary, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[
-    Onnx::one("BatchNormalization", 7, batch_normalization),
-    Onnx::one("Dropout", 7, dropout),
-    Onnx::one("LayerNormalization", 17, layer_normalization),
+    Onnx::one("BatchNormalization", 7, batch_normalization).operands(5),
+    Onnx::one("Dropout", 7, dropout).growing(&[(1, 1), (12, 3)]),
+    Onnx::one("LayerNormalization", 17, layer_normalization).operands(3),
 ];
 
 fn training(message: &str) -> Diagnostic {

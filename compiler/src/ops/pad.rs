@@ -8,7 +8,7 @@ use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("Pad", 2, pad)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("Pad", 2, pad).growing(&[(1, 1), (11, 3), (18, 4)])];
 
 /// x, with elements added before and after, per axis.
 pub(super) struct Pad<'a> {

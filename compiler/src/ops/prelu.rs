@@ -11,7 +11,8 @@ use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("PRelu", 7, |cx| {
     let (x, slope) = (cx.operand(0)?, cx.operand(1)?);
     cx.apply(Op::PRelu, &[x, slope])
-})];
+})
+.operands(2)];
 
 /// x, slope (broadcast to x): x < 0 ? slope * x : x
 pub(super) struct PRelu;

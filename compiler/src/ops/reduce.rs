@@ -38,14 +38,14 @@ impl Reduction {
 }
 
 pub(super) static ONNX: &[Onnx] = &[
-    Onnx::one("ReduceMean", 1, |cx| convert(cx, Reduction::Mean)),
-    Onnx::one("ReduceSum", 1, |cx| convert(cx, Reduction::Sum)),
-    Onnx::one("ReduceMax", 1, |cx| convert(cx, Reduction::Max)),
-    Onnx::one("ReduceMin", 1, |cx| convert(cx, Reduction::Min)),
-    Onnx::one("ReduceProd", 1, |cx| convert(cx, Reduction::Prod)),
-    Onnx::one("ReduceL1", 1, |cx| convert(cx, Reduction::L1)),
-    Onnx::one("ReduceL2", 1, |cx| convert(cx, Reduction::L2)),
-    Onnx::one("ReduceSumSquare", 1, |cx| convert(cx, Reduction::SumSquare)),
+    Onnx::one("ReduceMean", 1, |cx| convert(cx, Reduction::Mean)).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceSum", 1, |cx| convert(cx, Reduction::Sum)).growing(&[(1, 1), (13, 2)]),
+    Onnx::one("ReduceMax", 1, |cx| convert(cx, Reduction::Max)).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceMin", 1, |cx| convert(cx, Reduction::Min)).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceProd", 1, |cx| convert(cx, Reduction::Prod)).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceL1", 1, |cx| convert(cx, Reduction::L1)).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceL2", 1, |cx| convert(cx, Reduction::L2)).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceSumSquare", 1, |cx| convert(cx, Reduction::SumSquare)).growing(&[(1, 1), (18, 2)]),
 ];
 
 /// A reduction over axes, sorted, each once.

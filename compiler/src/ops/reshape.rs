@@ -8,10 +8,10 @@ use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{DType, Data, Shape, Tensor, ValueId, size};
 
 pub(super) static ONNX: &[Onnx] = &[
-    Onnx::one("Reshape", 5, reshape),
+    Onnx::one("Reshape", 5, reshape).operands(2),
     Onnx::one("Flatten", 1, flatten),
-    Onnx::one("Squeeze", 1, squeeze),
-    Onnx::one("Unsqueeze", 1, unsqueeze),
+    Onnx::one("Squeeze", 1, squeeze).growing(&[(1, 1), (13, 2)]),
+    Onnx::one("Unsqueeze", 1, unsqueeze).growing(&[(1, 1), (13, 2)]),
     Onnx::one("Transpose", 1, transpose),
     Onnx::one("DepthToSpace", 1, depth_to_space),
     Onnx::one("SpaceToDepth", 1, space_to_depth),

@@ -6,7 +6,7 @@ use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("ScatterND", 11, scatter_nd)];
+pub(super) static ONNX: &[Onnx] = &[Onnx::one("ScatterND", 11, scatter_nd).operands(3)];
 
 /// data, indices, updates
 pub(super) struct ScatterNd;

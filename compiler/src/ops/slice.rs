@@ -9,7 +9,10 @@ use crate::import::Outcome;
 use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
-pub(super) static ONNX: &[Onnx] = &[Onnx::one("Slice", 1, slice), Onnx::many("Split", 2, split)];
+pub(super) static ONNX: &[Onnx] = &[
+    Onnx::one("Slice", 1, slice).growing(&[(1, 1), (10, 5)]),
+    Onnx::many("Split", 2, split).growing(&[(1, 1), (13, 2)]),
+];
 
 /// x: along each axis, as many elements as the result has, from `starts` by `steps` (which may be negative)
 pub(super) struct Slice<'a> {

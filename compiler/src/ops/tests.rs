@@ -281,3 +281,13 @@ fn operands_that_lie_about_their_shape_are_errors() {
     assert!(apply(&Op::Unary(Unary::Relu), &[&x], &[4]).is_err());
     assert!(apply(&Op::Unary(Unary::Relu), &[], &[4]).is_err());
 }
+
+#[test]
+fn the_most_operands_by_opset() {
+    let cases = [("Relu", 7, 1), ("Add", 7, 2), ("Constant", 13, 0), ("Where", 9, 3), ("BatchNormalization", 15, 5)];
+    let grown = [("Clip", 7, 1), ("Clip", 11, 3), ("Pad", 17, 3), ("Pad", i64::MAX, 4), ("Concat", 13, usize::MAX)];
+    for (name, opset, most) in cases.into_iter().chain(grown) {
+        assert_eq!(super::most_operands(name, opset), Some(most), "{name} {opset}");
+    }
+    assert_eq!(super::most_operands("Unheard", 13), None);
+}

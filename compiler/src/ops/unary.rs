@@ -169,6 +169,14 @@ functions! {
         scalar: "scalar::leaky",
         vector: Some("leaky"),
     }
+    /// x > alpha ? x : 0
+    ThresholdedRelu(alpha = 1.0) {
+        since: 10,
+        floats: single!(|x, [alpha, _]| if x <= alpha { 0.0 } else { x }),
+        least: |[alpha, _], low| low.max(alpha.min(0.0)).min(0.0),
+        exact: true,
+        scalar: "scalar::thresholded",
+    }
     /// min(max(x, min), max)
     Clip(min = f32::NEG_INFINITY, max = f32::INFINITY) {
         floats: single!(|x, [low, high]| {
@@ -429,7 +437,7 @@ impl Operator for Unary {
 }
 
 /// Those with more to say.
-pub(super) static OWN_WAY: &[Onnx] = &[Onnx::one("Clip", 6, clip)];
+pub(super) static OWN_WAY: &[Onnx] = &[Onnx::one("Clip", 6, clip).growing(&[(1, 1), (11, 3)])];
 
 /// Converts a node of one of the functions; `None` for others.
 pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<ValueId>> {
@@ -439,9 +447,6 @@ pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<Valu
 
 /// The function of a row on a node's operand, its parameters read from the attributes.
 fn function(cx: &mut NodeContext<'_>, row: &Row) -> Outcome<ValueId> {
-    if (1..cx.operand_count()).any(|i| cx.optional(i).is_some()) {
-        return Err(bad(format!("it takes one operand, and is given {}", cx.operand_count())));
-    }
     let mut parameters = [0.0; 2];
     for (parameter, &(name, default)) in parameters.iter_mut().zip(row.attributes) {
         *parameter = cx.float(name, default)?;
