@@ -6,6 +6,8 @@
 //! without any rounding, and [`Affine::interval`] finds the f32 at which it changes by bisection over the ordered f32s.
 
 use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
 
 use num_bigint::BigInt;
 
@@ -92,6 +94,33 @@ impl PartialEq for Dyadic {
     }
 }
 
+/// Decimal where an f64 holds it, `mantissa p exponent` (of 2) elsewhere: the very number either way.
+impl fmt::Display for Dyadic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let near = self.to_f64();
+        match Self::new(near) {
+            Some(same) if same == *self && (near == 0.0 || (1e-5..1e15).contains(&near.abs())) => write!(f, "{near}"),
+            Some(same) if same == *self => write!(f, "{near:e}"),
+            _ => write!(f, "{}p{}", self.mantissa, self.exponent),
+        }
+    }
+}
+
+impl FromStr for Dyadic {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text:?} is no number");
+        match text.split_once('p') {
+            Some((mantissa, exponent)) => Ok(Self {
+                mantissa: mantissa.parse().map_err(|_| bad())?,
+                exponent: exponent.parse().map_err(|_| bad())?,
+            }),
+            None => text.parse().ok().and_then(Self::new).ok_or_else(bad),
+        }
+    }
+}
+
 /// An affine map of one channel, exactly: `y = (p * x + q) / sqrt(w) + r`.
 ///
 /// With `w = 1` it is an ordinary scale and shift; one BatchNormalization brings the root.
@@ -101,6 +130,42 @@ pub struct Affine {
     q: Dyadic,
     r: Dyadic,
     w: Dyadic,
+}
+
+/// `2x+1`, or `(2x+3)/sqrt(1.5)+1`; terms of 0 are left out.
+impl fmt::Display for Affine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p, q, r, w } = self;
+        let term = |d: &Dyadic| if d.sign() == Ordering::Equal { String::new() } else { format!("+{d}") };
+        if *w == Dyadic::one() && q.sign() == Ordering::Equal {
+            return write!(f, "{p}x{}", term(r));
+        }
+        write!(f, "({p}x{})/sqrt({w}){}", term(q), term(r))
+    }
+}
+
+impl FromStr for Affine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text:?} is no affine map");
+        let term = |text: &str| match text.strip_prefix('+') {
+            Some(number) => number.parse(),
+            None if text.is_empty() => Ok(Dyadic::zero()),
+            None => Err(bad()),
+        };
+        let Some(inner) = text.strip_prefix('(') else {
+            let (p, r) = text.split_once('x').ok_or_else(bad)?;
+            return Ok(Self { p: p.parse()?, r: term(r)?, ..Self::identity() });
+        };
+        let (inner, rest) = inner.split_once(")/sqrt(").ok_or_else(bad)?;
+        let ((p, q), (w, r)) = (inner.split_once('x').ok_or_else(bad)?, rest.split_once(')').ok_or_else(bad)?);
+        let w: Dyadic = w.parse()?;
+        if w.sign() != Ordering::Greater {
+            return Err(bad());
+        }
+        Ok(Self { p: p.parse()?, q: term(q)?, r: term(r)?, w })
+    }
 }
 
 impl Affine {

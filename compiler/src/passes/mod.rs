@@ -8,7 +8,9 @@
 //!
 //! Each pass takes a graph and leaves a better one; [`crate::interpret`] can run any of them, and the tests compare
 //! what it computes before and after each pass. [`run`] is the list; read it from top to bottom. After each, in every build,
-//! [`check`] holds the graph to the rules of its level and to what the passes so far promise.
+//! [`check`] holds the graph to the rules of its level and to what the passes so far promise. What each does is shown by its
+//! files, one idea on a page: `tests/filetests/recognise_sign/straight_through.xir` is a good first one, and
+//! `tests/filetests/lower/every_pass.xir` shows all of them at work.
 //!
 //! All that keeps the numbers: a sign is decided as real arithmetic decides it, a real value is off by rounding at most.
 //! [`narrow`] does not, and so runs only for those who ask for it: real-valued layers in bf16 or 8-bit integers, at the
@@ -46,34 +48,41 @@ pub const PASSES: &[Pass] = &[
     // become one Sign with its rule for zero; clips and positive scales in front of it are void; what only fed the
     // estimator is dead and dropped.
     // AFTER THIS POINT: every binarisation of an activation is an Op::Sign.
+    // Shown in tests/filetests/recognise_sign.
     ("recognise_sign", recognise_sign::run, &[]),
     // PReLU spelled with Relu, Neg, Mul and Add; HardSwish, HardSigmoid; constants that an Expand was folded into.
     // AFTER THIS POINT: an activation function is one node, a PReLU's constant slope has the rank of its argument, and
     // an element-wise constant is no larger than what it says.
+    // Shown in tests/filetests/recognise_activations.
     ("recognise_activations", recognise_activations::run, &[promises::slopes_have_the_rank_of_their_argument]),
     // BatchNormalization, and Mul, Add, Sub, Div by constants per channel, become Affine; neighbours merge, exactly.
     // AFTER THIS POINT: no two Affines of one axis follow one another unless both need a square root of their own, or their
     // product is no normal float; the biases of fully connected layers are Affines.
+    // Shown in tests/filetests/merge_affine.
     ("merge_affine", merge_affine::run, &[]),
     // A Pad in front of a convolution or pool becomes its padding, with the value it pads with.
     // AFTER THIS POINT: Pad stands only where it really moves data (option-A shortcuts).
+    // Shown in tests/filetests/merge_padding.
     ("merge_padding", merge_padding::run, &[]),
     // Channels move to the last axis; transposes meet, cancel, and sink through element-wise operators; the features
     // behind a Flatten change their order with the weights they meet; a mean over the whole image is a Reduce.
     // AFTER THIS POINT: every spatial operator is ChannelsLast, every Affine and every PReLU with a slope per channel
     // works on the last axis, reductions keep their axes (a Reshape may follow), and a Transpose stands only where data
     // really must move.
+    // Shown in tests/filetests/channels_last.
     ("channels_last", channels_last::run, &[promises::channels_are_last, promises::reductions_keep_their_axes]),
     // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits; a scale or
     // code such as {0, 1} between a Sign and such a layer moves behind it. A Sign of what cannot be negative is such a
     // code; zeros among the weights, and those of signs if the user so wishes, are a second plane of bits.
     // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, its padding is zero, and its node says why. A
     // Sign that may be 0 is so in numbers; one bit takes 0 for +1.
+    // Shown in tests/filetests/binarize_weights.
     ("binarize_weights", binarize_weights::run, &[promises::real_layers_say_why]),
     // The Affines that appeared meet their neighbours.
     ("merge_affine_again", merge_affine::run, &[promises::affine_neighbours_are_one]),
     // AFTER THIS POINT: no Identity-like node, no duplicate of another node, nothing dead; a value that stands for one of
     // the file has its name.
+    // Shown in tests/filetests/cleanup.
     ("cleanup", cleanup::run, &[promises::nodes_do_something]),
 ];
 
@@ -96,6 +105,7 @@ pub fn run(
         check::graph(graph, &format!("in the pass {name}"), &promised)?;
     }
     // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
+    // Shown in tests/filetests/lower.
     crate::internal::at("the lowering to blocks");
     let mut network = lower::run(graph)?;
     check::network(&network, "in lowering")?;

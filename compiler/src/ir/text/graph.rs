@@ -1,16 +1,22 @@
-//! A graph as text: one line per node, the same for the same graph, small enough for a snapshot.
+//! A graph as text: one line per node, the same for the same graph, small enough to be read.
 //!
 //! ```text
 //! graph "main"
 //! %x: f32[1,3,32,32] = input
-//! %y: f32[1,64,30,30] = Conv(%x, f32[64,3,3,3] #1f2e3d4c) {kernel 3x3, strides 1x1, pads 0,0,0,0}
+//! %y: f32[1,64,30,30] = Conv(%x, f32[64,3,3,3] random(7)) {kernel 3x3, strides 1x1, pads 0,0,0,0}
 //! return %y
 //! ```
+//!
+//! `{}` shows long constants by a hash where they have no [spelling](super::constants); `{:#}` writes out all that the graph
+//! holds, also the names of nodes (`as`), the operators they stand for (`of`) and the values of the file (`from`), and
+//! [`super::parse`] reads it back.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use super::constants::{spelling, spelling_of_bits};
+use crate::exact::Affine;
 use crate::ir::network::BinaryWeights;
 use crate::ir::{DType, Data, Graph, Layout, Op, Tensor, Value, ValueId, Window};
 
@@ -19,28 +25,41 @@ const INLINE: usize = 4;
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let full = f.alternate();
         writeln!(f, "graph {:?}", self.name)?;
+        if self.exact_zeros {
+            writeln!(f, "exact zeros")?;
+        }
         for &input in &self.inputs {
-            writeln!(f, "%{}: {} = input", self.value(input).name, type_of(self.value(input)))?;
+            let value = self.value(input);
+            writeln!(f, "{}: {} = input{}", name(value), type_of(value), origin(value, full))?;
         }
         for node in &self.nodes {
             let output = self.value(node.output);
-            write!(f, "%{}: {} = {}(", output.name, type_of(output), name_of(&node.op))?;
+            write!(f, "{}: {} = {}(", name(output), type_of(output), name_of(&node.op))?;
             for (i, &input) in node.inputs.iter().enumerate() {
                 let separator = if i == 0 { "" } else { ", " };
-                write!(f, "{separator}{}", self.operand(input))?;
+                write!(f, "{separator}{}", self.operand(input, full))?;
             }
             write!(f, ")")?;
-            let details = details(&node.op);
+            let details = details(&node.op, full);
             if !details.is_empty() {
                 write!(f, " {{{}}}", details.join(", "))?;
             }
+            if full && node.name != output.name {
+                write!(f, " as {:?}", node.name)?;
+            }
+            if full && !node.parts.is_empty() {
+                let parts: Vec<&str> = node.parts.iter().map(|part| part.word()).collect();
+                write!(f, " of {:?}", parts.join(" + "))?;
+            }
+            write!(f, "{}", origin(output, full))?;
             if let Some(reason) = &node.reason {
                 write!(f, " ; {reason}")?;
             }
             writeln!(f)?;
         }
-        let outputs: Vec<String> = self.outputs.iter().map(|&output| self.operand(output)).collect();
+        let outputs: Vec<String> = self.outputs.iter().map(|&output| self.operand(output, full)).collect();
         writeln!(f, "return {}", outputs.join(", "))?;
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
@@ -49,14 +68,39 @@ impl fmt::Display for Graph {
     }
 }
 
+/// `%x`, or `%"a name with spaces"`.
+fn name(value: &Value) -> String {
+    let bare = !value.name.is_empty() && value.name.chars().all(is_bare) && !value.name.ends_with(':');
+    if bare { format!("%{}", value.name) } else { format!("%{:?}", value.name) }
+}
+
+/// Characters of a name that needs no quotes.
+pub(super) fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_./-:".contains(c)
+}
+
+/// ` from "y"[1,4,4,3] by 0,3,1,2`: the value of the file.
+fn origin(value: &Value, full: bool) -> String {
+    let Some(origin) = value.origin.as_ref().filter(|_| full) else { return String::new() };
+    let by = origin.permutation.as_ref().map_or(String::new(), |p| format!(" by {}", list(p)));
+    format!(" from {:?}[{}]{by}", origin.name, list(&origin.shape))
+}
+
 impl Graph {
-    fn operand(&self, id: ValueId) -> String {
+    fn operand(&self, id: ValueId, full: bool) -> String {
         let value = self.value(id);
         match &value.constant {
-            None => format!("%{}", value.name),
+            None => name(value),
             Some(tensor) if tensor.shape.is_empty() => elements(tensor),
-            Some(tensor) if tensor.len() <= INLINE => format!("{} {{{}}}", type_of(value), elements(tensor)),
-            Some(tensor) => format!("{} #{}", type_of(value), hash(tensor)),
+            Some(tensor) => {
+                let spelled = tensor.as_f32().filter(|v| v.len() > INLINE).and_then(spelling);
+                let elements = match spelled {
+                    Some(spelled) => spelled,
+                    None if full || tensor.len() <= INLINE => format!("{{{}}}", elements(tensor)),
+                    None => format!("#{}", hash(tensor)),
+                };
+                format!("{} {elements}", type_of(value))
+            }
         }
     }
 }
@@ -99,21 +143,45 @@ fn hash(tensor: &Tensor) -> String {
     digits(hasher)
 }
 
-fn bits(weights: &BinaryWeights) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(weights.signs.iter().map(|&plus| u8::from(plus)).collect::<Vec<_>>());
-    let zeros = if weights.zeros == 0 { String::new() } else { format!(", {} zeros", weights.zeros) };
-    format!("weights bits[{}] #{}{zeros}", weights.signs.len(), digits(hasher))
+fn bits(weights: &BinaryWeights, full: bool) -> Vec<String> {
+    let signs = &weights.signs;
+    let written = || signs.iter().map(|&plus| if plus { '+' } else { '-' }).collect::<String>();
+    let elements = match spelling_of_bits(signs).filter(|_| signs.len() > 16) {
+        Some(spelled) => spelled,
+        None if full || signs.len() <= 16 => written(),
+        None => {
+            let mut hasher = Sha256::new();
+            hasher.update(signs.iter().map(|&plus| u8::from(plus)).collect::<Vec<_>>());
+            format!("#{}", digits(hasher))
+        }
+    };
+    let zeros = (weights.zeros != 0).then(|| format!("zeros {}", weights.zeros));
+    let deviation = (weights.deviation != 0.0).then(|| format!("deviation {:?}", weights.deviation));
+    [format!("weights bits[{}] {elements}", signs.len())].into_iter().chain(zeros).chain(deviation).collect()
+}
+
+fn maps_of(maps: &[Affine], full: bool) -> String {
+    match maps {
+        [first, rest @ ..] if rest.iter().all(|map| map == first) => format!("maps[{}] each {first}", maps.len()),
+        few if full || few.len() <= INLINE => {
+            let few: Vec<String> = few.iter().map(Affine::to_string).collect();
+            format!("maps[{}] {}", maps.len(), few.join(" "))
+        }
+        many => {
+            let mut hasher = Sha256::new();
+            for map in many {
+                map.coefficients().iter().for_each(|x| hasher.update(x.to_le_bytes()));
+            }
+            format!("maps[{}] #{}", many.len(), digits(hasher))
+        }
+    }
 }
 
 /// The name of an operator, as printed.
 pub(crate) fn name_of(op: &Op) -> String {
     match op {
-        Op::Unary(function) => {
-            let name = format!("{function:?}");
-            name.split('(').next().unwrap_or_default().to_owned()
-        }
-        Op::Binary(function) => format!("{function:?}"),
+        Op::Unary(function) => function.name().to_owned(),
+        Op::Binary(function) => function.name().to_owned(),
         Op::Reduce { kind, .. } => format!("Reduce{kind:?}"),
         Op::Softmax { log: true, .. } => "LogSoftmax".to_owned(),
         _ => {
@@ -132,7 +200,7 @@ fn window_of(window: &Window) -> Vec<String> {
     }
     parts.push(format!("pads {}", list(&window.pads)));
     if window.pad_value != 0.0 {
-        parts.push(format!("pad value {}", window.pad_value));
+        parts.push(format!("value {:?}", window.pad_value));
     }
     parts
 }
@@ -146,11 +214,9 @@ fn groups_of(groups: usize) -> Option<String> {
 }
 
 /// The parameters of an operator; defaults are left out.
-pub(super) fn details(op: &Op) -> Vec<String> {
-    use crate::ir::Unary::Clip;
+pub(super) fn details(op: &Op, full: bool) -> Vec<String> {
     match op {
         Op::Sign(zero) => vec![format!("zero {zero:?}").to_lowercase()],
-        Op::Unary(Clip(low, high)) => vec![format!("{low:?}..{high:?}")],
         Op::Unary(function) => {
             let attributes = function.row().attributes.iter().zip(function.parameters());
             attributes.map(|((name, _), value)| format!("{name} {value:?}")).collect()
@@ -160,20 +226,14 @@ pub(super) fn details(op: &Op) -> Vec<String> {
             window_of(window).into_iter().chain(groups_of(*groups)).chain(layout_of(*layout)).collect()
         }
         Op::BinaryConv { window, groups, weights } => {
-            window_of(window).into_iter().chain(groups_of(*groups)).chain([bits(weights)]).collect()
+            window_of(window).into_iter().chain(groups_of(*groups)).chain(bits(weights, full)).collect()
         }
-        Op::BinaryMatMul { weights } => vec![bits(weights)],
-        Op::Affine { axis, maps } => {
-            let mut hasher = Sha256::new();
-            for map in maps.iter() {
-                map.coefficients().iter().for_each(|x| hasher.update(x.to_le_bytes()));
-            }
-            vec![format!("axis {axis}"), format!("maps[{}] #{}", maps.len(), digits(hasher))]
-        }
+        Op::BinaryMatMul { weights } => bits(weights, full),
+        Op::Affine { axis, maps } => vec![format!("axis {axis}"), maps_of(maps, full)],
         Op::MaxPool { window, layout } => window_of(window).into_iter().chain(layout_of(*layout)).collect(),
         Op::AveragePool { window, count_include_pad, ceil_extra, layout } => {
-            let counted = count_include_pad.then(|| "count include pad".to_owned());
-            let ceil = (*ceil_extra != [0, 0]).then(|| format!("ceil extra {}", list(ceil_extra)));
+            let counted = count_include_pad.then(|| "counting pads".to_owned());
+            let ceil = (*ceil_extra != [0, 0]).then(|| format!("ceil {}", list(ceil_extra)));
             window_of(window).into_iter().chain(counted).chain(ceil).chain(layout_of(*layout)).collect()
         }
         Op::Reduce { axes, keepdims, .. } => {

@@ -1,4 +1,8 @@
-//! The text form of each level.
+//! The text form of each level, and the reader of a graph's.
 
+mod constants;
 pub(crate) mod graph;
 mod network;
+mod parse;
+#[cfg(test)]
+mod tests;

@@ -150,7 +150,7 @@ impl Display for Move {
 impl Display for Whole {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} = {}({})", self.output, name_of(&self.op), Joined(&self.inputs, ", "))?;
-        match &details(&self.op)[..] {
+        match &details(&self.op, f.alternate())[..] {
             [] => Ok(()),
             details => write!(f, " {{{}}}", details.join(", ")),
         }

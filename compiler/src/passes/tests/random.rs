@@ -184,6 +184,10 @@ fn every_pass_preserves_random_graphs() {
             // Shown when it fails.
             println!("seed {seed}: {name} on\n{graph}");
             graph = preserved_on(0.0625, &graph, *pass);
+            if seed % 10 == 0 {
+                let written = format!("{graph:#}");
+                assert_eq!(format!("{:#}", written.parse::<Graph>().unwrap()), written, "it is read back");
+            }
         }
     }
 }
