@@ -42,7 +42,7 @@ pub struct Trained {
 }
 
 /// Runs what is not yet trained of a procedure, and writes the network after the very last epoch, not the best one on the
-/// test pictures; with it the first `kept` test pictures. `None` after an interruption: the same call goes on.
+/// validation pictures; with it the first `kept` test pictures. `None` after an interruption: the same call goes on.
 ///
 /// # Errors
 /// What the trainer says, files that cannot be written, and pictures that are not of one byte per pixel.

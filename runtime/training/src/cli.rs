@@ -4,6 +4,7 @@
 //! with a file or the training, 2 the command was not understood, 130 interrupted.
 
 mod ablation;
+mod check;
 mod evaluate;
 mod plot;
 
@@ -44,12 +45,9 @@ enum Command {
     /// Draw how training went, where the networks look, and how values in them are distributed: curves.svg in the folder
     /// of results, attention.svg, activations.svg and weights.svg in that of each step.
     Plot(plot::Args),
-    /// Read a configuration and say what is wrong with it.
-    Check {
-        /// The procedure.
-        config: PathBuf,
-    },
-    /// Say how good the network of a step is on the test pictures: top-1, top-5, confusion matrix.
+    /// Read a configuration, look for its data and its device, and say everything that is wrong, or that all is fine.
+    Check(check::Args),
+    /// Say how good the network of a step is on the test pictures, or another part: top-1, top-5, confusion matrix.
     Evaluate(evaluate::Args),
     /// Write the network of a step as ONNX.
     Export(Export),
@@ -66,7 +64,7 @@ struct Export {
     /// An untrained network with weights of this seed, for benchmarks.
     #[arg(long)]
     seed: Option<u64>,
-    /// After the last epoch rather than the best one.
+    /// After the last epoch rather than the best one on the validation pictures.
     #[arg(long, conflicts_with = "seed")]
     last: bool,
     /// Rows and columns of the pictures of an untrained network.
@@ -98,7 +96,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run { config } => run(&config),
         Command::Ablation(args) => ablation::main(args),
         Command::Plot(args) => plot::main(&args),
-        Command::Check { config } => Config::load(&config).map(|_| ExitCode::SUCCESS),
+        Command::Check(args) => check::main(&args),
         Command::Evaluate(args) => evaluate::main(args),
         Command::Export(args) => export(&args),
     };

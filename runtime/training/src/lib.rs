@@ -23,6 +23,7 @@
 //! | [`ablation`] | the method with parts left out in turn: runs, table, picture | table 3 |
 //! | [`probe`], [`plot`] | a look inside a trained network; pictures (SVG) of that and of how training went | 4.2 |
 //! | [`export`] | ONNX | |
+//! | [`import`] | weights that another program trained, from safetensors | |
 //! | [`problem`] | what can be wrong, all at once | |
 //!
 //! The progressive procedure is four steps of a configuration: a real network (step 0 of the paper's), a student of
@@ -45,6 +46,7 @@ pub mod config;
 mod cpu;
 pub mod data;
 pub mod export;
+pub mod import;
 pub mod loss;
 pub mod nn;
 pub mod optim;

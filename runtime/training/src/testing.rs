@@ -102,6 +102,31 @@ pub(crate) fn parameters<M: Module>(module: &M) -> Vec<(String, Vec<f32>)> {
     get.1
 }
 
+/// A file of safetensors with every number of a network, by its own names.
+pub(crate) fn safetensors<M: Module>(module: &M) -> Vec<u8> {
+    struct All(Vec<String>, serde_json::Map<String, serde_json::Value>, Vec<u8>);
+    impl ModuleVisitor for All {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let start = self.2.len();
+            self.2.extend(values(param.val()).into_iter().flat_map(f32::to_le_bytes));
+            let offsets = [start, self.2.len()];
+            let entry =
+                serde_json::json!({ "dtype": "F32", "shape": param.val().dims().to_vec(), "data_offsets": offsets });
+            self.1.insert(name(&self.0), entry);
+        }
+    }
+    let mut all = All(Vec::new(), serde_json::Map::new(), Vec::new());
+    module.visit(&mut all);
+    let header = serde_json::to_vec(&all.1).unwrap();
+    [&(header.len() as u64).to_le_bytes()[..], &header, &all.2].concat()
+}
+
 /// Every number of a network, running statistics too, in the order of its modules.
 pub(crate) fn every_value<M: Module>(module: &M) -> Vec<f32> {
     struct All(Vec<f32>);

@@ -41,7 +41,12 @@ fn what_is_trained_can_be_found_drawn_and_evaluated() {
     let json: serde_json::Value = serde_json::from_str(&evaluated("json")).unwrap();
     let metrics = read("binary/metrics.jsonl");
     let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
-    assert_eq!(json["top1"], last["test-accuracy"]);
+    // What was told at the end of the step.
+    let state: serde_json::Value = serde_json::from_str(&read("binary/state.json")).unwrap();
+    assert_eq!(json["top1"], state["test"]["last"]["top1"]);
+    let validation = program(folder, &["evaluate", "out.toml", "--last", "--format", "json", "--part", "validation"]);
+    let json_of_part: serde_json::Value = serde_json::from_slice(&validation.stdout).unwrap();
+    assert_eq!(json_of_part["top1"], last["validation-accuracy"]);
     let right: u64 = (0..3).map(|class| json["confusion"][class][class].as_u64().unwrap()).sum();
     assert_eq!(right as f64 / 30.0, json["top1"].as_f64().unwrap());
     let csv = evaluated("csv");
@@ -51,6 +56,34 @@ fn what_is_trained_can_be_found_drawn_and_evaluated() {
         format!("0,{},{},{}", json["confusion"][0][0], json["confusion"][0][1], json["confusion"][0][2])
     );
     assert!(evaluated("text").contains("30 pictures"));
+}
+
+/// All of it in one round: values, device, data; and where nothing is wrong, what there is and how long it takes.
+#[test]
+fn a_configuration_is_checked_with_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_data(folder, 60);
+    write_config(folder, "out", IDX);
+    let fine = program(folder, &["check", "out.toml", "--time"]);
+    assert!(fine.status.success(), "{}", told(&fine));
+    let text = String::from_utf8(fine.stdout).unwrap();
+    let first = "3 classes, pictures of 8x8 with 1 channels: 54 to train, 6 to choose the best epochs on, 30 to test\n";
+    assert!(text.starts_with(first) && text.ends_with("\nfine\n"), "{text}");
+    assert!(
+        text.contains("\nsign: ") && text.contains("5 updates in an epoch") && text.contains("\nall steps: "),
+        "{text}"
+    );
+    let text = fs::read_to_string(folder.join("out.toml")).unwrap();
+    let text = text.replace("rate = 5e-3", "rate = 0").replace("output", "device = \"tpu\"\noutput");
+    fs::write(folder.join("out.toml"), text.replace("folder = \".\"", "folder = \"nowhere\"")).unwrap();
+    let wrong = program(folder, &["check", "out.toml"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let text = told(&wrong);
+    // Two rates, the device, two files.
+    assert!(text.contains("steps[1].optimiser.rate") && text.contains("tpu") && text.contains("t10k-images"), "{text}");
+    assert_eq!(text.lines().count(), 2 + 1 + 2, "{text}");
+    assert!(!folder.join("out").exists());
 }
 
 /// What is not there, or not understood, is told with the exit code that the documentation promises.

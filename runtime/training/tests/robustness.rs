@@ -58,10 +58,16 @@ fn interrupted_and_out_of_space_a_run_ends_as_an_undisturbed_one() {
     }
     let whole = program(folder, &["run", "whole.toml"]);
     assert!(whole.status.success(), "{}", told(&whole));
-    // Without a terminal there is a plain line per epoch.
+    // Without a terminal there is a plain line per epoch, and one at the end of each step.
     let lines = told(&whole);
-    assert_eq!(lines.lines().count(), 6, "{lines}");
-    assert!(lines.lines().all(|line| line.contains(", epoch ") && !line.contains(['\r', '\x1b'])), "{lines}");
+    assert_eq!(lines.lines().count(), 8, "{lines}");
+    assert!(
+        lines
+            .lines()
+            .all(|line| (line.contains(", epoch ") || line.contains(", test pictures: "))
+                && !line.contains(['\r', '\x1b'])),
+        "{lines}"
+    );
     interrupted_after(folder, "parts", |line| line.starts_with("sign, epoch 1"));
     let state = || fs::read_to_string(folder.join("parts/sign/state.json")).unwrap();
     let before = state();
@@ -132,7 +138,8 @@ fn a_damaged_picture_is_named_skipped_and_counted() {
     }
     let whole = fs::read(folder.join("data/train/cat/3.png")).unwrap();
     fs::write(folder.join("data/train/cat/3.png"), &whole[..whole.len() / 2]).unwrap();
-    let data = "format = \"folders\"\nfolder = \"data\"\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\nsize = 8";
+    let data = "format = \"folders\"\nfolder = \"data\"\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\nsize = 8\n\
+                validation = { from = \"test\" }";
     write_config(folder, "out", data);
     let text = fs::read_to_string(folder.join("out.toml")).unwrap().replace("batch = 10", "batch = 16");
     fs::write(folder.join("out.toml"), text).unwrap();

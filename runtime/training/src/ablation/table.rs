@@ -10,8 +10,8 @@ use crate::config::{Config, Downsample, Row, StepConfig};
 use crate::problem::Result;
 use crate::train::{self, Checkpoint, write_file};
 
-/// Shares of test pictures after the last epoch of a step. Not the best epoch's: that would be chosen by looking at
-/// the test pictures.
+/// Shares of test pictures after the last epoch of a step. Not the best epoch's: where validation pictures are the test
+/// pictures, that would be chosen by looking at them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// Whose class is right.
@@ -74,8 +74,8 @@ impl Table {
         let mut table = Self { rows: Vec::new(), downsample: Vec::new(), runs: Vec::new(), real: Vec::new() };
         let reached = |checkpoint: Checkpoint, step: &StepConfig| -> Result<Option<Accuracy>> {
             let state = checkpoint.state()?;
-            let last = state.epochs.last().filter(|_| state.epochs.len() >= step.epochs);
-            Ok(last.map(|epoch| Accuracy { top1: epoch.test_accuracy, top5: epoch.test_top5 }))
+            let last = state.test.filter(|_| state.done(step.epochs)).map(|test| test.last);
+            Ok(last.map(|shares| Accuracy { top1: shares.top1, top5: shares.top5 }))
         };
         for run in runs {
             let mut stages = [None; 2];

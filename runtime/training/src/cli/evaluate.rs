@@ -12,7 +12,7 @@ use xnorc_training::train;
 
 use super::step_name;
 
-/// What to evaluate.
+/// What to evaluate, and on what.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The procedure.
@@ -23,12 +23,27 @@ pub(super) struct Args {
     /// After the last epoch rather than the best one.
     #[arg(long)]
     last: bool,
+    /// The pictures.
+    #[arg(long, value_enum, default_value_t)]
+    part: Part,
     /// How it is said; `csv` is the confusion matrix alone.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Write the logits of every test picture into this file, [pictures, classes], to compare other engines with.
+    /// Write the logits of every picture into this file, [pictures, classes], to compare other engines with.
     #[arg(long, value_name = "FILE.npy")]
     logits: Option<PathBuf>,
+}
+
+/// The parts of the data.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Part {
+    /// What figures are told of.
+    #[default]
+    Test,
+    /// What best epochs are chosen on.
+    Validation,
+    /// What is learned from, unchanged.
+    Training,
 }
 
 /// How results are written.
@@ -51,13 +66,17 @@ pub(super) fn main(args: Args) -> Result<ExitCode> {
     let task = data.task(&config.data);
     let batch = config.steps.iter().map(|step| step.batch).max().unwrap_or(1);
     let plan = Plan::new(&config.data, task.size, task.classes, batch, Order::Sequential);
-    let test = Arc::new(data.test);
+    let part = Arc::new(match args.part {
+        Part::Test => data.test,
+        Part::Validation => data.validation.unwrap_or(data.test),
+        Part::Training => data.train,
+    });
     if let Some(path) = &args.logits {
-        let values = train::logits(&network, &test, plan.clone(), task, &device)?;
-        let file = xnorc::npy::write(&xnorc::ir::Tensor::f32([test.len(), task.classes], values));
+        let values = train::logits(&network, &part, plan.clone(), task, &device)?;
+        let file = xnorc::npy::write(&xnorc::ir::Tensor::f32([part.len(), task.classes], values));
         train::write_file(path, &file)?;
     }
-    let result = train::evaluate(&network, &test, plan, task, &device);
+    let result = train::evaluate(&network, &part, plan, task, &device);
     for problem in &result.skipped.0 {
         let _ = writeln!(std::io::stderr(), "skipped: {problem}");
     }

@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// After the last epoch rather than the best one.
     #[arg(long)]
     last: bool,
-    /// How many test pictures attention maps are drawn of.
+    /// How many validation pictures attention maps are drawn of.
     #[arg(long, default_value_t = 6)]
     pictures: usize,
 }
@@ -64,7 +64,7 @@ fn draw(config: &Config, step: &StepConfig, data: &Dataset, task: Task, args: &A
         written.push(path);
         Ok(())
     };
-    let sample = Sample::new(&data.test, &config.data, task, args.pictures, &device)?;
+    let sample = Sample::new(data.watched(), &config.data, task, args.pictures, &device)?;
     let points = step.losses.attention.as_ref().map_or(Points::Stages, |attention| attention.points);
     let teacher = step.teacher.as_ref().map(|name| train::trained(config, name, true, &device)).transpose()?;
     let looks = match &teacher {
@@ -73,7 +73,7 @@ fn draw(config: &Config, step: &StepConfig, data: &Dataset, task: Task, args: &A
     };
     let names: &[&str] = if teacher.is_some() { &["teacher", "student"] } else { &["network"] };
     write("attention.svg", plot::attention(names, &looks)?)?;
-    let sample = Sample::new(&data.test, &config.data, task, MANY, &device)?;
+    let sample = Sample::new(data.watched(), &config.data, task, MANY, &device)?;
     let activations = probe::activations(&network, sample.tensor);
     if !activations.is_empty() {
         let title = format!("{}: what the signs of activations are taken of", step.name);

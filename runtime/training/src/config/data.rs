@@ -31,6 +31,9 @@ pub struct DataConfig {
     /// The same of the test part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_pictures: Option<usize>,
+    /// The pictures that best epochs, and with them teachers, are chosen on.
+    #[serde(default)]
+    pub validation: Validation,
     /// Threads that read and augment pictures; 0 takes as many as there are processors.
     #[serde(default)]
     pub workers: usize,
@@ -48,6 +51,45 @@ pub enum DataFormat {
     Cifar100,
     /// `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `.jpeg`, `.png`), the classes in the order of their names.
     Folders,
+}
+
+/// Where the validation pictures come from: the network is evaluated on them after every epoch, and the best of a step
+/// is the best on them. Test pictures are looked at once, when a step is at its end.
+///
+/// ```toml
+/// validation = { share = 0.1 }                       # of the training pictures: the default
+/// validation = { from = "folder", folder = "dev" }   # pictures that are set aside already
+/// validation = { from = "test" }                     # the paper's way
+/// ```
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Validation {
+    /// Which pictures they are.
+    pub from: ValidationFrom,
+    /// `training`: the share of the pictures of every class that is held back, 0.1 where it is left out; one picture at
+    /// least, of a class that has two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// `training`: which ones is drawn from it, 0 where it is left out. Not from the procedure's seed: what one run of
+    /// several has learned from may be the teacher of another, so all have to hold the same pictures back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// `folder`: its name beside `train` and `val`, with a folder for each class as there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+}
+
+/// The kinds of validation pictures.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidationFrom {
+    /// A part of the training pictures, which nothing is learned from.
+    #[default]
+    Training,
+    /// A folder of their own, of data in folders.
+    Folder,
+    /// The test pictures, as in the paper: what is told of the best epoch is then chosen by looking at them.
+    Test,
 }
 
 /// How pictures of the training part are changed at random, in this order. All off by default.
@@ -92,6 +134,13 @@ impl Default for Jitter {
 }
 
 impl DataConfig {
+    /// Whether every value makes sense.
+    pub fn checked(&self) -> bool {
+        let mut problems = Problems::default();
+        self.check("", &mut problems);
+        problems.0.is_empty()
+    }
+
     pub(super) fn check(&self, place: &str, problems: &mut Problems) {
         let at = |key: &str| format!("{place}.{key}");
         let channels = match self.format {
@@ -110,6 +159,7 @@ impl DataConfig {
         problems.check(self.size != Some(0), at("size"), "1 or more");
         problems.check(self.train_pictures != Some(0), at("train-pictures"), "1 or more");
         problems.check(self.test_pictures != Some(0), at("test-pictures"), "1 or more");
+        self.validation.check(&at("validation"), self.format, problems);
         if self.format == DataFormat::Folders {
             problems.check(
                 self.size.is_some(),
@@ -120,6 +170,33 @@ impl DataConfig {
         if let (Some(size), Some(resize)) = (self.size, self.resize) {
             problems.check(resize >= size, at("resize"), "not smaller than `size`, which is cut out of it");
         }
+    }
+}
+
+impl Validation {
+    /// The share of the training pictures that is held back.
+    pub fn share(&self) -> f64 {
+        self.share.unwrap_or(0.1)
+    }
+
+    fn check(&self, place: &str, format: DataFormat, problems: &mut Problems) {
+        let at = |key: &str| format!("{place}.{key}");
+        let of = |from| self.from == from;
+        let (training, folder) = (of(ValidationFrom::Training), of(ValidationFrom::Folder));
+        let share = self.share();
+        problems.check(share > 0.0 && share < 1.0, at("share"), "above 0 and below 1: 0.1 is usual");
+        problems.check(training || self.share.is_none(), at("share"), "that of `from = \"training\"`: remove it");
+        problems.check(training || self.seed.is_none(), at("seed"), "that of `from = \"training\"`: remove it");
+        problems.check(
+            folder == self.folder.is_some(),
+            at("folder"),
+            "goes with `from = \"folder\"`: give both, or neither",
+        );
+        problems.check(
+            !folder || format == DataFormat::Folders,
+            at("from"),
+            "only data of `format = \"folders\"` has a folder for it: take `training`",
+        );
     }
 }
 

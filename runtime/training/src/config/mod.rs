@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use ablation::{AblationConfig, Row, SecondTeacher};
-pub use data::{Augmentation, DataConfig, DataFormat, Jitter};
+pub use data::{Augmentation, DataConfig, DataFormat, Jitter, Validation, ValidationFrom};
 pub use network::{
     Activation, Architecture, BlockConfig, Downsample, GateConfig, GateHidden, NetworkConfig, Order, Padding, Scale,
     Skip, StemConfig, Surrogate,
@@ -54,6 +54,12 @@ pub struct Config {
     pub ablation: Option<AblationConfig>,
 }
 
+/// Problems that are in a file.
+fn within(path: &Path, mut problems: Problems) -> Problems {
+    problems.0.iter_mut().for_each(|p| p.place = format!("{}: {}", path.display(), p.place));
+    problems
+}
+
 fn one() -> u64 {
     1
 }
@@ -68,15 +74,31 @@ impl Config {
     /// # Errors
     /// Everything wrong with it.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::read(path)?.checked_at(path)
+    }
+
+    /// As [`Self::checked`], of what was read from a file.
+    ///
+    /// # Errors
+    /// Everything that makes no sense, with the name of the file.
+    pub fn checked_at(self, path: &Path) -> Result<Self> {
+        self.checked().map_err(|problems| within(path, problems))
+    }
+
+    /// Reads a file, and takes every value as it is; relative paths in it are taken from its folder.
+    ///
+    /// # Errors
+    /// What is no configuration.
+    pub fn read(path: &Path) -> Result<Self> {
         let text =
             std::fs::read_to_string(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
-        let mut config = parse::<Self>(&text).and_then(Self::checked).map_err(|mut problems| {
-            problems.0.iter_mut().for_each(|p| p.place = format!("{}: {}", path.display(), p.place));
-            problems
-        })?;
+        let mut config = parse::<Self>(&text).map_err(|problems| within(path, problems))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.output = folder.join(&config.output);
         config.data.folder = folder.join(&config.data.folder);
+        for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
+            *initial = folder.join(&*initial);
+        }
         Ok(config)
     }
 

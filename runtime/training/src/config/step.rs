@@ -28,6 +28,10 @@ pub struct StepConfig {
     /// An earlier step whose last network this one starts from; from seeded random weights where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<String>,
+    /// A file of weights this one starts from (safetensors, relative to the configuration file), by the names that
+    /// torchvision's ResNet has or by this program's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<PathBuf>,
     /// Everything random of this step comes from it; from the procedure's seed and the place of the step where it is
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +40,7 @@ pub struct StepConfig {
     /// that have a step in common, such as a teacher, share it this way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
-    /// How often every picture is seen.
+    /// How often every picture is seen. 0 takes the weights of `initial` as they are: a teacher that is trained already.
     pub epochs: usize,
     /// Pictures in a batch.
     pub batch: usize,
@@ -310,7 +314,16 @@ impl StepConfig {
             let known = networks.keys().map(String::as_str).collect::<Vec<_>>().join("`, `");
             problems.add(at("network"), format_args!("there is no network `{}`, but `{known}`", self.network));
         }
-        problems.check(self.epochs >= 1, at("epochs"), "1 or more");
+        problems.check(
+            self.epochs >= 1 || self.initial.is_some(),
+            at("epochs"),
+            "1 or more, but for weights from a file",
+        );
+        problems.check(
+            self.initial.is_none() || self.start_from.is_none(),
+            at("initial"),
+            "and `start-from` exclude each other: keep one",
+        );
         problems.check(self.batch >= 1, at("batch"), "1 or more");
         problems.check(self.accumulate >= 1, at("accumulate"), "1 or more");
         let earlier = |key: &str, name: &Option<String>, problems: &mut Problems| {
@@ -431,6 +444,6 @@ impl ScheduleConfig {
             format_args!("before the end, which is after {epochs} epochs"),
         );
         problems.check(self.factor > 0.0 && self.factor <= 1.0, at("factor"), "above 0, 1 at most: 0.1 is usual");
-        problems.check(self.warm_up < epochs, at("warm-up"), "shorter than the step itself");
+        problems.check(self.warm_up < epochs.max(1), at("warm-up"), "shorter than the step itself");
     }
 }

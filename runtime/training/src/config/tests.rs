@@ -51,7 +51,7 @@ fn the_ready_configurations_are_fine() {
         assert!(config.output.starts_with(path.parent().unwrap()));
         count += 1;
     }
-    assert_eq!(count, 5);
+    assert_eq!(count, 7);
 }
 
 #[test]
@@ -123,7 +123,34 @@ fn steps_fit_together() {
     assert!(told(weights).contains("1 weights for 2 points"));
     let schedule = "network = \"net\"\nschedule = { kind = \"step\", at = [4, 12], warm-up = 9 }";
     assert_eq!(told(schedule).lines().count(), 2);
+    let both = "network = \"net\"\nstart-from = \"first\"\ninitial = \"a.safetensors\"";
+    assert!(told(both).contains("initial: and `start-from` exclude each other"));
+    let trained = FINE.replace("epochs = 3", "epochs = 0\ninitial = \"a.safetensors\"");
+    parse::<Config>(&trained).and_then(Config::checked).unwrap();
     assert!(told("network = \"nett\"").contains("there is no network `nett`, but `net`, `other`"));
+}
+
+/// Each form of the validation part, and what does not go together.
+#[test]
+fn validation_pictures_come_from_one_place() {
+    let told = |value: &str| {
+        let text = FINE.replace("mean = [0.3]", &format!("mean = [0.3]\nvalidation = {value}"));
+        parse::<Config>(&text).and_then(Config::checked).map_err(|problems| problems.to_string())
+    };
+    assert_eq!(told("{}").unwrap(), parse::<Config>(FINE).unwrap());
+    assert_eq!(told("{ share = 0.2, seed = 3 }").unwrap().data.validation.share(), 0.2);
+    told("{ from = \"test\" }").unwrap();
+    for (value, places) in [
+        ("{ share = 1.0 }", vec!["share: above 0"]),
+        ("{ from = \"test\", share = 0.1, seed = 1 }", vec!["share: that of", "seed: that of"]),
+        ("{ folder = \"dev\" }", vec!["folder: goes with"]),
+        ("{ from = \"folder\" }", vec!["folder: goes with", "from: only data of"]),
+        ("{ from = \"train\" }", vec!["unknown variant"]),
+    ] {
+        let problems = told(value).unwrap_err();
+        assert_eq!(problems.lines().count(), places.len(), "{problems}");
+        assert!(places.iter().all(|place| problems.contains(place)), "{value}: {problems}");
+    }
 }
 
 #[test]

@@ -32,7 +32,12 @@ fn load(folder: &Path, train: &[String], test: &str, labels: usize, classes: u32
         Part { source: Source::Memory { bytes, channels: 3, size: [SIDE; 2] }, labels: all }
     };
     let (train, test) = (part(train), part(&[test.to_owned()]));
-    problems.or(Dataset { train, test, classes: (0..classes).map(|label| label.to_string()).collect() })
+    problems.or(Dataset {
+        train,
+        validation: None,
+        test,
+        classes: (0..classes).map(|label| label.to_string()).collect(),
+    })
 }
 
 fn read(path: &Path, labels: usize, classes: u32, bytes: &mut Vec<u8>, all: &mut Vec<u32>) -> Result {

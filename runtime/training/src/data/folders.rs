@@ -1,18 +1,24 @@
-//! A folder per class: `train/CLASS/picture.jpg`, `val/CLASS/picture.jpg`, as ImageNet is usually unpacked.
+//! A folder per class: `train/CLASS/picture.jpg`, `val/CLASS/picture.jpg`, as ImageNet is usually unpacked. `val` has the
+//! test pictures; those that best epochs are chosen on may have a folder beside it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Dataset, Part, Raster, Source};
 use crate::problem::{Problems, Result};
 
-pub(super) fn load(folder: &Path) -> Result<Dataset> {
+pub(super) fn load(folder: &Path, validation: Option<&Path>) -> Result<Dataset> {
     let (train, test) = (folder.join("train"), folder.join("val"));
+    let validation = validation.map(|name| folder.join(name));
     let classes = entries(&train)?.into_iter().filter(|path| path.is_dir()).map(|path| name(&path)).collect::<Vec<_>>();
-    let others = entries(&test)?.into_iter().filter(|path| path.is_dir()).map(|path| name(&path));
     let mut problems = Problems::default();
-    for other in others.filter(|other| !classes.contains(other)) {
-        let what = format_args!("is a class of which there are no training pictures in \"{}\"", train.display());
-        problems.0.append(&mut Problems::file(&test.join(other), what).0);
+    let known: HashSet<&String> = classes.iter().collect();
+    for part in validation.iter().chain([&test]) {
+        let others = entries(part)?.into_iter().filter(|path| path.is_dir()).map(|path| name(&path));
+        for other in others.filter(|other| !known.contains(other)) {
+            let what = format_args!("is a class of which there are no training pictures in \"{}\"", train.display());
+            problems.0.append(&mut Problems::file(&part.join(other), what).0);
+        }
     }
     let part = |folder: &Path| -> Result<Part> {
         let (mut paths, mut labels) = (Vec::new(), Vec::new());
@@ -28,8 +34,8 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
         }
         Ok(Part { source: Source::Files(paths), labels })
     };
-    let (train, test) = (part(&train)?, part(&test)?);
-    problems.or(Dataset { train, test, classes })
+    let (train, validation, test) = (part(&train)?, validation.map(|folder| part(&folder)).transpose()?, part(&test)?);
+    problems.or(Dataset { train, validation, test, classes })
 }
 
 /// Reads one picture as RGB.

@@ -20,7 +20,7 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
     };
     let (Some(train), Some(test)) = (part("train"), part("t10k")) else { return Err(problems) };
     let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |&label| label + 1);
-    Ok(Dataset { train, test, classes: (0..classes).map(|label| label.to_string()).collect() })
+    Ok(Dataset { train, validation: None, test, classes: (0..classes).map(|label| label.to_string()).collect() })
 }
 
 fn read_part(folder: &Path, name: &str) -> Result<Part> {

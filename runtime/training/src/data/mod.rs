@@ -11,6 +11,7 @@ mod idx;
 mod loader;
 mod raster;
 mod seeds;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -20,16 +21,18 @@ pub use augment::{centred, changed};
 pub use loader::{Batch, Batches, Order, Plan};
 pub use raster::Raster;
 
-use crate::config::{DataConfig, DataFormat};
+use crate::config::{DataConfig, DataFormat, ValidationFrom};
 use crate::nn::Task;
 use crate::problem::{Problems, Result};
 
-/// Two parts of labelled pictures.
+/// Labelled pictures, in parts that have none in common.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// What is learned from.
     pub train: Part,
-    /// What is evaluated on.
+    /// What best epochs are chosen on, where that is not the test part.
+    pub validation: Option<Part>,
+    /// What the figures that are told are of.
     pub test: Part,
     /// The classes, in the order of their labels.
     pub classes: Vec<String>,
@@ -61,18 +64,28 @@ impl Dataset {
             DataFormat::Idx => idx::load(&config.folder),
             DataFormat::Cifar10 => cifar::load_10(&config.folder),
             DataFormat::Cifar100 => cifar::load_100(&config.folder),
-            DataFormat::Folders => folders::load(&config.folder),
+            DataFormat::Folders => folders::load(&config.folder, config.validation.folder.as_deref()),
         }?;
         for (part, wanted) in [(&mut data.train, config.train_pictures), (&mut data.test, config.test_pictures)] {
             if let Some(wanted) = wanted {
                 part.thin(wanted);
             }
         }
+        if config.validation.from == ValidationFrom::Training {
+            let (held, kept) = split::stratified(&data.train.labels, &config.validation);
+            data.validation = Some(data.train.chosen(&held));
+            data.train = data.train.chosen(&kept);
+        }
         let mut problems = Problems::default();
-        for (part, name) in [(&data.train, "training"), (&data.test, "test")] {
+        for (part, name) in [(&data.train, "training"), (data.watched(), "validation"), (&data.test, "test")] {
             problems.check(!part.is_empty(), config.folder.display(), format_args!("there are no {name} pictures"));
         }
         problems.or(data)
+    }
+
+    /// The part that best epochs are chosen on.
+    pub fn watched(&self) -> &Part {
+        self.validation.as_ref().unwrap_or(&self.test)
     }
 
     /// What a network for these pictures takes and gives.
@@ -116,14 +129,19 @@ impl Part {
         if wanted >= all {
             return;
         }
-        let kept = || (0..wanted).map(|i| i * all / wanted);
-        self.labels = kept().map(|i| self.labels[i]).collect();
-        match &mut self.source {
+        *self = self.chosen(&(0..wanted).map(|i| i * all / wanted).collect::<Vec<_>>());
+    }
+
+    /// The pictures with these numbers.
+    fn chosen(&self, numbers: &[usize]) -> Self {
+        let source = match &self.source {
             Source::Memory { bytes, channels, size } => {
-                let len = *channels * size[0] * size[1];
-                *bytes = kept().flat_map(|i| &bytes[i * len..(i + 1) * len]).copied().collect();
+                let len = channels * size[0] * size[1];
+                let bytes = numbers.iter().flat_map(|i| &bytes[i * len..(i + 1) * len]).copied().collect();
+                Source::Memory { bytes, channels: *channels, size: *size }
             }
-            Source::Files(paths) => *paths = kept().map(|i| paths[i].clone()).collect(),
-        }
+            Source::Files(paths) => Source::Files(numbers.iter().map(|&i| paths[i].clone()).collect()),
+        };
+        Self { source, labels: numbers.iter().map(|&i| self.labels[i]).collect() }
     }
 }

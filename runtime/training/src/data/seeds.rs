@@ -9,6 +9,7 @@ pub(super) enum Purpose {
     Order,
     Picture,
     MixUp,
+    Split,
 }
 
 /// The generator of item `index` of an epoch.

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Augmentation, Jitter};
+use crate::config::{Augmentation, Jitter, Validation};
 
 fn config(format: DataFormat, folder: &Path) -> DataConfig {
     let channels = if format == DataFormat::Idx { 1 } else { 3 };
@@ -16,6 +16,7 @@ fn config(format: DataFormat, folder: &Path) -> DataConfig {
         resize: None,
         train_pictures: None,
         test_pictures: None,
+        validation: Validation { from: ValidationFrom::Test, ..Validation::default() },
         workers: 0,
     }
 }
@@ -130,8 +131,50 @@ fn folders_are_classes_and_bad_pictures_are_skipped_by_name() {
     // JPEG is lossy; one colour survives it nearly.
     let red = (200.0 / 255.0 - 0.5) / 0.25;
     assert!(batch.pictures[..64].iter().all(|v| (v - red).abs() < 0.05));
+    // Validation pictures in a folder of their own.
+    let dev = folder.path().join("dev/dog");
+    std::fs::create_dir_all(&dev).unwrap();
+    std::fs::copy(folder.path().join("val/dog/0.png"), dev.join("1.png")).unwrap();
+    let apart = Validation { from: ValidationFrom::Folder, folder: Some("dev".into()), ..Validation::default() };
+    let config = DataConfig { validation: apart, ..config };
+    let data = Dataset::load(&config).unwrap();
+    assert_eq!((data.train.len(), data.watched().labels.as_slice(), data.test.len()), (4, [1].as_slice(), 1));
     std::fs::create_dir(folder.path().join("val/bird")).unwrap();
-    assert!(Dataset::load(&config).unwrap_err().to_string().contains("bird"));
+    std::fs::create_dir(folder.path().join("dev/cow")).unwrap();
+    let told = Dataset::load(&config).unwrap_err().to_string();
+    assert!(told.contains("bird") && told.contains("cow"), "{told}");
+}
+
+/// The same pictures whatever else is random, as many of each class as its share, none in both parts.
+#[test]
+fn validation_pictures_are_held_back_from_training() {
+    let folder = tempfile::tempdir().unwrap();
+    write_idx(folder.path(), 22);
+    let load = |validation: Validation| {
+        Dataset::load(&DataConfig { validation, ..config(DataFormat::Idx, folder.path()) }).unwrap()
+    };
+    let firsts = |part: &Part| (0..part.len()).map(|i| part.picture(i).unwrap().bytes[0]).collect::<Vec<u8>>();
+    let all = load(Validation { from: ValidationFrom::Test, ..Validation::default() });
+    assert_eq!((all.validation.is_none(), firsts(all.watched()) == firsts(&all.test)), (true, true));
+    let share = |share, seed| load(Validation { share: Some(share), seed: Some(seed), ..Validation::default() });
+    let data = share(0.25, 1);
+    // Eight, seven and seven of a class: two of each.
+    let mut labels = data.watched().labels.clone();
+    labels.sort_unstable();
+    assert_eq!(labels, [0, 0, 1, 1, 2, 2]);
+    assert_eq!((data.train.len(), data.test.len()), (16, 22));
+    let mut both = [firsts(&data.train), firsts(data.watched())].concat();
+    both.sort_unstable();
+    let mut whole = firsts(&all.train);
+    whole.sort_unstable();
+    assert_eq!(both, whole);
+    // A picture keeps its label: the first byte of picture i is 12 i.
+    assert!(firsts(data.watched()).iter().zip(&data.watched().labels).all(|(b, &l)| u32::from(b / 12) % 3 == l));
+    assert_eq!(firsts(share(0.25, 1).watched()), firsts(data.watched()));
+    assert_ne!(firsts(share(0.25, 2).watched()), firsts(data.watched()));
+    // One at least, and one left at least.
+    assert_eq!((share(0.001, 1).watched().len(), share(0.999, 1).train.len()), (3, 3));
+    assert_eq!(load(Validation::default()).watched().len(), 3);
 }
 
 /// A picture of one channel whose values tell where they come from.

@@ -19,8 +19,10 @@ pub fn curves(steps: &[(String, Vec<Epoch>)]) -> Result<String> {
     let epochs: usize = steps.iter().map(|(_, epochs)| epochs.len()).sum();
     svg((900, 780), |area| {
         let panels = area.split_evenly((3, 1));
-        let losses: [Line; 2] = [("training: all losses", |e| e.loss), ("test: cross-entropy", |e| e.test_loss)];
-        let right: [Line; 2] = [("training", |e| 100.0 * e.accuracy), ("test", |e| 100.0 * e.test_accuracy)];
+        let losses: [Line; 2] =
+            [("training: all losses", |e| e.loss), ("validation: cross-entropy", |e| e.validation_loss)];
+        let right: [Line; 2] =
+            [("training", |e| 100.0 * e.accuracy), ("validation", |e| 100.0 * e.validation_accuracy)];
         let rate: [Line; 1] = [("learning rate", |e| e.rate)];
         let x = 0.5..epochs.max(1) as f64 + 0.5;
         let (low, high) = range(steps, &losses);
@@ -94,7 +96,7 @@ where
     if lines.len() > 1 {
         let black = (FONT, 12).into_font().color(&BLACK);
         for (i, (name, _)) in lines.iter().enumerate() {
-            let at = (620 + 150 * i as i32, 14);
+            let at = (560 + 150 * i as i32, 14);
             area.draw(&Circle::new((at.0, at.1 + 6), 4, COLOURS[i].filled()))?;
             area.draw_text(name, &black, (at.0 + 8, at.1))?;
         }

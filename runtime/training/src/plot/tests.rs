@@ -13,7 +13,7 @@ fn step(name: &str, epochs: usize, loss: f64) -> (String, Vec<Epoch>) {
     let epoch = |i| Epoch {
         epoch: i + 1,
         loss: loss / (i + 1) as f64,
-        test_loss: loss,
+        validation_loss: loss,
         accuracy: 0.5,
         rate: 1e-3 / (i + 1) as f64,
         ..Epoch::default()

@@ -23,8 +23,40 @@ use crate::problem::{Problems, Result};
 pub struct State {
     /// Every epoch done.
     pub epochs: Vec<Epoch>,
-    /// The epoch (from 1) with the best accuracy on the test pictures, the first of equal ones; 0 before any.
+    /// The epoch (from 1) with the best accuracy on the validation pictures, the first of equal ones; 0 before any.
     pub best: usize,
+    /// Of a step at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Tested>,
+}
+
+/// What the networks of a step say of the test pictures, which are looked at when it has ended, not before.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tested {
+    /// After the best epoch on the validation pictures.
+    pub best: Shares,
+    /// After the last epoch.
+    pub last: Shares,
+}
+
+/// How well a network does on a part.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Shares {
+    /// Cross-entropy with the labels, mean.
+    pub loss: f64,
+    /// Share of pictures whose class is right.
+    pub top1: f64,
+    /// Share of pictures whose class is among the five most likely.
+    pub top5: f64,
+}
+
+impl State {
+    /// Whether nothing is left to do of a step of so many epochs.
+    pub fn done(&self, epochs: usize) -> bool {
+        self.epochs.len() >= epochs && self.test.is_some()
+    }
 }
 
 /// The folder of a step.
@@ -87,10 +119,18 @@ impl Checkpoint {
         write(&self.optimiser(state), &bytes)?;
         write(&self.folder.join("metrics.csv"), csv(&state.epochs).as_bytes())?;
         write(&self.folder.join("metrics.jsonl"), json_lines(&state.epochs).as_bytes())?;
-        let text = serde_json::to_string(state).map_err(|e| self.problem(&e.to_string()))?;
-        write(&self.folder.join("state.json"), text.as_bytes())?;
+        self.save_state(state)?;
         self.tidy(state);
         Ok(())
+    }
+
+    /// Saves what is known of a step whose files are there.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_state(&self, state: &State) -> Result {
+        let text = serde_json::to_string(state).map_err(|e| self.problem(&e.to_string()))?;
+        write(&self.folder.join("state.json"), text.as_bytes())
     }
 
     /// Removes the files of earlier epochs; one that stays does no harm.
@@ -141,7 +181,7 @@ pub fn restore(network: Network, path: &Path) -> Result<Network> {
 /// A step without a checkpoint, and what [`restore`] says.
 pub fn load_network(checkpoint: &Checkpoint, network: Network, best: bool) -> Result<Network> {
     let state = checkpoint.state()?;
-    if state.epochs.is_empty() {
+    if state.epochs.is_empty() && state.test.is_none() {
         return Err(Problems::file(&checkpoint.folder, "holds no finished epoch: train this step first"));
     }
     restore(network, &checkpoint.network(&state, best))

@@ -22,12 +22,12 @@ pub struct Epoch {
     pub attention: f64,
     /// Share of training pictures whose class is right, as they are seen (changed, and, with mix-up, mixed).
     pub accuracy: f64,
-    /// Cross-entropy on the test pictures.
-    pub test_loss: f64,
-    /// Share of test pictures whose class is right.
-    pub test_accuracy: f64,
-    /// Share of test pictures whose class is among the five most likely.
-    pub test_top5: f64,
+    /// Cross-entropy on the validation pictures.
+    pub validation_loss: f64,
+    /// Share of validation pictures whose class is right.
+    pub validation_accuracy: f64,
+    /// Share of validation pictures whose class is among the five most likely.
+    pub validation_top5: f64,
     /// Training pictures that could not be read.
     pub skipped: usize,
     /// Training and evaluation.
@@ -37,10 +37,42 @@ pub struct Epoch {
     pub waited: f64,
 }
 
+impl Epoch {
+    /// With numbers that come back from `state.json` as they are, so that an interruption changes nothing that is told.
+    #[must_use]
+    pub(super) fn kept(mut self) -> Self {
+        for value in [
+            &mut self.rate,
+            &mut self.loss,
+            &mut self.labels,
+            &mut self.logits,
+            &mut self.attention,
+            &mut self.accuracy,
+            &mut self.validation_loss,
+            &mut self.validation_accuracy,
+            &mut self.validation_top5,
+        ] {
+            *value = kept(*value);
+        }
+        self
+    }
+}
+
+/// `value`, or what is nearest to it with the most digits that survive: the reader of JSON may miss the last bit of a
+/// number of sixteen or seventeen digits.
+fn kept(value: f64) -> f64 {
+    let survives = |v: &f64| {
+        let read = serde_json::to_string(v).and_then(|text| serde_json::from_str::<f64>(&text));
+        read.is_ok_and(|read| read == *v)
+    };
+    let rounded = (0..15).rev().filter_map(|digits| format!("{value:.digits$e}").parse().ok());
+    std::iter::once(value).chain(rounded).find(survives).unwrap_or(value)
+}
+
 /// A header and a line per epoch.
 pub(super) fn csv(epochs: &[Epoch]) -> String {
     let mut text =
-        "epoch,rate,loss,labels,logits,attention,accuracy,test-loss,test-accuracy,test-top5,skipped,seconds,waited\n"
+        "epoch,rate,loss,labels,logits,attention,accuracy,validation-loss,validation-accuracy,validation-top5,skipped,seconds,waited\n"
             .to_owned();
     for e in epochs {
         // A text in memory takes every line.
@@ -54,9 +86,9 @@ pub(super) fn csv(epochs: &[Epoch]) -> String {
             e.logits,
             e.attention,
             e.accuracy,
-            e.test_loss,
-            e.test_accuracy,
-            e.test_top5,
+            e.validation_loss,
+            e.validation_accuracy,
+            e.validation_top5,
             e.skipped,
             e.seconds,
             e.waited
@@ -68,4 +100,20 @@ pub(super) fn csv(epochs: &[Epoch]) -> String {
 /// An object per epoch and line.
 pub(super) fn json_lines(epochs: &[Epoch]) -> String {
     epochs.iter().filter_map(|epoch| serde_json::to_string(epoch).ok()).map(|line| line + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kept;
+
+    #[test]
+    fn what_is_told_survives_the_file() {
+        // The first is read back as ...208.
+        for value in [0.998_911_937_800_320_7, 1.0 / 3.0, 14.0 / 15.0, 1.234_567_890_123_456_7e-9, 0.0, 1e-3, 5.0] {
+            let kept = kept(value);
+            assert!((kept - value).abs() <= 1e-12 * value, "{value} became {kept}");
+            assert_eq!(serde_json::from_str::<f64>(&serde_json::to_string(&kept).unwrap()).unwrap(), kept);
+        }
+        assert_eq!([kept(1.0 / 3.0), kept(1e-3), kept(0.0)], [1.0 / 3.0, 1e-3, 0.0]);
+    }
 }

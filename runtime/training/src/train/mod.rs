@@ -16,6 +16,7 @@
 
 mod checkpoint;
 mod device;
+mod estimate;
 mod evaluate;
 mod logits;
 mod metrics;
@@ -26,8 +27,9 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::{Checkpoint, State, load_network, restore, write as write_file};
+pub use checkpoint::{Checkpoint, Shares, State, Tested, load_network, restore, write as write_file};
 pub use device::device;
+pub use estimate::{Estimate, estimate};
 pub use evaluate::{Evaluation, evaluate};
 pub use logits::logits;
 pub use metrics::Epoch;

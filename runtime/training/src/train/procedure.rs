@@ -1,5 +1,6 @@
 //! The whole procedure: every step in order, those done already skipped.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::step::{End, Step};
 use super::{Checkpoint, Epoch, Progress, device, load_network, restore, settings};
 use crate::config::{Config, DataConfig, NetworkConfig, StepConfig, Weights};
 use crate::data::{Dataset, Part};
+use crate::import::with_weights;
 use crate::nn::{Form, Network, Task};
 use crate::optim::optimiser;
 use crate::plot;
@@ -32,9 +34,10 @@ pub enum Outcome {
 /// Pictures, read once and shared by the threads that make batches of them.
 #[derive(Clone, Debug)]
 pub struct Pictures {
-    task: Task,
-    train: Arc<Part>,
-    test: Arc<Part>,
+    pub(super) task: Task,
+    pub(super) train: Arc<Part>,
+    pub(super) validation: Arc<Part>,
+    pub(super) test: Arc<Part>,
 }
 
 impl Pictures {
@@ -44,7 +47,24 @@ impl Pictures {
     /// What [`Dataset::load`] says.
     pub fn load(config: &DataConfig) -> Result<Self> {
         let data = Dataset::load(config)?;
-        Ok(Self { task: data.task(config), train: Arc::new(data.train), test: Arc::new(data.test) })
+        let (task, test) = (data.task(config), Arc::new(data.test));
+        let validation = data.validation.map_or_else(|| test.clone(), Arc::new);
+        Ok(Self { task, train: Arc::new(data.train), validation, test })
+    }
+
+    /// How many there are of each part, for people.
+    pub fn text(&self) -> String {
+        let count = |part: &Arc<Part>| part.len();
+        let Task { channels, size: [rows, columns], classes } = self.task;
+        let mut text = format!(
+            "{classes} classes, pictures of {rows}x{columns} with {channels} channels: {} to train, ",
+            count(&self.train)
+        );
+        if !Arc::ptr_eq(&self.validation, &self.test) {
+            let _ = write!(text, "{} to choose the best epochs on, ", count(&self.validation));
+        }
+        let _ = write!(text, "{} to test", count(&self.test));
+        text
     }
 }
 
@@ -72,7 +92,7 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
     for (index, step) in config.steps.iter().enumerate() {
         let checkpoint = checkpoint(config, step);
         let state = checkpoint.state()?;
-        if state.epochs.len() >= step.epochs {
+        if state.done(step.epochs) {
             settings::same_of_shared(config, index)?;
             progress.note(&format!("{}: done already, {} epochs", step.name, state.epochs.len()));
             continue;
@@ -87,6 +107,8 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
             progress.note(&format!("{}: goes on after epoch {}", step.name, state.epochs.len()));
             network = restore(network, &checkpoint.network(&state, false))?;
             optimiser = checkpoint.load_optimiser(&state, optimiser)?;
+        } else if let Some(file) = &step.initial {
+            network = with_weights(network, file)?;
         } else if let Some(start) = earlier(config, step.start_from.as_ref()) {
             network = load_network(&self::checkpoint(config, start), network, false)?;
             if start.weights == Weights::Real && step.weights == Weights::Sign && block.scale_from_weights {
@@ -106,6 +128,7 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
             seed,
             task,
             train: data.train.clone(),
+            validation: data.validation.clone(),
             test: data.test.clone(),
             device: &device,
             teacher,
@@ -145,7 +168,7 @@ pub fn checkpoint(config: &Config, step: &StepConfig) -> Checkpoint {
 }
 
 /// A step by its name.
-fn earlier<'a>(config: &'a Config, name: Option<&String>) -> Option<&'a StepConfig> {
+pub(super) fn earlier<'a>(config: &'a Config, name: Option<&String>) -> Option<&'a StepConfig> {
     config.steps.iter().find(|step| Some(&step.name) == name)
 }
 

@@ -76,8 +76,9 @@ impl Progress for Terminal {
                 let _ = write!(text, ", {name} {value:.4}");
             }
         }
-        let [train, test, top5] = [epoch.accuracy, epoch.test_accuracy, epoch.test_top5].map(|share| 100.0 * share);
-        let _ = write!(text, "; right: training {train:.2} %, test {test:.2} % (top 5: {top5:.2} %)");
+        let [train, validation, top5] =
+            [epoch.accuracy, epoch.validation_accuracy, epoch.validation_top5].map(|share| 100.0 * share);
+        let _ = write!(text, "; right: training {train:.2} %, validation {validation:.2} % (top 5: {top5:.2} %)");
         let _ = write!(text, "; rate {:.1e}, {:.0} s", epoch.rate, epoch.seconds);
         if epoch.waited > 0.05 * epoch.seconds {
             let _ = write!(text, ", {:.0} s of them waiting for pictures: more `workers` may help", epoch.waited);

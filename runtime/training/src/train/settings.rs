@@ -102,6 +102,9 @@ fn compare(path: &Path, config: &Config) -> Result {
         let mut config = config.clone();
         (config.output, config.data.folder) = (PathBuf::new(), PathBuf::new());
         (config.device, config.data.workers, config.ablation) = (String::new(), 0, None);
+        for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
+            *initial = initial.file_name().map(PathBuf::from).unwrap_or_default();
+        }
         config
     };
     if parse::<Config>(&text).is_ok_and(|before| essence(&before) == essence(config)) {
@@ -119,6 +122,9 @@ fn put(path: &Path, config: &Config) -> Result {
     config.ablation = None;
     if let Ok(folder) = fs::canonicalize(&config.data.folder) {
         config.data.folder = folder;
+    }
+    for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
+        *initial = fs::canonicalize(&*initial).unwrap_or_else(|_| initial.clone());
     }
     let text = toml::to_string(&config).map_err(|e| Problems::file(path, e))?;
     write(path, text.as_bytes())

@@ -8,10 +8,10 @@ use burn::module::Module as _;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::evaluate::{evaluate, tensor};
+use super::evaluate::{Evaluation, evaluate, tensor};
 use super::procedure::write_curves;
-use super::{Checkpoint, Epoch, Progress, State};
-use crate::config::{Config, Points, StepConfig};
+use super::{Checkpoint, Epoch, Progress, Shares, State, Tested, restore};
+use crate::config::{Config, Points, StepConfig, ValidationFrom};
 use crate::data::{Batch, Batches, Order, Part, Plan};
 use crate::loss::terms;
 use crate::nn::{Network, Output, Task};
@@ -24,6 +24,9 @@ const LOOK: usize = 8;
 /// Pictures that are named when they cannot be read, in each epoch; of more there is a count.
 const NAMED: usize = 10;
 
+/// Updates that are measured to say how long a step takes.
+const TIMED: usize = 3;
+
 /// What a step works with.
 pub(super) struct Step<'a> {
     pub(super) config: &'a Config,
@@ -32,6 +35,8 @@ pub(super) struct Step<'a> {
     pub(super) seed: u64,
     pub(super) task: Task,
     pub(super) train: Arc<Part>,
+    /// What the best epoch is chosen on.
+    pub(super) validation: Arc<Part>,
     pub(super) test: Arc<Part>,
     /// Without gradients.
     pub(super) device: &'a Device,
@@ -48,6 +53,14 @@ pub(super) struct Step<'a> {
 pub(super) enum End {
     Done,
     Interrupted,
+}
+
+/// Seconds for a picture.
+pub(super) struct Speed {
+    /// Of training.
+    pub(super) learning: f64,
+    /// Of evaluation.
+    pub(super) looking: f64,
 }
 
 /// Sums over an epoch.
@@ -79,20 +92,13 @@ impl Step<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(End::Interrupted);
             }
-            let plan = self.plan(Order::Sequential);
-            let result = evaluate(&network.valid(), &self.test, plan, self.task, self.device);
+            let result = self.evaluate(&network.valid(), &self.validation);
             if !result.loss.is_finite() {
                 return Err(no_number(&self.step.name, epoch));
             }
-            let skipped: Vec<_> = sums.skipped.0.iter().chain(&result.skipped.0).collect();
-            for problem in skipped.iter().take(NAMED) {
-                self.progress.note(&format!("skipped: {problem}"));
-            }
-            if skipped.len() > NAMED {
-                self.progress.note(&format!("skipped: {} pictures more", skipped.len() - NAMED));
-            }
+            self.name_skipped(&[&sums.skipped, &result.skipped]);
             let [loss, labels, logits, attention, right] = sums.values.map(|sum| sum / sums.pictures.max(1.0));
-            state.epochs.push(Epoch {
+            let told = Epoch {
                 epoch: epoch + 1,
                 rate,
                 loss,
@@ -100,22 +106,106 @@ impl Step<'_> {
                 logits,
                 attention,
                 accuracy: right,
-                test_loss: result.loss,
-                test_accuracy: result.top1,
-                test_top5: result.top5,
+                validation_loss: result.loss,
+                validation_accuracy: result.top1,
+                validation_top5: result.top5,
                 skipped: sums.skipped.0.len(),
                 seconds: start.elapsed().as_secs_f64(),
                 waited: sums.waited.as_secs_f64(),
-            });
-            let before = state.best.checked_sub(1).map(|best| state.epochs[best].test_accuracy);
-            if before.is_none_or(|before| result.top1 > before) {
+            };
+            state.epochs.push(told.kept());
+            let before = state.best.checked_sub(1).map(|best| state.epochs[best].validation_accuracy);
+            if before.is_none_or(|before| state.epochs[epoch].validation_accuracy > before) {
                 state.best = epoch + 1;
             }
             self.checkpoint.save(&state, &network, &optimiser)?;
             write_curves(self.config)?;
             self.progress.done(&self.step.name, &state.epochs[epoch]);
         }
+        if state.epochs.is_empty() {
+            // Nothing but weights from a file.
+            self.checkpoint.save(&state, &network, &optimiser)?;
+        }
+        let tested = self.tested(&network, &state)?;
+        state.test = Some(tested);
+        self.checkpoint.save_state(&state)?;
+        let [best, last] = [tested.best, tested.last].map(|shares| 100.0 * shares.top1);
+        let when = match state.best {
+            0 => "by the weights of the file".to_owned(),
+            epoch => format!("after the best epoch, {epoch}, and {last:.2} % after the last"),
+        };
+        self.progress.note(&format!("{}, test pictures: {best:.2} % right {when}", self.step.name));
         Ok(End::Done)
+    }
+
+    /// How fast it goes here, by a few updates and one batch of validation pictures.
+    pub(super) fn speed(&self, mut network: Network, mut optimiser: ModuleOptimizer) -> Speed {
+        let order = Order::Shuffled { seed: self.seed, epoch: 0, augmentation: self.step.augmentation.clone() };
+        let (mut start, mut pictures) = (Instant::now(), 0);
+        for (number, batch) in Batches::new(&self.train, self.plan(order)).take(1 + TIMED).enumerate() {
+            // The first one warms up.
+            if number == 1 {
+                (start, pictures) = (Instant::now(), 0);
+            }
+            pictures += batch.labels.len();
+            if batch.labels.is_empty() {
+                continue;
+            }
+            let (loss, told) = self.losses(&network, batch);
+            let grads = GradientsParams::from_grads(loss.backward(), &network);
+            network = optimiser.step(self.step.optimiser.rate, network, grads);
+            // Waits for the device.
+            let _ = told.into_data();
+        }
+        let per_picture = |start: Instant, pictures: usize| start.elapsed().as_secs_f64() / pictures.max(1) as f64;
+        let learning = per_picture(start, pictures);
+        let (network, start) = (network.valid(), Instant::now());
+        let batch = Batches::new(&self.validation, self.plan(Order::Sequential)).next().unwrap_or_default();
+        let pictures = batch.labels.len();
+        if pictures > 0 {
+            let _ = network.forward(tensor(batch.pictures, pictures, self.task, self.device)).into_data();
+        }
+        Speed { learning, looking: per_picture(start, pictures) }
+    }
+
+    /// What the best and the last network say of the test pictures.
+    fn tested(&mut self, last: &Network, state: &State) -> Result<Tested> {
+        if self.config.data.validation.from == ValidationFrom::Test && !state.epochs.is_empty() {
+            // They have been looked at.
+            let of = |epoch: &Epoch| Shares {
+                loss: epoch.validation_loss,
+                top1: epoch.validation_accuracy,
+                top5: epoch.validation_top5,
+            };
+            let [best, last] = [state.best, state.epochs.len()].map(|number| of(&state.epochs[number - 1]));
+            return Ok(Tested { best, last });
+        }
+        let of = |result: &Evaluation| Shares { loss: result.loss, top1: result.top1, top5: result.top5 };
+        let network = last.valid();
+        let result = self.evaluate(&network, &self.test);
+        self.name_skipped(&[&result.skipped]);
+        let last = of(&result);
+        let best = match state.best == state.epochs.len() {
+            true => last,
+            false => of(&self.evaluate(&restore(network, &self.checkpoint.network(state, true))?, &self.test)),
+        };
+        Ok(Tested { best, last })
+    }
+
+    /// Says which pictures could not be read.
+    fn name_skipped(&mut self, skipped: &[&Problems]) {
+        let skipped = || skipped.iter().flat_map(|problems| &problems.0);
+        for problem in skipped().take(NAMED) {
+            self.progress.note(&format!("skipped: {problem}"));
+        }
+        let more = skipped().count().saturating_sub(NAMED);
+        if more > 0 {
+            self.progress.note(&format!("skipped: {more} pictures more"));
+        }
+    }
+
+    fn evaluate(&self, network: &Network, part: &Arc<Part>) -> Evaluation {
+        evaluate(network, part, self.plan(Order::Sequential), self.task, self.device)
     }
 
     fn plan(&self, order: Order) -> Plan {

@@ -105,18 +105,55 @@ fn training_learns() {
     train(&config).unwrap();
     let state = Checkpoint::new(&config.output, "teacher").state().unwrap();
     let last = state.epochs.last().unwrap();
-    assert!(last.loss < 0.5 * state.epochs[0].loss && last.test_accuracy > 0.8, "{:?}", state.epochs);
-    // What evaluation says of the best network is what was told while training.
+    assert!(last.loss < 0.5 * state.epochs[0].loss && last.validation_accuracy > 0.8, "{:?}", state.epochs);
+    // What evaluation says of the best network is what was told at the end.
     let device = device("cpu").unwrap();
     let network = trained(&config, "teacher", true, &device).unwrap();
     let data = crate::data::Dataset::load(&config.data).unwrap();
     let task = data.task(&config.data);
     let plan = crate::data::Plan::new(&config.data, task.size, task.classes, 7, crate::data::Order::Sequential);
-    let result = evaluate(&network, &std::sync::Arc::new(data.test), plan, task, &device);
-    assert_eq!(result.top1, state.epochs[state.best - 1].test_accuracy);
+    let told = state.test.unwrap();
+    let watched = std::sync::Arc::new(data.watched().clone());
+    let result = evaluate(&network, &watched, plan.clone(), task, &device);
+    assert_eq!(result.top1, state.epochs[state.best - 1].validation_accuracy);
+    let network = |best| trained(&config, "teacher", best, &device).unwrap();
+    let test = std::sync::Arc::new(data.test);
+    let last = evaluate(&network(false), &test, plan.clone(), task, &device);
+    let result = evaluate(&network(true), &test, plan, task, &device);
+    assert_eq!([last.top1, result.top1, result.top5], [told.last.top1, told.best.top1, told.best.top5]);
+    assert!((result.loss - told.best.loss).abs() < 1e-6 && (last.loss - told.last.loss).abs() < 1e-6);
     assert_eq!(result.top5, 1.0);
     let right: usize = (0..3).map(|class| result.confusion[class][class]).sum();
     assert_eq!((right as f64 / 24.0, result.confusion.iter().flatten().sum::<usize>()), (result.top1, 24));
+}
+
+/// Its network is the file's, best and last, without an epoch, and what a later step learns from.
+#[test]
+fn a_teacher_can_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let mut config = config(folder.path(), "out");
+    let cpu = device("cpu").unwrap();
+    config.steps.truncate(2);
+    train(&Config { steps: config.steps[..1].to_vec(), ..config.clone() }).unwrap();
+    let own = trained(&config, "teacher", false, &cpu).unwrap();
+    let file = folder.path().join("teacher.safetensors");
+    std::fs::write(&file, crate::testing::safetensors(&own)).unwrap();
+    config.output = folder.path().join("taught");
+    (config.steps[0].epochs, config.steps[0].initial) = (0, Some(file.clone()));
+    assert_eq!(train(&config).unwrap(), Outcome::Done);
+    for best in [true, false] {
+        let network = trained(&config, "teacher", best, &cpu).unwrap();
+        assert_eq!(crate::testing::every_value(&network), crate::testing::every_value(&own));
+    }
+    let checkpoint = |step| Checkpoint::new(&config.output, step).state().unwrap();
+    assert!(checkpoint("teacher").epochs.is_empty() && checkpoint("teacher").test.is_some());
+    assert!(checkpoint("tanh").epochs[0].logits > 0.0);
+    // The same file elsewhere makes no other procedure; a file that is missing is told.
+    config.steps[0].initial = Some(folder.path().join("gone").join("teacher.safetensors"));
+    assert_eq!(train(&config).unwrap(), Outcome::Done);
+    config.output = folder.path().join("again");
+    assert!(train(&config).unwrap_err().to_string().contains("cannot be read"));
 }
 
 #[test]
