@@ -224,6 +224,17 @@ fn facts_about_signs_and_bounds_hold() {
                 let inside = x.iter().zip(&y).filter(|&(&x, _)| x >= low);
                 inside.for_each(|(x, y)| assert!(y.is_nan() || *y >= least, "{function:?}: {y} at {x} from {low} on"));
             }
+            // Arguments that give 0, those at the end of the world left out.
+            let roots: Vec<f32> =
+                std::iter::zip(&x, &y).filter(|&(x, &y)| x.is_finite() && y == 0.0).map(|(&x, _)| x).collect();
+            match (function.row().zeros, function.parameters()[0]) {
+                // Only where the curve happens to cross it.
+                (unary::Zeros::Never, _) => assert!(roots.len() <= 1, "{function:?} at {roots:?}"),
+                (unary::Zeros::Kept, alpha) if alpha >= 0.0 => {
+                    assert!(roots.iter().all(|&x| x == 0.0), "{function:?} at {roots:?}");
+                }
+                _ => {}
+            }
             if function.keeps_sign() {
                 let sign = |x: f32| i32::from(x > 0.0) - i32::from(x < 0.0);
                 x.iter().zip(&y).for_each(|(&x, &y)| assert_eq!(sign(x), sign(y), "{function:?} at {x}"));

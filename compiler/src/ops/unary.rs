@@ -29,6 +29,17 @@ pub struct Linear {
 /// The values of a function on floats.
 pub type OnFloats = fn(&[f32], Parameters) -> Vec<f32>;
 
+/// Where a function is 0, not by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zeros {
+    /// Nowhere.
+    Never,
+    /// Where the argument is.
+    Kept,
+    /// On a range of arguments.
+    Often,
+}
+
 /// What there is to know about a function.
 pub struct Row {
     /// ONNX's name.
@@ -49,6 +60,8 @@ pub struct Row {
     pub keeps_sign: fn(Parameters) -> bool,
     /// A bound below every result, where the argument is nowhere below `low`.
     pub least: fn(Parameters, low: f32) -> f32,
+    /// Where the result is 0, not by chance.
+    pub zeros: Zeros,
     /// Its pieces in real arithmetic, ascending, if it has no others than linear ones.
     pub linear: Option<fn(Parameters) -> Vec<Linear>>,
     /// Whether emitted code and interpreter compute the same bits.
@@ -70,6 +83,7 @@ impl Row {
         booleans: None,
         keeps_sign: |_| false,
         least: |_, _| f32::NEG_INFINITY,
+        zeros: Zeros::Often,
         linear: None,
         exact: false,
         scalar: "",
@@ -164,6 +178,7 @@ functions! {
         floats: single!(|x, [alpha, _]| if x < 0.0 { alpha * x } else { x }),
         keeps_sign: |[alpha, _]| alpha > 0.0,
         least: |[alpha, _], low| if low >= 0.0 { low } else if alpha > 0.0 { alpha * low } else { 0.0 },
+        zeros: Zeros::Kept,
         linear: Some(|[alpha, _]| bent(alpha)),
         exact: true,
         scalar: "scalar::leaky",
@@ -194,6 +209,7 @@ functions! {
     Sigmoid {
         floats: wide!(|x, _| 1.0 / (1.0 + (-x).exp())),
         least: |_, _| 0.0,
+        zeros: Zeros::Never,
         scalar: "math::sigmoid",
     }
     /// clamp(alpha * x + beta, 0, 1)
@@ -216,6 +232,7 @@ functions! {
         floats: wide!(|x, _| x.tanh()),
         keeps_sign: |_| true,
         least: |_, low| if low >= 0.0 { 0.0 } else { -1.0 },
+        zeros: Zeros::Kept,
         scalar: "math::tanh",
     }
     /// x < 0 ? alpha * (exp(x) - 1) : x
@@ -223,12 +240,14 @@ functions! {
         floats: wide!(|x, [alpha, _]| if x < 0.0 { alpha * x.exp_m1() } else { x }),
         keeps_sign: |[alpha, _]| alpha > 0.0,
         least: |[alpha, _], low| if low >= 0.0 { low } else { (-alpha).min(0.0) },
+        zeros: Zeros::Kept,
         scalar: "math::elu",
     }
     /// ln(1 + exp(x))
     Softplus {
         floats: wide!(|x, _| if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() }),
         least: |_, _| 0.0,
+        zeros: Zeros::Never,
         scalar: "math::softplus",
     }
     /// Gauss error function.
@@ -237,12 +256,14 @@ functions! {
         floats: wide!(|x, _| erf(x)),
         keeps_sign: |_| true,
         least: |_, low| if low >= 0.0 { 0.0 } else { -1.0 },
+        zeros: Zeros::Kept,
         scalar: "math::erf",
     }
     /// -x
     Neg {
         floats: single!(|x, _| -x),
         integers: Some(i64::wrapping_neg),
+        zeros: Zeros::Kept,
         linear: Some(|_| vec![Linear { below: f32::INFINITY, slope: -1.0, offset: 0.0 }]),
         exact: true,
         scalar: "scalar::neg",
@@ -253,6 +274,7 @@ functions! {
         floats: single!(|x, _| x.abs()),
         integers: Some(i64::wrapping_abs),
         least: |_, low| low.max(0.0),
+        zeros: Zeros::Kept,
         linear: Some(|_| bent(-1.0)),
         exact: true,
         scalar: "scalar::abs",
@@ -262,17 +284,20 @@ functions! {
     Exp {
         floats: wide!(|x, _| x.exp()),
         least: |_, _| 0.0,
+        zeros: Zeros::Never,
         scalar: "math::exp",
     }
     /// ln x
     Log {
         floats: wide!(|x, _| x.ln()),
+        zeros: Zeros::Never,
         scalar: "math::ln",
     }
     /// Square root.
     Sqrt {
         floats: single!(|x, _| x.sqrt()),
         least: |_, _| 0.0,
+        zeros: Zeros::Kept,
         exact: true,
         scalar: "math::sqrt",
     }
@@ -280,6 +305,7 @@ functions! {
     Reciprocal {
         floats: single!(|x, _| x.recip()),
         least: |_, low| if low > 0.0 { 0.0 } else { f32::NEG_INFINITY },
+        zeros: Zeros::Never,
         exact: true,
         scalar: "scalar::reciprocal",
         vector: Some("reciprocal"),
@@ -370,6 +396,15 @@ impl Unary {
     /// A bound below every result, where the argument is nowhere below `low`.
     pub fn least(&self, low: f32) -> f32 {
         (self.row().least)(self.parameters(), low)
+    }
+
+    /// Whether the result is 0 here and there, not by chance, where the argument is or is not.
+    pub fn zeros(&self, argument: bool) -> bool {
+        match self.row().zeros {
+            Zeros::Never => false,
+            Zeros::Kept => argument,
+            Zeros::Often => true,
+        }
     }
 
     /// Its pieces in real arithmetic, if it is piecewise linear.

@@ -354,7 +354,8 @@ impl Facts {
             Op::Softmax { log: false, .. } => Fact::within(0.0, 1.0, false),
             Op::Softmax { log: true, .. } => Fact::within(f32::NEG_INFINITY, 0.0, false),
             Op::Conv { .. } | Op::MatMul => self.real_layer(graph, node),
-            Op::ArgMax { .. } | Op::ScatterNd | Op::BinaryConv { .. } | Op::BinaryMatMul { .. } => Fact::UNKNOWN,
+            // Integers, what is known already, and what is only told apart by its weights.
+            _ => Fact::UNKNOWN,
         }
     }
 
@@ -385,8 +386,9 @@ impl Facts {
                 let low = if even || x.low >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
                 Fact::within(low, f32::INFINITY, x.zeros)
             }
-            Binary::Mod | Binary::Div => Fact { zeros: x.zeros || function == Binary::Mod, ..Fact::UNKNOWN },
-            _ => truth(),
+            Binary::Div => Fact { zeros: x.zeros, ..Fact::UNKNOWN },
+            _ if function.row().truth => truth(),
+            _ => Fact { zeros: true, ..Fact::UNKNOWN },
         }
     }
 
@@ -505,7 +507,7 @@ fn unary(function: Unary, x: &Fact) -> Fact {
         Unary::Ceil => fact(x.high.ceil(), true),
         Unary::Sqrt => fact(f32::INFINITY, x.zeros),
         Unary::Not => truth(),
-        _ => fact(f32::INFINITY, function.keeps_sign() && x.zeros),
+        _ => fact(f32::INFINITY, function.zeros(x.zeros)),
     }
 }
 
@@ -529,5 +531,27 @@ fn reduced(kind: Reduction, x: &Fact, n: usize) -> Fact {
             Fact::within(0.0, f32::INFINITY, x.zeros && n <= if x.raw { AREA } else { FEW })
         }
         Reduction::Prod => Fact::within(if x.low >= 0.0 { 0.0 } else { f32::NEG_INFINITY }, f32::INFINITY, x.zeros),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::passes::testing::Build;
+
+    /// What is not known of a function is not guessed: a remainder has either sign, a comparison is 0 or 1.
+    #[test]
+    fn functions_of_two_arguments() {
+        let expected = [(Binary::Fmod, f32::NEG_INFINITY), (Binary::Mod, f32::NEG_INFINITY), (Binary::Less, 0.0)];
+        for (function, low) in expected {
+            let mut b = Build::default();
+            let (x, y) = (b.input(&[2]), b.input(&[2]));
+            let z = b.binary(function, x, y);
+            let graph = b.finish(&[z]);
+            let mut facts = Facts::default();
+            facts.observe(&graph, &graph.nodes[0], None);
+            let fact = facts.of(&graph, z);
+            assert_eq!((fact.low, fact.zeros), (low, true), "{function:?}");
+        }
     }
 }
