@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::exact::Affine;
-use crate::ir::{Node, Op, Unary, ValueId, Zero};
+use crate::ir::{DType, Node, Op, Tensor, Unary, ValueId, Zero};
 use crate::passes::facts::Facts;
 use crate::passes::merge_affine::uniform;
 use crate::passes::recognise_sign::without_sign_keeping;
@@ -81,6 +81,7 @@ impl Codes {
                 }
                 rewriter.keep(node);
             }
+            Op::Where | Op::Cast(DType::F32) => self.chosen(rewriter, node),
             _ => match self.moved(rewriter, &node) {
                 Some(moved) => self.moved_signs(rewriter, node, moved),
                 None => rewriter.keep(node),
@@ -130,6 +131,33 @@ impl Codes {
         };
         self.0.insert(output, code);
         rewriter.keep(node);
+    }
+
+    /// One of two numbers, by a condition that is no comparison with a threshold: numbers of -1 and +1 are packed as they are.
+    fn chosen(&mut self, rewriter: &mut Rewriter<'_>, node: Node) {
+        let condition = node.inputs[0];
+        let same_shape = rewriter.graph.shape(condition) == rewriter.graph.shape(node.output);
+        let is_truth = rewriter.graph.value(condition).dtype == DType::Bool && same_shape;
+        let levels = match node.op {
+            Op::Where => rewriter.uniform(node.inputs[2]).zip(rewriter.uniform(node.inputs[1])),
+            _ => Some((0.0, 1.0)),
+        };
+        let fits = |&(no, yes): &(f32, f32)| is_truth && no != yes && no.is_finite() && yes.is_finite();
+        let Some((no, yes)) = levels.filter(fits) else { return rewriter.keep(node) };
+        let output = node.output;
+        if (no, yes) == (-1.0, 1.0) || (no, yes) == (1.0, -1.0) {
+            self.0.insert(output, Code::of(output));
+            return rewriter.keep(node);
+        }
+        let shape = rewriter.graph.shape(output).to_vec();
+        let [plus, minus] =
+            [("plus", 1.0), ("minus", -1.0)].map(|(n, x)| rewriter.constant(n, Tensor::f32([], vec![x])));
+        let (op, inputs, parts) = (Op::Where, vec![condition, plus, minus], node.parts.clone());
+        rewriter.keep(node);
+        let sign =
+            rewriter.emit(NewNode { op, inputs, like: output, suffix: "sign", shape: &shape, origin: None, parts });
+        let map = Affine::levels(f64::from(no), f64::from(yes));
+        self.0.insert(output, Code { map, ..Code::of(sign) });
     }
 
     /// An operator that only moves elements: what it does to each plane, and the code of its operands.

@@ -433,3 +433,27 @@ fn the_constants_of_codes_are_not_rounded() {
     let Op::Affine { maps, .. } = &graph.nodes.last().unwrap().op else { panic!("{graph}") };
     assert_eq!(maps[0], exact);
 }
+
+#[test]
+fn any_choice_between_two_numbers_is_binary() {
+    // |x| above 1, or not: no threshold says it.
+    for (levels, pad) in [(Some((1.0, -1.0)), 0.0), (Some((-1.0, 1.0)), 0.0), (Some((0.25, -0.5)), 0.25), (None, 0.0)] {
+        let mut b = Build::default();
+        let x = b.input(&IMAGE);
+        let one = b.scalar(1.0);
+        let y = b.unary(Unary::Abs, x);
+        let m = b.binary(Binary::Greater, y, one);
+        let y = match levels {
+            Some((yes, no)) => {
+                let (yes, no) = (b.scalar(yes), b.scalar(no));
+                b.node(Op::Where, &[m, yes, no], &IMAGE)
+            }
+            None => b.like(Op::Cast(crate::ir::DType::F32), &[m]),
+        };
+        let w = weights(&mut b, &[7, 6, 3, 3], &[0.5, 1.0, 0.3]);
+        let y = conv(&mut b, y, w, 1, 1, pad);
+        let graph = preserved(&b.finish(&[y]), run);
+        assert_eq!(count(&graph, |op| matches!(op, Op::BinaryConv { .. })), 1, "{levels:?}\n{graph}");
+        assert!(graph.warnings.0.is_empty());
+    }
+}
