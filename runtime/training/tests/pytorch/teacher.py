@@ -5,7 +5,8 @@
     xnorc-training evaluate net.toml --step teacher --logits ours.npy
     python -c 'import numpy as n; print(abs(n.load("ours.npy") - n.load("theirs.npy")).max())'
 
-DATA is a folder with train/CLASS/* and val/CLASS/*, pictures of one size. Parameters have the names of torchvision's.
+DATA is a folder with train/CLASS/* and val/CLASS/*, pictures of one size. Parameters have the names of torchvision's. Logits
+of PNG files are the same to rounding; of JPEG files they are not, for Pillow decodes those to other bytes.
 """
 
 import argparse
