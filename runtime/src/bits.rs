@@ -2,6 +2,7 @@
 //! channel `64 * j + i` of its group, 1 for +1; bits behind the last channel of a group are 0.
 
 use crate::generic::tile::At;
+use crate::parts::{Count, parts_mut, words};
 use crate::team::cut_mut;
 
 /// Extents of packed sign bits, in pixels and channels, and the frame of padding around each image.
@@ -36,7 +37,7 @@ impl BitShape {
     /// Words of one group of a pixel.
     #[inline(always)]
     pub const fn words_per_group(&self) -> usize {
-        self.group_channels().div_ceil(64)
+        words(self.group_channels())
     }
 
     /// Words of a pixel.
@@ -125,8 +126,11 @@ impl<'a> BitsMut<'a> {
             return;
         }
         if shape.groups == 1 || channels.is_multiple_of(16) {
-            let (group, channel) =
-                if shape.groups == 1 { (0, at.channel) } else { (at.channel / channels, at.channel % channels) };
+            let (group, channel) = if shape.groups == 1 {
+                (0, at.channel)
+            } else {
+                (at.channel.over(channels), at.channel.beyond(channels))
+            };
             if channel >= channels || group >= shape.groups {
                 return;
             }
@@ -139,7 +143,7 @@ impl<'a> BitsMut<'a> {
         } else {
             // A tile may span groups, each of which starts on a word of its own.
             for (i, c) in (at.channel..shape.c.min(at.channel.saturating_add(16))).enumerate() {
-                let (group, channel) = (c / channels, c % channels);
+                let (group, channel) = (c.over(channels), c.beyond(channels));
                 let word = pixel.wrapping_add(group * shape.words_per_group() + channel / 64);
                 if let Some(bits) = self.quarters.get_mut(word.wrapping_mul(4).wrapping_add(quarter(channel / 16 % 4)))
                 {
@@ -173,10 +177,9 @@ fn prepare(words: &mut [u64], shape: &BitShape) {
     if top + left + bottom + right == 0 || pixel == 0 || row == 0 || words.is_empty() {
         return;
     }
-    // Chunks of no words would be a panic; there are none, but the compiler cannot always know.
-    let (rows, row) = (top + shape.h + bottom, row.max(1));
-    for image in words.chunks_exact_mut((rows * row).max(1)) {
-        for (y, line) in image.chunks_exact_mut(row).enumerate() {
+    let rows = top + shape.h + bottom;
+    for image in parts_mut(words, rows * row) {
+        for (y, line) in parts_mut(image, row).enumerate() {
             if y < top || y >= top + shape.h {
                 frame(line, shape);
             } else {
@@ -196,7 +199,7 @@ fn frame(pixels: &mut [u64], shape: &BitShape) {
         pixels.fill(u64::MAX);
     } else {
         let last = (1u64 << (shape.group_channels() % 64)) - 1;
-        for group in pixels.chunks_exact_mut(shape.words_per_group().max(1)) {
+        for group in parts_mut(pixels, shape.words_per_group()) {
             group.fill(u64::MAX);
             if let Some(word) = group.last_mut() {
                 *word = last;

@@ -33,6 +33,7 @@ mod dispatch;
 mod generic;
 pub mod math;
 mod narrow;
+mod parts;
 mod simd;
 mod team;
 #[cfg(feature = "std")]

@@ -164,9 +164,9 @@ impl<S: Simd> NarrowDot<S> for PlainInt8 {
     #[inline(always)]
     fn dot(self, _: S, acc: [i32; 16], x: [i32; 4], w: [[i32; 16]; 4]) -> [i32; 16] {
         let mut sum = acc;
-        for (i, sum) in sum.iter_mut().enumerate() {
-            for (x, w) in x.iter().zip(&w) {
-                *sum = sum.wrapping_add(x.wrapping_mul(w[i]));
+        for (x, w) in x.iter().zip(&w) {
+            for (sum, w) in sum.iter_mut().zip(w) {
+                *sum = sum.wrapping_add(x.wrapping_mul(*w));
             }
         }
         sum

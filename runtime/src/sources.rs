@@ -46,6 +46,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("lib.rs", include_str!("lib.rs")),
     ("math.rs", include_str!("math.rs")),
     ("narrow.rs", include_str!("narrow.rs")),
+    ("parts.rs", include_str!("parts.rs")),
     ("scalar.rs", include_str!("scalar.rs")),
     ("simd.rs", include_str!("simd.rs")),
     ("team.rs", include_str!("team.rs")),

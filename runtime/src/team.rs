@@ -4,6 +4,7 @@
 //! time. No value's arithmetic depends on where a band begins, so that the bits are the same whatever the number of
 //! threads.
 
+use crate::parts::Count;
 use core::ops::Range;
 
 /// Threads that share the work of one caller.
@@ -84,8 +85,8 @@ fn divide<T: Team + ?Sized, W: Work>(team: &T, bands: usize, work: W) {
         return work.run();
     }
     // The first part, which begins first, gets the row that may be too many.
-    let left = bands.div_ceil(2);
-    let rows = (work.rows().len() * left).div_ceil(bands);
+    let left = bands.ceil_over(2);
+    let rows = (work.rows().len() * left).ceil_over(bands);
     let (first, rest) = work.split(rows);
     let (mut first, mut rest) = (Some(first), Some(rest));
     team.join(
@@ -121,11 +122,10 @@ pub fn batch<T: Team + ?Sized, I: Sync, O: Send, S: Send>(
         }
         return;
     }
-    let left = threads.div_ceil(2);
-    let (first, rest) = inputs.split_at(at((count * left).div_ceil(threads), count));
-    let (first_outputs, outputs) = outputs.split_at_mut(at(first.len(), count));
-    let own = at(left, scratches.len());
-    let (first_scratches, scratches) = scratches.split_at_mut(own);
+    let left = threads.ceil_over(2);
+    let (first, rest) = cut(inputs, (count * left).ceil_over(threads));
+    let (first_outputs, outputs) = cut_mut(outputs, first.len());
+    let (first_scratches, scratches) = cut_mut(scratches, left);
     // As many scratch memories as threads, or the halves would together ask for more threads than there are.
     let others = at(threads - left, scratches.len());
     let others = scratches.get_mut(..others).unwrap_or_default();
@@ -143,14 +143,14 @@ fn at(i: usize, len: usize) -> usize {
 /// The first `count` elements, or all, and the rest.
 #[inline(always)]
 pub fn cut<T>(x: &[T], count: usize) -> (&[T], &[T]) {
-    x.split_at(at(count, x.len()))
+    x.split_at_checked(at(count, x.len())).unwrap_or((x, &[]))
 }
 
 /// The first `count` elements, or all, and the rest.
 #[inline(always)]
 pub fn cut_mut<T>(x: &mut [T], count: usize) -> (&mut [T], &mut [T]) {
     let count = at(count, x.len());
-    x.split_at_mut(count)
+    x.split_at_mut_checked(count).unwrap_or_default()
 }
 
 /// The first `count` rows, or all, and the rest.

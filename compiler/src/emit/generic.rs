@@ -36,7 +36,7 @@ pub(super) fn moved(network: &Network, moved: &Move, memory: &mut Memory<'_>, sh
             }
             let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
             if network.tensor(*input).storage == Storage::Dense(DType::I64) {
-                return quote!(#y.copy_from_slice(#x););
+                return quote!(for (y, x) in (#y).iter_mut().zip(#x) { *y = *x; });
             }
             let len = n(network.tensor(*input).storage_len());
             quote!(copy_strided(#x, 0, &[1], #y, 0, &[1], &[#len]);)

@@ -13,12 +13,23 @@ pub(crate) struct Scalar<const POPCNT: bool>;
 /// The level every processor has.
 pub(crate) type Portable = Scalar<false>;
 
-/// `core::array::from_fn` is not always inlined, and what is not inlined is not compiled for the level.
+/// One value of each lane by another. (`core::array::map` is not always inlined, and what is not inlined is not compiled for the
+/// level; and an index would be compared with 16 wherever the compiler optimises for size.)
 #[inline(always)]
-fn lanes<T: Copy + Default>(f: impl Fn(usize) -> T) -> [T; 16] {
+fn map<A: Copy, T: Copy + Default>(a: &[A; 16], f: impl Fn(A) -> T) -> [T; 16] {
     let mut lanes = [T::default(); 16];
-    for (i, lane) in lanes.iter_mut().enumerate() {
-        *lane = f(i);
+    for (lane, a) in lanes.iter_mut().zip(a) {
+        *lane = f(*a);
+    }
+    lanes
+}
+
+/// The same of two.
+#[inline(always)]
+fn map2<A: Copy, B: Copy, T: Copy + Default>(a: &[A; 16], b: &[B; 16], f: impl Fn(A, B) -> T) -> [T; 16] {
+    let mut lanes = [T::default(); 16];
+    for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+        *lane = f(*a, *b);
     }
     lanes
 }
@@ -54,31 +65,31 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     }
     #[inline(always)]
     fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
-        lanes(|i| x[i].get())
+        map(x, Le::<f32>::get)
     }
     #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| a[i] + b[i])
+        map2(&a, &b, |a, b| a + b)
     }
     #[inline(always)]
     fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| a[i] - b[i])
+        map2(&a, &b, |a, b| a - b)
     }
     #[inline(always)]
     fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| a[i] * b[i])
+        map2(&a, &b, |a, b| a * b)
     }
     #[inline(always)]
     fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| a[i] / b[i])
+        map2(&a, &b, |a, b| a / b)
     }
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| if a[i] < b[i] { a[i] } else { b[i] })
+        map2(&a, &b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| if a[i] > b[i] { a[i] } else { b[i] })
+        map2(&a, &b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -98,11 +109,19 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     }
     #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| if mask >> i & 1 == 1 { a[i] } else { b[i] })
+        let mut lanes = b;
+        for ((i, lane), a) in lanes.iter_mut().enumerate().zip(&a) {
+            *lane = if mask >> i & 1 == 1 { *a } else { *lane };
+        }
+        lanes
     }
     #[inline(always)]
     fn select_negative(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F {
-        lanes(|i| if x[i] < 0.0 { a[i] } else { b[i] })
+        let mut lanes = b;
+        for ((lane, x), a) in lanes.iter_mut().zip(&x).zip(&a) {
+            *lane = if *x < 0.0 { *a } else { *lane };
+        }
+        lanes
     }
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
@@ -110,10 +129,10 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     }
     #[inline(always)]
     fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
-        lanes(|i| acc[i].wrapping_add((x ^ w[i].get()).count_ones()))
+        map2(&acc, w, |acc, w: Le<u64>| acc.wrapping_add((x ^ w.get()).count_ones()))
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
-        lanes(|i| k[i] - acc[i].wrapping_mul(2) as i32 as f32)
+        map2(&k, &acc, |k, acc| k - acc.wrapping_mul(2) as i32 as f32)
     }
 }

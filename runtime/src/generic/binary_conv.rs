@@ -8,6 +8,7 @@ use super::binary_dot::{self, Rows};
 use super::binary_shape::{BinaryShape, Taps};
 use super::tile::{At, Epilogue, band_of, prefetch_part};
 use crate::dispatch::Level;
+use crate::parts::{Count, parts, steps};
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -43,17 +44,17 @@ pub fn binary_conv_with<S: Simd, E: Epilogue, const P: usize>(
     let conv = Conv { s, shape, bits };
     if shape.groups == 1 || shape.group_outputs().is_multiple_of(16) {
         let size = shape.block_words();
-        for (i, block) in weights.chunks_exact(size).enumerate() {
+        for (i, block) in parts(weights, size).enumerate() {
             let channel = i * 16;
             if channel >= shape.output[2] {
                 break;
             }
-            let group = if shape.groups == 1 { 0 } else { channel / shape.group_outputs() };
+            let group = if shape.groups == 1 { 0 } else { channel.over(shape.group_outputs()) };
             let next = weights.get((i + 1) * size..).and_then(|w| w.get(..size)).unwrap_or_default();
             conv.block::<E, P>(group, channel, block, next, epilogue);
         }
     } else {
-        for channel in (0..shape.output[2]).step_by(16) {
+        for channel in steps(shape.output[2], 16) {
             conv.mixed_block(channel, weights, epilogue);
         }
     }
@@ -206,8 +207,8 @@ impl<S: Simd> Conv<'_, S> {
                     let mut filled = 0;
                     while filled < 16 && channel + filled < channels {
                         let c = channel + filled;
-                        let (group, inner) = (c / outputs, c % outputs);
-                        let number = group * outputs.div_ceil(16) + inner / 16;
+                        let (group, inner) = (c.over(outputs), c.beyond(outputs));
+                        let number = group * outputs.ceil_over(16) + inner / 16;
                         let w = weights.get(number * block_words..(number + 1) * block_words).unwrap_or_default();
                         let v = s.to_array(self.pixel(group, image, y, at.x, w));
                         // Up to the end of this block, of its group, of this tile.

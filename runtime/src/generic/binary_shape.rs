@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use super::window::{Axis, fits};
+use crate::parts::{self, Count};
 
 /// Geometry of a binary convolution over framed sign bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl BinaryShape {
     /// Words of one group of a pixel.
     #[inline(always)]
     pub const fn words(&self) -> usize {
-        self.channels.div_ceil(64)
+        parts::words(self.channels)
     }
 
     /// Words of a pixel.
@@ -116,9 +117,9 @@ impl BinaryShape {
                 self.groups,
                 self.words(),
             ])
-            && fits(&[self.kernel[0], self.kernel[1], self.words(), 16, self.output[2].div_ceil(16) + self.groups])
+            && fits(&[self.kernel[0], self.kernel[1], self.words(), 16, self.output[2].ceil_over(16) + self.groups])
             && bits >= self.n * self.image_words()
-            && weights >= self.groups * self.group_outputs().div_ceil(16) * self.block_words()
+            && weights >= self.groups * self.group_outputs().ceil_over(16) * self.block_words()
     }
     /// The taps along an axis (0: vertical, 1: horizontal) that count for output `o`.
     #[inline(always)]

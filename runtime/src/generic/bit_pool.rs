@@ -3,6 +3,7 @@
 use super::tile::At;
 use super::window::{Axis, fits};
 use crate::bits::{BitShape, BitsMut};
+use crate::parts::{Count, steps};
 
 /// Maximum over a window of packed signs; padded taps take no part. Writes all of `out`, its frame included; nothing
 /// when the operands do not fit their shapes, or the shapes each other.
@@ -69,10 +70,10 @@ pub fn bit_max_pool(
                 } else {
                     // Not 0, but the compiler does not know: it would keep a panic.
                     let channels = shape.group_channels().max(1);
-                    for channel in (0..shape.c).step_by(16) {
+                    for channel in steps(shape.c, 16) {
                         let mut mask = 0;
                         for (i, c) in (channel..shape.c.min(channel + 16)).enumerate() {
-                            let (group, inner) = (c / channels, c % channels);
+                            let (group, inner) = (c.over(channels), c.beyond(channels));
                             let word = word(group * shape.words_per_group() + inner / 64);
                             mask |= ((word >> (inner % 64) & 1) as u16) << i;
                         }

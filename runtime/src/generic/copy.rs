@@ -1,5 +1,6 @@
 //! Strided copies and element-wise functions of two tensors.
 
+use crate::parts::{parts_mut, steps};
 /// Whether every index `offset + sum(i * stride)` over the extents, none of which is 0, is below `len`.
 fn reaches(len: usize, offset: usize, extents: &[usize], strides: impl Iterator<Item = isize>) -> bool {
     let (Ok(mut low), Ok(len)) = (isize::try_from(offset), isize::try_from(len)) else { return false };
@@ -88,26 +89,24 @@ unsafe fn copy_plane(
     // axis can be copied as a whole, nor where elements are written twice, as then their order counts.
     let contiguous = x_strides[1] == 1 && y_strides[1] == 1;
     if !contiguous && extents[1] < extents[0] && extents[1] <= 8 && y_strides[0] >= extents[1] * y_strides[1] {
-        x_strides.swap(0, 1);
-        y_strides.swap(0, 1);
-        extents.swap(0, 1);
+        x_strides = [x_strides[1], x_strides[0]];
+        y_strides = [y_strides[1], y_strides[0]];
+        extents = [extents[1], extents[0]];
     }
     // Each side dense along one axis, and not the same one: in blocks, so that both sides move in runs.
-    for (a, b) in [(0, 1), (1, 0)] {
-        if x_strides[a] == 1 && y_strides[b] == 1 && extents[a] >= 4 && extents[b] >= 4 && y_strides[a] >= extents[b] {
+    let axes = [(x_strides[0], y_strides[0], extents[0]), (x_strides[1], y_strides[1], extents[1])];
+    for [(x_a, y_a, a), (x_b, y_b, b)] in [axes, [axes[1], axes[0]]] {
+        if x_a == 1 && y_b == 1 && a >= 4 && b >= 4 && y_a >= b {
             // SAFETY: the caller's promise; the two axes only have other names.
-            return unsafe { transpose(x, x_at, x_strides[b], y, y_at, y_strides[a], [extents[a], extents[b]]) };
+            return unsafe { transpose(x, x_at, x_b, y, y_at, y_a, [a, b]) };
         }
     }
     for i in 0..extents[0] {
         let x_at = x_at.wrapping_add_signed(i as isize * x_strides[0]);
         let y_at = y_at + i * y_strides[0];
         if contiguous {
-            // SAFETY: the first and the last index of both ranges are indices of the caller's.
-            unsafe {
-                let from = x.get_unchecked(x_at..x_at + extents[1]);
-                y.get_unchecked_mut(y_at..y_at + extents[1]).copy_from_slice(from);
-            }
+            // SAFETY: the first and the last index of both ranges are indices of the caller's; the slices are two.
+            unsafe { core::ptr::copy_nonoverlapping(x.as_ptr().add(x_at), y.as_mut_ptr().add(y_at), extents[1]) };
             continue;
         }
         for j in 0..extents[1] {
@@ -134,7 +133,7 @@ unsafe fn transpose(
     [rows, columns]: [usize; 2],
 ) {
     // Tiles of 16 by 16 use whole cache lines of both sides; the longer axis outside walks the dense side straight on.
-    let tiles = |extent: usize| (0..extent.div_ceil(16)).map(|t| t * 16);
+    let tiles = |extent: usize| steps(extent, 16);
     if rows >= columns {
         for i in tiles(rows) {
             for j in tiles(columns) {
@@ -165,16 +164,15 @@ unsafe fn transpose_tile(
     y: &mut [f32],
     y_at: usize,
     y_stride: usize,
-    extents: [usize; 2],
-    first: [usize; 2],
+    [rows, columns]: [usize; 2],
+    [row, column]: [usize; 2],
 ) {
     // Blocks of 4 by 4 stay in registers. The last block of an axis goes back over its neighbour, and writes the same
     // values again.
-    let blocks = |axis: usize| {
-        (first[axis]..extents[axis].min(first[axis] + 16)).step_by(4).map(move |i| i.min(extents[axis] - 4))
-    };
-    for j in blocks(1) {
-        for i in blocks(0) {
+    for j in steps(columns.saturating_sub(column).min(16), 4) {
+        let j = (column + j).min(columns.saturating_sub(4));
+        for i in steps(rows.saturating_sub(row).min(16), 4) {
+            let i = (row + i).min(rows.saturating_sub(4));
             // SAFETY: i + 3 and j + 3 are below the extents, so all these indices are the caller's.
             unsafe {
                 let line = |l: usize| {
@@ -184,8 +182,9 @@ unsafe fn transpose_tile(
                 let lines = [line(0), line(1), line(2), line(3)];
                 for k in 0..4 {
                     let to = y_at + (i + k) * y_stride + j;
-                    let block = lines.map(|line| *line.get_unchecked(k));
-                    y.get_unchecked_mut(to..to + 4).copy_from_slice(&block);
+                    let value = |line: &[f32]| *line.get_unchecked(k);
+                    let block = [value(lines[0]), value(lines[1]), value(lines[2]), value(lines[3])];
+                    y.as_mut_ptr().add(to).cast::<[f32; 4]>().write_unaligned(block);
                 }
             }
         }
@@ -249,9 +248,8 @@ fn broadcast_axes(
             }
         }
         ([e, extents @ ..], [s, a_strides @ ..], [t, b_strides @ ..]) => {
-            // Not 0, but the compiler does not know: it would keep a panic.
-            let inner = extents.iter().product::<usize>().max(1);
-            for (i, y) in y.chunks_exact_mut(inner).take(*e).enumerate() {
+            let inner = extents.iter().product();
+            for (i, y) in parts_mut(y, inner).take(*e).enumerate() {
                 let (a, b) = (a.get(i * s..).unwrap_or_default(), b.get(i * t..).unwrap_or_default());
                 broadcast_axes(f, a, a_strides, b, b_strides, y, extents);
             }

@@ -2,6 +2,7 @@
 
 use super::real_shape::RealShape;
 use super::tile::{At, Epilogue, band_of, load_tile};
+use crate::parts::{Count, parts, steps};
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -19,12 +20,12 @@ pub fn depthwise_conv<S: Simd, E: Epilogue>(s: S, shape: &RealShape, x: &[f32], 
         || shape.groups != c
         || shape.output[2] != c
         || x.len() < shape.n * ih * iw * c
-        || weights.len() < c.div_ceil(16) * kh * kw
+        || weights.len() < c.ceil_over(16) * kh * kw
     {
         return;
     }
     let (rows, columns) = (shape.axis(0), shape.axis(1));
-    for (channel, weights) in (0..c).step_by(16).zip(weights.chunks_exact(kh * kw)) {
+    for (channel, weights) in steps(c, 16).zip(parts(weights, kh * kw)) {
         for image in 0..shape.n {
             for y in band_of(epilogue, image, height) {
                 let mut at = At::start(epilogue, [height, width], image, y, channel);

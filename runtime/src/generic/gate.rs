@@ -3,6 +3,7 @@
 use super::tile::{lanes, load_channels, store_at};
 use super::window::fits;
 use crate::dispatch::{Kernel, dispatch};
+use crate::parts::Count;
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -81,9 +82,9 @@ pub fn gate_with<S: Simd>(
 ) {
     let GateShape { n, c_in, hidden, c_out } = *shape;
     let enough = |layer: Layer<'_>, inputs: usize, outputs: usize| {
-        fits(&[inputs, outputs.div_ceil(16), 16])
-            && layer.0.len() >= inputs * outputs.div_ceil(16) * 16
-            && layer.1.len() >= outputs.div_ceil(16) * 16
+        fits(&[inputs, outputs.ceil_over(16), 16])
+            && layer.0.len() >= inputs * outputs.ceil_over(16) * 16
+            && layer.1.len() >= outputs.ceil_over(16) * 16
     };
     if !fits(&[n, c_in])
         || !fits(&[n, c_out])
@@ -116,7 +117,7 @@ pub fn gate_with<S: Simd>(
 /// One layer. Four blocks of 16 outputs at a time: each sum is a chain, and one chain alone would wait for itself.
 #[inline(always)]
 fn dense<S: Simd>(s: S, x: &[f32], layer: Layer<'_>, y: &mut [f32]) {
-    let blocks = y.len().div_ceil(16);
+    let blocks = y.len().ceil_over(16);
     let mut block = 0;
     while block + 4 <= blocks {
         dense_blocks::<S, 4>(s, x, layer, block, y);

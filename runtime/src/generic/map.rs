@@ -2,6 +2,7 @@
 
 use super::tile::{At, Epilogue, band_of, lanes as lanes_of, load_tile};
 use super::window::fits;
+use crate::parts::steps;
 use crate::simd::Simd;
 
 /// Gives the epilogue the elements of a dense `[n][h][w][c]` tensor. Calls nothing when `x` is too short.
@@ -19,9 +20,8 @@ pub fn planes<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize
         each(s, [n, h, w, c], epilogue, |pixel, at| {
             let mut lanes = [0.0; 16];
             let first = (at.image * c + at.channel) * (h * w) + (pixel - at.image * (h * w));
-            let channels = x.get(first..).unwrap_or_default().iter().step_by((h * w).max(1));
-            for (lane, &x) in lanes.iter_mut().zip(channels.take(lanes_of(c, at.channel))) {
-                *lane = x;
+            for (lane, i) in lanes.iter_mut().zip(0..lanes_of(c, at.channel)) {
+                *lane = x.get(first + i * (h * w)).copied().unwrap_or_default();
             }
             s.from_array(lanes)
         });
@@ -39,7 +39,7 @@ pub fn pixels<S: Simd, E: Epilogue>(s: S, n: usize, h: usize, w: usize, c: usize
 
 #[inline(always)]
 fn each<S: Simd, E: Epilogue>(s: S, [n, h, w, c]: [usize; 4], epilogue: &mut E, value: impl Fn(usize, At) -> S::F) {
-    for channel in (0..c).step_by(16) {
+    for channel in steps(c, 16) {
         for image in 0..n {
             for y in band_of(epilogue, image, h) {
                 let mut at = At::start(epilogue, [h, w], image, y, channel);

@@ -2,7 +2,9 @@
 
 use super::window::fits;
 use crate::dispatch::{Kernel, dispatch};
+use crate::parts::Count;
 use crate::simd::Simd;
+use crate::team::cut_mut;
 
 /// `y[b] = a[b] * b[b]`, `[batch][m][k]` times `[batch][k][n]`, in the level in use; a batch stride of 0 repeats an
 /// operand. Each sum starts from zero and takes, with fused multiply-add, k in order. Writes nothing when a slice is too
@@ -50,7 +52,9 @@ pub fn matmul_with<S: Simd>(
         let (a, b) = (a.get(i * stride_a..).unwrap_or_default(), b.get(i * stride_b..).unwrap_or_default());
         for row in 0..m {
             let y = y.get_mut((i * m + row) * n..).and_then(|y| y.get_mut(..n)).unwrap_or_default();
-            for (tile, y) in y.chunks_mut(16).enumerate() {
+            for tile in 0..n.ceil_over(16) {
+                let (_, y) = cut_mut(y, tile * 16);
+                let (y, _) = cut_mut(y, 16);
                 let mut acc = s.splat(0.0);
                 for j in 0..k {
                     let from = b.get(j * n + tile * 16..).unwrap_or_default();

@@ -12,6 +12,7 @@ use super::narrow_input::{Framed, bytes};
 use super::real_shape::RealShape;
 use super::tile::{At, Epilogue, band_of, prefetch_part};
 use crate::narrow::NarrowDot;
+use crate::parts::Count;
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -37,7 +38,7 @@ pub fn narrow_conv<S: Simd, D: NarrowDot<S>, E: Epilogue, const P: usize, const 
     }
     let [_, _, c] = shape.input;
     let (runs, values) = if shape.dilations[1] == 1 { (1, shape.kernel[1] * c) } else { (shape.kernel[1], c) };
-    let run = values.div_ceil(D::PARTS);
+    let run = values.ceil_over(D::PARTS);
     let conv = Conv {
         s,
         d,
@@ -50,7 +51,7 @@ pub fn narrow_conv<S: Simd, D: NarrowDot<S>, E: Epilogue, const P: usize, const 
         last: if D::ZERO_WINS { 0 } else { values % D::PARTS },
         block: D::HEAD + shape.kernel[0] * runs * run,
     };
-    let blocks = shape.output[2].div_ceil(16);
+    let blocks = shape.output[2].ceil_over(16);
     if conv.x.len() < framed.at(shape.n, 0) + 4 || conv.weights.len() < blocks * conv.block {
         return;
     }
@@ -224,7 +225,9 @@ impl<S: Simd, D: NarrowDot<S>> Conv<'_, S, D> {
             for p in 0..P {
                 let x = d.splat(s, word(p, j));
                 for (sums, w) in sums.iter_mut().zip(w) {
-                    sums[p] = d.dot(s, sums[p], x, w);
+                    if let Some(sum) = sums.get_mut(p) {
+                        *sum = d.dot(s, *sum, x, w);
+                    }
                 }
             }
         }
@@ -233,7 +236,9 @@ impl<S: Simd, D: NarrowDot<S>> Conv<'_, S, D> {
             for p in 0..P {
                 let x = d.splat_first(s, word(p, full), self.last);
                 for (sums, w) in sums.iter_mut().zip(w) {
-                    sums[p] = d.dot(s, sums[p], x, w);
+                    if let Some(sum) = sums.get_mut(p) {
+                        *sum = d.dot(s, *sum, x, w);
+                    }
                 }
             }
         }

@@ -8,7 +8,9 @@ use super::real_shape::RealShape;
 use super::window::fits;
 use crate::dispatch::{Kernel, dispatch};
 use crate::narrow::to_bf16;
+use crate::parts::parts_mut;
 use crate::simd::Simd;
+use crate::team::cut_mut;
 
 /// Where a convolution finds its narrow input.
 #[derive(Clone, Copy)]
@@ -162,7 +164,7 @@ fn convert<const SIZE: usize>(
                 let to = to.get_mut(margin..).unwrap_or_default();
                 for channel in 0..c {
                     let row = x.get(((image * c + channel) * h + y) * w..).and_then(|x| x.get(..w)).unwrap_or_default();
-                    for (pixel, &x) in to.chunks_exact_mut(framed.pixel.max(1)).zip(row) {
+                    for (pixel, &x) in parts_mut(to, framed.pixel).zip(row) {
                         if let Some(to) = pixel.get_mut(channel * SIZE..).and_then(<[u8]>::first_chunk_mut) {
                             *to = f(x);
                         }
@@ -171,8 +173,8 @@ fn convert<const SIZE: usize>(
                 continue;
             }
             let x = x.get((image * h + y) * w * c..).and_then(|x| x.get(..w * c)).unwrap_or_default();
-            let (before, to) = to.split_at_mut(margin.min(to.len()));
-            let (to, after) = to.split_at_mut((x.len() * SIZE).min(to.len()));
+            let (before, to) = cut_mut(to, margin);
+            let (to, after) = cut_mut(to, x.len() * SIZE);
             fill(before);
             for (to, &x) in to.as_chunks_mut::<SIZE>().0.iter_mut().zip(x) {
                 *to = f(x);

@@ -2,6 +2,7 @@
 
 use super::tile::{At, Epilogue, band_of, load_tile};
 use super::window::{Axis, fits};
+use crate::parts::steps;
 use crate::simd::Simd;
 
 /// Geometry of a pool over a dense `[n][h][w][c]` tensor.
@@ -96,7 +97,7 @@ fn slide<S: Simd, E: Epilogue>(s: S, shape: &PoolShape, epilogue: &mut E, window
     // Row by row, so that each row of the input comes from memory once.
     for image in 0..shape.n {
         for y in band_of(epilogue, image, height) {
-            for channel in (0..c).step_by(16) {
+            for channel in steps(c, 16) {
                 let mut at = At::start(epilogue, [height, width], image, y, channel);
                 while at.x < width {
                     let v = window(at);

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use super::pool::{PoolShape, combine, start};
 use super::tile::{At, Epilogue, band_of};
+use crate::parts::Count;
 use crate::simd::Simd;
 
 /// The rows that windows still need, of V neighbouring groups of 16 channels, as many as the driver interleaves.
@@ -51,8 +52,8 @@ impl PoolShape {
         let (Some(last), true) = (rows.checked_sub(1), start < end && self.is_sound()) else { return 0..0 };
         // A window that lies in the padding as a whole comes with the nearest row.
         let tap = |row: usize, reach: usize| {
-            let first = row % height * self.strides[0] + reach;
-            row / height * rows + first.saturating_sub(self.pads[0]).min(last)
+            let first = row.beyond(height) * self.strides[0] + reach;
+            row.over(height) * rows + first.saturating_sub(self.pads[0]).min(last)
         };
         let reach = self.kernel[0].saturating_sub(1).saturating_mul(self.dilations[0]);
         tap(start, 0)..tap(end - 1, reach) + 1

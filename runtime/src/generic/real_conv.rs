@@ -7,6 +7,7 @@
 
 use super::real_shape::RealShape;
 use super::tile::{At, Epilogue, band_of, prefetch_part};
+use crate::parts::{Count, steps};
 use crate::simd::Simd;
 use crate::weights::Le;
 
@@ -54,13 +55,13 @@ fn convolve<S: Simd, E: Epilogue, const P: usize, const V: usize, const PLANAR: 
         return;
     }
     let outputs = shape.group_outputs();
-    if weights.len() < shape.groups * outputs.div_ceil(16) * shape.block_rows() {
+    if weights.len() < shape.groups * outputs.ceil_over(16) * shape.block_rows() {
         return;
     }
     let conv = Conv::<S, PLANAR> { s, shape, x, weights };
     if shape.groups == 1 || outputs.is_multiple_of(16) {
         for group in 0..shape.groups {
-            let blocks = outputs.div_ceil(16);
+            let blocks = outputs.ceil_over(16);
             let mut block = 0;
             // Constant conditions, so that what is not needed is not even compiled.
             if const { V > 1 && P * V <= S::TILES } {
@@ -87,7 +88,7 @@ fn convolve<S: Simd, E: Epilogue, const P: usize, const V: usize, const PLANAR: 
             }
         }
     } else {
-        for channel in (0..shape.output[2]).step_by(16) {
+        for channel in steps(shape.output[2], 16) {
             conv.mixed_block(channel, epilogue);
         }
     }
@@ -132,7 +133,7 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
     #[inline(always)]
     fn block_weights(&self, group: usize, block: usize) -> &[[Le<f32>; 16]] {
         let rows = self.shape.block_rows();
-        let at = (group * self.shape.group_outputs().div_ceil(16) + block) * rows;
+        let at = (group * self.shape.group_outputs().ceil_over(16) + block) * rows;
         self.weights.get(at..at + rows).unwrap_or_default()
     }
 
@@ -365,7 +366,9 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
                     // SAFETY: at most at + span, which was just compared with the length.
                     let x = s.splat(unsafe { *self.x.get_unchecked(at + kx * step + c * plane) });
                     for (sums, w) in sums.iter_mut().zip(w) {
-                        sums[p] = s.fma(x, w, sums[p]);
+                        if let Some(sum) = sums.get_mut(p) {
+                            *sum = s.fma(x, w, *sum);
+                        }
                     }
                 }
             }
@@ -413,7 +416,9 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
             for p in 0..P {
                 let x = s.splat(x(p, j));
                 for (sums, w) in sums.iter_mut().zip(w) {
-                    sums[p] = s.fma(x, w, sums[p]);
+                    if let Some(sum) = sums.get_mut(p) {
+                        *sum = s.fma(x, w, *sum);
+                    }
                 }
             }
         }
@@ -479,8 +484,8 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
                 let old = acc;
                 self.run_taps(&mut acc, &at, 1, &row.weights, w_at);
                 for (acc, old) in acc.iter_mut().zip(&old) {
-                    for (p, (acc, old)) in acc.iter_mut().zip(old).enumerate() {
-                        *acc = s.select(masks[p], *acc, *old);
+                    for ((acc, old), mask) in acc.iter_mut().zip(old).zip(masks) {
+                        *acc = s.select(mask, *acc, *old);
                     }
                 }
                 kx += 1;
@@ -505,7 +510,7 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
                     let mut filled = 0;
                     while filled < 16 && channel + filled < channels {
                         let c = channel + filled;
-                        let (group, inner) = (c / outputs, c % outputs);
+                        let (group, inner) = (c.over(outputs), c.beyond(outputs));
                         let row = Row { weights: [self.block_weights(group, inner / 16)], group, channel };
                         let [[v]] = self.border_tile::<1, 1>(&row, image, y, at.x);
                         let v = s.to_array(v);

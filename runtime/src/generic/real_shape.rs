@@ -1,6 +1,7 @@
 //! The geometry of a real-valued convolution.
 
 use super::window::{Axis, fits};
+use crate::parts::{Count, over};
 
 /// Geometry of a real-valued convolution over a dense `[n][h][w][c]` tensor. A fully connected layer over m rows is one
 /// with input `[1, m, k]`, output `[1, m, c]` and a 1x1 kernel.
@@ -39,13 +40,13 @@ impl RealShape {
     /// Input channels of one group.
     #[inline(always)]
     pub(crate) const fn group_inputs(&self) -> usize {
-        self.input[2] / self.groups
+        over(self.input[2], self.groups)
     }
 
     /// Output channels of one group.
     #[inline(always)]
     pub(crate) const fn group_outputs(&self) -> usize {
-        self.output[2] / self.groups
+        over(self.output[2], self.groups)
     }
 
     /// Rows of 16 weights of one block of 16 output channels.
@@ -75,6 +76,6 @@ impl RealShape {
             && axis(1)
             && fits(&[self.n, h, w, c])
             && fits(&[self.n, oh, ow, oc])
-            && fits(&[self.kernel[0], self.kernel[1], self.input[2], 16, oc.div_ceil(16) + self.groups])
+            && fits(&[self.kernel[0], self.kernel[1], self.input[2], 16, oc.ceil_over(16) + self.groups])
     }
 }

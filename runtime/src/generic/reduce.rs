@@ -2,6 +2,7 @@
 
 use super::window::fits;
 use crate::math;
+use crate::parts::{parts_mut, steps};
 
 /// What a reduction computes. Sums and products are kept in f64 and rounded once, at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ fn reduce_kept(
     let count = reduced.0.iter().product();
     match (extents, strides) {
         (&[e], &[s]) => {
-            for first in (0..e).step_by(LANES) {
+            for first in steps(e, LANES) {
                 let lanes = (e - first).min(LANES);
                 let mut acc = [kind.start(); LANES];
                 reduce_axes(kind, x, first * s, s, lanes, reduced, &mut acc);
@@ -115,9 +116,8 @@ fn reduce_kept(
             }
         }
         ([e, extents @ ..], [s, strides @ ..]) => {
-            // Not 0, but the compiler does not know: it would keep a panic.
-            let inner = extents.iter().product::<usize>().max(1);
-            for (i, y) in y.chunks_exact_mut(inner).take(*e).enumerate() {
+            let inner = extents.iter().product();
+            for (i, y) in parts_mut(y, inner).take(*e).enumerate() {
                 reduce_kept(kind, x.get(i * s..).unwrap_or_default(), extents, strides, reduced, y);
             }
         }

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::dispatch::{Kernel, dispatch};
+use crate::parts::{Count, parts, parts_mut};
 use crate::simd::Simd;
 use crate::team::cut_mut;
 use crate::weights::Le;
@@ -164,7 +165,7 @@ pub(crate) fn store_at<S: Simd>(s: S, y: &mut [f32], i: usize, lanes: usize, v: 
 /// than a block of short rows, but not longer than the one before it.
 #[inline(always)]
 pub(crate) fn prefetch_part<S: Simd, T>(s: S, next: &[[T; 16]], row: usize, rows: usize) {
-    let part = next.len().div_ceil(rows.max(1));
+    let part = next.len().ceil_over(rows.max(1));
     for x in next.iter().skip(row * part).take(part) {
         s.prefetch(x);
     }
@@ -305,12 +306,12 @@ impl Kernel for AddRows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (c, image) = (self.c.max(1), self.height.saturating_mul(self.c).max(1));
-        for (total, rows) in self.total.chunks_exact_mut(c).zip(self.rows.chunks_exact(image)) {
+        for (total, rows) in parts_mut(self.total, c).zip(parts(self.rows, image)) {
             // Four vectors at a time: one alone would wait for itself.
             let mut channel = 0;
             while channel < c {
                 let mut sums = [s.splat(0.0); 4];
-                for row in rows.chunks_exact(c) {
+                for row in parts(rows, c) {
                     for (i, sum) in sums.iter_mut().enumerate() {
                         let at = channel + i * 16;
                         *sum = s.add(*sum, load_at(s, row, at, lanes(c, at)));

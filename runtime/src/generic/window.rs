@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use crate::parts::Count;
+
 /// One axis of a window.
 #[derive(Clone, Copy)]
 pub(crate) struct Axis {
@@ -25,8 +27,8 @@ impl Axis {
         if self.dilation == 0 {
             return 0..0;
         }
-        let first = self.pad.saturating_sub(start).div_ceil(self.dilation);
-        let end = (self.input + self.pad).saturating_sub(start).div_ceil(self.dilation).min(self.kernel);
+        let first = self.pad.saturating_sub(start).ceil_over(self.dilation);
+        let end = (self.input + self.pad).saturating_sub(start).ceil_over(self.dilation).min(self.kernel);
         first.min(end)..end
     }
 
@@ -42,10 +44,10 @@ impl Axis {
         if self.stride == 0 {
             return 0..0;
         }
-        let first = self.pad.div_ceil(self.stride);
+        let first = self.pad.ceil_over(self.stride);
         // The last element under output o is o * stride - pad + (kernel - 1) * dilation.
         let reach = self.kernel.saturating_sub(1) * self.dilation;
-        let end = (self.input + self.pad).saturating_sub(reach).div_ceil(self.stride).min(outputs);
+        let end = (self.input + self.pad).saturating_sub(reach).ceil_over(self.stride).min(outputs);
         first.min(end)..end
     }
 }

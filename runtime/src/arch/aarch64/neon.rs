@@ -4,7 +4,9 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use crate::dispatch::Level;
+use crate::parts::Count;
 use crate::simd::{Simd, sealed::Sealed};
+use crate::team::{cut, cut_mut};
 use crate::weights::Le;
 
 /// Proof that the instructions exist: this module is only compiled for targets that have them.
@@ -293,7 +295,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn prefetch<T>(self, x: &[T; 16]) {
-        for line in 0..size_of_val(x).div_ceil(64) {
+        for line in 0..size_of_val(x).ceil_over(64) {
             let line = x.as_ptr().cast::<u8>().wrapping_add(64 * line);
             // SAFETY: a hint, which may be given for any address.
             unsafe {
@@ -316,13 +318,19 @@ impl Simd for Neon {
     #[inline(always)]
     fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
         let mut done = 0;
-        for part in w.chunks(FULL) {
+        let mut rest = w;
+        while !rest.is_empty() {
+            let (part, behind) = cut(rest, FULL);
+            rest = behind;
             for acc in acc.iter_mut() {
                 acc.make_room(part.len());
             }
             for (j, w) in part.iter().enumerate() {
-                for (i, acc) in acc.chunks_mut(2).enumerate() {
-                    count(acc, |p| x(2 * i + p, done + j), w);
+                let (mut first, mut acc) = (0, &mut *acc);
+                while !acc.is_empty() {
+                    let (two, others) = cut_mut(acc, 2);
+                    count(two, |p| x(first + p, done + j), w);
+                    (first, acc) = (first + 2, others);
                 }
             }
             for acc in acc.iter_mut() {

@@ -10,6 +10,7 @@ use core::arch::wasm32::*;
 use crate::arch::fused;
 use crate::dispatch::Level;
 use crate::simd::{Simd, sealed::Sealed};
+use crate::team::cut;
 use crate::weights::Le;
 
 /// Proof that the instructions exist: this module is only compiled for targets that have them.
@@ -240,7 +241,10 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
         let mut done = 0;
-        for part in w.chunks(FULL) {
+        let mut rest = w;
+        while !rest.is_empty() {
+            let (part, behind) = cut(rest, FULL);
+            rest = behind;
             for acc in acc.iter_mut() {
                 acc.make_room(part.len());
             }

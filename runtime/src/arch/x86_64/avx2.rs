@@ -4,7 +4,9 @@
 use core::arch::x86_64::*;
 
 use crate::dispatch::{Kernel, Level};
+use crate::parts::Count;
 use crate::simd::{Simd, sealed::Sealed};
+use crate::team::cut;
 use crate::weights::Le;
 
 /// Proof that the instructions exist.
@@ -229,7 +231,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn prefetch<T>(self, x: &[T; 16]) {
-        for line in 0..size_of_val(x).div_ceil(64) {
+        for line in 0..size_of_val(x).ceil_over(64) {
             // SAFETY: a hint, which may be given for any address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(64 * line)) }
         }
@@ -252,7 +254,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
         let mut done = 0;
-        for part in w.chunks(FULL) {
+        let mut rest = w;
+        while !rest.is_empty() {
+            let (part, behind) = cut(rest, FULL);
+            rest = behind;
             for acc in acc.iter_mut() {
                 // SAFETY: the token proves the instructions.
                 unsafe { acc.make_room(part.len()) }

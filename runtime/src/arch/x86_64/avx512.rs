@@ -3,6 +3,7 @@
 use core::arch::x86_64::*;
 
 use crate::dispatch::{Kernel, Level};
+use crate::parts::Count;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
 
@@ -122,7 +123,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn prefetch<T>(self, x: &[T; 16]) {
-        for line in 0..size_of_val(x).div_ceil(64) {
+        for line in 0..size_of_val(x).ceil_over(64) {
             // SAFETY: a hint, which may be given for any address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(64 * line)) }
         }
