@@ -202,6 +202,19 @@ fn everywhere(
     Ok(())
 }
 
+/// Networks that must be right in every way.
+pub(crate) fn everywhere_at_once(samples: &[Sample]) {
+    let ready: Vec<Checked> = (samples.iter().enumerate())
+        .map(|(i, sample)| guarded(sample, &many::name(i)).unwrap_or_else(|message| panic!("number {i}: {message}")))
+        .collect();
+    let (outputs, rest): (Vec<Output>, Vec<_>) =
+        ready.into_iter().map(|Checked { output, wanted, exact }| (output, (wanted, exact))).unzip();
+    let mut many = Many::start(&outputs).unwrap_or_else(|e| panic!("{e}"));
+    for (i, ((wanted, exact), sample)) in rest.iter().zip(samples).enumerate() {
+        everywhere(&mut many, i, sample, wanted, exact).unwrap_or_else(|message| panic!("number {i}: {message}"));
+    }
+}
+
 /// All networks at once through onnxruntime, its optimiser off.
 #[test]
 #[ignore = "needs a Python with onnxruntime and numpy, named by XNORC_PYTHON"]
@@ -245,4 +258,32 @@ fn onnxruntime_computes_the_same() {
     }
     println!("{all} networks");
     complain(&failures, all);
+}
+
+/// One file, level by level: where a failure begins.
+#[test]
+#[ignore = "looks at the model that XNORC_FUZZ_FILE names"]
+fn one_file() {
+    let path = std::env::var_os("XNORC_FUZZ_FILE").expect("XNORC_FUZZ_FILE names a model");
+    let model = std::fs::read(path).unwrap();
+    let mut graph = xnorc::import::load(&model, &xnorc::import::Options::default()).unwrap().graph;
+    println!("{graph}");
+    let mut r = crate::model::Random::new(1);
+    let inputs: Vec<Tensor> = (graph.inputs.iter())
+        .map(|&id| {
+            let shape = graph.shape(id).to_vec();
+            let len = shape.iter().product();
+            Tensor::f32(shape, (0..len).map(|_| r.real()).collect())
+        })
+        .collect();
+    let wanted = outputs(&graph, &inputs).unwrap();
+    let network = xnorc::passes::run(&mut graph, |pass, graph| {
+        let found = outputs(graph, &inputs).and_then(|got| same(&wanted, &got, false));
+        println!("after {pass}: {found:?}\n{graph}");
+    })
+    .unwrap_or_else(|e| panic!("{e}"));
+    println!("{network}");
+    let values = xnorc::interpret::network::run(&network, &inputs).unwrap();
+    let got: Vec<Tensor> = network.outputs.iter().map(|id| values[id].clone()).collect();
+    same(&wanted, &got, false).unwrap();
 }

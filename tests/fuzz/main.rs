@@ -3,6 +3,8 @@
 //! - [`bytes`]: anything at all in place of a model. - [`mutants`]: the fixtures with a few things changed in their structure.
 //! - [`compare`]: random valid binary networks ([`network`]), computed in every way there is.
 //!
+//! - [`found`]: what these found, each as small as it can be.
+//!
 //! A few of each are part of the tests. For long:
 //!
 //! ```text
@@ -14,6 +16,7 @@
 
 mod bytes;
 mod compare;
+mod found;
 mod model;
 mod mutants;
 mod network;

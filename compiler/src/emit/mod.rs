@@ -96,6 +96,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
             .map(|(_, name)| quote!(let _ = #name;));
     let unused: TokenStream = unused.collect();
     let weight_bytes = blob.payload;
+    let no_weights = blob.is_unused();
     let weights = blob.into_bytes();
 
     let types = interface.items(network, plan);
@@ -103,7 +104,7 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
     let runtime: TokenStream = options.runtime.parse().expect("a path");
     let (size, file) = (n(weights.len()), format!("{}.weights", options.name));
     let shapes = shapes.items;
-    let weights_item = (!weights.is_empty()).then(|| {
+    let weights_item = (!no_weights).then(|| {
         quote! {
             /// Every parameter, laid out as the kernels read it.
             static WEIGHTS: Weights<#size> = Weights(*include_bytes!(#file));

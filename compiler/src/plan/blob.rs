@@ -66,6 +66,11 @@ impl Blob {
         self.floats(&padded)
     }
 
+    /// Whether the source mentions no parameter, not even one of no elements.
+    pub fn is_unused(&self) -> bool {
+        self.bytes.is_empty() && self.known.is_empty()
+    }
+
     /// The file. Its length is a multiple of 64.
     pub fn into_bytes(mut self) -> Vec<u8> {
         self.bytes.resize(self.bytes.len().next_multiple_of(64), 0);

@@ -1,0 +1,35 @@
+//! What was found, each as small as it can be; the importer's own finds are among its tests.
+
+use xnorc::ir::Tensor;
+
+use crate::compare::everywhere_at_once;
+use crate::model::{Model, Value};
+use crate::network::Sample;
+
+fn sample(build: impl FnOnce(&mut Model, &Value) -> Value) -> Sample {
+    let mut m = Model::default();
+    let x = m.input(&[1, 2, 3, 3]);
+    let y = build(&mut m, &x);
+    m.output(&y);
+    let data = (0..18).map(|i| (i * 7 % 17) as f32 / 4.0 - 2.0).collect();
+    Sample { model: m.bytes(), inputs: vec![vec![Tensor::f32([1, 2, 3, 3], data)]] }
+}
+
+/// The result is larger than the condition: a branch that is a constant says how large.
+fn where_of_a_small_condition(m: &mut Model, x: &Value) -> Value {
+    let (zero, ones) = (m.floats(&[], &[0.0]), m.floats(&[1, 2, 3, 3], &[1.0; 18]));
+    let mean = m.node("GlobalAveragePool", &[x], vec![], &[1, 2, 1, 1]);
+    let mask = m.node("Less", &[&mean, &zero], vec![], &[1, 2, 1, 1]);
+    m.node("Where", &[&mask, &ones, &mean], vec![], &[1, 2, 3, 3])
+}
+
+/// Weights are constants of no element at all, and so is the file of weights.
+fn nothing_but_moves(m: &mut Model, x: &Value) -> Value {
+    let y = m.node("Relu", &[x], vec![], &[1, 2, 3, 3]);
+    m.node("Add", &[&y, x], vec![], &[1, 2, 3, 3])
+}
+
+#[test]
+fn what_was_found_stays_right() {
+    everywhere_at_once(&[sample(where_of_a_small_condition), sample(nothing_but_moves)]);
+}
