@@ -4,8 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use xnorc::Output;
 use xnorc::ir::{Data, Graph, Tensor};
+use xnorc::{Output, Zeros};
 use xnorc_tests::many::{self, Many};
 
 use crate::network::{Sample, network};
@@ -65,7 +65,8 @@ struct Checked {
 /// Compares all levels that need no rustc.
 fn check(sample: &Sample, name: &str) -> Result<Checked, String> {
     let imported = xnorc::import::load(&sample.model, &xnorc::import::Options::default()).map_err(|e| e.to_string())?;
-    let graph = imported.graph;
+    let mut graph = imported.graph;
+    graph.exact_zeros = sample.zeros;
     let wanted: Vec<Vec<Tensor>> =
         sample.inputs.iter().map(|inputs| outputs(&graph, inputs)).collect::<Result<_, _>>()?;
     let exact: Vec<bool> = sample.inputs.iter().map(|inputs| on_grid(&graph, inputs)).collect();
@@ -87,7 +88,9 @@ fn check(sample: &Sample, name: &str) -> Result<Checked, String> {
         let got: Vec<Tensor> = network.outputs.iter().map(|id| values[id].clone()).collect();
         same(wanted, &got, exact).map_err(|message| format!("blocks: {message}"))?;
     }
-    let output = xnorc::generate(&sample.model, None, name, &many::config()).map_err(|e| e.to_string())?;
+    let zero = if sample.zeros { Zeros::Exact } else { Zeros::Plus };
+    let config = xnorc::Config { zero, ..many::config() };
+    let output = xnorc::generate(&sample.model, None, name, &config).map_err(|e| e.to_string())?;
     Ok(Checked { output, wanted, exact })
 }
 

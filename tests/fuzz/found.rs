@@ -12,7 +12,7 @@ fn sample(build: impl FnOnce(&mut Model, &Value) -> Value) -> Sample {
     let y = build(&mut m, &x);
     m.output(&y);
     let data = (0..18).map(|i| (i * 7 % 17) as f32 / 4.0 - 2.0).collect();
-    Sample { model: m.bytes(), inputs: vec![vec![Tensor::f32([1, 2, 3, 3], data)]] }
+    Sample { zeros: false, model: m.bytes(), inputs: vec![vec![Tensor::f32([1, 2, 3, 3], data)]] }
 }
 
 /// The result is larger than the condition: a branch that is a constant says how large.

@@ -14,6 +14,8 @@ const SHIFT: f32 = 1.0 / 8192.0;
 pub(crate) struct Sample {
     pub(crate) model: Vec<u8>,
     pub(crate) inputs: Vec<Vec<Tensor>>,
+    /// Whether some of its signs are ONNX's own, 0 at zero, and are to be compiled as such.
+    pub(crate) zeros: bool,
 }
 
 struct Maker {
@@ -21,6 +23,8 @@ struct Maker {
     r: Random,
     /// Whether everything is on the grid.
     exact: bool,
+    /// Whether signs may be 0.
+    zeros: bool,
     /// Feature maps made so far.
     maps: Vec<Value>,
 }
@@ -31,7 +35,7 @@ pub(crate) fn network(seed: u64, blocks: usize) -> Sample {
     let exact = seed.is_multiple_of(2);
     let (n, h, w) = (r.pick(&[1, 1, 1, 2, 3]), r.pick(&[1, 2, 5, 6, 8, 9]), r.pick(&[1, 3, 4, 7, 8, 16]));
     let channels = r.pick(&[1, 2, 3, 4, 8, 16, 33, 65, 130]);
-    let mut maker = Maker { m: Model::default(), r, exact, maps: Vec::new() };
+    let mut maker = Maker { m: Model::default(), r, exact, zeros: exact && seed.is_multiple_of(4), maps: Vec::new() };
     let x = maker.m.input(&[n, channels, h, w]);
     maker.maps.push(x.clone());
     if maker.r.once_in(6) {
@@ -79,7 +83,7 @@ pub(crate) fn network(seed: u64, blocks: usize) -> Sample {
                 .collect()
         })
         .collect();
-    Sample { model: maker.m.bytes(), inputs }
+    Sample { zeros: maker.zeros, model: maker.m.bytes(), inputs }
 }
 
 impl Maker {
@@ -160,7 +164,13 @@ impl Maker {
         let x = &if self.exact { x.clone() } else { self.shifted(x, 0.03) };
         let zero = self.scalar(0.0);
         let (one, minus) = (self.scalar(1.0), self.scalar(-1.0));
-        match self.r.below(8) {
+        match self.r.below(9) {
+            8 => {
+                // What is never negative: a code of 0 and 1.
+                let x = self.same("Relu", &[x]);
+                self.same("Sign", &[&x])
+            }
+            6 if self.zeros => self.same("Sign", &[x]),
             0 => {
                 let mask = self.same("GreaterOrEqual", &[x, &zero]);
                 let s = self.same("Where", &[&mask, &one, &minus]);
@@ -310,11 +320,14 @@ impl Maker {
         let mut out = self.r.pick(&[1, 3, 4, 8, 16, 17, 33]);
         out = if self.r.once_in(2) { c } else { out.div_ceil(groups) * groups };
         let per_filter = c / groups * kernel[0] * kernel[1];
+        let with_zeros = self.r.once_in(10);
         let mut weights = Vec::with_capacity(out * per_filter);
         for _ in 0..out {
             let size = if self.exact { self.r.pick(&[0.25, 0.5, 1.0]) } else { self.r.real().abs() + 0.1 };
             for _ in 0..per_filter {
                 weights.push(match binary {
+                    // A latent weight of exactly zero: that tap is left out.
+                    true if with_zeros && self.r.once_in(30) => 0.0,
                     true if self.r.once_in(2) => size,
                     true => -size,
                     false => self.number(2),

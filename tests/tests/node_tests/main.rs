@@ -114,13 +114,18 @@ fn compile(index: usize, case: &Case) -> (Option<Status>, Option<Compiled>) {
     let (mut wanted, precisions) = wanted(case);
     let wrong = |way: Way, message: String| Status::Wrong(format!("{}: {message}", way.name()));
     for way in Way::ALL {
-        let Some(put) = ways::put(case, way) else { continue };
+        let Some(mut put) = ways::put(case, way) else { continue };
         let name = many::name(index % PER_PROGRAM);
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             if way == Way::Folded {
                 return folded(&put).map(|got| (got, None));
             }
             let output = xnorc::generate(&put.model, None, &name, &many::config())?;
+            // CastLike's second operand counts for its type alone, and is given without elements.
+            for (tensor, &id) in put.inputs.iter_mut().zip(&output.network.inputs).filter(|(t, _)| t.is_empty()) {
+                let shape = output.network.tensor(id).shape.clone();
+                *tensor = Tensor::f32(shape.clone(), vec![0.0; shape.iter().product()]);
+            }
             let got = interpreted(&output, &put.inputs);
             Ok((got.unwrap_or_else(|e| panic!("the interpreter: {e}")), Some(output)))
         }));

@@ -2,7 +2,7 @@
 //! no real model does: where that is refused, the same case is tried as a model would hold it.
 
 use prost::Message as _;
-use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto, type_proto};
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
 use xnorc::ir::Tensor;
 
 use crate::pack::{self, Case};
@@ -69,15 +69,6 @@ fn elements(value: &ValueInfoProto) -> Option<i32> {
     Some(tensor.elem_type)
 }
 
-fn shape(value: &ValueInfoProto) -> Option<Vec<usize>> {
-    let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
-    let extent = |dim: &tensor_shape_proto::Dimension| match dim.value {
-        Some(tensor_shape_proto::dimension::Value::DimValue(n)) => usize::try_from(n).ok(),
-        _ => None,
-    };
-    tensor.shape.as_ref()?.dim.iter().map(extent).collect()
-}
-
 fn set_elements(value: &mut ValueInfoProto, elements: i32) {
     if let Some(type_proto::Value::TensorType(tensor)) = value.r#type.as_mut().and_then(|t| t.value.as_mut()) {
         tensor.elem_type = elements;
@@ -139,10 +130,6 @@ pub(crate) fn put(case: &Case, way: Way) -> Option<Put> {
         }
         // What holds no elements (or none the compiler knows) it must refuse.
         let mut tensor = proto.and_then(pack::tensor).unwrap_or_else(|| Tensor::f32([0], Vec::new()));
-        // CastLike's second operand counts for its type alone, and is given without elements.
-        if let (true, Some(shape)) = (tensor.is_empty(), shape(&value)) {
-            tensor = Tensor::f32(shape.clone(), vec![0.0; shape.iter().product()]);
-        }
         if matches!(way, Way::Cast | Way::CastParameters) && !is_float(i) {
             tensor = Tensor::f32(tensor.shape.clone(), tensor.to_f32());
             let name = format!("{}.float", value.name);
