@@ -145,6 +145,3 @@ fn share_nodes(graph: &mut Graph) {
         }
     });
 }
-
-#[cfg(test)]
-mod tests;

@@ -157,6 +157,3 @@ fn least(rewriter: &Rewriter<'_>, v: ValueId) -> Option<f32> {
         _ => f32::NEG_INFINITY,
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -266,6 +266,3 @@ fn slope_constant(rewriter: &mut Rewriter<'_>, x: ValueId, slope: ValueId, sign:
     let name = format!("{}.slope", rewriter.graph.value(x).name);
     Some(rewriter.constant(&name, tensor))
 }
-
-#[cfg(test)]
-mod tests;
