@@ -73,6 +73,7 @@ codes! {
     RealInput = "X101", "A layer with binary weights has an input that is not binary: exporters are known to lose the sign.";
     Opset = "X103", "The model's opset is newer than those xnorc was tested with.";
     ZeroSigns = "X104", "A sign whose zero is 0 in the file, and taken as +1, is taken of values that are likely to be exactly 0.";
+    LatentWeights = "X105", "A layer has signs for its input, and real weights: exporters are known to lose the sign of weights.";
     Internal = "X900", "A fault of xnorc itself, and not of the model.";
 }
 

@@ -10,6 +10,7 @@
 
 mod codes;
 mod weights;
+mod words;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::passes::facts::{self, Facts};
 use crate::passes::rewrite::{NewNode, Rewriter, walk};
 use codes::{Code, Codes, ZeroSign};
 use weights::Binarized;
+use words::describe;
 
 /// What the user should know.
 #[derive(Default)]
@@ -98,15 +100,19 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
             } else {
                 // A handful of weights has few values by accident.
                 if weights.per_channel >= 4 {
-                    let input = describe(rewriter, node.inputs[0]);
-                    let message = format!("the weights are binary, but the input is real ({input})");
-                    let help = "it runs as a real-valued layer; if a sign was lost on export, put it back";
+                    let (message, help) = words::real_input(rewriter, node.inputs[0]);
                     remarks.warn(diagnostics::Code::RealInput, &node, message, help);
                 }
                 input
             }
         }
-        (Err(reason), Some(_)) => reason,
+        (Err(reason), Some(_)) => {
+            if words::are_latent(rewriter, &node) {
+                let message = "its input is signs, but its weights are real numbers".to_owned();
+                remarks.warn(diagnostics::Code::LatentWeights, &node, message, words::LATENT);
+            }
+            reason
+        }
         (Err(reason), None) => format!("{reason}; input is not binary: {}", describe(rewriter, node.inputs[0])),
     };
     real(rewriter, Node { reason: Some(reason), ..node });
@@ -291,21 +297,6 @@ fn real(rewriter: &mut Rewriter<'_>, mut node: Node) {
         }
     }
     rewriter.change(node);
-}
-
-/// What produces a value, for a reason; operators that only move elements are not to blame.
-fn describe(rewriter: &Rewriter<'_>, mut v: ValueId) -> String {
-    while let Some(Node { op: Op::Reshape | Op::Transpose(_), inputs, .. }) = rewriter.producer(v) {
-        v = inputs[0];
-    }
-    match rewriter.producer(v) {
-        Some(node) => {
-            let operator = node.parts.last().cloned().unwrap_or_else(|| node.op.name().as_str().into());
-            format!("produced by {operator} \"{}\"", node.name)
-        }
-        None if rewriter.graph.constant(v).is_some() => "a constant".to_owned(),
-        None => format!("the graph's input \"{}\"", rewriter.graph.value(v).name),
-    }
 }
 
 #[cfg(test)]

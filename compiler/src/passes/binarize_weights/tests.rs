@@ -457,3 +457,23 @@ fn any_choice_between_two_numbers_is_binary() {
         assert!(graph.warnings.0.is_empty());
     }
 }
+
+#[test]
+fn what_is_binary_by_half_is_told() {
+    let warnings = |step: Option<Op>, latent: bool| {
+        let mut b = Build::default();
+        let x = b.input(&IMAGE);
+        let x = step.map_or(x, |op| b.like(op, &[x]));
+        let trained: Vec<f32> = (0..7 * 54).map(|i| (i as f32 * 0.37).sin()).collect();
+        let w = if latent { b.constant(&[7, 6, 3, 3], &trained) } else { weights(&mut b, &[7, 6, 3, 3], &[1.0]) };
+        let y = conv(&mut b, x, w, 1, 1, 0.0);
+        preserved(&b.finish(&[y]), run).warnings.to_string()
+    };
+    let text = warnings(Some(Op::Unary(Unary::Round)), false);
+    let message =
+        "the weights are binary, and the input (produced by Round \"Round0\") takes a few values, by Round \"Round0\"";
+    assert!(text.starts_with("X101 at node \"Conv1\" (Conv): ") && text.contains(message), "{text}");
+    let text = warnings(Some(Op::Sign(Zero::Plus)), true);
+    assert!(text.starts_with("X105 at node \"Conv1\" (Conv): its input is signs, but its weights are real"), "{text}");
+    assert_eq!(warnings(None, true), "");
+}
