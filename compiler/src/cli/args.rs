@@ -266,6 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn zeros() {
+        for (rule, zero) in [(None, Zeros::Plus), (Some("plus"), Zeros::Plus), (Some("exact"), Zeros::Exact)] {
+            let line = ["xnorc", "inspect", "a.onnx"].into_iter().chain(rule.map(|_| "--zero")).chain(rule);
+            let Command::Inspect(args) = Invocation::try_parse_from(line).unwrap().command else { unreachable!() };
+            assert_eq!(args.model.config().zero, zero);
+        }
+        assert!(Invocation::try_parse_from(["xnorc", "inspect", "a.onnx", "--zero", "minus"]).is_err());
+    }
+
+    #[test]
     fn the_last_choice_counts() {
         let line = ["xnorc", "inspect", "a.onnx", "--real", "int8", "--real", "f32:x", "--real", "bf16"];
         let Command::Inspect(args) = Invocation::try_parse_from(line).unwrap().command else { unreachable!() };

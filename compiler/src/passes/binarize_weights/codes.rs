@@ -1,7 +1,7 @@
 //! Which values take two values only (or three), and which signs stand behind them.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::exact::Affine;
 use crate::ir::{DType, Node, Op, Tensor, Unary, ValueId, Zero};
@@ -259,9 +259,18 @@ struct Moved {
 /// Whether a value is computed by maps none of which any f32 sends to zero exactly: they jump over it.
 fn jumps(rewriter: &Rewriter<'_>, v: ValueId) -> bool {
     let Some(Node { op: Op::Affine { maps, .. }, .. }) = rewriter.producer(v) else { return false };
-    let jumps = |map: &Affine| map.interval(Zero::Plus) == map.interval(Zero::Minus);
+    // Where the sign changes, zero is the first value of +1, or nowhere.
+    let jumps = |map: &Affine| {
+        let plus = map.interval(Zero::Plus);
+        let first = match map.slope() {
+            Ordering::Less => plus.high,
+            Ordering::Equal => 0.0,
+            Ordering::Greater => plus.low,
+        };
+        !first.is_finite() || map.sign_at(first).is_ne()
+    };
     match uniform(maps) {
         Some(map) => jumps(map),
-        None => Arc::clone(maps).iter().all(jumps),
+        None => maps.iter().all(jumps),
     }
 }
