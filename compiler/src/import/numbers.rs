@@ -14,7 +14,9 @@ use crate::ir::{Binary, DType, Data, Graph, Node, Op, Reduction, Tensor, Unary, 
 const HELP: &str = "such a number is left behind by a training that diverged: the file is of no use as it is";
 
 fn problem(what: &str, index: &str, number: f32) -> Diagnostic {
-    Diagnostic::error(Code::BadInitializer, None, format!("{what} holds {number} at {index}")).help(HELP)
+    let message =
+        if index == "[]" { format!("{what} is {number}") } else { format!("{what} holds {number} at {index}") };
+    Diagnostic::error(Code::BadInitializer, None, message).help(HELP)
 }
 
 /// Where an element stands: `[0,3]`.

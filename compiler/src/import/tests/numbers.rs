@@ -155,6 +155,9 @@ fn a_constant_is_named() {
     let bytes = model("Conv", &[X, Good(&[2, 4, 1, 1]), Odd(&[2])], Vec::new(), &[], f32::NAN);
     let text = crate::generate(&bytes, None, "net", &Config::default()).unwrap_err().to_string();
     assert!(text.starts_with("X004 at initializer \"c2\": it holds NaN at [1]; help: "), "{text}");
+    let bytes = model("Mul", &[X, Odd(&[])], Vec::new(), &[], f32::NAN);
+    let text = crate::generate(&bytes, None, "net", &Config::default()).unwrap_err().to_string();
+    assert!(text.starts_with("X004 at initializer \"c1\": it is NaN; help: "), "{text}");
     let bytes = model("Conv", &[X, Odd(&[2, 4, 1, 1])], Vec::new(), &[], f32::INFINITY);
     let text = crate::generate(&bytes, None, "net", &Config::default()).unwrap_err().to_string();
     assert!(
