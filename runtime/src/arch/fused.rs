@@ -11,8 +11,8 @@
 #[inline(always)]
 pub(crate) fn lanes(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
     let mut sums = [0.0; 16];
-    for (((sum, a), b), c) in sums.iter_mut().zip(&a).zip(&b).zip(&c) {
-        *sum = f64::from(*a) * f64::from(*b) + f64::from(*c);
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum = f64::from(a[i]) * f64::from(b[i]) + f64::from(c[i]);
     }
     let mut rounded = [0.0; 16];
     for (rounded, sum) in rounded.iter_mut().zip(sums) {
@@ -44,8 +44,8 @@ fn doubt(sum: f64, rounded: f32) -> u32 {
 #[cold]
 pub(crate) fn exact(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
     let mut sums = [0.0; 16];
-    for (((sum, a), b), c) in sums.iter_mut().zip(&a).zip(&b).zip(&c) {
-        *sum = fma(*a, *b, *c);
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum = fma(a[i], b[i], c[i]);
     }
     sums
 }
