@@ -18,6 +18,7 @@
 use std::path::{Path, PathBuf};
 
 use xnorc::interpret;
+use xnorc::ir::network::Network;
 use xnorc::ir::{Graph, Tensor, check};
 use xnorc::passes::{PASSES, lower};
 use xnorc_tests::fixtures;
@@ -72,6 +73,14 @@ fn close(before: &[Tensor], after: &[Tensor]) -> Result<(), String> {
     if before.len() == after.len() { Ok(()) } else { Err("an output is gone".to_owned()) }
 }
 
+/// A network, read back from its text.
+fn read_network(network: &Network) -> Result<Network, String> {
+    let written = format!("{network:#}");
+    let again: Network = written.parse().map_err(|e| format!("what is written is not read back: {e}"))?;
+    let same = format!("{again:#}") == written;
+    if same { Ok(again) } else { Err(format!("it is not read back as it was written:\n{written}{again:#}")) }
+}
+
 /// What comes out of a file's command.
 fn outcome(text: &str) -> Result<String, String> {
     let mut graph: Graph = text.parse()?;
@@ -91,6 +100,7 @@ fn outcome(text: &str) -> Result<String, String> {
             "lower" => {
                 let network = lower::run(&graph).map_err(|e| e.to_string())?;
                 check::network(&network, "in lowering").map_err(|e| e.to_string())?;
+                let network = read_network(&network)?;
                 let values = interpret::network::run(&network, &inputs(&graph))?;
                 close(&before, &network.outputs.iter().map(|id| values[id].clone()).collect::<Vec<_>>())?;
                 told = network.to_string();
@@ -210,6 +220,9 @@ fn fixtures_are_read_back() {
             read(&graph, name);
         }
         let (first, second) = (lower::run(&graph), lower::run(&read(&graph, "all")));
+        if let Ok(network) = &first {
+            read_network(network).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        }
         assert_eq!(first.map(|n| n.to_string()).ok(), second.map(|n| n.to_string()).ok(), "{}", path.display());
         seen += 1;
     }

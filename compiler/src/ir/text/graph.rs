@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::constants::{spelling, spelling_of_bits};
 use crate::exact::Affine;
 use crate::ir::network::BinaryWeights;
-use crate::ir::{DType, Data, Graph, Layout, Op, Tensor, Value, ValueId, Window};
+use crate::ir::{DType, Data, Graph, Layout, Op, Origin, Tensor, Value, ValueId, Window};
 
 /// Constants up to this many elements are written out.
 const INLINE: usize = 4;
@@ -32,7 +32,7 @@ impl fmt::Display for Graph {
         }
         for &input in &self.inputs {
             let value = self.value(input);
-            writeln!(f, "{}: {} = input{}", name(value), type_of(value), origin(value, full))?;
+            writeln!(f, "{}: {} = input{}", name(value), type_of(value), origin(value.origin.as_ref(), full))?;
         }
         for node in &self.nodes {
             let output = self.value(node.output);
@@ -53,7 +53,7 @@ impl fmt::Display for Graph {
                 let parts: Vec<&str> = node.parts.iter().map(|part| part.word()).collect();
                 write!(f, " of {:?}", parts.join(" + "))?;
             }
-            write!(f, "{}", origin(output, full))?;
+            write!(f, "{}", origin(output.origin.as_ref(), full))?;
             if let Some(reason) = &node.reason {
                 write!(f, " ; {reason}")?;
             }
@@ -80,8 +80,8 @@ pub(super) fn is_bare(c: char) -> bool {
 }
 
 /// ` from "y"[1,4,4,3] by 0,3,1,2`: the value of the file.
-fn origin(value: &Value, full: bool) -> String {
-    let Some(origin) = value.origin.as_ref().filter(|_| full) else { return String::new() };
+pub(super) fn origin(origin: Option<&Origin>, full: bool) -> String {
+    let Some(origin) = origin.filter(|_| full) else { return String::new() };
     let by = origin.permutation.as_ref().map_or(String::new(), |p| format!(" by {}", list(p)));
     format!(" from {:?}[{}]{by}", origin.name, list(&origin.shape))
 }
@@ -143,7 +143,7 @@ fn hash(tensor: &Tensor) -> String {
     digits(hasher)
 }
 
-fn bits(weights: &BinaryWeights, full: bool) -> Vec<String> {
+pub(super) fn bits(weights: &BinaryWeights, full: bool) -> Vec<String> {
     let signs = &weights.signs;
     let written = || signs.iter().map(|&plus| if plus { '+' } else { '-' }).collect::<String>();
     let elements = match spelling_of_bits(signs).filter(|_| signs.len() > 16) {

@@ -5,13 +5,15 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::graph::{details, name_of};
+use super::constants::spelling;
+use super::graph::{bits, details, name_of, origin};
 use crate::ir::DType;
 use crate::ir::network::{
     Activation, BitPadding, Block, Body, Dense, Gate, Geometry, Interval, Move, NetTensor, Network, Piece, Pool,
     PoolKind, Pooled, Products, Quantized, Source, Step, Storage, Tiled, Whole,
 };
 
+/// `{:#}` writes out all of it, and [`super::parse_network`] reads that back.
 impl Display for Network {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "network {:?}", self.name)?;
@@ -21,10 +23,12 @@ impl Display for Network {
             }
         }
         for (i, tensor) in self.tensors.iter().enumerate() {
-            writeln!(f, "  %{i} {tensor}")?;
+            writeln!(f, "  %{i} {tensor}{}", origin(tensor.origin.as_ref(), f.alternate()))?;
         }
         for block in &self.blocks {
-            writeln!(f, "  {block}")?;
+            write!(f, "  ")?;
+            Display::fmt(block, f)?;
+            writeln!(f)?;
         }
         for note in &self.notes {
             writeln!(f, "  note: {note}")?;
@@ -59,10 +63,10 @@ impl Display for Block {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: ", self.name)?;
         match &self.body {
-            Body::Tiled(tiled) => write!(f, "{tiled}")?,
-            Body::Gate(gate) => write!(f, "{gate}")?,
-            Body::Move(moved) => write!(f, "{moved}")?,
-            Body::Whole(whole) => write!(f, "{whole}")?,
+            Body::Tiled(tiled) => Display::fmt(tiled, f)?,
+            Body::Gate(gate) => Display::fmt(gate, f)?,
+            Body::Move(moved) => Display::fmt(moved, f)?,
+            Body::Whole(whole) => Display::fmt(whole, f)?,
         }
         write!(f, "   # {}", Joined(&self.parts, " "))?;
         if let Some(reason) = &self.reason {
@@ -74,14 +78,16 @@ impl Display for Block {
 
 impl Display for Tiled {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.source)?;
+        Display::fmt(&self.source, f)?;
         if !self.steps.is_empty() {
-            write!(f, " -> {}", Joined(&self.steps, ", "))?;
+            write!(f, " -> ")?;
+            Display::fmt(&Joined(&self.steps, ", "), f)?;
         }
         if let Some(Pooled { pool, steps }) = &self.pooled {
             write!(f, " -> {pool}")?;
             if !steps.is_empty() {
-                write!(f, " -> {}", Joined(steps, ", "))?;
+                write!(f, " -> ")?;
+                Display::fmt(&Joined(steps, ", "), f)?;
             }
         }
         Ok(())
@@ -97,19 +103,24 @@ impl Display for Source {
                     BitPadding::Plus => "+1",
                     BitPadding::Minus => "-1",
                 };
-                let hash = fnv(weights.signs.iter().map(|&plus| u32::from(plus)));
-                write!(f, "binary_conv({input}, {} signs {hash}) {geometry} of {padding}", weights.signs.len())
+                let signs = bits(weights, f.alternate()).join(", ");
+                write!(f, "binary_conv({input}, {signs}) {geometry} of {padding}")
             }
             Source::RealConv { input, planar, geometry, weights, products } => {
                 let planar = if *planar { " in planes" } else { "" };
-                write!(f, "conv({input}{planar}, {}) {geometry}", Floats(weights))?;
+                write!(f, "conv({input}{planar}, ")?;
+                Display::fmt(&Floats(weights), f)?;
+                write!(f, ") {geometry}")?;
                 match products {
                     Products::F32 => Ok(()),
                     Products::Bf16 { narrow } => write!(f, " in bf16 by {narrow}"),
                     Products::Int8 { narrow, quantized } => {
                         let Quantized { inverse_scale, zero_point, weights } = &**quantized;
-                        let hash = fnv(weights.iter().map(|&w| u32::from(w as u8)));
-                        write!(f, " in int8 by {narrow}: * {inverse_scale:?} + {zero_point}, weights {hash}")
+                        write!(f, " in int8 by {narrow}: * {inverse_scale:?} + {zero_point}, weights ")?;
+                        match f.alternate() {
+                            true => write!(f, "[{}]", Joined(weights, ",")),
+                            false => write!(f, "{}", fnv(weights.iter().map(|&w| u32::from(w as u8)))),
+                        }
                     }
                 }
             }
@@ -127,7 +138,11 @@ impl Display for Source {
 impl Display for Gate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Gate { sums, first, hidden, second, squash, output } = self;
-        write!(f, "{output} = gate({sums}): {first}, {hidden:?}, {second}, {squash:?}")
+        write!(f, "{output} = gate({sums}): ")?;
+        Display::fmt(first, f)?;
+        write!(f, ", {hidden:?}, ")?;
+        Display::fmt(second, f)?;
+        write!(f, ", {squash:?}")
     }
 }
 
@@ -137,7 +152,7 @@ impl Display for Move {
             Move::Copy { fill, pieces, output } => {
                 write!(f, "{output} = copy(")?;
                 if let Some(fill) = fill {
-                    write!(f, "fill {fill}{}", if pieces.is_empty() { "" } else { "; " })?;
+                    write!(f, "fill {fill:?}{}", if pieces.is_empty() { "" } else { "; " })?;
                 }
                 write!(f, "{})", Joined(pieces, "; "))
             }
@@ -213,16 +228,22 @@ impl Display for Piece {
 
 impl Display for Dense {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "dense {}->{} {} + {}", self.inputs, self.outputs, Floats(&self.weights), Floats(&self.bias))
+        write!(f, "dense {}->{} ", self.inputs, self.outputs)?;
+        Display::fmt(&Floats(&self.weights), f)?;
+        write!(f, " + ")?;
+        Display::fmt(&Floats(&self.bias), f)
     }
 }
 
 impl Display for Activation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Activation::PRelu(slopes) => write!(f, "prelu {}", Floats(slopes)),
+            Activation::PRelu(slopes) => floats(f, "prelu", slopes),
             Activation::Unary(function) => write!(f, "{function:?}"),
-            Activation::Sign(intervals) => write!(f, "sign {}", Intervals(intervals)),
+            Activation::Sign(intervals) => {
+                write!(f, "sign ")?;
+                Display::fmt(&Intervals(intervals), f)
+            }
         }
     }
 }
@@ -230,17 +251,26 @@ impl Display for Activation {
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Scale(p) => write!(f, "scale {}", Floats(p)),
-            Step::Shift(p) => write!(f, "shift {}", Floats(p)),
-            Step::ScalePixels(p) => write!(f, "scale {} of {}", Floats(&p.values), Joined(&p.extents, "x")),
-            Step::ShiftPixels(p) => write!(f, "shift {} of {}", Floats(&p.values), Joined(&p.extents, "x")),
+            Step::Scale(p) => floats(f, "scale", p),
+            Step::Shift(p) => floats(f, "shift", p),
+            Step::ScalePixels(p) => {
+                floats(f, "scale", &p.values)?;
+                write!(f, " of {}", Joined(&p.extents, "x"))
+            }
+            Step::ShiftPixels(p) => {
+                floats(f, "shift", &p.values)?;
+                write!(f, " of {}", Joined(&p.extents, "x"))
+            }
             Step::Gate(t) => write!(f, "gate {t}"),
-            Step::Activation(activation) => write!(f, "{activation}"),
+            Step::Activation(activation) => Display::fmt(activation, f),
             Step::Add(t) => write!(f, "add {t}"),
             Step::Mul(t) => write!(f, "mul {t}"),
             Step::Store(t) => write!(f, "store {t}"),
             Step::Sum(t) => write!(f, "sum {t}"),
-            Step::Sign { bits, intervals } => write!(f, "sign {bits} {}", Intervals(intervals)),
+            Step::Sign { bits, intervals } => {
+                write!(f, "sign {bits} ")?;
+                Display::fmt(&Intervals(intervals), f)
+            }
         }
     }
 }
@@ -251,10 +281,23 @@ struct Joined<'a, T>(&'a [T], &'a str);
 impl<T: Display> Display for Joined<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (i, element) in self.0.iter().enumerate() {
-            write!(f, "{}{element}", if i == 0 { "" } else { self.1 })?;
+            f.write_str(if i == 0 { "" } else { self.1 })?;
+            element.fmt(f)?;
         }
         Ok(())
     }
+}
+
+/// `scale [0.5, 0.25]`
+fn floats(f: &mut Formatter<'_>, word: &str, values: &[f32]) -> fmt::Result {
+    write!(f, "{word} ")?;
+    Display::fmt(&Floats(values), f)
+}
+
+/// `[0.5, 0.25]`, on one line whatever else is asked for.
+fn list(values: &[f32]) -> String {
+    let values: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
+    format!("[{}]", values.join(", "))
 }
 
 /// A few floats in full, more as number and hash.
@@ -267,7 +310,9 @@ impl Display for Floats<'_> {
             [first, rest @ ..] if rest.iter().all(|x| x.to_bits() == first.to_bits()) => {
                 write!(f, "[{first:?}; {}]", self.0.len())
             }
-            few if few.len() <= 4 => write!(f, "{few:?}"),
+            few if few.len() <= 4 => write!(f, "{}", list(few)),
+            many if spelling(many).is_some() => write!(f, "[{}; {}]", spelling(many).unwrap_or_default(), many.len()),
+            all if f.alternate() => write!(f, "{}", list(all)),
             many => write!(f, "[{}; {}]", fnv(many.iter().map(|x| x.to_bits())), many.len()),
         }
     }
@@ -288,7 +333,9 @@ impl Display for Intervals<'_> {
         match self.0 {
             [] => write!(f, "[]"),
             [first, rest @ ..] if rest.iter().all(|i| i == first) => write!(f, "[{}; {}]", one(first), self.0.len()),
-            few if few.len() <= 4 => write!(f, "[{}]", Joined(&few.iter().map(one).collect::<Vec<_>>(), ", ")),
+            few if few.len() <= 4 || f.alternate() => {
+                write!(f, "[{}]", few.iter().map(one).collect::<Vec<_>>().join(", "))
+            }
             many => {
                 let hash = fnv(many.iter().flat_map(|i| [i.low.to_bits(), i.high.to_bits()]));
                 write!(f, "[{hash}; {}]", many.len())

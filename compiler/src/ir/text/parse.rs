@@ -16,9 +16,9 @@ use crate::ir::{
 use crate::ops;
 
 /// Largest constant that is written by a spelling.
-const LARGEST: usize = 1 << 26;
+pub(super) const LARGEST: usize = 1 << 26;
 
-type Read<T> = Result<T, String>;
+pub(super) type Read<T> = Result<T, String>;
 
 impl FromStr for Graph {
     type Err = String;
@@ -36,28 +36,28 @@ impl FromStr for Graph {
 }
 
 /// What is left of a line.
-struct Rest<'t>(&'t str);
+pub(super) struct Rest<'t>(pub(super) &'t str);
 
 impl<'t> Rest<'t> {
     /// Takes a word or sign, if it is next.
-    fn take(&mut self, word: &str) -> bool {
+    pub(super) fn take(&mut self, word: &str) -> bool {
         let Some(rest) = self.0.strip_prefix(word) else { return false };
         self.0 = rest.trim_start();
         true
     }
 
-    fn expect(&mut self, word: &str) -> Read<()> {
+    pub(super) fn expect(&mut self, word: &str) -> Read<()> {
         if self.take(word) { Ok(()) } else { Err(format!("{word:?} is expected before {:?}", self.0)) }
     }
 
     /// Up to a sign, which is taken too.
-    fn until(&mut self, sign: &str) -> Read<&'t str> {
+    pub(super) fn until(&mut self, sign: &str) -> Read<&'t str> {
         let (before, rest) = self.0.split_once(sign).ok_or_else(|| format!("{sign:?} is missing in {:?}", self.0))?;
         self.0 = rest.trim_start();
         Ok(before.trim_end())
     }
 
-    fn word(&mut self, is_part: impl Fn(char) -> bool) -> &'t str {
+    pub(super) fn word(&mut self, is_part: impl Fn(char) -> bool) -> &'t str {
         let end = self.0.find(|c| !is_part(c)).unwrap_or(self.0.len());
         let word = &self.0[..end];
         self.0 = self.0[end..].trim_start();
@@ -65,7 +65,7 @@ impl<'t> Rest<'t> {
     }
 
     /// Text in quotes, as `{:?}` writes it.
-    fn quoted(&mut self) -> Read<String> {
+    pub(super) fn quoted(&mut self) -> Read<String> {
         let inner = self.0.strip_prefix('"').ok_or_else(|| format!("a quote is expected before {:?}", self.0))?;
         let mut text = String::new();
         let mut chars = inner.char_indices();
@@ -95,9 +95,19 @@ impl<'t> Rest<'t> {
     }
 
     /// `[1,3,4,4]`
-    fn shape(&mut self) -> Read<Shape> {
+    pub(super) fn shape(&mut self) -> Read<Shape> {
         self.expect("[")?;
         list(self.until("]")?)
+    }
+
+    /// ` from "y"[1,4,4,3] by 0,3,1,2`, if it is next.
+    pub(super) fn origin(&mut self) -> Read<Option<Origin>> {
+        if !self.take("from ") {
+            return Ok(None);
+        }
+        let (name, shape) = (self.quoted()?, self.shape()?);
+        let digits = if self.take("by ") { Some(self.word(|c| c.is_ascii_digit() || c == ',')) } else { None };
+        Ok(Some(Origin { name, shape, permutation: digits.map(list).transpose()? }))
     }
 
     /// `f32[1,3,4,4]`
@@ -107,7 +117,7 @@ impl<'t> Rest<'t> {
     }
 }
 
-fn dtype(word: &str) -> Read<DType> {
+pub(super) fn dtype(word: &str) -> Read<DType> {
     match word {
         "f32" => Ok(DType::F32),
         "i64" => Ok(DType::I64),
@@ -116,16 +126,16 @@ fn dtype(word: &str) -> Read<DType> {
     }
 }
 
-fn number<T: FromStr>(text: &str) -> Read<T> {
+pub(super) fn number<T: FromStr>(text: &str) -> Read<T> {
     text.trim().parse().map_err(|_| format!("{text:?} is no number that fits here"))
 }
 
 /// Numbers with commas between them.
-fn list<T: FromStr>(text: &str) -> Read<Vec<T>> {
+pub(super) fn list<T: FromStr>(text: &str) -> Read<Vec<T>> {
     text.split(',').filter(|part| !part.trim().is_empty()).map(number).collect()
 }
 
-fn many<const N: usize>(numbers: Vec<usize>) -> Read<[usize; N]> {
+pub(super) fn many<const N: usize>(numbers: Vec<usize>) -> Read<[usize; N]> {
     numbers.try_into().map_err(|numbers| format!("{numbers:?} are not {N} numbers"))
 }
 
@@ -194,12 +204,7 @@ impl Reader {
         let output = self.graph.add_value(name.clone(), shape, dtype);
         let node_name = if rest.take("as ") { rest.quoted()? } else { name.clone() };
         let parts = if rest.take("of ") { rest.quoted()? } else { String::new() };
-        if rest.take("from ") {
-            let (name, shape) = (rest.quoted()?, rest.shape()?);
-            let digits = if rest.take("by ") { Some(rest.word(|c| c.is_ascii_digit() || c == ',')) } else { None };
-            let permutation = digits.map(list).transpose()?;
-            self.graph.values[output.0 as usize].origin = Some(Origin { name, shape, permutation });
-        }
+        self.graph.values[output.0 as usize].origin = rest.origin()?;
         let reason = rest.take("; ").then(|| std::mem::take(&mut rest.0).to_owned());
         if !rest.0.is_empty() {
             return Err(format!("{:?} is not understood", rest.0));
@@ -264,10 +269,10 @@ fn constant(rest: &mut Rest<'_>) -> Read<Tensor> {
 }
 
 /// `kernel 3x3, pads 0,0,0,0, keepdims`: words, and what follows each.
-struct Details<'t>(Vec<(&'t str, &'t str)>);
+pub(super) struct Details<'t>(Vec<(&'t str, &'t str)>);
 
 impl<'t> Details<'t> {
-    fn new(text: &'t str) -> Self {
+    pub(super) fn new(text: &'t str) -> Self {
         let parts = text.split(", ").filter(|part| !part.is_empty());
         // `maps[3] each 2x` has its number in the word.
         let split = |part: &'t str| part.split_once([' ', '[']).unwrap_or((part, ""));
@@ -319,7 +324,7 @@ impl<'t> Details<'t> {
     }
 
     /// `bits[27] signs(3)`, `bits[3] +-+`
-    fn weights(&self) -> Read<Arc<BinaryWeights>> {
+    pub(super) fn weights(&self) -> Read<Arc<BinaryWeights>> {
         let text = self.text("weights")?;
         let (len, elements) = text.strip_prefix("bits[").and_then(|t| t.split_once("] ")).ok_or("weights are bits")?;
         let len: usize = number(len)?;
@@ -334,7 +339,7 @@ impl<'t> Details<'t> {
     }
 }
 
-fn operator(word: &str, details: &Details<'_>) -> Read<Op> {
+pub(super) fn operator(word: &str, details: &Details<'_>) -> Read<Op> {
     if let Some(row) = ops::unary::FUNCTIONS.iter().find(|row| row.name == word) {
         let mut parameters = [0.0; 2];
         for (parameter, (name, _)) in parameters.iter_mut().zip(row.attributes) {

@@ -1,6 +1,7 @@
 //! What is written is read back; what cannot be read is told.
 
 use crate::ir::Graph;
+use crate::ir::network::Network;
 
 fn read(text: &str) -> Graph {
     text.parse().unwrap_or_else(|why| panic!("{why}\n{text}"))
@@ -56,5 +57,43 @@ fn what_cannot_be_read_is_told_with_its_line() {
         let text = format!("graph \"g\"\n%x: f32[1] = input\n{line}\nreturn %x\n");
         let told = text.parse::<Graph>().expect_err(line);
         assert!(told.starts_with("line 3: ") && told.contains(why), "{line}: {told}");
+    }
+}
+
+#[test]
+fn every_block_is_read_back() {
+    let text = r#"network "all of it"
+  input %0
+  output %1
+  %0 "x" f32[1x2x4x4] from "x"[1,2,4,4]
+  %1 "y" i64[1x3]
+  %2 "s" bits[1x4x4x2] in 2 groups frame 1,0,1,2 of 1 from "y"[1,2,4,4] by 0,2,3,1
+  "a": binary_conv(%2, weights bits[16] +-+-++--+-+-++--, zeros 2) 1x4x4x2 -> 4x4x2 3x1/2,1 dilated 1,2 pad 1,0 in 2 groups of -1 -> scale [0.5; 2], shift [0.5, -inf], prelu [random(3); 9], sign [>= 1.0, never] -> average_pool 1x4x4x2 -> 2x2x2 2x2/2,2 counting 0,1 -> Clip(-1.0, 6.0), Relu, scale [1.0, 2.0] of 1x1x2, shift [3.0; 4] of 4x1x1, gate %0, add %0, mul %0, store %0, sum %0, sign %2 [always; 3]   # BatchNormalization Sign Conv (because (of) it)
+  "b": conv(%0 in planes, [1.0, 2.0, 3.0, 4.0, 5.0]) 1x4x4x2 -> 4x4x2 1x1 in bf16 by %0   # Conv
+  "c": conv(%0, [1.0; 1]) 1x4x4x2 -> 4x4x2 1x1 in int8 by %0: * 12.5 + 3, weights [1,-2,3]   # 
+  "d": max_pool(%0) 1x4x4x2 -> 2x2x2 2x2/2,2   # MaxPool
+  "e": average_pool(%0) 1x4x4x2 -> 2x2x2 2x2/2,2 counting 1,1   # AveragePool
+  "f": map(%0) -> sign %2 [<= 1.0, 0.5 to 2.0]   # pack
+  "g": planes(%0)   # Neg
+  "h": %1 = gate(%0): dense 2->1 [0.5, 1.0] + [0.0; 1], LeakyRelu(0.25), dense 1->3 [1.0, 2.0, 3.0] + [0.0; 3], Sigmoid   # gate
+  "i": %1 = copy(fill -1.0; %0+11 by -1,0 to 3 by 4,1, 2x3; %0+0 by 1 to 0 by 1, 4)   # Concat
+  "j": %1 = copy(fill 0.5)   # Constant
+  "k": %1 = reshape(%0)   # Reshape
+  "l": %2 = bit_max_pool(%2) 1x4x4x2 -> 2x2x2 2x2/2,2   # MaxPool
+  "m": %1 = ArgMax(%0) {axis 1, last}   # ArgMax
+  note: something to know
+"#;
+    let read = |text: &str| text.parse::<Network>().unwrap_or_else(|why| panic!("{why}\n{text}"));
+    assert_eq!(format!("{:#}", read(text)), text);
+    for (line, why) in [
+        ("\"a\": nonsense(%0)   # ", "\"nonsense\" is no source"),
+        ("\"a\": map(%0) -> max_pool 1x1x1x1 -> 1x1x1 1x1 -> max_pool 1x1x1x1 -> 1x1x1 1x1   # ", "a second pool"),
+        ("\"a\": map(%0) -> sign %2 [perhaps]   # ", "is no threshold"),
+        ("\"a\": map(%0) -> Nonsense   # ", "is no function"),
+        ("%7 \"x\" f32[1]", "numbered in order"),
+        ("\"a\": map(%0)", "is expected"),
+    ] {
+        let told = format!("network \"n\"\n{line}\n").parse::<Network>().expect_err(line);
+        assert!(told.starts_with("line 2: ") && told.contains(why), "{line}: {told}");
     }
 }
