@@ -14,23 +14,28 @@ pub(super) fn declare(graph: &GraphProto<'_>, builder: &mut Builder, values: &Ha
         if let Some(tensor) = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) {
             note_narrow(tensor.elem_type, "output", output.name, builder);
         }
-        let value = own_value(value, output.name, &mut builder.graph);
+        let value = own_value(value, output.name, builder);
         builder.graph.outputs.push(value);
     }
 }
 
 /// A value that bears the output's name: the value itself, renamed where no other output or input has it; a copy
-/// otherwise.
-fn own_value(value: ValueId, name: &str, graph: &mut Graph) -> ValueId {
+/// otherwise. The copy of an input that is given back under its own name has another, as has an output that stands twice.
+fn own_value(value: ValueId, name: &str, builder: &mut Builder) -> ValueId {
+    let graph = &builder.graph;
     let held = graph.value(value);
-    if held.name == name && !graph.inputs.contains(&value) && !graph.outputs.contains(&value) {
+    let is_shared = graph.inputs.contains(&value) || graph.outputs.contains(&value);
+    if held.name == name && !is_shared {
         return value;
     }
     let origin = Some(Origin { name: name.to_owned(), shape: held.shape.clone(), permutation: None });
-    if graph.inputs.contains(&value) || graph.outputs.contains(&value) || held.constant.is_some() {
+    if is_shared || held.constant.is_some() {
         let (shape, dtype, constant) = (held.shape.clone(), held.dtype, held.constant.clone());
         let is_constant = constant.is_some();
-        let copy = graph.add_value(name, shape, dtype);
+        let is_taken = held.name == name || graph.outputs.iter().any(|&o| graph.value(o).name == name);
+        let copy_name = if is_taken { builder.fresh_name(name) } else { name.to_owned() };
+        let graph = &mut builder.graph;
+        let copy = graph.add_value(copy_name, shape, dtype);
         let copied = &mut graph.values[copy.0 as usize];
         (copied.origin, copied.constant) = (origin, constant);
         if !is_constant {
@@ -45,6 +50,7 @@ fn own_value(value: ValueId, name: &str, graph: &mut Graph) -> ValueId {
         }
         return copy;
     }
+    let graph = &mut builder.graph;
     let renamed = &mut graph.values[value.0 as usize];
     (renamed.name, renamed.origin) = (name.to_owned(), origin);
     value

@@ -441,3 +441,13 @@ fn an_input_behind_an_identity() {
         .output("y");
     assert_eq!(fixture.run(&[Tensor::f32([2], vec![2.0, -3.0])]), Tensor::f32([2], vec![2.0, 0.0]));
 }
+
+/// What is given back as it came, and what is given twice, is a copy with a name of its own.
+#[test]
+fn outputs_that_are_inputs_or_stand_twice() {
+    let fixture = Fixture::new(17).input("x", &[2]).node("Relu", &["x"], &["y"]);
+    let graph = fixture.output("x").output("y").output("y").load().graph;
+    let names: Vec<&str> = graph.outputs.iter().map(|&output| graph.value(output).name.as_str()).collect();
+    assert_eq!(names, ["x.2", "y", "y.2"]);
+    assert!(crate::ir::check::graph(&graph, "import", &[]).is_ok());
+}
