@@ -29,7 +29,15 @@ fn nothing_but_moves(m: &mut Model, x: &Value) -> Value {
     m.node("Add", &[&y, x], vec![], &[1, 2, 3, 3])
 }
 
+/// An output of booleans that are known when the model is compiled.
+fn constant_booleans(m: &mut Model, x: &Value) -> Value {
+    let (a, b) = (m.floats(&[2], &[0.0, 1.0]), m.floats(&[2], &[1.0, 0.0]));
+    let mask = m.node("Less", &[&a, &b], vec![], &[2]);
+    m.output(x);
+    mask
+}
+
 #[test]
 fn what_was_found_stays_right() {
-    everywhere_at_once(&[sample(where_of_a_small_condition), sample(nothing_but_moves)]);
+    everywhere_at_once(&[sample(where_of_a_small_condition), sample(nothing_but_moves), sample(constant_booleans)]);
 }

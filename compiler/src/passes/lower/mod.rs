@@ -107,6 +107,11 @@ struct Builder<'g> {
     diagnostics: Diagnostics,
 }
 
+/// What a value's elements are in memory: booleans are 0 and 1.
+fn stored(dtype: DType) -> DType {
+    if dtype == DType::Bool { DType::F32 } else { dtype }
+}
+
 impl<'g> Builder<'g> {
     fn new(facts: Facts<'g>) -> Self {
         let graph = facts.graph;
@@ -164,7 +169,8 @@ impl<'g> Builder<'g> {
             // A value the caller already has, or gets twice, is copied.
             let id = if self.dense.contains_key(&output) || self.facts.is_constant(output) {
                 let value = self.graph.value(output);
-                self.new_tensor(&value.name, value.shape.clone(), Storage::Dense(value.dtype), value.origin.clone())
+                let storage = Storage::Dense(stored(value.dtype));
+                self.new_tensor(&value.name, value.shape.clone(), storage, value.origin.clone())
             } else {
                 self.dense(output)
             };
@@ -231,9 +237,8 @@ impl<'g> Builder<'g> {
         let id = match &value.constant {
             Some(tensor) => self.constant_tensor(&value.name, tensor),
             None => {
-                // Booleans are 0 and 1.
-                let dtype = if value.dtype == DType::Bool { DType::F32 } else { value.dtype };
-                self.new_tensor(&value.name, value.shape.clone(), Storage::Dense(dtype), value.origin.clone())
+                let storage = Storage::Dense(stored(value.dtype));
+                self.new_tensor(&value.name, value.shape.clone(), storage, value.origin.clone())
             }
         };
         self.dense.insert(v, id);
