@@ -12,7 +12,7 @@ mod whole;
 use std::collections::HashMap;
 
 use crate::ir::network::{
-    Activation, Block, Body, Gate, Network, PerPixel, Pool, PoolKind, Pooled, Step, Storage, TensorId, Tiled,
+    Activation, Block, Body, Gate, Network, PerPixel, Pool, PoolKind, Pooled, Source, Step, Storage, TensorId, Tiled,
 };
 use crate::ir::{DType, Data, Op, Tensor, Unary};
 
@@ -81,11 +81,48 @@ pub fn block(network: &Network, block: &Block, values: &mut HashMap<TensorId, Te
     Runner { network, values }.block(block).map_err(|e| format!("block {:?}: {e}", block.name))
 }
 
+/// What a source gives, on values that are all there.
+///
+/// # Errors
+/// When it cannot be run, with the reason.
+pub(crate) fn source(
+    network: &Network,
+    source: &Source,
+    values: &mut HashMap<TensorId, Tensor>,
+) -> Result<Tile, String> {
+    Runner { network, values }.source(source)
+}
+
+/// Runs one step on a tile. (A scale right in front of a gate is rounded on its own here, as [`block`] does not.)
+///
+/// # Errors
+/// When it cannot be run, with the reason.
+pub(crate) fn step(
+    network: &Network,
+    step: &Step,
+    tile: &mut Tile,
+    values: &mut HashMap<TensorId, Tensor>,
+) -> Result<(), String> {
+    Runner { network, values }.step(step, tile)
+}
+
+/// Runs a pool on a tile.
+///
+/// # Errors
+/// When it cannot be run, with the reason.
+pub(crate) fn pool(Pool { kind, geometry }: &Pool, tile: &Tile) -> Result<Tile, String> {
+    match kind {
+        PoolKind::Max => sources::max_pool(geometry, &tile.values),
+        PoolKind::Average { count_include_pad } => sources::average_pool(geometry, &tile.values, *count_include_pad),
+    }
+}
+
 /// What a source hands to the steps: `[image][row][column][channel]`.
-struct Tile {
+#[derive(Clone, Debug)]
+pub(crate) struct Tile {
     /// Images, rows, columns, channels.
-    extents: [usize; 4],
-    values: Vec<f32>,
+    pub(crate) extents: [usize; 4],
+    pub(crate) values: Vec<f32>,
 }
 
 struct Runner<'a> {
@@ -133,13 +170,8 @@ impl Runner<'_> {
     fn tiled(&mut self, Tiled { source, steps, pooled }: &Tiled) -> Result<(), String> {
         let mut tile = self.source(source)?;
         self.steps(steps, &mut tile)?;
-        if let Some(Pooled { pool: Pool { kind, geometry }, steps }) = pooled {
-            tile = match kind {
-                PoolKind::Max => sources::max_pool(geometry, &tile.values)?,
-                PoolKind::Average { count_include_pad } => {
-                    sources::average_pool(geometry, &tile.values, *count_include_pad)?
-                }
-            };
+        if let Some(Pooled { pool: it, steps }) = pooled {
+            tile = pool(it, &tile)?;
             self.steps(steps, &mut tile)?;
         }
         Ok(())
@@ -269,7 +301,11 @@ fn zip(values: &mut [f32], others: &[f32], f: impl Fn(f32, f32) -> f32) -> Resul
     Ok(())
 }
 
-fn activate(activation: &Activation, values: &mut [f32], channels: usize) -> Result<(), String> {
+/// Applies an activation to values of so many channels.
+///
+/// # Errors
+/// When it cannot be applied, with the reason.
+pub(crate) fn activate(activation: &Activation, values: &mut [f32], channels: usize) -> Result<(), String> {
     match activation {
         Activation::PRelu(slopes) => {
             if slopes.len() != channels {

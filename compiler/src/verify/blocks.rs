@@ -2,16 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::compare::{Deviation, Signs};
+use super::TOLERANCE;
+use super::compare::{Deviation, Scores, Signs, Ties};
+use super::explain::Decisions;
 use super::oracle::Reference;
 use super::packing::Packing;
-use super::presign::Finder;
+use super::rounding::{F32, Margins, Rounding};
 use super::samples::Sample;
-use super::{REACH, TOLERANCE};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::interpret;
-use crate::ir::network::{Activation, Arithmetic, Block, Body, Move, NetTensor, Network, Step, Storage, TensorId};
-use crate::ir::{DType, Origin, Tensor};
+use crate::ir::network::{
+    Activation, Arithmetic, Block, Body, Move, NetTensor, Network, Step, Storage, TensorId, Whole,
+};
+use crate::ir::{DType, Op, Origin, Tensor};
 use crate::plan::{Place, Plan};
 use crate::toolchain::{Program, Space, is_integer};
 
@@ -24,8 +27,8 @@ pub(super) struct Seen {
     pub(super) signs: Option<Signs>,
     /// Largest magnitude of the real values it read, sums aside.
     pub(super) read_scale: f64,
-    /// Whether a sign it read is zero in the reference.
-    pub(super) read_zeros: bool,
+    /// ONNX values it read the signs of, some of which are zero in the reference; or what it read was computed from.
+    pub(super) read_zeros: Vec<String>,
     /// Words with bits set behind the last channel.
     pub(super) stray: usize,
     /// Names of tensors it wrote that the oracle has no values for.
@@ -43,8 +46,24 @@ pub(super) struct Seen {
 /// Reference values of a tensor of the network, in its logical order.
 struct Known {
     values: Vec<f32>,
-    /// Of sign bits: the values before the sign.
-    before: Option<Vec<f32>>,
+    /// Of sign bits: what readers are given. A sign of zero is what the block that takes it makes of it.
+    plus: Vec<bool>,
+}
+
+impl Known {
+    fn new(values: Vec<f32>) -> Self {
+        Self { values, plus: Vec::new() }
+    }
+}
+
+/// The network on its own values, except that the signs are the reference's.
+#[derive(Debug, Default)]
+pub(super) struct Pinned {
+    pub(super) outputs: Vec<Tensor>,
+    /// The signs that were not the reference's by themselves.
+    pub(super) decisions: Decisions,
+    /// Blocks with signs that rounding does not explain.
+    pub(super) wrong: Vec<String>,
 }
 
 /// One sample on one program.
@@ -61,28 +80,27 @@ impl<'a> Run<'a> {
         network: &'a Network,
         plan: &'a Plan,
         program: &'a mut Program,
-        finder: &Finder<'_>,
         reference: &Reference,
         sample: &'a Sample,
     ) -> Self {
         let mut known = HashMap::new();
         for (i, tensor) in network.tensors.iter().enumerate() {
-            if let Some(values) = reference_of(tensor, finder, reference) {
+            if let Some(values) = reference_of(tensor, reference) {
                 known.insert(TensorId(i as u32), values);
             }
         }
         for (&id, value) in network.inputs.iter().zip(&sample.inputs) {
-            known.insert(id, Known { values: value.to_f32(), before: None });
+            known.insert(id, Known::new(value.to_f32()));
         }
         for (&id, value) in network.outputs.iter().zip(&reference.outputs) {
             if value.len() == network.tensor(id).shape.iter().product::<usize>() {
-                known.entry(id).or_insert_with(|| Known { values: value.to_f32(), before: None });
+                known.entry(id).or_insert_with(|| Known::new(value.to_f32()));
             }
         }
         for block in &network.blocks {
             for (sums, of) in sums(block) {
                 if let Some(values) = known.get(&of).map(|k| pixel_sums(network.tensor(of), &k.values)) {
-                    known.entry(sums).or_insert(Known { values, before: None });
+                    known.entry(sums).or_insert(Known::new(values));
                 }
             }
         }
@@ -96,20 +114,29 @@ impl<'a> Run<'a> {
         let mut all = Vec::new();
         // Written by a looser block and not known to the oracle.
         let mut looser = HashSet::new();
+        // Behind signs of zero, by way of what the oracle does not know.
+        let mut zeros_behind: HashMap<TensorId, Vec<String>> = HashMap::new();
         for (index, block) in network.blocks.iter().enumerate() {
             let mut seen = Seen::default();
             let by_choice = block.arithmetic().is_some_and(|a| a != Arithmetic::F32);
             let by_definition = by_choice || block.reads().iter().any(|id| looser.contains(id));
+            let mut given = HashMap::new();
             for id in block.reads() {
                 let tensor = network.tensor(id);
-                let Some(known) = self.known.get(&id) else { continue };
+                let Some(known) = self.known.get(&id) else {
+                    seen.read_zeros.extend(zeros_behind.get(&id).into_iter().flatten().cloned());
+                    given.insert(id, self.read(id)?);
+                    continue;
+                };
                 match Packing::of(tensor) {
                     Some(packing) => {
-                        seen.read_zeros |= known.values.contains(&0.0);
-                        let plus: Vec<bool> = known.values.iter().map(|&v| v >= 0.0).collect();
-                        if let Place::Bits(offset, _) = self.plan.place(id) {
-                            self.program.write_bits(offset, &packing.pack(&plus))?;
+                        if known.values.contains(&0.0) {
+                            seen.read_zeros.extend(tensor.origin.as_ref().map(|o| o.name.clone()));
                         }
+                        if let Place::Bits(offset, _) = self.plan.place(id) {
+                            self.program.write_bits(offset, &packing.pack(&known.plus))?;
+                        }
+                        given.insert(id, known.plus.iter().map(|&plus| if plus { 1.0 } else { -1.0 }).collect());
                     }
                     None => {
                         if !is_sum(network, id) {
@@ -121,12 +148,16 @@ impl<'a> Run<'a> {
                         if let Some((space, offset)) = place {
                             self.program.write_f32(space, offset, &known.values)?;
                         }
+                        given.insert(id, known.values.clone());
                     }
                 }
             }
             let defined = if by_definition { Some(self.defined(block)?) } else { None };
             self.program.block(index)?;
-            self.look(block, &mut seen)?;
+            self.look(block, &mut seen, Some(&given))?;
+            self.settle_zeros(block)?;
+            let unknown = block.writes().into_iter().filter(|id| !self.known.contains_key(id));
+            zeros_behind.extend(unknown.map(|id| (id, seen.read_zeros.clone())));
             if let Some(defined) = defined {
                 seen.as_defined = Some(self.agrees(block, &defined)?);
                 looser.extend(block.writes().into_iter().filter(|id| !self.known.contains_key(id)));
@@ -140,19 +171,10 @@ impl<'a> Run<'a> {
     fn defined(&mut self, block: &Block) -> Result<HashMap<TensorId, Tensor>, Diagnostics> {
         let mut values = HashMap::new();
         for id in block.reads() {
-            let tensor = self.network.tensor(id);
-            let read = match (Packing::of(tensor), self.plan.place(id)) {
-                (Some(packing), Place::Bits(offset, _)) => {
-                    let words = self.program.read_bits(offset, tensor.storage_len())?;
-                    packing.unpack(&words).0.into_iter().map(|plus| if plus { 1.0 } else { -1.0 }).collect()
-                }
-                (_, place) => read_dense(self.program, tensor, place)?,
-            };
-            values.insert(id, Tensor::f32(tensor.shape.clone(), read));
+            let read = self.read(id)?;
+            values.insert(id, Tensor::f32(self.network.tensor(id).shape.clone(), read));
         }
-        interpret::network::block(self.network, block, &mut values).map_err(|e| {
-            Diagnostics::from(Diagnostic::error(Code::Unsupported, None, format!("the definition cannot be run: {e}")))
-        })?;
+        interpret::network::block(self.network, block, &mut values).map_err(unsupported)?;
         Ok(values)
     }
 
@@ -192,10 +214,107 @@ impl<'a> Run<'a> {
         for (index, block) in network.blocks.iter().enumerate() {
             self.program.block(index)?;
             let mut seen = Seen::default();
-            self.look(block, &mut seen)?;
+            self.look(block, &mut seen, None)?;
             all.push(seen);
         }
         Ok((all, self.outputs()?))
+    }
+
+    /// Every block on what the blocks before it computed, but for the signs: those are the reference's. What differs must
+    /// be in question on the way; then, with the same signs, the outputs are the reference's to rounding.
+    pub(super) fn pinned(&mut self) -> Result<Pinned, Diagnostics> {
+        self.give_inputs()?;
+        let network = self.network;
+        let mut pinned = Pinned::default();
+        for (index, block) in network.blocks.iter().enumerate() {
+            let mut given = HashMap::new();
+            for id in block.reads() {
+                given.insert(id, self.read(id)?);
+            }
+            self.program.block(index)?;
+            let mut all_margins = None;
+            for id in block.writes() {
+                let tensor = network.tensor(id);
+                let (Some(packing), Place::Bits(offset, _)) = (Packing::of(tensor), self.plan.place(id)) else {
+                    continue;
+                };
+                let Some(known) = self.known.get(&id) else { continue };
+                let plus = packing.unpack(&self.program.read_bits(offset, tensor.storage_len())?).0;
+                // A sign of zero is what the program makes of it.
+                let differs =
+                    |i: &usize| known.values[*i] != 0.0 && !known.values[*i].is_nan() && plus[*i] != known.plus[*i];
+                let other: Vec<usize> = (0..plus.len()).filter(differs).collect();
+                if other.is_empty() {
+                    continue;
+                }
+                let known: HashMap<usize, bool> = other.iter().map(|&i| (i, known.plus[i])).collect();
+                let mut plus = plus;
+                other.iter().for_each(|&i| plus[i] = !plus[i]);
+                self.program.write_bits(offset, &packing.pack(&plus))?;
+                if all_margins.is_none() {
+                    all_margins = Some(self.margins(block, &given, true)?);
+                }
+                let margins = all_margins.iter().flatten().find(|m| m.tensor == id);
+                if !other.iter().all(|&i| margins.is_some_and(|m| m.in_question(i))) {
+                    pinned.wrong.push(block.name.clone());
+                }
+                pinned.decisions.entry(id).or_default().extend(known);
+            }
+        }
+        pinned.outputs = self.outputs()?;
+        Ok(pinned)
+    }
+
+    /// The signs of a block on these inputs, and how near each is to turning. On the program's `own` inputs, which differ
+    /// from the reference's by what was rounded before, that difference counts.
+    fn margins(
+        &self,
+        block: &Block,
+        given: &HashMap<TensorId, Vec<f32>>,
+        own: bool,
+    ) -> Result<Vec<Margins>, Diagnostics> {
+        let mut rounding = Rounding::new(self.network, F32);
+        for (&id, values) in given {
+            let tensor = self.network.tensor(id);
+            if let Storage::Dense(_) = tensor.storage {
+                let known = self.known.get(&id);
+                let off = |i: usize, v: f32| match known {
+                    Some(known) if own => f64::from((v - known.values[i]).abs()),
+                    Some(_) => 0.0,
+                    // Computed by a block or two, on the way from what is known.
+                    None => 64.0 * F32 * f64::from(v.abs()),
+                };
+                if own || known.is_none() {
+                    rounding.errors.insert(id, values.iter().enumerate().map(|(i, &v)| off(i, v)).collect());
+                }
+            }
+            rounding.values.insert(id, Tensor::f32(tensor.shape.clone(), values.clone()));
+        }
+        rounding.block(block).map_err(unsupported)
+    }
+
+    /// What the program holds: sign bits as -1 and +1.
+    fn read(&mut self, id: TensorId) -> Result<Vec<f32>, Diagnostics> {
+        read(self.network, self.plan, self.program, id)
+    }
+
+    /// Readers of a sign of zero are given what the block that takes it has made of it.
+    fn settle_zeros(&mut self, block: &Block) -> Result<(), Diagnostics> {
+        for id in block.writes().into_iter().filter(|&id| matches!(self.network.tensor(id).storage, Storage::Bits(_))) {
+            let undecided = |v: &f32| *v == 0.0 || v.is_nan();
+            if !self.known.get(&id).is_some_and(|known| known.values.iter().any(undecided)) {
+                continue;
+            }
+            let written = self.read(id)?;
+            if let Some(known) = self.known.get_mut(&id) {
+                for ((plus, value), written) in known.plus.iter_mut().zip(&known.values).zip(written) {
+                    if undecided(value) {
+                        *plus = written > 0.0;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The whole network at once.
@@ -206,10 +325,7 @@ impl<'a> Run<'a> {
     }
 
     fn give_inputs(&mut self) -> Result<(), Diagnostics> {
-        for (i, tensor) in self.sample.inputs.iter().enumerate() {
-            self.program.write_f32(Space::Input(i), 0, &tensor.to_f32())?;
-        }
-        Ok(())
+        give_inputs(self.program, &self.sample.inputs)
     }
 
     fn outputs(&mut self) -> Result<Vec<Tensor>, Diagnostics> {
@@ -239,8 +355,14 @@ impl<'a> Run<'a> {
         (h * w).max(1) as f64
     }
 
-    /// Reads and compares what a block has written.
-    fn look(&mut self, block: &Block, seen: &mut Seen) -> Result<(), Diagnostics> {
+    /// Reads and compares what a block has written. On `given` inputs flipped signs are judged; else all are wrong.
+    fn look(
+        &mut self,
+        block: &Block,
+        seen: &mut Seen,
+        given: Option<&HashMap<TensorId, Vec<f32>>>,
+    ) -> Result<(), Diagnostics> {
+        let mut all_margins = None;
         for id in block.writes() {
             let tensor = self.network.tensor(id);
             let Some(known) = self.known.get(&id) else {
@@ -253,7 +375,14 @@ impl<'a> Run<'a> {
                 (Some(packing), Place::Bits(offset, _)) => {
                     let words = self.program.read_bits(offset, tensor.storage_len())?;
                     let (plus, stray) = packing.unpack(&words);
-                    let signs = Signs::of(&plus, &known.values, known.before.as_deref(), TOLERANCE, REACH);
+                    let mut signs = Signs::of(&plus, &known.values, None);
+                    if let Some(given) = given.filter(|_| signs.flips > 0) {
+                        if all_margins.is_none() {
+                            all_margins = Some(self.margins(block, given, false)?);
+                        }
+                        let margins = all_margins.iter().flatten().find(|m| m.tensor == id);
+                        signs = Signs::of(&plus, &known.values, margins);
+                    }
                     seen.signs = Some(seen.signs.map_or(signs, |s| s.and(signs)));
                     seen.stray += stray;
                 }
@@ -310,24 +439,67 @@ fn dense(place: Place) -> Option<(Space, usize)> {
     }
 }
 
+/// What the indices among the outputs were chosen from, as far as the engine knows.
+pub(super) fn ties(network: &Network, reference: &Reference) -> Ties {
+    let mut ties = Ties::default();
+    for (index, &output) in network.outputs.iter().enumerate() {
+        let mut of = output;
+        // The same elements under another shape.
+        while let Some(input) = network.blocks.iter().find_map(|b| match b.body {
+            Body::Move(Move::Reshape { input, output }) if output == of => Some(input),
+            _ => None,
+        }) {
+            of = input;
+        }
+        for block in &network.blocks {
+            let Body::Whole(Whole { op: Op::ArgMax { axis, .. }, inputs, output }) = &block.body else { continue };
+            let tensor = network.tensor(inputs[0]);
+            if let Some(known) = reference_of(tensor, reference).filter(|_| *output == of) {
+                let (extent, inner) = (tensor.shape[*axis], tensor.shape[axis + 1..].iter().product());
+                ties.add(index, Scores { values: known.values, extent, inner });
+            }
+        }
+    }
+    ties
+}
+
+/// What the program holds of a tensor: sign bits as -1 and +1.
+pub(super) fn read(
+    network: &Network,
+    plan: &Plan,
+    program: &mut Program,
+    id: TensorId,
+) -> Result<Vec<f32>, Diagnostics> {
+    let tensor = network.tensor(id);
+    match (Packing::of(tensor), plan.place(id)) {
+        (Some(packing), Place::Bits(offset, _)) => {
+            let words = program.read_bits(offset, tensor.storage_len())?;
+            Ok(packing.unpack(&words).0.into_iter().map(|plus| if plus { 1.0 } else { -1.0 }).collect())
+        }
+        (_, place) => read_dense(program, tensor, place),
+    }
+}
+
+/// Gives a program its inputs.
+pub(super) fn give_inputs(program: &mut Program, inputs: &[Tensor]) -> Result<(), Diagnostics> {
+    inputs.iter().enumerate().try_for_each(|(i, tensor)| program.write_f32(Space::Input(i), 0, &tensor.to_f32()))
+}
+
+/// A block the interpreter cannot run.
+pub(super) fn unsupported(message: String) -> Diagnostics {
+    Diagnostic::error(Code::Unsupported, None, format!("the definition cannot be run: {message}")).into()
+}
+
 /// Reference values of a tensor, if the oracle has them.
-fn reference_of(tensor: &NetTensor, finder: &Finder<'_>, reference: &Reference) -> Option<Known> {
+fn reference_of(tensor: &NetTensor, reference: &Reference) -> Option<Known> {
     let origin = tensor.origin.as_ref()?;
     let len: usize = tensor.shape.iter().product();
     let values = permuted(reference.values.get(&origin.name)?, origin).filter(|v| v.len() == len)?;
-    if matches!(tensor.storage, Storage::Dense(_)) {
-        return Some(Known { values, before: None });
-    }
-    let before = finder.find(&origin.name).and_then(|before| {
-        let tensor = reference.values.get(&before.value)?;
-        // Only what has the sign's own shape lies in the same order.
-        let values = permuted(tensor, origin).filter(|v| v.len() == len)?;
-        Some(values.iter().map(|v| v - before.threshold).collect())
-    });
-    // Where the ONNX value is not a sign but what the sign is taken of, it is its own "before".
-    let is_sign = values.iter().all(|v| v.abs() == 1.0 || *v == 0.0);
-    let before = before.or_else(|| (!is_sign).then(|| values.clone()));
-    Some(Known { values, before })
+    let plus = match tensor.storage {
+        Storage::Dense(_) => Vec::new(),
+        Storage::Bits(_) => values.iter().map(|&v| v >= 0.0).collect(),
+    };
+    Some(Known { values, plus })
 }
 
 /// The elements in the order of a tensor with that origin.
@@ -351,9 +523,16 @@ fn permuted(tensor: &Tensor, origin: &Origin) -> Option<Vec<f32>> {
 
 /// The tensors a block sums into, each with the tensor that stores the very values it sums.
 fn sums(block: &Block) -> Vec<(TensorId, TensorId)> {
+    let Some(tiled) = block.tiled() else { return Vec::new() };
+    // A pool between them changes the values.
+    let behind = tiled.pooled.as_ref().map_or(&[][..], |pooled| &pooled.steps);
+    [&tiled.steps[..], behind].into_iter().flat_map(sums_among).collect()
+}
+
+fn sums_among(steps: &[Step]) -> Vec<(TensorId, TensorId)> {
     let mut pairs = Vec::new();
     let (mut stored, mut summed) = (None, Vec::new());
-    for step in block.steps() {
+    for step in steps {
         match step {
             Step::Store(id) => stored = Some(*id),
             Step::Sum(id) => summed.push(*id),
@@ -402,7 +581,18 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ir::network::{Source, Tiled};
+    use crate::ir::network::{Geometry, Pool, PoolKind, Pooled, Source, Tiled};
+
+    const GEOMETRY: Geometry = Geometry {
+        n: 1,
+        input: [2, 2, 1],
+        output: [1, 1, 1],
+        kernel: [2, 2],
+        strides: [2, 2],
+        dilations: [1, 1],
+        pads: [0, 0],
+        groups: 1,
+    };
 
     #[test]
     fn permuted_is_a_transpose() {
@@ -429,6 +619,11 @@ mod tests {
         ];
         let block = Block::new("", Tiled::new(Source::Map { input: t(0) }, steps));
         assert_eq!(sums(&block), [(t(2), t(3)), (t(5), t(4))]);
+        // Not the one behind a pool.
+        let pool = Pool { kind: PoolKind::Max, geometry: GEOMETRY };
+        let pooled = Some(Pooled { pool, steps: vec![Step::Store(t(2))] });
+        let source = Source::Map { input: t(0) };
+        assert_eq!(sums(&Block::new("", Tiled { source, steps: vec![Step::Sum(t(1))], pooled })), []);
         let tensor =
             NetTensor { name: "x".into(), shape: vec![2, 1, 2, 2], storage: Storage::Dense(DType::F32), origin: None };
         assert_eq!(pixel_sums(&tensor, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), [4.0, 6.0, 12.0, 14.0]);

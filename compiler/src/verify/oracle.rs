@@ -3,8 +3,9 @@
 //! tract runs the *original* file: not optimised, so that every value of the file exists, and with its own reading of
 //! the protobuf, so that a mistake of our import shows. Files with operators tract does not know (Brevitas' quantisers)
 //! fall back to the interpreter on the graph as imported; that checks everything behind the import, and the report says
-//! which it was.
+//! which it was. Either computes in f32 what the file has in 16-bit floats ([`half`]).
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Cursor;
 use std::path::Path;
@@ -15,7 +16,7 @@ use tract_onnx::tract_core::model::TypedRunnableModel;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::bail;
 
-use super::presign::Finder;
+use super::{half, zeros};
 use crate::interpret;
 use crate::ir::{self, DType, Graph};
 
@@ -31,8 +32,10 @@ pub(super) struct Reference {
 /// The engine.
 pub(super) struct Oracle<'a> {
     engine: Engine,
-    graph: &'a Graph,
+    graph: Cow<'a, Graph>,
     wanted: Vec<String>,
+    /// Distance of 1 to the next number in the precision the file asks for, if that is not f32.
+    pub(super) coarser: Option<f64>,
 }
 
 enum Engine {
@@ -51,13 +54,24 @@ struct Tract {
 }
 
 impl<'a> Oracle<'a> {
-    /// Prepares the engine for the values in `wanted`.
-    pub(super) fn new(model: &[u8], folder: &Path, graph: &'a Graph, wanted: &BTreeSet<String>) -> Self {
-        let engine = match Tract::new(model, folder, graph, wanted) {
+    /// Prepares the engine for the values in `wanted`. The `Sign`s in `plus` take 0 for +1.
+    pub(super) fn new(
+        model: &[u8],
+        folder: &Path,
+        graph: &'a Graph,
+        wanted: &BTreeSet<String>,
+        plus: &BTreeSet<String>,
+    ) -> Self {
+        let mut coarser = None;
+        let engine = match Tract::new(model, folder, graph, wanted, plus, &mut coarser) {
             Ok(tract) => Engine::Tract(Box::new(tract)),
             Err(e) => Engine::Interpreter(first_line(&e)),
         };
-        Self { engine, graph, wanted: wanted.iter().cloned().collect() }
+        let mut graph = Cow::Borrowed(graph);
+        if !plus.is_empty() {
+            zeros::take_for_plus_in_graph(graph.to_mut(), plus);
+        }
+        Self { engine, graph, wanted: wanted.iter().cloned().collect(), coarser }
     }
 
     /// Its name for the report.
@@ -84,22 +98,32 @@ impl<'a> Oracle<'a> {
                 Err(e) => self.engine = Engine::Interpreter(first_line(&e)),
             }
         }
-        let values = interpret::graph(self.graph, inputs)?;
+        let values = interpret::graph(&self.graph, inputs)?;
         let value = |id| values.get(&id).or_else(|| self.graph.constant(id).map(AsRef::as_ref)).cloned();
-        let finder = Finder::new(self.graph);
+        let names = zeros::by_name(&self.graph);
         let outputs = self.graph.outputs.iter().map(|&id| value(id).ok_or("an output was not computed".to_owned()));
-        let named = self.wanted.iter().filter_map(|name| Some((name.clone(), value(finder.id(name)?)?)));
+        let named =
+            self.wanted.iter().filter_map(|name| Some((name.clone(), value(names.get(name.as_str()).copied()?)?)));
         Ok(Reference { outputs: outputs.collect::<Result<_, _>>()?, values: named.collect() })
     }
 }
 
 impl Tract {
-    fn new(model: &[u8], folder: &Path, graph: &Graph, wanted: &BTreeSet<String>) -> TractResult<Self> {
+    fn new(
+        model: &[u8],
+        folder: &Path,
+        graph: &Graph,
+        wanted: &BTreeSet<String>,
+        plus: &BTreeSet<String>,
+        coarser: &mut Option<f64>,
+    ) -> TractResult<Self> {
         let framework = tract_onnx::onnx()
             .with_ignore_output_shapes(true)
             .with_ignore_output_types(true)
             .with_ignore_value_info(true);
-        let proto = framework.proto_model_for_read(&mut Cursor::new(model))?;
+        let mut proto = framework.proto_model_for_read(&mut Cursor::new(model))?;
+        *coarser = half::widen(&mut proto, folder);
+        zeros::take_for_plus(&mut proto, plus);
         let parsed = framework.parse(&proto, folder.to_str())?;
         if let Some(name) = parsed.unresolved_inputs.first() {
             bail!("nothing gives the value {name}");

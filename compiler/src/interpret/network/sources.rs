@@ -9,9 +9,8 @@ impl Runner<'_> {
     pub(super) fn source(&self, source: &Source) -> Result<Tile, String> {
         match source {
             Source::BinaryConv { input, geometry, weights, padding } => {
-                let bits: Vec<i8> = self.floats(*input)?.iter().map(|&v| v as i8).collect();
-                let weights: Vec<i8> = weights.signs.iter().map(|&plus| if plus { 1 } else { -1 }).collect();
-                binary_conv(geometry, &bits, &weights, *padding)
+                let bits: Vec<bool> = self.floats(*input)?.iter().map(|&v| v > 0.0).collect();
+                binary_conv(geometry, &bits, &weights.signs, *padding)
             }
             Source::RealConv { input, planar, geometry, weights, products } => {
                 let input = self.floats(*input)?;
@@ -77,25 +76,33 @@ pub(super) fn pixels(g: &Geometry) -> impl Iterator<Item = [usize; 3]> {
     (0..g.n * oh * ow).map(move |i| [i / (oh * ow), i / ow % oh, i % ow])
 }
 
-fn binary_conv(g: &Geometry, bits: &[i8], weights: &[i8], padding: BitPadding) -> Result<Tile, String> {
+/// Exact whatever the order, so that 64 products are counted at once: networks of real size are run here, too.
+fn binary_conv(g: &Geometry, bits: &[bool], weights: &[bool], padding: BitPadding) -> Result<Tile, String> {
     check(g, bits.len())?;
     let ([h, w, c], [oh, ow, oc], [kh, kw]) = (g.input, g.output, g.kernel);
     let (per_group, outputs) = (c / g.groups, oc / g.groups);
     if weights.len() != oc * kh * kw * per_group {
         return Err(format!("{} weights", weights.len()));
     }
+    let words = per_group.div_ceil(64);
+    let pack = |signs: &[bool]| -> Vec<u64> {
+        let word = |run: &[bool]| run.iter().enumerate().fold(0, |word, (i, &plus)| word | u64::from(plus) << i);
+        signs.chunks(per_group).flat_map(|run| run.chunks(64).map(word)).collect()
+    };
+    let (bits, weights) = (pack(bits), pack(weights));
     let mut values = Vec::with_capacity(g.n * oh * ow * oc);
     for [image, oy, ox] in pixels(g) {
         for o in 0..oc {
             let mut dot = 0_i32;
-            for (t, filter) in weights[o * kh * kw * per_group..][..kh * kw * per_group].chunks(per_group).enumerate() {
+            for (t, filter) in weights[o * kh * kw * words..][..kh * kw * words].chunks(words).enumerate() {
                 let ([y, x], inside) = tap(g, oy, ox, t / kw, t % kw);
                 if inside {
-                    let at = ((image * h + y as usize) * w + x as usize) * c + o / outputs * per_group;
-                    let taps = bits[at..][..per_group].iter().zip(filter);
-                    dot += taps.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+                    let at = (((image * h + y as usize) * w + x as usize) * g.groups + o / outputs) * words;
+                    let differ: u32 = bits[at..][..words].iter().zip(filter).map(|(a, b)| (a ^ b).count_ones()).sum();
+                    dot += per_group as i32 - 2 * differ as i32;
                 } else {
-                    let sum: i32 = filter.iter().map(|&b| i32::from(b)).sum();
+                    let plus: u32 = filter.iter().map(|word| word.count_ones()).sum();
+                    let sum = 2 * plus as i32 - per_group as i32;
                     dot += match padding {
                         BitPadding::Zero => 0,
                         BitPadding::Plus => sum,
