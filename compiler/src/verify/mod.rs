@@ -26,6 +26,8 @@
 //!   or the program's to rounding, or if signs in question are found that give them ([`explain`]).
 //! - **Zero**: where one bit takes ONNX's 0 for +1, the engine is made to do so, too ([`zeros`]); what it makes of the
 //!   file as it stands is accepted as an expectation besides. Where zeros are exact, nothing is changed, and nothing excused.
+//! - **NaN**: what an engine makes of an operand that is NaN is no reference, as engines drop it where ONNX does not. Where
+//!   the interpreter, given the same inputs, makes NaN of it, NaN is wanted, and where it makes a number, no NaN ([`nan`]).
 //! - **16-bit floats**: the engine computes in f32 ([`half`]), as the program does. Expected outputs may be off by
 //!   [`HALF_STEPS`] roundings to 16 bits, and signs are in question as far as those reach.
 //! - **A layer that is looser by the user's choice** (bf16, 8-bit integers) is not expected to be near the engine: its errors
@@ -38,6 +40,7 @@ mod blocks;
 mod compare;
 mod explain;
 mod half;
+mod nan;
 mod oracle;
 mod packing;
 mod report;

@@ -16,7 +16,7 @@ use tract_onnx::tract_core::model::TypedRunnableModel;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::bail;
 
-use super::{half, zeros};
+use super::{half, nan, zeros};
 use crate::interpret;
 use crate::ir::{self, DType, Graph};
 
@@ -94,7 +94,10 @@ impl<'a> Oracle<'a> {
     pub(super) fn run(&mut self, inputs: &[ir::Tensor]) -> Result<Reference, String> {
         if let Engine::Tract(tract) = &self.engine {
             match tract.run(inputs) {
-                Ok(reference) => return Ok(reference),
+                Ok(mut reference) => {
+                    nan::settle(&self.graph, inputs, &mut reference)?;
+                    return Ok(reference);
+                }
                 Err(e) => self.engine = Engine::Interpreter(first_line(&e)),
             }
         }
