@@ -413,3 +413,24 @@ fn ratio(a: f32, b: f32) -> f32 {
 fn is_polynomial(f: &Activation) -> bool {
     if let Activation::Unary(f) = f { f.is_exact() } else { true }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_at_its_threshold_is_in_question_whether_or_not_it_is_reached() {
+        let network = Network::default();
+        let rounding = Rounding::new(&network, F32);
+        let (above, open) = (4.0_f32.next_up(), f32::INFINITY);
+        let sum_of_four = |low, high| {
+            let tile = Tile { extents: [1; 4], values: vec![4.0] };
+            let bounds = [rounding.sum(4, 4.0, 4.0, 0.0)];
+            rounding.margins(TensorId(0), &[Interval { low, high }], &tile, &bounds).in_question(0)
+        };
+        // Just not reached, or just so.
+        assert!(sum_of_four(above, open) && sum_of_four(-open, 4.0));
+        // Nothing is +1, everything is, the next sum is.
+        assert!(!sum_of_four(open, -open) && !sum_of_four(-open, open) && !sum_of_four(6.0, open));
+    }
+}

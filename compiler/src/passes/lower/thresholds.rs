@@ -75,7 +75,8 @@ impl Piecewise {
     }
 
     /// The integers whose sign is +1, when they are one interval (or none). Its ends are integers, or infinite where it
-    /// covers everything on that side.
+    /// covers everything on that side; but the true thresholds, to f32, where these are so near to an integer that
+    /// rounding could turn its sign. (`verify` must see how near they are.)
     pub(super) fn interval(&self, zero: Zero) -> Option<Interval> {
         let mut plus: Option<(i64, i64)> = None;
         for piece in &self.pieces {
@@ -87,12 +88,51 @@ impl Piecewise {
             };
         }
         Some(match plus {
-            None => Interval { low: f32::INFINITY, high: f32::NEG_INFINITY },
-            Some((first, last)) => Interval {
-                low: if first == -self.k { f32::NEG_INFINITY } else { first as f32 },
-                high: if last == self.k { f32::INFINITY } else { last as f32 },
-            },
+            None => self.missed(zero),
+            Some((first, last)) => {
+                Interval { low: self.end(first, zero, Ordering::Greater), high: self.end(last, zero, Ordering::Less) }
+            }
         })
+    }
+
+    /// The lower end of +1, where the map is [`Ordering::Greater`] (rises), or the upper one, where it falls; `x` is the
+    /// outermost integer with +1.
+    fn end(&self, x: i64, zero: Zero, slope: Ordering) -> f32 {
+        let (outside, open) = match slope {
+            Ordering::Less => (x + 1, f32::INFINITY),
+            _ => (x - 1, f32::NEG_INFINITY),
+        };
+        let saturated = outside.abs() > self.k;
+        // Where the sum can reach what is outside, rounding can turn that; else only what is inside.
+        let from = if saturated { x } else { outside };
+        let within = |end: &f32| {
+            let end = f64::from(*end);
+            let between = (end - outside as f64).abs() <= 1.0 && (end - x as f64).abs() < 1.0;
+            between && self.is_near(end, from)
+        };
+        let beside = |piece: &&Piece| [x, from].iter().any(|i| (piece.first..=piece.last).contains(i));
+        let near = self.pieces.iter().filter(beside).find_map(|p| p.threshold(zero, slope).filter(within));
+        near.unwrap_or(if saturated { open } else { x as f32 })
+    }
+
+    /// No integer is +1: an interval behind the last one if the threshold is near, or an empty one.
+    fn missed(&self, zero: Zero) -> Interval {
+        let mut interval = Interval { low: f32::INFINITY, high: f32::NEG_INFINITY };
+        let last = self.pieces.last().and_then(|p| p.threshold(zero, Ordering::Greater));
+        let first = self.pieces.first().and_then(|p| p.threshold(zero, Ordering::Less));
+        if let Some(low) = last.filter(|&low| self.is_near(f64::from(low), self.k)) {
+            interval = Interval { low, high: f32::INFINITY };
+        } else if let Some(high) = first.filter(|&high| self.is_near(f64::from(high), -self.k)) {
+            interval = Interval { low: f32::NEG_INFINITY, high };
+        }
+        interval
+    }
+
+    /// Whether a threshold is so near to an integer that an engine may decide the sign of that one by what it rounds, where
+    /// it adds up scaled numbers in f32: `√k` roundings of numbers up to `k`, as they add up, and a few of the sum.
+    fn is_near(&self, threshold: f64, integer: i64) -> bool {
+        let k = self.k as f64;
+        (threshold - integer as f64).abs() <= f64::from(f32::EPSILON) * k * (k.sqrt() + 6.0)
     }
 
     fn rebuild(&self, f: impl Fn(&Piece) -> Option<Vec<Piece>>) -> Option<Self> {
@@ -105,6 +145,15 @@ impl Piecewise {
 }
 
 impl Piece {
+    /// Where the sign of the map itself turns, if it has that slope and does so at a finite number.
+    fn threshold(&self, zero: Zero, slope: Ordering) -> Option<f32> {
+        if self.map.slope() != slope {
+            return None;
+        }
+        let Interval { low, high } = self.map.interval(zero);
+        Some(if slope == Ordering::Greater { low } else { high }).filter(|end| end.is_finite())
+    }
+
     /// The part whose value is below `limit`, if any, and the others.
     fn split(&self, limit: f32) -> Option<(Option<Piece>, Vec<Piece>)> {
         let probe = Piece { map: self.map.then(&Affine::linear(1.0, -limit))?, ..*self };
@@ -188,6 +237,34 @@ mod tests {
             }
         }
         assert!(collapsed > 300 && refused > 20, "{collapsed} {refused}");
+    }
+
+    /// A sum of n codes 0.1 * 0.7 less 0.28 is below zero at 4, by so little that f32 may say otherwise.
+    #[test]
+    fn a_threshold_near_an_integer_is_the_true_one() {
+        let ends = |k: usize, [first, second]: [f32; 2], shift: f32| {
+            let f = Piecewise::identity(k).unwrap();
+            let f = f.affine(&Affine::linear(first, 0.0)).unwrap().affine(&Affine::linear(second, shift)).unwrap();
+            let interval = f.interval(Zero::Plus).unwrap();
+            for x in -(k as i32)..=k as i32 {
+                // Exact in f64.
+                let plus = f64::from(first) * f64::from(second) * f64::from(x) + f64::from(shift) >= 0.0;
+                assert_eq!(interval.contains(x as f32), plus, "{k} {first} {shift} at {x}: {interval:?}");
+            }
+            (interval.low, interval.high)
+        };
+        let (above, below, open) = (4.0_f32.next_up(), (-4.0_f32).next_down(), f32::INFINITY);
+        // No sum reaches it, or larger ones do.
+        assert_eq!(ends(4, [0.1, 0.7], -0.28), (above, open));
+        assert_eq!(ends(9, [0.1, 0.7], -0.28), (above, open));
+        assert_eq!(ends(4, [-0.1, 0.7], -0.28), (-open, below));
+        assert_eq!(ends(9, [-0.1, 0.7], -0.28), (-open, below));
+        // All sums do, the last one just so.
+        assert_eq!(ends(4, [0.1, 0.7], 0.28), (-4.0, open));
+        // Far from any integer, or from those there are.
+        assert_eq!(ends(9, [0.5, 1.0], -1.75), (4.0, open));
+        assert_eq!(ends(4, [0.5, 1.0], -2.25), (open, -open));
+        assert_eq!(ends(4, [0.5, 1.0], 9.0), (-open, open));
     }
 
     #[test]
