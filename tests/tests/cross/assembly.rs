@@ -9,7 +9,6 @@ use std::path::Path;
 
 use xnorc::emit::krate::{self, Runtime};
 use xnorc_tests::half_block::half_block;
-use xnorc_tests::long;
 
 use crate::tools::{clean, run, sysroot};
 
@@ -116,10 +115,8 @@ fn check(title: &str, assembly: &str, classify: Classify, percent: usize) {
 const BLOCKS: [(usize, usize); 2] = [(128, 28), (256, 14)];
 
 #[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn inner_loops_do_little_beside_the_work() {
-    if !long() {
-        return;
-    }
     for (channels, size) in BLOCKS {
         let text = assembly(channels, size, "aarch64-unknown-linux-gnu", &[]);
         check(&format!("NEON, 3x3x{channels}"), &text, neon, 80);

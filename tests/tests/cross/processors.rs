@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use xnorc_tests::long;
 
 use crate::tools::{self, cargo, clean, need, run};
 
@@ -94,50 +93,46 @@ fn aarch64(arguments: &[&str]) -> Command {
 }
 
 #[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn aarch64_with_neon() {
-    if long() {
-        let text = run(&mut aarch64(&["run", "-p", "xnorc-guest"]));
-        Report::of(&text).check("neon", &["portable", "neon"]);
-    }
+    let text = run(&mut aarch64(&["run", "-p", "xnorc-guest"]));
+    Report::of(&text).check("neon", &["portable", "neon"]);
 }
 
 /// The property tests of the kernels, and the runtime's own, on NEON and on the portable level.
 #[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn aarch64_kernels_against_the_naive_reference() {
-    if long() {
-        let text = run(&mut aarch64(&["test", "-p", "xnorc-runtime", "--lib"]));
-        assert!(text.contains("test result: ok") && text.contains("lanes_are_exact"), "{text}");
-        let text = run(&mut aarch64(&["test", "-p", "xnorc-guest", "--test", "kernels"]));
-        assert!(text.contains("test result: ok") && text.contains("levels_can_be_forced ... ok"), "{text}");
-    }
+    let text = run(&mut aarch64(&["test", "-p", "xnorc-runtime", "--lib"]));
+    assert!(text.contains("test result: ok") && text.contains("lanes_are_exact"), "{text}");
+    let text = run(&mut aarch64(&["test", "-p", "xnorc-guest", "--test", "kernels"]));
+    assert!(text.contains("test result: ok") && text.contains("levels_can_be_forced ... ok"), "{text}");
 }
 
 /// Bare AArch64 without floating-point registers, the other way round: packed signs and weights do not depend on the
 /// order of bytes.
 #[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn big_endian() {
-    if long() {
-        need("qemu-aarch64_be-static", &["qemu-user-static"]);
-        let guest = guest("aarch64_be-unknown-none-softfloat", "");
-        let text = run(Command::new("qemu-aarch64_be-static").arg(guest));
-        Report::of(&text).check("portable", &["portable"]);
-    }
+    need("qemu-aarch64_be-static", &["qemu-user-static"]);
+    let guest = guest("aarch64_be-unknown-none-softfloat", "");
+    let text = run(Command::new("qemu-aarch64_be-static").arg(guest));
+    Report::of(&text).check("portable", &["portable"]);
 }
 
 /// A microcontroller: no system, no library, 64-bit floats in software.
 #[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn cortex_m() {
-    if long() {
-        need("qemu-system-arm", &["qemu-system-arm"]);
-        // The linker script of cortex-m-rt, with our map of the memory.
-        let map = concat!("-L", env!("CARGO_MANIFEST_DIR"), "/guest");
-        let guest = guest("thumbv7em-none-eabihf", &format!("-Clink-arg=-Tlink.x {map}"));
-        let text = run(Command::new("timeout")
-            .args(["300", "qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none"])
-            .args(["-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"])
-            .arg(guest));
-        Report::of(&text).check("portable", &["portable"]);
-    }
+    need("qemu-system-arm", &["qemu-system-arm"]);
+    // The linker script of cortex-m-rt, with our map of the memory.
+    let map = concat!("-L", env!("CARGO_MANIFEST_DIR"), "/guest");
+    let guest = guest("thumbv7em-none-eabihf", &format!("-Clink-arg=-Tlink.x {map}"));
+    let text = run(Command::new("timeout")
+        .args(["300", "qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none"])
+        .args(["-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"])
+        .arg(guest));
+    Report::of(&text).check("portable", &["portable"]);
 }
 
 const WASM: &str = "wasm32-unknown-unknown";
@@ -170,13 +165,12 @@ fn relaxed_simd() -> bool {
 
 /// One after the other, as all are built in the same place.
 #[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn webassembly_without_and_with_simd128_and_relaxed() {
-    if long() {
-        webassembly("", "portable");
-        webassembly("-Ctarget-feature=+simd128", "simd128");
-        if relaxed_simd() {
-            webassembly("-Ctarget-feature=+simd128,+relaxed-simd", "simd128");
-        }
+    webassembly("", "portable");
+    webassembly("-Ctarget-feature=+simd128", "simd128");
+    if relaxed_simd() {
+        webassembly("-Ctarget-feature=+simd128,+relaxed-simd", "simd128");
     }
 }
 
@@ -184,10 +178,8 @@ fn webassembly_without_and_with_simd128_and_relaxed() {
 /// executed, for the emulator refuses it.
 #[cfg(target_arch = "x86_64")]
 #[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn lesser_x86_64_processors() {
-    if !long() {
-        return;
-    }
     need("qemu-x86_64-static", &["qemu-user-static"]);
     let emulated = |cpu: &str, arguments: &[&str]| {
         let mut command = Command::new("qemu-x86_64-static");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use xnorc::ir::{Graph, Tensor};
 use xnorc::verify::{Generator, Sample, Verification};
-use xnorc_tests::{Running, long, models, read_npy};
+use xnorc_tests::{Running, models, read_npy};
 
 use crate::{changed, compared, model};
 
@@ -118,10 +118,9 @@ fn expectations_and_programs_are_judged() {
 
 /// The same on the large models that are not part of the project.
 #[test]
-#[ignore = "large models; minutes"]
+#[cfg_attr(not(xnorc_models), ignore = "long: set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
 fn expectations_of_large_models_are_judged() {
     let folder = models().expect("no folder of large models");
-    assert!(long());
     for name in ["r2b18_224_ts17", "irnet20_dyn"] {
         let path = folder.join(name).join("model.onnx");
         let mut running = Running::start(&path).unwrap();
