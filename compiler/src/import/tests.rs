@@ -4,6 +4,5 @@ mod broken;
 mod diagnostics;
 mod external;
 mod fixture;
-mod models;
 mod numbers;
 mod operators;

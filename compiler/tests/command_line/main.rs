@@ -156,8 +156,8 @@ fn catalogue() -> String {
 
     desk.put("new_opset.onnx", &models::relu(99).bytes());
     desk.take("real_input_ts17.onnx");
-    desk.take("weights_zero_ts17.onnx");
-    for name in ["new_opset", "real_input_ts17", "weights_zero_ts17"] {
+    desk.put("half_binary.onnx", &models::half_binary().bytes());
+    for name in ["new_opset", "real_input_ts17", "half_binary"] {
         let run = desk.run(&["compile", &format!("{name}.onnx"), "--out", name]);
         assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
         assert!(desk.path(name).join("src/lib.rs").is_file(), "{name}");
@@ -170,7 +170,8 @@ fn catalogue() -> String {
 #[test]
 fn every_problem_has_its_line() {
     let catalogue = catalogue();
-    for (code, meaning) in Code::ALL {
+    // A fault of the compiler itself has no file that provokes it.
+    for (code, meaning) in Code::ALL.iter().filter(|(code, _)| *code != Code::Internal) {
         let code = code.as_str();
         assert!(
             catalogue.contains(&format!("error: {code}")) || catalogue.contains(&format!("warning: {code}")),

@@ -109,6 +109,21 @@ pub(crate) fn external(location: &str) -> Model {
     Model::new(17).input("x", &["1", "4"]).external("w", &[4], location).node("Add", &["x", "w"], "y").output("y")
 }
 
+/// The sign of the input itself, in front of binary weights and of latent ones.
+pub(crate) fn half_binary() -> Model {
+    let latent: Vec<f32> = (0..32).map(|i| (i as f32 * 0.37).sin()).collect();
+    let binary: Vec<f32> = latent.iter().map(|w| w.signum()).collect();
+    Model::new(17)
+        .input("x", &["1", "16"])
+        .floats("binary", &[16, 2], &binary)
+        .floats("latent", &[16, 2], &latent)
+        .node("Sign", &["x"], "s")
+        .node("MatMul", &["s", "binary"], "y")
+        .node("MatMul", &["s", "latent"], "z")
+        .output("y")
+        .output("z")
+}
+
 /// A file of each kind that cannot be compiled: name, bytes.
 pub(crate) fn broken() -> Vec<(&'static str, Vec<u8>)> {
     let x = || Model::new(17).input("x", &["1", "3", "8", "8"]);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-
 use crate::tools::{self, cargo, clean, need, run};
 
 /// What the guest printed: the best level, and the results of each level.

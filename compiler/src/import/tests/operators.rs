@@ -36,7 +36,7 @@ fn clip_in_every_form() {
     assert_snapshot!(attributes.text(), @r#"
     graph "test"
     %x: f32[2] = input
-    %y: f32[2] = Clip(%x) {-1.0..1.5}
+    %y: f32[2] = Clip(%x) {min -1.0, max 1.5}
     return %y
     "#);
     let operands = |inputs: &[&str]| {
@@ -49,19 +49,19 @@ fn clip_in_every_form() {
     assert_snapshot!(operands(&["x", "low", "high"]).output("y").text(), @r#"
     graph "test"
     %x: f32[2] = input
-    %y: f32[2] = Clip(%x) {-1.5..6.0}
+    %y: f32[2] = Clip(%x) {min -1.5, max 6.0}
     return %y
     "#);
     assert_snapshot!(operands(&["x", "low", ""]).output("y").text(), @r#"
     graph "test"
     %x: f32[2] = input
-    %y: f32[2] = Clip(%x) {-1.5..inf}
+    %y: f32[2] = Clip(%x) {min -1.5, max inf}
     return %y
     "#);
     assert_snapshot!(operands(&["x", "", "high"]).output("y").text(), @r#"
     graph "test"
     %x: f32[2] = input
-    %y: f32[2] = Clip(%x) {-inf..6.0}
+    %y: f32[2] = Clip(%x) {min -inf, max 6.0}
     return %y
     "#);
     assert_snapshot!(operands(&["x"]).output("y").text(), @r#"
@@ -155,14 +155,14 @@ fn padding_resolved_to_numbers() {
     assert_snapshot!(pool(5, &[0; 4]), @r#"
     graph "test"
     %x: f32[1,1,5,5] = input
-    %y: f32[1,1,3,3] = AveragePool(%x) {kernel 2x2, strides 2x2, pads 0,0,1,1, count include pad, ceil extra 1,1}
+    %y: f32[1,1,3,3] = AveragePool(%x) {kernel 2x2, strides 2x2, pads 0,0,1,1, counting pads, ceil 1,1}
     return %y
     "#);
     // A fourth window would start behind the image.
     assert_snapshot!(pool(5, &[1; 4]), @r#"
     graph "test"
     %x: f32[1,1,5,5] = input
-    %y: f32[1,1,3,3] = AveragePool(%x) {kernel 2x2, strides 2x2, pads 1,1,1,1, count include pad}
+    %y: f32[1,1,3,3] = AveragePool(%x) {kernel 2x2, strides 2x2, pads 1,1,1,1, counting pads}
     return %y
     "#);
 }
@@ -245,7 +245,7 @@ fn quantized_activations() {
     graph "test"
     %x: f32[1,2] = input
     %y.Div: f32[1,2] = Div(%x, 0.25)
-    %y.Clip: f32[1,2] = Clip(%y.Div) {-8.0..7.0}
+    %y.Clip: f32[1,2] = Clip(%y.Div) {min -8.0, max 7.0}
     %y.Round: f32[1,2] = Round(%y.Clip)
     %y: f32[1,2] = Mul(%y.Round, 0.25)
     return %y

@@ -64,9 +64,16 @@ fn steps(rewriter: &Rewriter<'_>, mut v: ValueId) -> Option<String> {
 /// Whether the weights are as training leaves them: nearly all different.
 pub(super) fn are_latent(rewriter: &Rewriter<'_>, node: &Node) -> bool {
     let Some((shape, weights)) = node.inputs.get(1).and_then(|&w| rewriter.floats(w)) else { return false };
-    // A convolution's first output channel; of a matrix the first of its rows says as much.
-    let count = weights.len() / shape.first().copied().unwrap_or(1).max(1);
-    let first = &weights[..count.min(weights.len())];
+    let outputs = match node.op {
+        Op::MatMul => shape.last(),
+        _ => shape.first(),
+    };
+    let outputs = outputs.copied().unwrap_or(1).max(1);
+    // Those of the first output: a column of a matrix.
+    let first: Vec<f32> = match node.op {
+        Op::MatMul => weights.iter().step_by(outputs).copied().collect(),
+        _ => weights[..weights.len() / outputs].to_vec(),
+    };
     let different: HashSet<u32> = first.iter().map(|w| w.abs().to_bits()).collect();
     first.len() >= 8 && 2 * different.len() > first.len()
 }

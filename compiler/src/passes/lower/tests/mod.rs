@@ -1,7 +1,6 @@
 //! Lowered networks compute what their graphs do, and have the blocks they should.
 
 mod blocks;
-mod files;
 mod forms;
 mod random;
 

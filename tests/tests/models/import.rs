@@ -1,38 +1,27 @@
-//! The example models, against the outputs of another engine. They lie beside the repository, or where `XNORC_MODELS`
-//! says; without them these tests say so and pass.
+//! Imported graphs against the outputs of another engine.
 
 use std::path::PathBuf;
 
-use crate::import::{Imported, Options, load};
-use crate::interpret;
-use crate::ir::Tensor;
-use crate::npy;
+use crate::folder;
+use xnorc::import::{Imported, Options, load};
+use xnorc::interpret;
+use xnorc::ir::Tensor;
+use xnorc::npy;
 
-fn folder(name: &str) -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let candidates = [root.join("../shared/models"), root.join("../../shared/models")];
-    let given = std::env::var_os("XNORC_MODELS").map(PathBuf::from);
-    let found = given.into_iter().chain(candidates).map(|path| path.join(name)).find(|path| path.is_dir());
-    if found.is_none() {
-        println!("skipped: the model {name} is not there (set XNORC_MODELS)");
-    }
-    found
-}
-
-fn import(name: &str) -> Option<(PathBuf, Imported)> {
-    let folder = folder(name)?;
+fn import(name: &str) -> (PathBuf, Imported) {
+    let folder = folder(name);
     let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
     let options = Options { dims: Vec::new(), folder: Some(folder.clone()) };
     let start = std::time::Instant::now();
     let imported = load(&bytes, &options).unwrap_or_else(|problems| panic!("{problems}"));
     println!("{name}: {} nodes in {:?}", imported.graph.nodes.len(), start.elapsed());
     println!("{}", imported.graph);
-    Some((folder, imported))
+    (folder, imported)
 }
 
 /// The largest error over all cases, relative to the largest expected value of its case.
-fn largest_error(name: &str) -> Option<f32> {
-    let (folder, imported) = import(name)?;
+fn largest_error(name: &str) -> f32 {
+    let (folder, imported) = import(name);
     let array = |file: String| npy::read(&std::fs::read(folder.join(file)).unwrap()).unwrap();
     let mut largest = 0.0_f32;
     for case in 0..3 {
@@ -48,49 +37,50 @@ fn largest_error(name: &str) -> Option<f32> {
         println!("case {case}: largest error {error} of {scale}");
         largest = largest.max(error / scale);
     }
-    Some(largest)
+    largest
 }
 
 #[test]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
 fn trained_cnv_is_exact() {
-    if let Some(error) = largest_error("trained_cnv_cifar10_ts17") {
-        assert_eq!(error, 0.0);
-    }
+    let error = largest_error("trained_cnv_cifar10_ts17");
+    assert_eq!(error, 0.0);
 }
 
 #[test]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
 fn brevitas_qonnx_agrees() {
-    if let Some(error) = largest_error("brev_tfc_1w1a_qonnx") {
-        assert!(error < 1e-3, "{error}");
-    }
+    let error = largest_error("brev_tfc_1w1a_qonnx");
+    assert!(error < 1e-3, "{error}");
 }
 
 #[test]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
 fn irnet_agrees() {
-    if let Some(error) = largest_error("irnet20_dyn") {
-        assert!(error < 1e-3, "{error}");
-    }
+    let error = largest_error("irnet20_dyn");
+    assert!(error < 1e-3, "{error}");
 }
 
 #[test]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
 fn larq_agrees() {
-    if let Some(error) = largest_error("larq_r2b_64_op17") {
-        assert!(error < 1e-3, "{error}");
-    }
+    let error = largest_error("larq_r2b_64_op17");
+    assert!(error < 1e-3, "{error}");
 }
 
 #[test]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
 fn real_to_binary_agrees_but_for_flips() {
     // In two of the three cases one sign differs: the value before it is within rounding of zero. Two builds of the
     // same other engine differ as much.
-    if let Some(error) = largest_error("r2b18_224_ts17") {
-        assert!(error < 5e-3, "{error}");
-    }
+    let error = largest_error("r2b18_224_ts17");
+    assert!(error < 5e-3, "{error}");
 }
 
 #[test]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
 fn a_real_file_with_errors_gets_an_answer() {
-    let Some(folder) = folder("brev_tfc_1w1a_qonnx") else { return };
+    let folder = folder("brev_tfc_1w1a_qonnx");
     let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
     let options = Options { dims: Vec::new(), folder: Some(folder) };
     for at in (0..bytes.len()).step_by(97) {
