@@ -103,13 +103,14 @@ fn a_panic_would_be_found() {
     assert!(foreign.iter().any(|f| f.contains("panic_bounds_check")), "{foreign:?}");
 }
 
-/// The basic block that does most of `work`, of the functions whose name contains `level`: the body of the hot loop, or
+/// The basic block that does most of all kinds of `work` (address arithmetic has XORs too), of the functions whose name contains `level`: the body of the hot loop, or
 /// most of it where the loop has branches.
-fn hot_loop<'a>(assembly: &'a str, level: &str, work: &str) -> Vec<&'a str> {
+fn hot_loop<'a>(assembly: &'a str, level: &str, work: &[&str]) -> Vec<&'a str> {
     let mut best: Vec<&str> = Vec::new();
     let mut block: Vec<&str> = Vec::new();
     let mut inside = false;
-    let amount = |block: &[&str]| block.iter().filter(|line| class(line) == work).count();
+    let of = |block: &[&str], kind: &str| block.iter().filter(|line| class(line) == kind).count();
+    let amount = |block: &[&str]| work.iter().map(|kind| of(block, kind)).min();
     for line in assembly.lines() {
         let is_label = line.ends_with(':') && !line.starts_with(['\t', '#']);
         if inside && !operation(line).is_empty() {
@@ -157,13 +158,13 @@ fn class(line: &str) -> &'static str {
 }
 
 /// The instructions of the hot loop, by class.
-fn counts(title: &str, assembly: &str, level: &str, work: &str) -> String {
+fn counts(title: &str, assembly: &str, level: &str, work: &[&str]) -> String {
     let mut counts = BTreeMap::<&str, usize>::new();
     let lines = hot_loop(assembly, level, work);
     for line in &lines {
         *counts.entry(class(line)).or_default() += 1;
     }
-    let share = counts.get(work).copied().unwrap_or_default();
+    let share = work.iter().map(|kind| counts.get(kind).copied().unwrap_or_default()).min().unwrap_or_default();
     assert!(share >= 4, "{title}, {level}: no loop that does it: {counts:?}");
     let counts: Vec<String> = counts.iter().map(|(class, count)| format!("{class} {count}")).collect();
     format!("{title:<22} {level:<7} {}\n", counts.join(", "))
@@ -183,7 +184,7 @@ fn hot_loops_do_little_beside_the_work() {
     for (channels, size) in [(64, 56), (128, 28), (256, 14), (512, 7)] {
         let text = assembly(&half_block(channels, size), "");
         for level in ["avx512", "avx2"] {
-            table += &counts(&format!("binary 3x3, {channels}"), &text, level, "xor");
+            table += &counts(&format!("binary 3x3, {channels}"), &text, level, &["xor", "popcount"]);
         }
     }
     for (title, geometry) in [
@@ -193,7 +194,7 @@ fn hot_loops_do_little_beside_the_work() {
     ] {
         let text = assembly(&real_block(geometry), "");
         for level in ["avx512", "avx2"] {
-            table += &counts(title, &text, level, "fma");
+            table += &counts(title, &text, level, &["fma"]);
         }
     }
     insta::assert_snapshot!(table);
