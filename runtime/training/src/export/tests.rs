@@ -35,6 +35,7 @@ fn network(config: &NetworkConfig, form: Form) -> Network {
     network.valid()
 }
 
+/// Compiled without a warning.
 fn compile(onnx: &[u8]) -> xnorc::Output {
     let config = xnorc::Config { strict: true, ..xnorc::Config::default() };
     xnorc::generate(onnx, None, "net", &config).unwrap_or_else(|problems| panic!("{problems}"))
@@ -110,7 +111,12 @@ fn real_networks_and_steps_before_the_last_are_written_too() {
         let expected = values(network.forward(pictures()));
         let onnx = onnx(&network, TASK, &Options::default());
         close(&of_tract(&onnx), &expected, "another engine");
-        close(&interpreted(&compile(&onnx)), &expected, "interpreter");
+        let output = xnorc::generate(&onnx, None, "net", &xnorc::Config::default()).unwrap();
+        // Signs in front of weights that are still real: the compiler says that it looks like a mistake.
+        let half_binary =
+            output.warnings.0.iter().filter(|w| w.code == xnorc::diagnostics::Code::LatentWeights).count();
+        assert_eq!((half_binary > 0, output.warnings.0.len()), (form == sign, half_binary), "{}", output.warnings);
+        close(&interpreted(&output), &expected, "interpreter");
     }
 }
 
@@ -143,10 +149,10 @@ fn zero_is_positive_for_everybody() {
     let exact = onnx(&network, TASK, &Options::default());
     close(&of_tract(&exact), &expected, "another engine");
     close(&interpreted(&compile(&exact)), &expected, "interpreter");
-    // ONNX's own Sign says 0 there; the compiler takes +1, and says so.
+    // ONNX's own Sign says 0 there, and so does the compiler: a value that is never negative has a sign of 0 or 1.
     let plain = onnx(&network, TASK, &Options { sign: SignOperator::Sign, ..Options::default() });
     let output = xnorc::generate(&plain, None, "net", &xnorc::Config::default()).unwrap();
-    close(&interpreted(&output), &expected, "interpreter");
+    close(&interpreted(&output), &of_tract(&plain), "interpreter");
 }
 
 /// Table 1: binary and real operations of ResNet-18 on ImageNet.
