@@ -2,6 +2,7 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
+use syn::parse::{ParseStream, Parser as _};
 
 /// A number without a suffix (`64`, not `64usize`).
 pub(crate) fn n(value: usize) -> Literal {
@@ -33,24 +34,31 @@ pub(super) fn doc(text: &str) -> TokenStream {
         .collect()
 }
 
-/// Formats items, with an empty line between them (which tokens cannot carry).
+/// Formats items, with an empty line between them (which tokens cannot carry). One item is parsed and printed after the other:
+/// the tree of a whole file takes ten times the memory of its text.
 ///
 /// Panics when the tokens are not items: an error of the emitter, which every test would show.
 pub(super) fn items(tokens: TokenStream) -> String {
-    let file: syn::File = syn::parse2(tokens.clone()).unwrap_or_else(|e| panic!("emitted {e}:\n{tokens}"));
     let mut text = String::new();
     let mut previous = None;
-    for item in file.items {
-        // Constants and uses stand together; everything else stands apart.
-        let kind = std::mem::discriminant(&item);
-        let compact = matches!(item, syn::Item::Use(_))
-            || matches!(&item, syn::Item::Const(c) if !c.to_token_stream().to_string().contains('{'));
-        if previous.is_some_and(|p| p != kind) || (previous.is_some() && !compact) {
-            text.push('\n');
+    let all = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            let item: syn::Item = input.parse()?;
+            // Constants and uses stand together; everything else stands apart.
+            let kind = std::mem::discriminant(&item);
+            let compact = matches!(item, syn::Item::Use(_))
+                || matches!(&item, syn::Item::Const(c) if !c.to_token_stream().to_string().contains('{'));
+            if previous.is_some_and(|p| p != kind) || (previous.is_some() && !compact) {
+                text.push('\n');
+            }
+            previous = Some(kind);
+            let one = syn::File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
+            text.push_str(&prettyplease::unparse(&one));
         }
-        previous = Some(kind);
-        let one = syn::File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
-        text.push_str(&prettyplease::unparse(&one));
+        Ok(())
+    };
+    if let Err(e) = all.parse2(tokens.clone()) {
+        panic!("emitted {e}:\n{tokens}");
     }
     text
 }

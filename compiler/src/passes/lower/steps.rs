@@ -7,6 +7,9 @@ use super::{Builder, Draft, Item, parts};
 use crate::ir::network::{Activation, Geometry, PerPixel, Pool, Step, image};
 use crate::ir::{Binary, DType, Op, Part, Tensor, Unary, ValueId};
 
+/// Nodes a block takes in at most: each step is code of one function, which rustc and reader have to hold at once.
+const LONGEST: usize = 200;
+
 /// A step before its operand has a place.
 enum Planned {
     Step(Step),
@@ -49,6 +52,9 @@ impl Builder<'_> {
         let mut v = v;
         loop {
             self.drafts[draft].items.push(Item::Value(v));
+            if self.drafts[draft].nodes.len() >= LONGEST {
+                return;
+            }
             let found = self.continuations(v).into_iter().find(|next| self.is_ready(draft, next));
             let Some(next) = found.or_else(|| self.pooled_rows(draft, v)) else { return };
             v = self.graph.nodes[next.node].output;
