@@ -50,7 +50,7 @@ def main():
     options = parser.parse_args()
     results = HERE / "results" / "compile_cost.csv"
     if not options.redraw:
-        engines.cargo("build", "--release", "-p", "xnorc")
+        engines.cargo("build", "--release", "-p", "xnorc-cli")
         grid = [(layers, 1) for layers in options.depths] + [(18, width) for width in WIDTHS[1:]]
         rows = [cost(layers, width, options.repeat) for layers, width in grid]
         if options.depths != list(DEPTHS):

@@ -102,7 +102,7 @@ def cargo(*arguments, folder=ROOT, flags=None):
 
 def build_tools():
     """Our compiler and tract's program, in release."""
-    cargo("build", "--release", "-p", "xnorc")
+    cargo("build", "--release", "-p", "xnorc-cli")
     cargo("build", "--release", "-p", "xnorc-tests", "--example", "tract")
 
 

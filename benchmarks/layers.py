@@ -42,7 +42,7 @@ def main():
     options = parser.parse_args()
     results = HERE / "results" / "layers.json"
     if not options.redraw:
-        engines.cargo("build", "--release", "-p", "xnorc")
+        engines.cargo("build", "--release", "-p", "xnorc-cli")
         layers = [layer(side, channels, options) for side, channels in LAYERS]
         # One machine: a peak measured lower was disturbed.
         peak = max(record["peak_gmacs"] for record in layers)

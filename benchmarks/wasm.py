@@ -45,7 +45,7 @@ def main():
 
 
 def measure(options):
-    engines.cargo("build", "--release", "-p", "xnorc")
+    engines.cargo("build", "--release", "-p", "xnorc-cli")
     subprocess.run(["rustup", "target", "add", TARGET], check=True)
     model, shape = rivals.model_file("r2b18_224")
     folder = WORK / "wasm"

@@ -1,7 +1,7 @@
 //! Sixteen-bit floats: what files hold, as the f32 that stands for it. Every one of them is an f32.
 
 /// IEEE 754 binary16.
-pub(crate) fn half(bits: u16) -> f32 {
+pub fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let fraction = f32::from(bits & 0x3ff);
     match bits >> 10 & 0x1f {
@@ -13,7 +13,7 @@ pub(crate) fn half(bits: u16) -> f32 {
 }
 
 /// The upper half of an f32.
-pub(crate) fn brain(bits: u16) -> f32 {
+pub fn brain(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 

@@ -12,13 +12,13 @@
 //!
 //! How it works is told by [`passes`]; what can be wrong with a file by [`diagnostics`].
 
-pub mod bench;
 pub mod cargo;
 mod config;
 pub mod diagnostics;
 pub mod emit;
 pub mod exact;
-mod half;
+#[doc(hidden)]
+pub mod half;
 pub mod import;
 #[doc(hidden)]
 pub mod internal;
@@ -30,9 +30,7 @@ pub mod passes;
 pub mod plan;
 mod printable;
 pub mod report;
-pub mod toolchain;
 mod unique;
-pub mod verify;
 
 use std::path::PathBuf;
 
@@ -137,6 +135,16 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
         warnings.0.iter_mut().for_each(|warning| warning.severity = Severity::Error);
         return Err(warnings);
     }
+    let output = of_network(network, model_hash, name, config)?;
+    Ok(Output { files: imported.files, warnings, ..output })
+}
+
+/// What follows lowering, also for a network that no file says.
+///
+/// # Errors
+/// A plan that does not hold, which is a fault of xnorc.
+#[doc(hidden)]
+pub fn of_network(network: Network, model_hash: String, name: &str, config: &Config) -> Result<Output, Diagnostics> {
     internal::at("the memory plan");
     let plan = plan::run(&network);
     plan::check::run(&network, &plan)?;
@@ -151,5 +159,5 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
             share_from: config.share_from.unwrap_or(2000),
         },
     );
-    Ok(Output { network, plan, emitted, files: imported.files, warnings })
+    Ok(Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() })
 }

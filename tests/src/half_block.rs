@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::DType;
 use xnorc::ir::network::{
     Activation, BinaryWeights, BitLayout, BitPadding, Block, Geometry, Interval, NetTensor, Network, Products, Source,
     Step, Storage, Tiled,
 };
-use xnorc::{Output, emit, plan};
+use xnorc::{Config, Output};
 
 /// A half-block: signs of x -> 3x3 binary convolution -> scale, PReLU, + x.
 pub fn half_block(channels: usize, size: usize) -> Output {
@@ -80,14 +79,6 @@ pub fn real_block(geometry: Geometry) -> Output {
 }
 
 fn compiled(network: Network) -> Output {
-    let plan = plan::run(&network);
-    let options = emit::Options {
-        name: "network".into(),
-        model_hash: String::new(),
-        probe: false,
-        runtime: "crate::runtime".into(),
-        share_from: 0,
-    };
-    let emitted = emit::run(&network, &plan, &options);
-    Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() }
+    let config = Config { standalone: true, share_from: Some(0), ..Config::default() };
+    xnorc::of_network(network, String::new(), "network", &config).unwrap_or_else(|problems| panic!("{problems}"))
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::{Graph, Tensor};
-use xnorc::toolchain::{self, Program, Space};
-use xnorc::verify::{self, Sample, Verification};
 use xnorc::{Config, Output};
+use xnorc_cli::toolchain::{self, Program, Space};
+use xnorc_cli::verify::{self, Sample, Verification};
 
 /// True when the long tests are asked for (`XNORC_LONG=1`).
 pub fn long() -> bool {

@@ -67,7 +67,7 @@ fn pages_are_written_from_the_results() {
 /// The scripts read these fields of `xnorc bench --json`.
 #[test]
 fn the_fields_the_scripts_read_exist() {
-    let text = serde_json::to_string(&xnorc::bench::Bench::default()).unwrap();
+    let text = serde_json::to_string(&xnorc_cli::bench::Bench::default()).unwrap();
     for (script, field) in [
         ("benchmarks/layers.py", "peak_binary_gmacs"),
         ("benchmarks/page.py", "peak_binary_gmacs"),

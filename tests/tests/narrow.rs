@@ -3,8 +3,8 @@
 
 use xnorc::interpret;
 use xnorc::ir::network::{Body, Source, Tiled};
-use xnorc::verify::Sample;
 use xnorc::{Arithmetic, Config};
+use xnorc_cli::verify::Sample;
 use xnorc_tests::{Running, fixtures, long, recorded};
 
 /// What a fixture becomes with an arithmetic: its errors against the file, relative to the largest output.

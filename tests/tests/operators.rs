@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use xnorc::ir::{Binary, Op, Reduction, Tensor};
 use xnorc::ops::{binary, onnx_operators, unary};
-use xnorc::verify::Sample;
+use xnorc_cli::verify::Sample;
 use xnorc_tests::{Running, fixtures, read_npy};
 
 fn table() -> PathBuf {

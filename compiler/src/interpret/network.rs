@@ -85,11 +85,7 @@ pub fn block(network: &Network, block: &Block, values: &mut HashMap<TensorId, Te
 ///
 /// # Errors
 /// When it cannot be run, with the reason.
-pub(crate) fn source(
-    network: &Network,
-    source: &Source,
-    values: &mut HashMap<TensorId, Tensor>,
-) -> Result<Tile, String> {
+pub fn source(network: &Network, source: &Source, values: &mut HashMap<TensorId, Tensor>) -> Result<Tile, String> {
     Runner { network, values }.source(source)
 }
 
@@ -97,7 +93,7 @@ pub(crate) fn source(
 ///
 /// # Errors
 /// When it cannot be run, with the reason.
-pub(crate) fn step(
+pub fn step(
     network: &Network,
     step: &Step,
     tile: &mut Tile,
@@ -110,7 +106,7 @@ pub(crate) fn step(
 ///
 /// # Errors
 /// When it cannot be run, with the reason.
-pub(crate) fn pool(Pool { kind, geometry }: &Pool, tile: &Tile) -> Result<Tile, String> {
+pub fn pool(Pool { kind, geometry }: &Pool, tile: &Tile) -> Result<Tile, String> {
     match kind {
         PoolKind::Max => sources::max_pool(geometry, &tile.values),
         PoolKind::Average { count_include_pad } => sources::average_pool(geometry, &tile.values, *count_include_pad),
@@ -119,10 +115,11 @@ pub(crate) fn pool(Pool { kind, geometry }: &Pool, tile: &Tile) -> Result<Tile, 
 
 /// What a source hands to the steps: `[image][row][column][channel]`.
 #[derive(Clone, Debug)]
-pub(crate) struct Tile {
+pub struct Tile {
     /// Images, rows, columns, channels.
-    pub(crate) extents: [usize; 4],
-    pub(crate) values: Vec<f32>,
+    pub extents: [usize; 4],
+    /// In this order.
+    pub values: Vec<f32>,
 }
 
 struct Runner<'a> {
@@ -305,7 +302,7 @@ fn zip(values: &mut [f32], others: &[f32], f: impl Fn(f32, f32) -> f32) -> Resul
 ///
 /// # Errors
 /// When it cannot be applied, with the reason.
-pub(crate) fn activate(activation: &Activation, values: &mut [f32], channels: usize) -> Result<(), String> {
+pub fn activate(activation: &Activation, values: &mut [f32], channels: usize) -> Result<(), String> {
     match activation {
         Activation::PRelu(slopes) => {
             if slopes.len() != channels {

@@ -7,17 +7,17 @@ pub mod demand;
 pub mod explain;
 mod table;
 
-use serde::Serialize;
-
 use crate::Output;
 use crate::ir::DType;
 use crate::ir::network::{Arithmetic, NetTensor, Storage, TensorId};
 use cost::Cost;
 
-pub(crate) use table::columns;
+#[doc(hidden)]
+pub use table::columns;
 
 /// Everything that is to be said about a compiled model.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Report {
     /// The model's name.
     pub model: String,
@@ -36,19 +36,21 @@ pub struct Report {
 }
 
 /// An input or output.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Port {
     /// Name in the file.
     pub name: String,
     /// Extents in the file's layout.
     pub shape: Vec<usize>,
     /// `f32` or `i64`.
-    #[serde(rename = "type")]
+    #[cfg_attr(feature = "serde", serde(rename = "type"))]
     pub element: &'static str,
 }
 
 /// A block.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Row {
     /// From the ONNX node of its source.
     pub name: String,
@@ -63,7 +65,7 @@ pub struct Row {
     /// Why it is not binary, or not fused.
     pub reason: Option<String>,
     /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub arithmetic: Option<&'static str>,
     /// Multiply-accumulates, binary or real.
     pub macs: u64,
@@ -78,7 +80,8 @@ pub struct Row {
 }
 
 /// Sums over all blocks; [`cost`] says how they are counted.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Totals {
     /// Multiply-accumulates on sign bits.
     pub binary_macs: u64,

@@ -6,7 +6,7 @@ use super::{Port, Report};
 use crate::emit::text::thousands;
 
 /// Rows in columns as wide as their widest cell; the columns named in `right` are aligned to the right.
-pub(crate) fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
+pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count).map(width).collect();

@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicBool;
 
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::Tensor;
-use xnorc::toolchain::{self, Program, Space};
-use xnorc::verify::{self, Sample, Subject, Verification};
+use xnorc_cli::toolchain::{self, Program, Space};
+use xnorc_cli::verify::{self, Sample, Subject, Verification};
 use xnorc_training::config::Config;
 use xnorc_training::data::{Dataset, Order, Part, Plan};
 use xnorc_training::export::{Options, onnx};

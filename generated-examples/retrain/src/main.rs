@@ -48,7 +48,7 @@ fn retrained(root: &Path) -> Result<ExitCode> {
         result.largest_difference
     );
     println!("{verification}");
-    let compile = "run --release -p xnorc -- compile generated-examples/fashion/fashion.onnx --out \
+    let compile = "run --release -p xnorc-cli -- compile generated-examples/fashion/fashion.onnx --out \
                    generated-examples/fashion-net --name fashion_net --runtime-path ../../runtime --force";
     for arguments in [compile, "run --release -p classify"] {
         cargo(root, arguments)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use xnorc::ir::{Graph, Tensor};
-use xnorc::verify::{Generator, Sample, Verification};
+use xnorc_cli::verify::{Generator, Sample, Verification};
 use xnorc_tests::{Running, models, read_npy};
 
 use crate::{changed, compared, model};

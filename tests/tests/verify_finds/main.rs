@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use tract_onnx::pb::ModelProto;
-use xnorc::verify::{self, Sample, Subject, Verification};
+use xnorc_cli::verify::{self, Sample, Subject, Verification};
 use xnorc_tests::{Running, fixtures, recorded};
 
 mod expectations;

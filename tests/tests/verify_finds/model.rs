@@ -5,7 +5,7 @@ use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
     ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto, type_proto,
 };
-use xnorc::verify::Generator;
+use xnorc_cli::verify::Generator;
 
 /// Channels of every binary layer, and classes.
 pub(crate) const CHANNELS: usize = 64;

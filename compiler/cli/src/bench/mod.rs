@@ -1,0 +1,182 @@
+//! How near to the limit of the machine a network runs.
+//!
+//! The limit of a block is its binary multiply-accumulates at the machine's highest XNOR-popcount rate plus its real ones at
+//! the highest rate of fused multiply-add (of dot products in bf16 or 8-bit integers, for a layer that is so by choice), all
+//! measured in the same process at the same level, on as many threads. It knows
+//! nothing of memory: a block without multiplications has the limit 0.
+
+mod plot;
+mod table;
+
+pub use plot::plot;
+pub use table::table;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::toolchain::{Program, Space};
+use xnorc::diagnostics::Diagnostics;
+use xnorc::ir::DType;
+use xnorc::ir::network::{Arithmetic, Block, Network, Storage, TensorId};
+use xnorc::report::cost::Cost;
+
+/// What was measured.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Bench {
+    /// Of whole inferences, in milliseconds.
+    pub median_ms: f64,
+    /// Of whole inferences, in milliseconds.
+    pub min_ms: f64,
+    /// Sum of the blocks' limits, in milliseconds.
+    pub limit_ms: f64,
+    /// The machine's highest rate, in 10^9 binary multiply-accumulates a second.
+    pub peak_binary_gmacs: f64,
+    /// The machine's highest rate, in 10^9 real multiply-accumulates a second.
+    pub peak_real_gmacs: f64,
+    /// The same in bf16, if any layer is computed so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bf16_gmacs: Option<f64>,
+    /// The same in 8-bit integers, if any layer is computed so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_int8_gmacs: Option<f64>,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// Instructions in use.
+    pub level: String,
+    /// Inferences measured.
+    pub repeat: usize,
+    /// In the order of execution.
+    pub blocks: Vec<BlockTime>,
+}
+
+/// A block's share.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlockTime {
+    /// From the ONNX node of its source.
+    pub name: String,
+    /// In milliseconds.
+    pub median_ms: f64,
+    /// In milliseconds.
+    pub min_ms: f64,
+    /// In milliseconds; 0 without multiplications.
+    pub limit_ms: f64,
+    /// Binary multiply-accumulates.
+    pub binary_macs: u64,
+    /// Real multiply-accumulates.
+    pub real_macs: u64,
+    /// Bytes of parameters and tensors that it reads and writes, each once.
+    pub bytes: u64,
+    /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<&'static str>,
+}
+
+impl Bench {
+    /// The rates that make the limit, in words.
+    pub(super) fn rates(&self) -> String {
+        let mut rates = format!("{:.0} G binary and {:.1} G real", self.peak_binary_gmacs, self.peak_real_gmacs);
+        for (name, peak) in [("bf16", self.peak_bf16_gmacs), ("int8", self.peak_int8_gmacs)] {
+            if let Some(peak) = peak {
+                rates += &format!(" and {peak:.1} G {name}");
+            }
+        }
+        rates
+    }
+}
+
+/// Measures a started program, which runs at that level on so many threads.
+///
+/// # Errors
+/// When the program has ended.
+pub fn run(
+    network: &Network,
+    program: &mut Program,
+    level: &str,
+    threads: usize,
+    repeat: usize,
+) -> Result<Bench, Diagnostics> {
+    // Noise rather than zeros, which later layers could turn into denormal or constant values.
+    let mut state = 1_u32;
+    for (i, &id) in network.inputs.iter().enumerate() {
+        let tensor = network.tensor(id);
+        if tensor.storage == Storage::Dense(DType::I64) {
+            continue;
+        }
+        let values: Vec<f32> = (0..tensor.storage_len())
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect();
+        program.write_f32(Space::Input(i), 0, &values)?;
+    }
+    let warm = (repeat / 10).clamp(3, 50);
+    // The peaks before and after: the higher is nearer to what the machine can do.
+    let before = program.peaks()?;
+    let whole = program.time(warm, repeat)?;
+    let times = program.time_blocks(network.blocks.len(), warm, repeat)?;
+    let after = program.peaks()?;
+    let [binary, real, bf16, int8] = [0, 1, 2, 3].map(|i| before[i].max(after[i]));
+    let blocks: Vec<BlockTime> = network
+        .blocks
+        .iter()
+        .zip(&times)
+        .map(|(block, time)| {
+            let cost = Cost::of(network, block);
+            let real = match block.arithmetic() {
+                Some(Arithmetic::Bf16) => bf16,
+                Some(Arithmetic::Int8) => int8,
+                Some(Arithmetic::F32) | None => real,
+            };
+            BlockTime {
+                name: block.name.clone(),
+                median_ms: milliseconds(time.median()),
+                min_ms: milliseconds(time.min()),
+                limit_ms: (cost.binary_macs as f64 / binary + cost.real_macs as f64 / real) * 1e3,
+                binary_macs: cost.binary_macs,
+                real_macs: cost.real_macs,
+                bytes: cost.weight_bytes + tensor_bytes(network, block),
+                arithmetic: block.arithmetic().map(Arithmetic::name),
+            }
+        })
+        .collect();
+    let uses = |arithmetic| network.blocks.iter().any(|b| b.arithmetic() == Some(arithmetic));
+    Ok(Bench {
+        median_ms: milliseconds(whole.median()),
+        min_ms: milliseconds(whole.min()),
+        limit_ms: blocks.iter().map(|b| b.limit_ms).sum(),
+        peak_binary_gmacs: binary / 1e9,
+        peak_real_gmacs: real / 1e9,
+        peak_bf16_gmacs: uses(Arithmetic::Bf16).then_some(bf16 / 1e9),
+        peak_int8_gmacs: uses(Arithmetic::Int8).then_some(int8 / 1e9),
+        threads,
+        level: level.to_owned(),
+        repeat,
+        blocks,
+    })
+}
+
+/// Bytes of the tensors that a block reads and writes.
+fn tensor_bytes(network: &Network, block: &Block) -> u64 {
+    let mut tensors = block.reads();
+    tensors.extend(block.writes());
+    let bytes = |&id: &TensorId| {
+        let tensor = network.tensor(id);
+        let element = match tensor.storage {
+            Storage::Bits(_) | Storage::Dense(DType::I64) => 8,
+            Storage::Dense(_) => 4,
+        };
+        (element * tensor.storage_len()) as u64
+    };
+    tensors.iter().map(bytes).sum()
+}
+
+/// A number of threads, in words.
+pub fn threads(count: usize) -> String {
+    if count == 1 { "one thread".to_owned() } else { format!("{count} threads") }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,26 @@
+//! `xnorc bench`.
+
+use xnorc_cli::bench;
+
+use super::{Result, args, file_problem, program, report, say, say_json};
+
+pub(super) fn run(args: &args::Bench) -> Result {
+    let output = program::load(&args.model)?;
+    report(&output.warnings);
+    let mut started = program::start(&args.model, &output, &args.machine)?;
+    let result = bench::run(
+        &output.network,
+        &mut started.program,
+        &started.level,
+        args.machine.threads as usize,
+        args.repeat as usize,
+    )?;
+    if let Some(path) = &args.plot {
+        std::fs::write(path, bench::plot(&result)).map_err(|e| file_problem(path, "cannot be written", e))?;
+    }
+    if args.json {
+        return say_json(&result);
+    }
+    say(&bench::table(&result));
+    Ok(())
+}

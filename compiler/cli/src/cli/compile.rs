@@ -1,0 +1,60 @@
+//! `xnorc compile`.
+
+use xnorc::diagnostics::{Code, Diagnostic};
+use xnorc::emit::krate::{self, Recording, Runtime};
+use xnorc::report::Report;
+use xnorc::report::demand::Demand;
+use xnorc::{Output, interpret};
+use xnorc_cli::verify::{Generator, Sample};
+
+use super::{Result, args, arrays, crate_folder, report, say};
+
+pub(super) fn run(args: &args::Compile) -> Result {
+    let config = xnorc::Config { standalone: args.standalone, ..arrays::config(&args.model)? };
+    let name = config.name_for(&args.model.path);
+    let output = xnorc::load(&args.model.path, &config)?;
+    let runtime = match (&args.runtime_path, args.standalone) {
+        (_, true) => Runtime::Inside,
+        (Some(path), _) => Runtime::Path(path.clone()),
+        (None, _) => Runtime::Published,
+    };
+    let demand = Demand::of(&output.network);
+    let recording = if demand.is_modest() { Some(record(&output)?) } else { None };
+    let files = krate::files(&output, &name, &runtime, recording.as_ref());
+    crate_folder::write(&args.out, &files, args.force)?;
+    report(&output.warnings);
+    say(&summary(args, &name, &output));
+    if recording.is_none() {
+        say(&format!("no test with an example: {}", demand.excess()));
+    }
+    Ok(())
+}
+
+/// An example for the crate's test: what the interpreter makes of a random picture. It has its own arithmetic, so the
+/// test says something about the emitted code.
+fn record(output: &Output) -> Result<Recording> {
+    let network = &output.network;
+    let shapes: Vec<_> = network.inputs.iter().map(|&id| network.tensor(id).shape.clone()).collect();
+    let inputs = Sample::random(&shapes, &mut Generator::new(0)).inputs;
+    let problem = |e: String| Diagnostic::error(Code::Unsupported, None, format!("no example can be recorded: {e}"));
+    let outputs = interpret::network::outputs(network, &inputs).map_err(problem)?;
+    Ok(Recording { inputs, outputs })
+}
+
+fn summary(args: &args::Compile, name: &str, output: &Output) -> String {
+    let report = Report::new(output);
+    let t = report.totals;
+    let runtime = if args.standalone { ", with the runtime inside" } else { "" };
+    format!(
+        "{}: crate `{name}`{runtime}\n{} blocks, {} binary operators ({} fused), {:.1} M binary MACs, {:.1} M real MACs, \
+         {} kB of weights, {} kB of scratch memory",
+        args.out.display(),
+        report.blocks.len(),
+        t.binary_operators,
+        t.fused_blocks,
+        t.binary_macs as f64 / 1e6,
+        t.real_macs as f64 / 1e6,
+        t.weight_bytes.div_ceil(1000),
+        t.scratch_bytes.div_ceil(1000),
+    )
+}

@@ -1,0 +1,8 @@
+//! What the program `xnorc` does beyond compiling, for those who want it in a program of their own: building what was emitted
+//! and driving it ([`toolchain`]), checking it against an independent engine ([`verify`]), measuring it ([`bench`]).
+//!
+//! All of this is kept from [`xnorc`], so that a build script compiles no second engine and no parser of command lines.
+
+pub mod bench;
+pub mod toolchain;
+pub mod verify;

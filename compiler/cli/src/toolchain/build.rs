@@ -1,0 +1,148 @@
+//! Files, rustc, program.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{guard, problem};
+use xnorc::Output;
+use xnorc::diagnostics::Diagnostics;
+use xnorc::emit::krate::{self, Runtime};
+use xnorc::ir::DType;
+use xnorc::ir::network::{NetTensor, Network, Storage, TensorId};
+
+const HARNESS: &str = include_str!("harness.rs");
+
+/// A program ready to run.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The executable.
+    pub program: PathBuf,
+    /// Time rustc took for the crate, without the harness.
+    pub rustc_time: Duration,
+}
+
+/// Writes the crate of a model into an empty folder and builds it with the harness.
+///
+/// The model must have been compiled with `standalone` and `probe` under that name. `RUSTC` names another compiler.
+///
+/// # Errors
+/// [`Code::Toolchain`](xnorc::diagnostics::Code::Toolchain): no rustc, or its first errors; a folder that cannot be
+/// written.
+pub fn build(output: &Output, name: &str, folder: &Path) -> Result<Built, Diagnostics> {
+    let mut files = krate::files(output, name, &Runtime::Inside, None);
+    files.push(("harness.rs".to_owned(), harness(&output.network).into_bytes()));
+    for (path, bytes) in &files {
+        let path = folder.join(path);
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&path, bytes))
+            .map_err(|e| problem(format!("\"{}\" cannot be written: {e}", path.display())))?;
+    }
+    let library = folder.join("libnetwork.rlib");
+    let program = folder.join(if cfg!(windows) { "harness.exe" } else { "harness" });
+    let start = Instant::now();
+    rustc(&[
+        "--crate-name".into(),
+        name.into(),
+        "--crate-type=rlib".into(),
+        "--cfg=feature=\"std\"".into(),
+        "-o".into(),
+        library.clone().into(),
+        folder.join("src/lib.rs").into(),
+    ])?;
+    let rustc_time = start.elapsed();
+    let mut dependency = OsString::from("network=");
+    dependency.push(&library);
+    rustc(&[
+        "--crate-name=harness".into(),
+        "--crate-type=bin".into(),
+        "--extern".into(),
+        dependency,
+        "-o".into(),
+        program.clone().into(),
+        folder.join("harness.rs").into(),
+    ])?;
+    Ok(Built { program, rustc_time })
+}
+
+/// What cargo's release profile would do, without cargo: no manifest search, no lock, no second process tree.
+fn rustc(arguments: &[OsString]) -> Result<(), Diagnostics> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let options = [
+        "--edition=2024",
+        "-Copt-level=3",
+        "-Ccodegen-units=16",
+        "-Cpanic=abort",
+        "-Cembed-bitcode=no",
+        "--cap-lints=allow",
+        "--error-format=short",
+    ];
+    let arguments: Vec<OsString> = options.iter().map(OsString::from).chain(arguments.iter().cloned()).collect();
+    let result = guard::output(&rustc, &arguments).map_err(|e| {
+        let rustc = Path::new(&rustc).display();
+        let mut missing = problem(format!("the Rust compiler `{rustc}` cannot be started: {e}"));
+        missing.0[0].help = Some("install Rust (https://rustup.rs) or name a rustc in the variable RUSTC".into());
+        missing
+    })?;
+    if result.status.success() {
+        return Ok(());
+    }
+    // The first errors are enough to see what it is; the rest usually follows from them.
+    let text = String::from_utf8_lossy(&result.stderr);
+    let lines: Vec<&str> = text.lines().filter(|l| l.contains("error")).take(5).collect();
+    let lines = if lines.is_empty() { text.lines().take(5).collect() } else { lines };
+    Err(problem(format!("rustc refused the emitted crate ({}): {}", result.status, lines.join(" | "))))
+}
+
+fn harness(network: &Network) -> String {
+    HARNESS
+        .replace("input: INPUT", &format!("input: {}", zero(network, &network.inputs, "Input")))
+        .replace("output: OUTPUT", &format!("output: {}", zero(network, &network.outputs, "Output")))
+}
+
+/// The zero of the emitted `Input` or `Output`: an array when there is one tensor, else a struct.
+fn zero(network: &Network, ids: &[TensorId], name: &str) -> String {
+    match ids {
+        [id] => {
+            let zero = if is_integer(network.tensor(*id)) { "0" } else { "0.0" };
+            format!("[{zero}; {}]", network.tensor(*id).storage_len())
+        }
+        _ => format!("network::{name}::new()"),
+    }
+}
+
+/// Whether a tensor holds i64s.
+pub(crate) fn is_integer(tensor: &NetTensor) -> bool {
+    tensor.storage == Storage::Dense(DType::I64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_harness_holds_the_networks_own_types() {
+        let mut network = Network::default();
+        let mut add = |name: &str, dtype| {
+            network.add_tensor(NetTensor {
+                name: name.into(),
+                shape: vec![1, 6],
+                storage: Storage::Dense(dtype),
+                origin: None,
+            })
+        };
+        let (x, class, y) = (add("x", DType::F32), add("class", DType::I64), add("y", DType::F32));
+        network.inputs = vec![x];
+        network.outputs = vec![class];
+        let text = harness(&network);
+        assert!(text.contains("input: [0.0; 6], output: [0; 6],"), "{text}");
+        network.outputs.push(y);
+        assert!(harness(&network).contains("output: network::Output::new(),"));
+    }
+
+    #[test]
+    fn the_harness_is_rust() {
+        syn::parse_file(HARNESS).unwrap();
+    }
+}

@@ -1,0 +1,22 @@
+//! Builds an emitted crate on this machine and drives it from outside.
+//!
+//! The crate is compiled as it stands (`--standalone`, with the `probe` module), together with a small harness that
+//! takes commands on its standard input: write a tensor, run a block or all, read a tensor, measure. Talking over a
+//! pipe keeps the compiler free of unsafe code and of dynamic loading, and a crash of the program stays its own.
+
+mod build;
+mod guard;
+mod program;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use build::is_integer;
+pub use build::{Built, build};
+pub use program::{Program, Space, Timing};
+
+use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};
+
+/// A problem of this machine, not of the model.
+fn problem(message: impl Into<String>) -> Diagnostics {
+    Diagnostic::error(Code::Toolchain, None, message).into()
+}

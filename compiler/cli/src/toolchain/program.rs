@@ -1,0 +1,267 @@
+//! The emitted program as a child process.
+
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use super::{Built, problem};
+use xnorc::diagnostics::Diagnostics;
+
+/// A part of the program's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// The input with this index.
+    Input(usize),
+    /// The output with this index.
+    Output(usize),
+    /// The f32 part of the scratch memory.
+    Real,
+    /// The 64-bit part of the scratch memory.
+    Bits,
+}
+
+impl Space {
+    fn numbers(self) -> [u64; 2] {
+        match self {
+            Space::Input(i) => [0, i as u64],
+            Space::Output(i) => [1, i as u64],
+            Space::Real => [2, 0],
+            Space::Bits => [3, 0],
+        }
+    }
+}
+
+/// Times of single inferences, measured inside the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    sorted: Vec<Duration>,
+}
+
+impl Timing {
+    fn new(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self { sorted: times }
+    }
+
+    /// The shortest.
+    pub fn min(&self) -> Duration {
+        self.sorted.first().copied().unwrap_or_default()
+    }
+
+    /// The middle one; of an even number the mean of the two in the middle.
+    pub fn median(&self) -> Duration {
+        match self.sorted.len() {
+            0 => Duration::ZERO,
+            n if n % 2 == 1 => self.sorted[n / 2],
+            n => (self.sorted[n / 2 - 1] + self.sorted[n / 2]) / 2,
+        }
+    }
+}
+
+/// A running program. Dropping it ends the process.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    to: BufWriter<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Program {
+    /// Starts what [`build`](super::build) made.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn start(built: &Built) -> Result<Self, Diagnostics> {
+        let mut child = Command::new(&built.program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| problem(format!("the built program cannot be started: {e}")))?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(to), Some(from)) => Ok(Self {
+                child,
+                to: BufWriter::with_capacity(1 << 16, to),
+                from: BufReader::with_capacity(1 << 16, from),
+            }),
+            _ => Err(problem("the built program has no standard input and output")),
+        }
+    }
+
+    /// Sends a command, and reads `answer` bytes.
+    fn ask(&mut self, command: &[u8], answer: usize) -> Result<Vec<u8>, Diagnostics> {
+        let exchange = |program: &mut Self| -> io::Result<Vec<u8>> {
+            program.to.write_all(command)?;
+            program.to.flush()?;
+            let mut bytes = vec![0; answer];
+            program.from.read_exact(&mut bytes)?;
+            Ok(bytes)
+        };
+        exchange(self).map_err(|e| {
+            // Its end of a pipe is closed, so it has ended or is about to.
+            let status = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+            problem(format!("the built program ended ({status}): {e}"))
+        })
+    }
+
+    /// Asks for a level (`portable`, `popcnt`, `avx2`, `avx512`, `neon`), or for the highest with `None`; gives the one in use,
+    /// which is lower when the processor cannot run the one asked for.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn level(&mut self, name: Option<&str>) -> Result<String, Diagnostics> {
+        let name = name.unwrap_or_default();
+        let mut command = vec![b'L'];
+        command.extend((name.len() as u64).to_le_bytes());
+        command.extend(name.as_bytes());
+        let len = self.ask(&command, 8)?;
+        let len = u64::from_le_bytes(len.try_into().unwrap_or_default());
+        let name = self.ask(&[], usize::try_from(len).unwrap_or(0).min(64))?;
+        Ok(String::from_utf8_lossy(&name).into_owned())
+    }
+
+    /// Sets how many threads one inference takes from now on; 1 at first. A `grain` other than the pool's own, in
+    /// nanoseconds, says which work is worth dividing: 0 divides whatever can be.
+    ///
+    /// # Errors
+    /// When the program has ended, as it does when there are not so many threads.
+    pub fn threads(&mut self, threads: usize, grain: Option<usize>) -> Result<(), Diagnostics> {
+        let mut command = vec![b'J'];
+        command.extend((threads as u64).to_le_bytes());
+        command.extend(grain.map_or(u64::MAX, |grain| grain as u64).to_le_bytes());
+        self.ask(&command, 1).map(drop)
+    }
+
+    /// Writes f32s.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn write_f32(&mut self, space: Space, offset: usize, values: &[f32]) -> Result<(), Diagnostics> {
+        let mut command = header(b'W', space.numbers(), offset, values.len());
+        command.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        self.ask(&command, 0).map(drop)
+    }
+
+    /// Writes words of sign bits into the scratch memory.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn write_bits(&mut self, offset: usize, words: &[u64]) -> Result<(), Diagnostics> {
+        let mut command = header(b'W', Space::Bits.numbers(), offset, words.len());
+        command.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+        self.ask(&command, 0).map(drop)
+    }
+
+    /// Reads f32s.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn read_f32(&mut self, space: Space, offset: usize, count: usize) -> Result<Vec<f32>, Diagnostics> {
+        let bytes = self.ask(&header(b'R', space.numbers(), offset, count), 4 * count)?;
+        Ok(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    }
+
+    /// Reads words of sign bits from the scratch memory.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn read_bits(&mut self, offset: usize, count: usize) -> Result<Vec<u64>, Diagnostics> {
+        let bytes = self.ask(&header(b'R', Space::Bits.numbers(), offset, count), 8 * count)?;
+        Ok(bytes.as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect())
+    }
+
+    /// Reads an output that holds integers.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn read_i64(&mut self, output: usize, count: usize) -> Result<Vec<i64>, Diagnostics> {
+        let bytes = self.ask(&header(b'R', [4, output as u64], 0, count), 8 * count)?;
+        Ok(bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
+    }
+
+    /// Runs the whole network.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn infer(&mut self) -> Result<(), Diagnostics> {
+        self.ask(b"I", 1).map(drop)
+    }
+
+    /// Runs one block.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn block(&mut self, index: usize) -> Result<(), Diagnostics> {
+        let mut command = vec![b'B'];
+        command.extend((index as u64).to_le_bytes());
+        self.ask(&command, 1).map(drop)
+    }
+
+    /// Measures `count` inferences after `warm` that are not measured.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn time(&mut self, warm: usize, count: usize) -> Result<Timing, Diagnostics> {
+        let mut command = vec![b'T'];
+        command.extend((warm as u64).to_le_bytes());
+        command.extend((count as u64).to_le_bytes());
+        let bytes = self.ask(&command, 8 * count)?;
+        Ok(Timing::new(bytes.as_chunks().0.iter().map(|b| Duration::from_nanos(u64::from_le_bytes(*b))).collect()))
+    }
+}
+
+impl Program {
+    /// Measures each of the network's `blocks` blocks inside `count` whole inferences after `warm` that are not measured.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn time_blocks(&mut self, blocks: usize, warm: usize, count: usize) -> Result<Vec<Timing>, Diagnostics> {
+        let mut command = vec![b'P'];
+        command.extend((warm as u64).to_le_bytes());
+        command.extend((count as u64).to_le_bytes());
+        let bytes = self.ask(&command, 8 * blocks * count)?;
+        let times: Vec<Duration> =
+            bytes.as_chunks().0.iter().map(|b| Duration::from_nanos(u64::from_le_bytes(*b))).collect();
+        Ok(times.chunks(count.max(1)).map(|times| Timing::new(times.to_vec())).collect())
+    }
+
+    /// Measures what this machine can do at the level in use, on the threads in use: multiply-accumulates per second, binary
+    /// ones, in f32, in bf16, in 8-bit integers.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn peaks(&mut self) -> Result<[f64; 4], Diagnostics> {
+        let bytes = self.ask(b"K", 32)?;
+        let rate = |i: usize| bytes.as_chunks().0.get(i).map_or(0.0, |b| f64::from_le_bytes(*b));
+        Ok([0, 1, 2, 3].map(rate))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may be in the middle of a computation that nobody waits for any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn header(command: u8, space: [u64; 2], offset: usize, count: usize) -> Vec<u8> {
+    let mut bytes = vec![command];
+    for number in [space[0], space[1], offset as u64, count as u64] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn median_and_minimum() {
+        let timing = |times: &[u64]| Timing::new(times.iter().map(|&t| Duration::from_nanos(t)).collect());
+        assert_eq!(timing(&[5, 1, 3]).median(), Duration::from_nanos(3));
+        assert_eq!(timing(&[5, 1, 3, 9]).median(), Duration::from_nanos(4));
+        assert_eq!(timing(&[5, 1, 3]).min(), Duration::from_nanos(1));
+        assert_eq!(timing(&[]).median(), Duration::ZERO);
+    }
+}

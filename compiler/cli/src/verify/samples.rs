@@ -1,0 +1,78 @@
+//! Pictures of random numbers, the same for the same seed on every machine.
+
+use xnorc::ir::Tensor;
+
+/// One set of inputs, with the outputs expected for them if any are known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// One per input of the network, in the file's layout.
+    pub inputs: Vec<Tensor>,
+    /// One per output, or none.
+    pub expected: Vec<Tensor>,
+}
+
+impl Sample {
+    /// Independent standard normal numbers.
+    pub fn random(shapes: &[Vec<usize>], generator: &mut Generator) -> Self {
+        let inputs = shapes
+            .iter()
+            .map(|shape| {
+                let len = shape.iter().product();
+                Tensor::f32(shape.clone(), (0..len).map(|_| generator.normal()).collect())
+            })
+            .collect();
+        Self { inputs, expected: Vec::new() }
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014): small, seedable, good enough for test pictures.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    state: u64,
+}
+
+impl Generator {
+    /// Starts from a seed.
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// In (0, 1].
+    fn uniform(&mut self) -> f64 {
+        ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A standard normal number (Box and Muller 1958).
+    pub fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * self.uniform().ln()).sqrt();
+        (radius * (std::f64::consts::TAU * self.uniform()).cos()) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_numbers_are_normal_and_repeat() {
+        let draw = |seed| {
+            let mut generator = Generator::new(seed);
+            (0..20_000).map(|_| generator.normal()).collect::<Vec<f32>>()
+        };
+        let a = draw(1);
+        assert_eq!(a, draw(1));
+        assert_ne!(a, draw(2));
+        let mean = a.iter().sum::<f32>() / 20_000.0;
+        let variance = a.iter().map(|x| x * x).sum::<f32>() / 20_000.0;
+        assert!(mean.abs() < 0.03, "{mean}");
+        assert!((variance - 1.0).abs() < 0.05, "{variance}");
+    }
+}

@@ -1,0 +1,122 @@
+//! What the command writes, in the hands of the real cargo, without a network.
+
+use std::path::Path;
+use std::process::Command;
+
+use xnorc::Config;
+
+use super::{Desk, Run, fixture};
+
+/// Runs cargo in a folder; warnings are errors.
+fn cargo(folder: &Path, arguments: &[&str]) -> Run {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).arg("--offline").current_dir(folder);
+    command.env("CARGO_TARGET_DIR", folder.join("target")).env("RUSTFLAGS", "-Dwarnings");
+    for inherited in
+        ["CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"]
+    {
+        command.env_remove(inherited);
+    }
+    Run::of(&command.output().unwrap())
+}
+
+/// `xnorc compile --standalone`, then `cargo test` of the crate: with overflow checks, so that a sum of indices that
+/// only happens to wrap is found too.
+fn standalone_crate_passes_its_test(name: &str) {
+    let desk = Desk::new();
+    let model = fixture(&format!("{name}.onnx"));
+    let run = desk.run(&["compile", model.to_str().unwrap(), "--out", "net", "--standalone"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let folder = desk.path("net");
+    let tested = cargo(&folder, &["test", "--tests"]);
+    assert_eq!(tested.code, Some(0), "{}\n{}", tested.stdout, tested.stderr);
+    assert!(tested.stdout.contains("test recorded_example ... ok"), "{}", tested.stdout);
+    let lock = std::fs::read_to_string(folder.join("Cargo.lock")).unwrap();
+    assert_eq!(lock.matches("[[package]]").count(), 1, "it depends on something:\n{lock}");
+
+    // The test can fail: another recorded output is not accepted.
+    let recorded = folder.join("tests/recorded.output");
+    let mut bytes = std::fs::read(&recorded).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&1e9_f32.to_le_bytes());
+    std::fs::write(&recorded, bytes).unwrap();
+    let tested = cargo(&folder, &["test", "--tests"]);
+    assert_eq!(tested.code, Some(101), "{}\n{}", tested.stdout, tested.stderr);
+    assert!(tested.stdout.contains("instead of 1000000000"), "{}", tested.stdout);
+}
+
+#[test]
+fn a_standalone_crate_builds_and_passes_its_test() {
+    standalone_crate_passes_its_test("clip_ste_ts17");
+}
+
+#[test]
+fn two_inputs_and_two_outputs() {
+    standalone_crate_passes_its_test("two_in_two_out_ts17");
+}
+
+/// Names that no exporter writes, in all that is emitted: source, documentation, manifest, test.
+#[test]
+fn a_crate_of_strange_names_is_clean() {
+    let (first, second) = ("\u{202e}first`\r", "*/ \"second\" \\ [x] <b>|\n//!\0");
+    let model = super::models::Model::new(17)
+        .input(first, &["1", "4"])
+        .input(second, &["1", "4"])
+        .node("Add", &[first, second], "sum\r`")
+        .node("Mul", &[first, "sum\r`"], "Product\u{2028}")
+        .output("sum\r`")
+        .output("Product\u{2028}");
+    let desk = Desk::new();
+    desk.put("test.onnx", &model.bytes());
+    let run = desk.run(&["compile", "test.onnx", "--out", "net", "--standalone"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("crate `model_test`"), "{}", run.stdout);
+    let folder = desk.path("net");
+    for arguments in [&["test"][..], &["clippy", "--all-targets"], &["doc"]] {
+        let run = cargo(&folder, arguments);
+        assert_eq!(run.code, Some(0), "{arguments:?}: {}\n{}", run.stdout, run.stderr);
+        assert!(!run.stderr.contains("warning"), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+const CONSUMER: &str = r#"
+include!("first.rs");
+include!("second.rs");
+
+static FIRST: std::sync::Mutex<first::Scratch> = std::sync::Mutex::new(first::Scratch::new());
+static SECOND: std::sync::Mutex<second::Scratch> = std::sync::Mutex::new(second::Scratch::new());
+
+fn main() {
+    let mut output = [0.0; first::OUTPUT_SHAPE[0] * first::OUTPUT_SHAPE[1]];
+    first::infer(&[0.5; first::INPUT_SHAPE[1] * first::INPUT_SHAPE[2] * first::INPUT_SHAPE[3]], &mut output, &mut FIRST.lock().unwrap());
+    println!("{output:?}");
+    let mut output: Box<second::Output> = vec![0.0; size_of::<second::Output>() / 4].try_into().unwrap();
+    let input: Box<second::Input> = vec![0.5; size_of::<second::Input>() / 4].try_into().unwrap();
+    second::infer(&input, &mut output, &mut SECOND.lock().unwrap());
+    println!("{:?}", &output[..4]);
+}
+"#;
+
+/// What a build script leaves for two models stands in one file of one crate.
+#[test]
+fn modules_of_two_models_live_in_one_crate() {
+    let desk = Desk::new();
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime");
+    let manifest = format!(
+        "[package]\nname = \"consumer\"\nedition = \"2024\"\n\n[[bin]]\nname = \"consumer\"\npath = \"main.rs\"\n\n\
+         [dependencies]\nxnorc-runtime = {{ path = {:?} }}\n\n[lints.rust]\nunsafe_code = \"forbid\"\n\n[workspace]\n",
+        runtime.canonicalize().unwrap()
+    );
+    desk.put("Cargo.toml", manifest.as_bytes());
+    desk.put("main.rs", CONSUMER.as_bytes());
+    let mut config = Config::new();
+    config.out_dir(desk.path(""));
+    config.name("first").compile(fixture("r2b_ts17.onnx"));
+    config.name("second").compile(fixture("clip_ste_ts17.onnx"));
+    let run = cargo(&desk.path(""), &["run"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", run.stdout);
+    assert!(lines.iter().all(|line| !line.contains("NaN") && !line.contains("inf")), "{}", run.stdout);
+    assert!(lines[0] != lines[1] && !lines[0].starts_with("[0.0, 0.0"), "{}", run.stdout);
+}
