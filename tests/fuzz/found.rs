@@ -37,7 +37,24 @@ fn constant_booleans(m: &mut Model, x: &Value) -> Value {
     mask
 }
 
+/// As many +a as -a: the sum is exactly 0, and not less than 0, whatever an order of summation in f32 leaves of it.
+fn sums_that_are_zero(m: &mut Model, x: &Value) -> Value {
+    let (zero, one, minus) = (m.floats(&[], &[0.0]), m.floats(&[], &[1.0]), m.floats(&[], &[-1.0]));
+    let never = m.floats(&[], &[-100.0]);
+    let mask = m.node("Greater", &[x, &never], vec![], &[1, 2, 3, 3]);
+    let signs = m.node("Where", &[&mask, &one, &minus], vec![], &[1, 2, 3, 3]);
+    let weights: Vec<f32> = (0..8 * 18).map(|i| (0.1 + 0.37 * (i / 18) as f32) * [1.0, -1.0][i % 18 / 9]).collect();
+    let weights = m.floats(&[8, 2, 3, 3], &weights);
+    let sums = m.node("Conv", &[&signs, &weights], vec![], &[1, 8, 1, 1]);
+    m.node("Less", &[&sums, &zero], vec![], &[1, 8, 1, 1])
+}
+
 #[test]
 fn what_was_found_stays_right() {
-    everywhere_at_once(&[sample(where_of_a_small_condition), sample(nothing_but_moves), sample(constant_booleans)]);
+    everywhere_at_once(&[
+        sample(where_of_a_small_condition),
+        sample(nothing_but_moves),
+        sample(constant_booleans),
+        sample(sums_that_are_zero),
+    ]);
 }

@@ -160,7 +160,8 @@ impl Maker {
 
     /// Values of two levels, in one of many spellings. Where a zero would be one of three, there is none: it is shifted away.
     fn sign(&mut self, x: &Value) -> Value {
-        // A sum of ±a that is zero is one for us, and what the order of summation leaves of it for other engines.
+        // A sum of as many +a as -a is exactly 0, for us and in real arithmetic; an f32 engine leaves ±1e-7 of it, whose sign is
+        // that of its order of summation. So no sum of real numbers stands on a threshold here; those on the grid do.
         let x = &if self.exact { x.clone() } else { self.shifted(x, 0.03) };
         let zero = self.scalar(0.0);
         let (one, minus) = (self.scalar(1.0), self.scalar(-1.0));
