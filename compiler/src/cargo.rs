@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::config::Config;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
-use crate::{Config, Output, config, emit, report};
+use crate::emit::{self, Output};
+use crate::{driver, report};
 
 /// Compiles a model from a build script: writes `NAME.rs` and `NAME.weights` into `OUT_DIR`, named after the file.
 ///
@@ -70,7 +72,7 @@ fn build(
             .help("call this from a build script, or set `out_dir`")
             .into());
     };
-    let output = config::load(model, config)?;
+    let output = driver::load(model, config)?;
     for file in &output.files {
         writeln!(cargo, "cargo::rerun-if-changed={}", file.display()).map_err(|e| cannot_write(Path::new("-"), &e))?;
     }

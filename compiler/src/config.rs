@@ -1,11 +1,51 @@
-//! The builder face of [`Config`], and the step from a path to the pure core.
+//! How to compile a model: [`Config`], and what a module may be called.
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::emit::names::is_keyword;
-use crate::ir::{Graph, Tensor};
-use crate::{Arithmetic, Config, Output, Zeros, build, digest, import, internal};
+use crate::ir::Tensor;
+use crate::ir::network::Arithmetic;
+use crate::tokens::is_keyword;
+
+/// How to compile a model.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Symbolic dimensions by name.
+    pub dims: Vec<(String, usize)>,
+    /// Name of the module or crate; from the file's name when `None`.
+    pub name: Option<String>,
+    /// The runtime's source goes inside the crate: it then depends on nothing at all.
+    pub standalone: bool,
+    /// Warnings are errors: a model is refused rather than compiled to something other engines may answer differently.
+    pub strict: bool,
+    /// What a sign that is 0 at zero, as ONNX's own, becomes in front of a binary layer.
+    pub zero: Zeros,
+    /// Adds the `probe` module, by which `verify` runs block by block.
+    pub probe: bool,
+    /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads; 2000 when
+    /// `None`. Below, handing out the work takes longer than doing it.
+    pub share_from: Option<usize>,
+    /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
+    pub out_dir: Option<PathBuf>,
+    /// The arithmetic of real-valued layers that [`real_layers_by_name`](Config::real_layers_by_name) does not name.
+    pub real_layers: Arithmetic,
+    /// The arithmetic of single layers, by the names of their blocks in the report; the last one of a name counts.
+    pub real_layers_by_name: Vec<(String, Arithmetic)>,
+    /// Example inputs, from which the ranges of 8-bit activations are learned: one tensor per input of the model after the
+    /// other, or stacks of them along the first axis.
+    pub calibration: Vec<Vec<Tensor>>,
+}
+
+/// What binary layers make of `sign(0) = 0`. Signs that are numbers (outputs, terms, factors) are 0 there in any case, and
+/// signs of what cannot be negative are exact in one bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Zeros {
+    /// One bit takes 0 for +1. The report names these signs; where zeros are likely, it warns.
+    #[default]
+    Plus,
+    /// 0, in two planes of bits: layers that read such signs take twice the time.
+    Exact,
+}
 
 /// Setters take and give `&mut`, so that they chain in one expression and also stand in an `if`:
 ///
@@ -88,61 +128,6 @@ impl Config {
     /// The name to emit under: the one set, or one made of the file's.
     pub fn name_for(&self, model: &Path) -> String {
         self.name.clone().unwrap_or_else(|| name_of(model))
-    }
-}
-
-/// Reads and compiles a model file: the pure core with the file around it.
-///
-/// # Errors
-/// All problems of the model at once; [`Code::Io`] when the file itself cannot be read.
-pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
-    let bytes = read(model)?;
-    let name = config.name_for(model);
-    if !is_name(&name) {
-        return Err(Diagnostic::error(
-            Code::BadAttribute,
-            None,
-            format!("{name:?} cannot be the name of a Rust module"),
-        )
-        .help(format!("give another with `name`: {NAME_RULE}"))
-        .into());
-    }
-    internal::caught(|| {
-        let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
-        let imported = import::load(&bytes, &options)?;
-        let hash = digest(&bytes);
-        // A file can be as large as all that is made of it.
-        drop(bytes);
-        build(imported, hash, &name, config)
-    })
-}
-
-/// Imports a model file: the first level of the IR, as the file says it.
-///
-/// # Errors
-/// All problems of the file at once.
-pub fn load_graph(model: &Path, config: &Config) -> Result<Graph, Diagnostics> {
-    let bytes = read(model)?;
-    let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
-    internal::caught(|| import::load(&bytes, &options).map(|imported| imported.graph))
-}
-
-/// The bytes of a model file.
-///
-/// # Errors
-/// [`Code::Io`], with the path and the operating system's words.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Diagnostics> {
-    std::fs::read(path).map_err(|e| {
-        let place = format!("file \"{}\"", path.display());
-        Diagnostic::error(Code::Io, place, format!("cannot be read: {e}")).into()
-    })
-}
-
-/// The folder a model's external data may lie in.
-pub(crate) fn folder_of(model: &Path) -> &Path {
-    match model.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }
 
@@ -240,26 +225,5 @@ mod tests {
             ]
         );
         assert!(named.iter().all(|n| is_name(n)));
-    }
-
-    #[test]
-    fn a_missing_file_is_one_line() {
-        let error = load(Path::new("no/such/file.onnx"), &Config::new()).unwrap_err();
-        let text = error.to_string();
-        assert!(text.starts_with("X002 at file \"no/such/file.onnx\": cannot be read"), "{text}");
-        assert_eq!(text.lines().count(), 1);
-    }
-
-    #[test]
-    fn a_bad_name_is_refused_before_the_model_is_looked_at() {
-        let file = std::env::temp_dir().join(format!("xnorc-name-{}.onnx", std::process::id()));
-        std::fs::write(&file, b"x").unwrap();
-        for name in
-            ["fn", "gen", "self", "core", "std", "test", "f32", "Net", "a__b", "1a", "_a", "é", "", "a b", "rustfmt"]
-        {
-            let error = load(&file, Config::new().name(name)).unwrap_err();
-            assert!(error.to_string().contains(&format!("{name:?} cannot be the name")), "{error}");
-        }
-        std::fs::remove_file(&file).unwrap();
     }
 }

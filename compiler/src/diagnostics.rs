@@ -183,6 +183,9 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// What a step gives, or the problem that it met; the caller adds the place.
+pub(crate) type Outcome<T> = Result<T, Diagnostic>;
+
 #[cfg(test)]
 mod tests {
     use super::*;

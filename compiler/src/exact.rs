@@ -11,8 +11,34 @@ use std::str::FromStr;
 
 use num_bigint::BigInt;
 
-use crate::ir::Zero;
-use crate::ir::network::Interval;
+/// What an activation of exactly zero becomes under a sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Zero {
+    /// +1: Larq, Brevitas, bitorch.
+    Plus,
+    /// -1: ReActNet's definition, `Where(x > 0, 1, -1)`.
+    Minus,
+    /// 0: ONNX's and PyTorch's own `Sign`. One bit cannot hold it: binary layers take it for +1, and that is reported, or
+    /// read two bits.
+    Zero,
+}
+
+/// When an activation becomes the bit 1 (+1): `low <= x && x <= high`. A falling affine map has `low` -inf, a rising one
+/// `high` +inf, an empty interval is `low` +inf and `high` -inf.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// Smallest f32 with sign +1.
+    pub low: f32,
+    /// Largest f32 with sign +1.
+    pub high: f32,
+}
+
+impl Interval {
+    /// The sign of a value; false for NaN.
+    pub fn contains(&self, x: f32) -> bool {
+        self.low <= x && x <= self.high
+    }
+}
 
 /// A dyadic rational: `mantissa * 2^exponent`.
 #[derive(Clone, Debug)]

@@ -8,156 +8,85 @@
 //! ```
 //!
 //! and `xnorc_runtime::include_model!("net")` brings in the module. [`generate`] is the pure core behind it, bytes in and
-//! source out, for those who want the pieces: the [`Network`] of fused blocks, the memory [`plan`], the [`report`].
-//!
-//! How it works is told by [`passes`]; what can be wrong with a file by [`diagnostics`].
+//! source out; [`Output::report`] says what became of the network.
 
-pub mod cargo;
+// # The house on one page
+//
+// A model goes through it from the middle down: `import` -> `passes` -> `plan` -> `emit`. Each line of this table is a floor.
+// What stands on a floor uses what stands above it in the table, on its own line to its left, and nothing else: an operator does
+// not know of the file it came from, a plan not of the words that will be emitted. `tests/arrows.rs` reads the table and the
+// `use`s of every file, and fails for one that goes the other way.
+//
+// | floor | what stands there, and where to look first |
+// |---|---|
+// | `printable` `diagnostics` `internal` `half` `unique` `tokens` | words: names as text, problems of the user (codes X001...), faults of ours, 16-bit floats, unique names, tokens of Rust |
+// | `exact` | arithmetic that does not round; the interval of inputs where a sign is +1; the rule for zero |
+// | `ir` | the levels as data: `ir/tensor.rs` (shapes, strides), `ir/graph.rs` (levels 1 and 2), `ir/network.rs` (level 3: fused blocks; begin there), `ir/text` (each written and read) |
+// | `npy` `config` | arrays in files; what the user chooses |
+// | `ops` | what every operator means, a file per family: ONNX names, shape rule, elements, facts, cost, spelling in emitted code |
+// | `interpret` | runs every level: the yardstick of every pass |
+// | `check` | what holds of each level, stated in code; runs after every pass in every build |
+// | `import` | the file to level 1: `import/mod.rs`; protobuf in `wire.rs` and `proto.rs` |
+// | `passes` | level 1 to 2 to 3: `passes/mod.rs` is the compiler on one page, one file per pass; `passes/lower` makes blocks |
+// | `plan` | the order of the blocks, and where each tensor and parameter lies |
+// | `emit` | blocks to Rust source and bytes; `emit/krate.rs`: the files around it |
+// | `report` | what `inspect` says: rows, costs, reasons |
+// | `driver` `cargo` | all of it, one stage after the other; the face for build scripts |
+//
+// Beside it stand `cli/` (the program, and what builds and judges what was emitted) and `../runtime` (what emitted code calls).
+// Uncommon words are explained in `GLOSSARY.md`. Modules that are not in the documentation are public for `cli/` and the tests
+// of this workspace; they are no part of what is promised.
+
+mod cargo;
+#[doc(hidden)]
+pub mod check;
 mod config;
 pub mod diagnostics;
+mod driver;
+#[doc(hidden)]
 pub mod emit;
+#[doc(hidden)]
 pub mod exact;
 #[doc(hidden)]
 pub mod half;
+#[doc(hidden)]
 pub mod import;
 #[doc(hidden)]
 pub mod internal;
+#[doc(hidden)]
 pub mod interpret;
+#[doc(hidden)]
 pub mod ir;
+#[doc(hidden)]
 pub mod npy;
+#[doc(hidden)]
 pub mod ops;
+#[doc(hidden)]
 pub mod passes;
+#[doc(hidden)]
 pub mod plan;
 mod printable;
 pub mod report;
+mod tokens;
 mod unique;
 
-use std::path::PathBuf;
-
-pub use cargo::{compile, write_if_changed};
-pub use config::{NAME_RULE, is_name, load, load_graph};
-
-use diagnostics::{Diagnostics, Severity};
+pub use cargo::compile;
+pub use config::{Config, Zeros};
+#[doc(inline)]
+pub use diagnostics::{Code, Diagnostic, Diagnostics, Severity};
+pub use driver::{generate, load};
+#[doc(inline)]
+pub use emit::Output;
+#[doc(inline)]
 pub use ir::network::Arithmetic;
-use ir::network::Network;
-use sha2::{Digest as _, Sha256};
+#[doc(inline)]
+pub use ir::{DType, Data, Shape, Tensor};
+#[doc(inline)]
+pub use report::Report;
 
-/// How to compile a model.
-#[derive(Clone, Debug, Default)]
-pub struct Config {
-    /// Symbolic dimensions by name.
-    pub dims: Vec<(String, usize)>,
-    /// Name of the module or crate; from the file's name when `None`.
-    pub name: Option<String>,
-    /// The runtime's source goes inside the crate: it then depends on nothing at all.
-    pub standalone: bool,
-    /// Warnings are errors: a model is refused rather than compiled to something other engines may answer differently.
-    pub strict: bool,
-    /// What a sign that is 0 at zero, as ONNX's own, becomes in front of a binary layer.
-    pub zero: Zeros,
-    /// Adds the `probe` module, by which `verify` runs block by block.
-    pub probe: bool,
-    /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads; 2000 when
-    /// `None`. Below, handing out the work takes longer than doing it.
-    pub share_from: Option<usize>,
-    /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
-    pub out_dir: Option<PathBuf>,
-    /// The arithmetic of real-valued layers that [`real_layers_by_name`](Config::real_layers_by_name) does not name.
-    pub real_layers: Arithmetic,
-    /// The arithmetic of single layers, by the names of their blocks in the report; the last one of a name counts.
-    pub real_layers_by_name: Vec<(String, Arithmetic)>,
-    /// Example inputs, from which the ranges of 8-bit activations are learned: one tensor per input of the model after the
-    /// other, or stacks of them along the first axis.
-    pub calibration: Vec<Vec<ir::Tensor>>,
-}
-
-/// What binary layers make of `sign(0) = 0`. Signs that are numbers (outputs, terms, factors) are 0 there in any case, and
-/// signs of what cannot be negative are exact in one bit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Zeros {
-    /// One bit takes 0 for +1. The report names these signs; where zeros are likely, it warns.
-    #[default]
-    Plus,
-    /// 0, in two planes of bits: layers that read such signs take twice the time.
-    Exact,
-}
-
-/// A compiled model.
-#[derive(Debug)]
-pub struct Output {
-    /// The fused blocks.
-    pub network: Network,
-    /// The memory plan.
-    pub plan: plan::Plan,
-    /// Source and weights.
-    pub emitted: emit::Emitted,
-    /// Files read beside the model.
-    pub files: Vec<PathBuf>,
-    /// Warnings.
-    pub warnings: Diagnostics,
-}
-
-/// The pure core: bytes in, source out; touches no file but the model's external data.
-///
-/// # Errors
-/// All problems of the model at once.
-pub fn generate(
-    model: &[u8],
-    folder: Option<&std::path::Path>,
-    name: &str,
-    config: &Config,
-) -> Result<Output, Diagnostics> {
-    internal::caught(|| {
-        let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
-        let imported = import::load(model, &options)?;
-        build(imported, digest(model), name, config)
-    })
-}
-
-/// SHA-256, in hexadecimal.
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// What follows import, which needs the file no more.
-fn build(imported: import::Imported, model_hash: String, name: &str, config: &Config) -> Result<Output, Diagnostics> {
-    let mut graph = imported.graph;
-    graph.exact_zeros = config.zero == Zeros::Exact;
-    let mut network = passes::run(&mut graph, |_, _| {})?;
-    passes::narrow::run(&mut network, config)?;
-    ir::check::network(&network, "in narrowing")?;
-    let mut warnings = imported.warnings;
-    warnings.0.append(&mut graph.warnings.0);
-    // The network has its own of what it keeps.
-    drop(graph);
-    if config.strict && !warnings.0.is_empty() {
-        warnings.0.iter_mut().for_each(|warning| warning.severity = Severity::Error);
-        return Err(warnings);
-    }
-    let output = of_network(network, model_hash, name, config)?;
-    Ok(Output { files: imported.files, warnings, ..output })
-}
-
-/// What follows lowering, also for a network that no file says.
-///
-/// # Errors
-/// A plan that does not hold, which is a fault of xnorc.
 #[doc(hidden)]
-pub fn of_network(network: Network, model_hash: String, name: &str, config: &Config) -> Result<Output, Diagnostics> {
-    internal::at("the memory plan");
-    let plan = plan::run(&network);
-    plan::check::run(&network, &plan)?;
-    let emitted = emit::run(
-        &network,
-        &plan,
-        &emit::Options {
-            name: name.to_owned(),
-            model_hash,
-            probe: config.probe,
-            runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
-            share_from: config.share_from.unwrap_or(2000),
-        },
-    );
-    Ok(Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() })
-}
+pub use cargo::write_if_changed;
+#[doc(hidden)]
+pub use config::{NAME_RULE, is_name};
+#[doc(hidden)]
+pub use driver::{load_graph, of_network};

@@ -1,6 +1,4 @@
-//! Names of a file as text that can stand anywhere: a line of the terminal, a comment of the emitted source, a table.
-
-use crate::ir::Graph;
+//! Text for people. Names of a file as text that can stand anywhere: a line of the terminal, a comment of the emitted source, a table.
 
 /// A name of a file in which nothing ends a line, turns its direction, is invisible or closes a quotation of code:
 /// such characters, and the backslash that begins their spelling, are written `\r`, `\u{202e}`, `\\`. Different names
@@ -29,13 +27,17 @@ pub(crate) fn printable_text(text: &str) -> String {
     out
 }
 
-/// Makes every name of a graph printable. Behind this nothing that prints a name has to think of it. (The origin of a
-/// value keeps the file's own spelling: by it other engines know the value.)
-pub(crate) fn make_printable(graph: &mut Graph) {
-    graph.name = printable(&graph.name);
-    graph.values.iter_mut().for_each(|value| value.name = printable(&value.name));
-    graph.nodes.iter_mut().for_each(|node| node.name = printable(&node.name));
-    graph.notes.iter_mut().for_each(|note| *note = printable_text(note));
+/// `16 257 024`: digits in groups of three.
+pub(crate) fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `; run: recognise_sign, cleanup` | the graph after these passes, in this order; `all` stands for all |
 //! | `; run: lower` | the network of blocks; behind passes too: `all, lower` |
-//! | `; run: check` | nothing, or what [`xnorc::ir::check`] finds |
+//! | `; run: check` | nothing, or what [`xnorc::check`] finds |
 //! | `; error: X014 part of the message` | beside a `run`: it fails so |
 //!
 //! What is true of every file is asked of every file: a text is read back as it was written, the graph keeps the rules of
@@ -17,10 +17,10 @@
 
 use std::path::{Path, PathBuf};
 
-use xnorc::interpret;
 use xnorc::ir::network::Network;
-use xnorc::ir::{Graph, Tensor, check};
+use xnorc::ir::{Graph, Tensor};
 use xnorc::passes::{PASSES, lower};
+use xnorc::{check, interpret};
 use xnorc_tests::fixtures;
 
 const MARK: &str = "----\n";

@@ -6,8 +6,8 @@ use quote::quote;
 use super::memory::Memory;
 use super::shapes::Shapes;
 use super::text::{array, float, n};
+use crate::ir::DType;
 use crate::ir::network::{Dense, Gate, Move, Network, Piece, Storage, TensorId, Whole};
-use crate::ir::{DType, Op};
 use crate::ops;
 use crate::plan::{Blob, blob};
 
@@ -44,13 +44,8 @@ pub(super) fn moved(network: &Network, moved: &Move, memory: &mut Memory<'_>, sh
     }
 }
 
-/// Whether [`whole`] can write an operator.
-pub(crate) fn has_whole_form(op: &Op) -> bool {
-    ops::of(op).whole().is_some()
-}
-
-/// The body of the function of an operator on whole tensors: one call of the runtime. (What [`has_whole_form`] says no to has
-/// none; [`crate::ir::check`] refuses it.)
+/// The body of the function of an operator on whole tensors: one call of the runtime. (An operator without one is
+/// refused by [`crate::check`].)
 pub(super) fn whole(network: &Network, whole: &Whole, memory: &mut Memory<'_>) -> TokenStream {
     let shape = |id: TensorId| &network.tensor(id).shape[..];
     let roles: &[&str] = if whole.inputs.len() == 1 { &["x"] } else { &["a", "b", "c"] };

@@ -1,7 +1,7 @@
 //! The files around the emitted module: a complete crate, or one file for `include!`.
 
+use super::Output;
 use super::text::indent;
-use crate::Output;
 use crate::ir::network::{NetTensor, Storage, TensorId};
 use crate::ir::{DType, Tensor};
 

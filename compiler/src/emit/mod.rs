@@ -4,15 +4,14 @@
 //! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
 //! a network of a hundred equal blocks holds its loops once.
 
-pub(crate) use generic::has_whole_form;
-
 mod bands;
 mod generic;
 mod interface;
 pub(crate) mod kernel;
 pub mod krate;
 mod memory;
-pub(crate) mod names;
+mod names;
+mod output;
 mod shapes;
 pub(crate) mod text;
 pub(crate) mod tile;
@@ -22,6 +21,8 @@ mod tiles;
 mod tests;
 
 use std::collections::HashMap;
+
+pub use output::Output;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span};
 
+use crate::tokens::is_keyword;
 use crate::unique::UniqueNames;
 
 /// What an emitted file takes from the runtime's prelude by a name in snake case: no function of its own may hide it. Read from the
@@ -67,12 +68,6 @@ pub(crate) fn snake_case(name: &str) -> String {
     let word = if starts_well && !is_keyword(out) { out.to_owned() } else { format!("layer_{out}") };
     // A number may follow behind another underscore, of which there must not be two.
     word.trim_end_matches('_').to_owned()
-}
-
-/// Whether a word of letters, digits and underscores means something to Rust.
-pub(crate) fn is_keyword(word: &str) -> bool {
-    // Of the edition 2024, which syn does not know yet.
-    word == "gen" || syn::parse_str::<Ident>(word).is_err()
 }
 
 /// `/layer1/layer1.0/conv1/Conv` to `layer1.0/conv1`: a module in a container repeats the container's name, and the last

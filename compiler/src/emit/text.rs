@@ -1,28 +1,11 @@
 //! Tokens to formatted text.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser as _};
 
-/// A number without a suffix (`64`, not `64usize`).
-pub(crate) fn n(value: usize) -> Literal {
-    Literal::usize_unsuffixed(value)
-}
-
-/// An array of numbers without suffixes.
-pub(crate) fn array(values: &[usize]) -> TokenStream {
-    let values = values.iter().map(|&v| n(v));
-    quote!([#(#values),*])
-}
-
-/// A float that reads back as the same f32. Infinities are written as constants; NaN does not occur.
-pub(crate) fn float(value: f32) -> TokenStream {
-    if value.is_infinite() {
-        return if value > 0.0 { quote!(f32::INFINITY) } else { quote!(f32::NEG_INFINITY) };
-    }
-    let magnitude = Literal::f32_unsuffixed(value.abs());
-    if value.is_sign_negative() { quote!(-#magnitude) } else { quote!(#magnitude) }
-}
+pub(crate) use crate::printable::thousands;
+pub(crate) use crate::tokens::{array, float, n};
 
 /// A doc comment, one attribute per line.
 pub(super) fn doc(text: &str) -> TokenStream {
@@ -66,17 +49,4 @@ pub(super) fn items(tokens: TokenStream) -> String {
 /// Indents every line that is not empty.
 pub(super) fn indent(text: &str) -> String {
     text.lines().map(|l| if l.is_empty() { "\n".to_owned() } else { format!("    {l}\n") }).collect()
-}
-
-/// `16 257 024`: digits in groups of three.
-pub(crate) fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(c);
-    }
-    out
 }

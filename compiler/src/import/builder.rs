@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::numbers;
 use super::proto::GraphProto;
-use super::{Outcome, numbers};
+use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::ir::{Graph, Node, Op, Tensor, ValueId, size};
 use crate::ops;

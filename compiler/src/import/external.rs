@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use super::Outcome;
 use super::proto::StringStringEntryProto;
+use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
 
 /// The external files of one model.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::builder::Builder;
 use super::proto::{DimensionProto, GraphProto, ValueInfoProto};
-use super::tensors;
-use super::{Options, Outcome, at};
-use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use super::{Options, at};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, Outcome};
 use crate::ir::{Origin, ValueId, size};
+use crate::ops::element;
 
 /// What a file says of one extent.
 enum Extent {
@@ -76,8 +76,8 @@ fn declare_one(input: &ValueInfoProto<'_>, bound: &BTreeMap<String, usize>, buil
         Some(tensor) => tensor.elem_type,
         None => return Err(Diagnostic::error(Code::Unsupported, None, "it is not a tensor")),
     };
-    let dtype = tensors::dtype(elem_type).ok_or_else(|| {
-        let message = format!("elements of {} are not supported", tensors::type_name(elem_type));
+    let dtype = element::dtype(elem_type).ok_or_else(|| {
+        let message = format!("elements of {} are not supported", element::type_name(elem_type));
         Diagnostic::error(Code::Unsupported, None, message)
     })?;
     let extents = extents(input).ok_or_else(|| {
@@ -124,7 +124,7 @@ fn declare_one(input: &ValueInfoProto<'_>, bound: &BTreeMap<String, usize>, buil
 
 /// Remarks that an input or output of another float type is f32 in the compiled model.
 pub(super) fn note_narrow(elem_type: i32, what: &str, name: &str, builder: &mut Builder) {
-    let kind = tensors::type_name(elem_type);
+    let kind = element::type_name(elem_type);
     if matches!(kind.as_str(), "float16" | "bfloat16" | "double") {
         builder.graph.notes.push(format!("{what} {name:?} is {kind} in the file, and f32 in the compiled model"));
     }

@@ -10,13 +10,13 @@ mod builder;
 mod external;
 mod foreign;
 mod inputs;
-pub(crate) mod node;
+mod node;
 mod numbers;
 mod operators;
 mod order;
 mod outputs;
 mod proto;
-pub(crate) mod tensors;
+mod tensors;
 mod values;
 mod wire;
 
@@ -26,10 +26,10 @@ use std::path::PathBuf;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::internal;
 use crate::ir::Graph;
-use crate::printable;
+use crate::printable::{printable, printable_text};
 use builder::Builder;
 use external::ExternalFiles;
-use node::NodeContext;
+use node::Conversion;
 use proto::{GraphProto, Message as _, ModelProto};
 use values::Values;
 
@@ -58,9 +58,6 @@ pub struct Imported {
     /// Warnings.
     pub warnings: Diagnostics,
 }
-
-/// What a step of import gives, or the problem that it met; the caller adds the place.
-pub(crate) type Outcome<T> = Result<T, Diagnostic>;
 
 /// Adds the place to the problem of a step.
 fn at(place: String) -> impl FnOnce(Diagnostic) -> Diagnostic {
@@ -93,7 +90,7 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
         // not supported are all told at once.
         let poisoned = operands.is_none();
         let operands = operands.unwrap_or_default();
-        let mut context = NodeContext::new(&mut builder, &mut files, node, &opsets, &uses, operands);
+        let mut context = Conversion::new(&mut builder, &mut files, node, &opsets, &uses, operands);
         let place = context.place();
         internal::at(&place);
         let results = operators::convert(&mut context).map_err(at(place)).unwrap_or_else(|problem| {
@@ -124,7 +121,7 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
-    printable::make_printable(&mut graph);
+    make_printable(&mut graph);
     Ok(Imported { graph, files: files.read, warnings: diagnostics })
 }
 
@@ -184,6 +181,15 @@ fn uses<'a>(graph: &GraphProto<'a>, live: &[usize]) -> HashMap<&'a str, usize> {
         *uses.entry(name).or_insert(0) += 1;
     }
     uses
+}
+
+/// Makes every name of a graph printable. Behind this nothing that prints a name has to think of it. (The origin of a
+/// value keeps the file's own spelling: by it other engines know the value.)
+fn make_printable(graph: &mut Graph) {
+    graph.name = printable(&graph.name);
+    graph.values.iter_mut().for_each(|value| value.name = printable(&value.name));
+    graph.nodes.iter_mut().for_each(|node| node.name = printable(&node.name));
+    graph.notes.iter_mut().for_each(|note| *note = printable_text(note));
 }
 
 #[cfg(test)]

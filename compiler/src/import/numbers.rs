@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::Outcome;
+use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::{Binary, DType, Data, Graph, Node, Op, Reduction, Tensor, Unary, ValueId};
 
@@ -116,7 +116,7 @@ fn parameters(op: &Op) -> Vec<(&'static str, f32)> {
     match op {
         Op::Unary(Unary::Clip(..)) => Vec::new(),
         Op::Unary(function) => {
-            let names = function.row().attributes.iter().map(|&(name, _)| name);
+            let names = function.parameter_names().iter().copied();
             names.zip(function.parameters()).collect()
         }
         Op::Pad { value, .. } => vec![("padding", *value)],

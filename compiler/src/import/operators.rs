@@ -1,15 +1,15 @@
 //! From an ONNX node to operators of the graph: which domain it belongs to; [`crate::ops`] knows the rest.
 
-use super::Outcome;
-use super::node::{NodeContext, bad, problem};
-use crate::diagnostics::{Code, Diagnostic};
+use super::node::Conversion;
+use crate::diagnostics::{Code, Diagnostic, Outcome};
 use crate::ops;
+use crate::ops::node::{Node as _, bad, problem};
 
 /// Domains of QONNX and its forerunners: binary and quantised layers as Brevitas and FINN write them.
 const QUANTIZED_DOMAINS: [&str; 3] = ["qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"];
 
 /// Converts a node; gives its results, `None` for those that nothing uses.
-pub(super) fn convert(cx: &mut NodeContext<'_>) -> Outcome<ops::Results> {
+pub(super) fn convert(cx: &mut Conversion<'_>) -> Outcome<ops::Results> {
     let results = match (cx.domain(), cx.op_type()) {
         (domain, op) if domain == "prim" || op.starts_with("prim::") || op == "PythonOp" => Err(python(op)),
         ("" | "ai.onnx", op) => match surplus(cx) {
@@ -30,16 +30,16 @@ pub(super) fn convert(cx: &mut NodeContext<'_>) -> Outcome<ops::Results> {
     Ok(results)
 }
 
-fn unknown(cx: &NodeContext<'_>) -> Diagnostic {
+fn unknown(cx: &Conversion<'_>) -> Diagnostic {
     let opset = if cx.opset() == i64::MAX { String::new() } else { format!(" of opset {}", cx.opset()) };
     problem(Code::UnknownOperator, format!("the operator {}{opset} is not supported", cx.op_type()))
         .help("write that part of the model in other operators, or leave it out of the export and compute it outside")
 }
 
 /// An operand more than the operator knows.
-fn surplus(cx: &NodeContext<'_>) -> Option<Diagnostic> {
+fn surplus(cx: &Conversion<'_>) -> Option<Diagnostic> {
     let most = ops::most_operands(cx.op_type(), cx.opset())?;
-    let given = (0..cx.operand_count()).rev().find(|&i| cx.optional(i).is_some()).map_or(0, |i| i + 1);
+    let given = cx.operands().iter().rposition(Option::is_some).map_or(0, |i| i + 1);
     let opset = if cx.opset() == i64::MAX { String::new() } else { format!(" of opset {}", cx.opset()) };
     (given > most).then(|| {
         let message = format!("it is given {given} operands, and {}{opset} takes {most} at most", cx.op_type());

@@ -2,29 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::Outcome;
 use super::external::ExternalFiles;
-use super::proto::{DataType, TensorProto};
+use super::proto::TensorProto;
 use super::wire::Broken;
+use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::half::{brain, half};
-use crate::ir::{DType, Data, Tensor, size};
-
-/// The element type that stands for an ONNX one; `None` for those that xnorc does not know.
-pub(crate) fn dtype(elem_type: i32) -> Option<DType> {
-    use DataType::*;
-    Some(match DataType::of(elem_type)? {
-        Float | Float16 | Bfloat16 | Double => DType::F32,
-        Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64 => DType::I64,
-        Bool => DType::Bool,
-        _ => return None,
-    })
-}
-
-/// The name of an ONNX element type.
-pub(crate) fn type_name(elem_type: i32) -> String {
-    DataType::of(elem_type).map_or_else(|| format!("type {elem_type}"), |t| t.name().to_owned())
-}
+use crate::ir::{Data, Tensor, size};
+use crate::ops::element::{DataType, dtype, type_name};
 
 /// `data_location` of a constant whose data are in another file.
 const EXTERNAL: i32 = 1;

@@ -7,6 +7,7 @@
 mod moves;
 mod narrow;
 mod sources;
+mod walk;
 mod whole;
 
 use std::collections::HashMap;

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::network::BinaryWeights;
+use super::binary_weights::BinaryWeights;
+use super::functions::{Binary, Reduction, Unary};
 use super::part::Part;
 use super::tensor::{DType, Shape, Tensor};
 use crate::diagnostics::Diagnostics;
-use crate::exact::Affine;
-use crate::ops::{binary::Binary, reduce::Reduction, unary::Unary};
+use crate::exact::{Affine, Zero};
 
 /// A handle on a value of one graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,18 +43,6 @@ pub struct Value {
     pub constant: Option<Arc<Tensor>>,
     /// The ONNX value with the same elements, if there is one.
     pub origin: Option<Origin>,
-}
-
-/// What an activation of exactly zero becomes under a [`Op::Sign`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Zero {
-    /// +1: Larq, Brevitas, bitorch.
-    Plus,
-    /// -1: ReActNet's definition, `Where(x > 0, 1, -1)`.
-    Minus,
-    /// 0: ONNX's and PyTorch's own `Sign`. One bit cannot hold it: binary layers take it for +1, and that is reported, or
-    /// read two bits ([`Graph::exact_zeros`]).
-    Zero,
 }
 
 /// Which axis of a spatial operator's tensors holds the channels.

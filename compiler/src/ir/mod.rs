@@ -1,14 +1,16 @@
-//! What the passes work on: [`tensor`], the [`graph`] of operators, the [`network`] of fused blocks, what holds of each
-//! ([`check`]), and their [`text`].
+//! What the passes work on: [`tensor`], the [`graph`] of operators, the [`network`] of fused blocks, and their [`text`].
 
-pub mod check;
+pub mod binary_weights;
+pub mod functions;
 pub mod graph;
 pub mod network;
 pub mod part;
 pub mod tensor;
 pub mod text;
 
-pub use crate::ops::{binary::Binary, reduce::Reduction, unary::Unary};
+pub use crate::exact::Zero;
+pub use binary_weights::BinaryWeights;
+pub use functions::{Binary, Parameters, Reduction, Unary};
 pub use graph::*;
 pub use part::Part;
 pub use tensor::*;

@@ -29,6 +29,9 @@ use crate::ir::{DType, Op, Origin, Part, Shape, Unary};
 pub use geometry::{Geometry, image};
 pub use parameters::*;
 
+pub use super::binary_weights::BinaryWeights;
+pub use crate::exact::Interval;
+
 /// A handle on a tensor of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TensorId(pub u32);

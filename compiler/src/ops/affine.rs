@@ -1,8 +1,8 @@
 //! One exact affine map per channel: BatchNormalization, learned scales and shifts.
 
 use super::{Infer, Operator, floats, mismatch, mismatched};
+use crate::diagnostics::Outcome;
 use crate::exact::Affine;
-use crate::import::Outcome;
 use crate::ir::{DType, Data, Shape, Tensor};
 
 /// One map per index of an axis.

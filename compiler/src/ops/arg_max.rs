@@ -3,13 +3,13 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
+use super::node::{NodeContext, bad, problem};
 use super::reduce::without;
 use super::{AtRunTime, Call, Infer, Onnx, Operator, Results, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Code;
-use crate::emit::text::n;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Reduction, Shape, Tensor, Unary, ValueId};
+use crate::tokens::n;
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("ArgMax", 1, |cx| arg_max(cx, false)),

@@ -5,11 +5,11 @@
 
 use proc_macro2::TokenStream;
 
+use super::node::{NodeContext, bad};
 use super::strided::{Rows, broadcast_strides};
 use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
-use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId, broadcast};
+use crate::diagnostics::Outcome;
+use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId, broadcast};
 
 /// An operand of a certain type, and its shape.
 type Operand<'a, T> = (&'a [T], &'a [usize]);
@@ -44,7 +44,7 @@ macro_rules! number {
 }
 
 macro_rules! functions {
-    ($($(#[doc = $doc:literal])* $name:ident {
+    ($($name:ident {
         onnx: $onnx:expr,
         $(floats: $floats:ident, $float:expr,)?
         $(integers: $integers:ident, $integer:expr,)?
@@ -53,12 +53,6 @@ macro_rules! functions {
         $(divides: $divides:expr,)?
         scalar: $scalar:expr $(,)?
     })*) => {
-        /// Element-wise functions of two arguments, with NumPy's broadcasting.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Binary {
-            $($(#[doc = $doc])* $name,)*
-        }
-
         /// All of them.
         pub static FUNCTIONS: &[Row] = &[$(Row {
             name: stringify!($name),
@@ -72,10 +66,15 @@ macro_rules! functions {
             ..Row::PLAIN
         }),*];
 
-        impl Binary {
-            /// All of them, as [`FUNCTIONS`] has them.
-            pub const ALL: &[Binary] = &[$(Binary::$name),*];
-        }
+        // A row for each, in the order of the functions.
+        const _: () = {
+            let mut i = 0;
+            $(
+                assert!(Binary::$name as usize == i);
+                i += 1;
+            )*
+            assert!(i == Binary::ALL.len());
+        };
     };
 }
 
@@ -93,28 +92,24 @@ impl Row {
 }
 
 functions! {
-    /// a + b
     Add {
         onnx: ("Add", 7),
         floats: F32, |x, y| x + y,
         integers: I64, i64::wrapping_add,
         scalar: "|a, b| a + b",
     }
-    /// a - b
     Sub {
         onnx: ("Sub", 7),
         floats: F32, |x, y| x - y,
         integers: I64, i64::wrapping_sub,
         scalar: "|a, b| a - b",
     }
-    /// a * b
     Mul {
         onnx: ("Mul", 7),
         floats: F32, |x, y| x * y,
         integers: I64, i64::wrapping_mul,
         scalar: "|a, b| a * b",
     }
-    /// a / b; of integers, towards 0
     Div {
         onnx: ("Div", 7),
         floats: F32, |x, y| x / y,
@@ -122,28 +117,24 @@ functions! {
         divides: true,
         scalar: "|a, b| a / b",
     }
-    /// a to the power of b
     Pow {
         onnx: ("Pow", 7),
         floats: F32, |x, y| f64::from(x).powf(f64::from(y)) as f32,
         integers: I64, |x, y| (x as f64).powf(y as f64) as i64,
         scalar: "math::pow",
     }
-    /// The smaller one; NaN where one of them is.
     Min {
         onnx: ("Min", 8),
         floats: F32, |x, y| if x < y || x.is_nan() { x } else { y },
         integers: I64, i64::min,
         scalar: "scalar::min",
     }
-    /// The larger one; NaN where one of them is.
     Max {
         onnx: ("Max", 8),
         floats: F32, |x, y| if x > y || x.is_nan() { x } else { y },
         integers: I64, i64::max,
         scalar: "scalar::max",
     }
-    /// The remainder with the sign of the divisor: ONNX's Mod with fmod = 0.
     Mod {
         onnx: ("Mod", 10),
         floats: F32, |x, y| {
@@ -157,7 +148,6 @@ functions! {
         divides: true,
         scalar: "scalar::modulo",
     }
-    /// The remainder with the sign of the dividend: ONNX's Mod with fmod = 1.
     Fmod {
         onnx: ("Mod", 10),
         floats: F32, |x, y| x % y,
@@ -165,7 +155,6 @@ functions! {
         divides: true,
         scalar: "|a, b| a % b",
     }
-    /// a == b
     Equal {
         onnx: ("Equal", 7),
         floats: Bool, |x, y| x == y,
@@ -174,7 +163,6 @@ functions! {
         truth: true,
         scalar: "|a, b| scalar::truth(a == b)",
     }
-    /// a < b
     Less {
         onnx: ("Less", 7),
         floats: Bool, |x, y| x < y,
@@ -182,7 +170,6 @@ functions! {
         truth: true,
         scalar: "|a, b| scalar::truth(a < b)",
     }
-    /// a <= b
     LessOrEqual {
         onnx: ("LessOrEqual", 12),
         floats: Bool, |x, y| x <= y,
@@ -190,7 +177,6 @@ functions! {
         truth: true,
         scalar: "|a, b| scalar::truth(a <= b)",
     }
-    /// a > b
     Greater {
         onnx: ("Greater", 7),
         floats: Bool, |x, y| x > y,
@@ -198,7 +184,6 @@ functions! {
         truth: true,
         scalar: "|a, b| scalar::truth(a > b)",
     }
-    /// a >= b
     GreaterOrEqual {
         onnx: ("GreaterOrEqual", 12),
         floats: Bool, |x, y| x >= y,
@@ -206,21 +191,18 @@ functions! {
         truth: true,
         scalar: "|a, b| scalar::truth(a >= b)",
     }
-    /// Both
     And {
         onnx: ("And", 7),
         booleans: |x, y| x & y,
         truth: true,
         scalar: "|a, b| scalar::truth(a != 0.0 && b != 0.0)",
     }
-    /// Either
     Or {
         onnx: ("Or", 7),
         booleans: |x, y| x | y,
         truth: true,
         scalar: "|a, b| scalar::truth(a != 0.0 || b != 0.0)",
     }
-    /// One of them
     Xor {
         onnx: ("Xor", 7),
         booleans: |x, y| x ^ y,
@@ -233,11 +215,6 @@ impl Binary {
     /// What there is to know about it.
     pub fn row(self) -> &'static Row {
         &FUNCTIONS[self as usize]
-    }
-
-    /// Its name, as the field has it.
-    pub fn name(self) -> &'static str {
-        self.row().onnx.0
     }
 
     /// Whether its operands are booleans, and cannot be numbers.

@@ -1,9 +1,9 @@
 //! Cast: to another element type.
 
-use super::{Infer, Onnx, Operator, each_type, mismatched};
+use super::node::{NodeContext, bad, problem};
+use super::{Infer, Onnx, Operator, each_type, element, mismatched};
 use crate::diagnostics::Code;
-use crate::import::node::{NodeContext, bad, problem};
-use crate::import::{Outcome, tensors};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Cast", 6, cast), Onnx::one("CastLike", 15, cast_like).operands(2)];
@@ -36,15 +36,16 @@ fn cast(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let code = cx.int("to")?.ok_or_else(|| bad("attribute \"to\" is missing"))?;
     let code = i32::try_from(code).unwrap_or(0);
-    let to = tensors::dtype(code).ok_or_else(|| {
-        problem(Code::UnknownOperator, format!("a cast to {} is not supported", tensors::type_name(code)))
+    let to = element::dtype(code).ok_or_else(|| {
+        problem(Code::UnknownOperator, format!("a cast to {} is not supported", element::type_name(code)))
     })?;
     cast_to(cx, x, to)
 }
 
 fn cast_like(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let (x, like) = (cx.operand(0)?, cx.operand(1)?);
-    cast_to(cx, x, cx.dtype(like))
+    let to = cx.dtype(like);
+    cast_to(cx, x, to)
 }
 
 fn cast_to(cx: &mut NodeContext<'_>, x: ValueId, to: DType) -> Outcome<ValueId> {

@@ -1,8 +1,8 @@
 //! Functions that become several operators of the graph.
 
 use super::Onnx;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
+use super::node::{NodeContext, bad};
+use crate::diagnostics::Outcome;
 use crate::ir::{Binary, Unary, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[

@@ -1,8 +1,8 @@
 //! Tensors joined along an axis.
 
+use super::node::{NodeContext, bad};
 use super::{Infer, Onnx, Operator, mismatch, unsupported};
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Concat", 4, concat).any_number()];

@@ -1,8 +1,8 @@
 //! Values that are known once shapes are.
 
 use super::Onnx;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
+use super::node::{NodeContext, bad};
+use crate::diagnostics::Outcome;
 use crate::ir::{Data, Tensor, ValueId, size};
 
 pub(super) static ONNX: &[Onnx] = &[

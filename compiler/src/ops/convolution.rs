@@ -1,14 +1,14 @@
 //! Convolutions, of real numbers and of signs.
 
 use super::matrix::{dot, whole_numbers};
+use super::node::{NodeContext, bad, problem};
 use super::window::{
     Resolved, channels_first, extents, from_image, image, output_extents, resolve, spatial, with_height, without_height,
 };
 use super::{Infer, Onnx, Operator, floats, mismatch, mismatched, operand, unsupported};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
-use crate::ir::network::BinaryWeights;
+use crate::diagnostics::Outcome;
+use crate::ir::BinaryWeights;
 use crate::ir::{DType, Data, Layout, Op, Shape, Tensor, ValueId, Window};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Conv", 1, conv).operands(3)];

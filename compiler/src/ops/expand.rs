@@ -1,12 +1,12 @@
 //! Repetition: broadcasting to a shape, and tiling.
 
 use super::constant::extents;
+use super::node::{NodeContext, bad, problem};
 use super::reshape::required;
 use super::strided::{broadcast_strides, gather};
 use super::{Infer, Onnx, Operator, each_type, mismatch, mismatched};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId, broadcast, size};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Expand", 8, expand).operands(2), Onnx::one("Tile", 6, tile).operands(2)];

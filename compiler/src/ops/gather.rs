@@ -1,9 +1,9 @@
 //! Elements picked by index.
 
+use super::node::{NodeContext, bad, problem};
 use super::{Infer, Onnx, Operator, each_type, mismatched, unsupported};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Gather", 1, gather).operands(2)];

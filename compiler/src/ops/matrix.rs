@@ -3,14 +3,14 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use super::node::{NodeContext, problem};
 use super::strided::{Rows, broadcast_strides};
 use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
 use crate::diagnostics::Code;
-use crate::emit::text::array;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, problem};
-use crate::ir::network::BinaryWeights;
+use crate::diagnostics::Outcome;
+use crate::ir::BinaryWeights;
 use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId, broadcast};
+use crate::tokens::array;
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("MatMul", 1, matmul).operands(2), Onnx::one("Gemm", 7, gemm).operands(3)];
 

@@ -30,9 +30,11 @@ mod composed;
 mod concat;
 mod constant;
 mod convolution;
+pub(crate) mod element;
 mod expand;
 mod gather;
 mod matrix;
+pub(crate) mod node;
 mod normalize;
 mod pad;
 mod pool;
@@ -55,11 +57,11 @@ mod tests;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
+use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::emit::text::array;
-use crate::import::Outcome;
-use crate::import::node::NodeContext;
 use crate::ir::{self, DType, Data, Op, Shape, Tensor, Value, ValueId};
+use crate::tokens::array;
+use node::NodeContext;
 
 /// One operator with its parameters.
 pub(crate) trait Operator {

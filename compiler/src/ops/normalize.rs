@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Onnx;
+use super::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::exact::Affine;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{Binary, DType, Op, Reduction, Unary, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[

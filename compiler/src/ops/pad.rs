@@ -1,11 +1,11 @@
 //! Padding with a constant.
 
+use super::node::{NodeContext, bad, problem};
 use super::reshape::{ints, required};
 use super::strided::strides;
 use super::{Infer, Onnx, Operator, mismatch, mismatched};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Pad", 2, pad).growing(&[(1, 1), (11, 3), (18, 4)])];

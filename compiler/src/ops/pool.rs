@@ -1,12 +1,12 @@
 //! Pools: what lies under a window.
 
+use super::node::{NodeContext, bad, problem};
 use super::window::{
     Resolved, channels_first, extents, from_image, image, output_extents, resolve, spatial, with_height, without_height,
 };
 use super::{Infer, Onnx, Operator, floats, mismatched};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Layout, Op, Reduction, Shape, Tensor, ValueId, Window};
 
 pub(super) static ONNX: &[Onnx] = &[

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::binary::{broadcast_or, zip};
 use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
-use crate::import::Outcome;
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("PRelu", 7, |cx| {

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::Onnx;
+use super::node::{NodeContext, bad, problem};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{Binary, Op, Tensor, Unary, ValueId, Zero};
 
 pub(super) static ONNX: &[Onnx] = &[

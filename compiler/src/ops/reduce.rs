@@ -3,39 +3,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
+use super::node::{NodeContext, bad};
 use super::strided::{Rows, gather, strides};
 use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
-use crate::emit::text::array;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
-use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
-
-/// What a reduction computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reduction {
-    /// Sum divided by the number of elements.
-    Mean,
-    /// Sum.
-    Sum,
-    /// Maximum; NaN where there is one.
-    Max,
-    /// Minimum; NaN where there is one.
-    Min,
-    /// Product.
-    Prod,
-    /// Sum of magnitudes.
-    L1,
-    /// Square root of the sum of squares.
-    L2,
-    /// Sum of squares.
-    SumSquare,
-}
-
-impl Reduction {
-    /// All of them.
-    pub const ALL: &[Reduction] =
-        &[Self::Mean, Self::Sum, Self::Max, Self::Min, Self::Prod, Self::L1, Self::L2, Self::SumSquare];
-}
+use crate::diagnostics::Outcome;
+use crate::ir::{DType, Data, Op, Reduction, Shape, Tensor, ValueId};
+use crate::tokens::array;
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("ReduceMean", 1, |cx| convert(cx, Reduction::Mean)).growing(&[(1, 1), (18, 2)]),

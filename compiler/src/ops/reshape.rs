@@ -1,10 +1,10 @@
 //! The same elements under another shape, or in another order of axes.
 
+use super::node::{NodeContext, bad, problem};
 use super::strided::{gather, strides};
 use super::{Infer, Onnx, Operator, each_type, mismatch, mismatched};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Shape, Tensor, ValueId, size};
 
 pub(super) static ONNX: &[Onnx] = &[

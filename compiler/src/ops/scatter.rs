@@ -1,9 +1,9 @@
 //! Elements placed by index.
 
 use super::gather::{integers, position};
+use super::node::{NodeContext, bad};
 use super::{Infer, Onnx, Operator, mismatch, mismatched, unsupported};
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("ScatterND", 11, scatter_nd).operands(3)];

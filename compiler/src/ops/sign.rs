@@ -1,7 +1,7 @@
 //! Sign, with its rule for zero.
 
 use super::{Infer, Onnx, Operator, mismatched, unsupported};
-use crate::import::Outcome;
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, Zero};
 
 pub(super) static ONNX: &[Onnx] =

@@ -1,12 +1,12 @@
 //! Parts of a tensor.
 
 use super::constant::extents;
+use super::node::{NodeContext, bad, problem};
 use super::reshape::{ints, required};
 use super::strided::{gather, strides};
 use super::{Infer, Onnx, Operator, Results, each_type, mismatched};
 use crate::diagnostics::Code;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[

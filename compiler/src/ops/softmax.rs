@@ -4,9 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::arg_max::{around, lines};
+use super::node::NodeContext;
 use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatched};
-use crate::import::Outcome;
-use crate::import::node::NodeContext;
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
 pub(super) static ONNX: &[Onnx] =

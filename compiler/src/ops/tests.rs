@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{apply, binary, unary};
 use crate::exact::Affine;
-use crate::ir::network::BinaryWeights;
+use crate::ir::BinaryWeights;
 use crate::ir::{Binary, Layout, Op, Reduction, Tensor, Unary, Window, Zero};
 
 fn window(kernel: [usize; 2], strides: [usize; 2], dilations: [usize; 2], pads: [usize; 4], pad_value: f32) -> Window {

@@ -1,19 +1,16 @@
-//! Element-wise functions of one argument: a row each, and nothing about them anywhere else.
+//! Element-wise functions of one argument: a row each, and nothing about them anywhere else but their names.
 //!
-//! A new function is a new row here, and a scalar function of its name in the runtime (`runtime/src/math.rs` or `scalar.rs`).
+//! A new function is a name in `ir/functions.rs`, a new row here, and a scalar function of its name in the runtime (`runtime/src/math.rs` or `scalar.rs`).
 //! NaN goes through every function; what is said of infinities and zeros is what the formula says of them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use super::node::{NodeContext, bad};
 use super::{Infer, Onnx, Operator, mismatched, unsupported};
-use crate::emit::text::float;
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad};
-use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId};
-
-/// The parameters of a function, in the order of its attributes; those it does not have are 0.
-pub type Parameters = [f32; 2];
+use crate::diagnostics::Outcome;
+use crate::ir::{Binary, DType, Data, Op, Parameters, Shape, Tensor, Unary, ValueId};
+use crate::tokens::float;
 
 /// A piece of a function that is piecewise linear.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,15 +112,9 @@ macro_rules! wide {
 }
 
 macro_rules! functions {
-    ($($(#[doc = $doc:literal])* $name:ident $(($($parameter:ident = $default:expr),+))? {
+    ($($name:ident $(($($parameter:ident = $default:expr),+))? {
         $($field:ident: $value:expr),* $(,)?
     })*) => {
-        /// Element-wise functions of one argument.
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub enum Unary {
-            $($(#[doc = $doc])* $name $(($(functions!(f32 $parameter)),+))?,)*
-        }
-
         #[allow(non_upper_case_globals)] // named as the functions are
         mod rows {
             use super::*;
@@ -146,25 +137,11 @@ macro_rules! functions {
                     $(Self::$name { .. } => &rows::$name,)*
                 }
             }
-
-            /// Its parameters.
-            pub fn parameters(&self) -> Parameters {
-                let mut parameters = [0.0; 2];
-                match *self {
-                    $(Self::$name $(($($parameter),+))? => {
-                        let given: &[f32] = &[$($($parameter),+)?];
-                        parameters[..given.len()].copy_from_slice(given);
-                    })*
-                }
-                parameters
-            }
         }
     };
-    (f32 $parameter:ident) => { f32 };
 }
 
 functions! {
-    /// max(x, 0)
     Relu {
         floats: single!(|x, _| if x < 0.0 { 0.0 } else { x }),
         least: |_, low| low.max(0.0),
@@ -173,7 +150,6 @@ functions! {
         scalar: "scalar::relu",
         vector: Some("relu"),
     }
-    /// x < 0 ? alpha * x : x
     LeakyRelu(alpha = 0.01) {
         floats: single!(|x, [alpha, _]| if x < 0.0 { alpha * x } else { x }),
         keeps_sign: |[alpha, _]| alpha > 0.0,
@@ -184,7 +160,6 @@ functions! {
         scalar: "scalar::leaky",
         vector: Some("leaky"),
     }
-    /// x > alpha ? x : 0
     ThresholdedRelu(alpha = 1.0) {
         since: 10,
         floats: single!(|x, [alpha, _]| if x <= alpha { 0.0 } else { x }),
@@ -192,7 +167,6 @@ functions! {
         exact: true,
         scalar: "scalar::thresholded",
     }
-    /// min(max(x, min), max)
     Clip(min = f32::NEG_INFINITY, max = f32::INFINITY) {
         floats: single!(|x, [low, high]| {
             let x = if x < low { low } else { x };
@@ -205,21 +179,18 @@ functions! {
         scalar: "scalar::clip",
         vector: Some("clip"),
     }
-    /// 1 / (1 + exp(-x))
     Sigmoid {
         floats: wide!(|x, _| 1.0 / (1.0 + (-x).exp())),
         least: |_, _| 0.0,
         zeros: Zeros::Never,
         scalar: "math::sigmoid",
     }
-    /// clamp(alpha * x + beta, 0, 1)
     HardSigmoid(alpha = 0.2, beta = 0.5) {
         floats: wide!(|x, [alpha, beta]| (alpha * x + beta).clamp(0.0, 1.0)),
         least: |_, _| 0.0,
         scalar: "scalar::hard_sigmoid",
         vector: Some("hard_sigmoid"),
     }
-    /// x * clamp(x / 6 + 1/2, 0, 1)
     HardSwish {
         since: 14,
         floats: wide!(|x, _| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
@@ -227,7 +198,6 @@ functions! {
         scalar: "scalar::hard_swish",
         vector: Some("hard_swish"),
     }
-    /// Hyperbolic tangent.
     Tanh {
         floats: wide!(|x, _| x.tanh()),
         keeps_sign: |_| true,
@@ -235,7 +205,6 @@ functions! {
         zeros: Zeros::Kept,
         scalar: "math::tanh",
     }
-    /// x < 0 ? alpha * (exp(x) - 1) : x
     Elu(alpha = 1.0) {
         floats: wide!(|x, [alpha, _]| if x < 0.0 { alpha * x.exp_m1() } else { x }),
         keeps_sign: |[alpha, _]| alpha > 0.0,
@@ -243,14 +212,12 @@ functions! {
         zeros: Zeros::Kept,
         scalar: "math::elu",
     }
-    /// ln(1 + exp(x))
     Softplus {
         floats: wide!(|x, _| if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() }),
         least: |_, _| 0.0,
         zeros: Zeros::Never,
         scalar: "math::softplus",
     }
-    /// Gauss error function.
     Erf {
         since: 9,
         floats: wide!(|x, _| erf(x)),
@@ -259,7 +226,6 @@ functions! {
         zeros: Zeros::Kept,
         scalar: "math::erf",
     }
-    /// -x
     Neg {
         floats: single!(|x, _| -x),
         integers: Some(i64::wrapping_neg),
@@ -269,7 +235,6 @@ functions! {
         scalar: "scalar::neg",
         vector: Some("neg"),
     }
-    /// |x|
     Abs {
         floats: single!(|x, _| x.abs()),
         integers: Some(i64::wrapping_abs),
@@ -280,20 +245,17 @@ functions! {
         scalar: "scalar::abs",
         vector: Some("abs"),
     }
-    /// e^x
     Exp {
         floats: wide!(|x, _| x.exp()),
         least: |_, _| 0.0,
         zeros: Zeros::Never,
         scalar: "math::exp",
     }
-    /// ln x
     Log {
         floats: wide!(|x, _| x.ln()),
         zeros: Zeros::Never,
         scalar: "math::ln",
     }
-    /// Square root.
     Sqrt {
         floats: single!(|x, _| x.sqrt()),
         least: |_, _| 0.0,
@@ -301,7 +263,6 @@ functions! {
         exact: true,
         scalar: "math::sqrt",
     }
-    /// 1 / x
     Reciprocal {
         floats: single!(|x, _| x.recip()),
         least: |_, low| if low > 0.0 { 0.0 } else { f32::NEG_INFINITY },
@@ -310,7 +271,6 @@ functions! {
         scalar: "scalar::reciprocal",
         vector: Some("reciprocal"),
     }
-    /// To the nearest integer, ties to even.
     Round {
         since: 11,
         floats: single!(|x, _| x.round_ties_even()),
@@ -318,21 +278,18 @@ functions! {
         exact: true,
         scalar: "math::round",
     }
-    /// Largest integer not above.
     Floor {
         floats: single!(|x, _| x.floor()),
         least: |_, low| low.floor(),
         exact: true,
         scalar: "math::floor",
     }
-    /// Smallest integer not below.
     Ceil {
         floats: single!(|x, _| x.ceil()),
         least: |_, low| low.ceil(),
         exact: true,
         scalar: "math::ceil",
     }
-    /// Boolean negation.
     Not {
         booleans: Some(|x| !x),
         least: |_, _| 0.0,
@@ -383,11 +340,6 @@ fn erf(x: f64) -> f64 {
 }
 
 impl Unary {
-    /// ONNX's name.
-    pub fn name(&self) -> &'static str {
-        self.row().name
-    }
-
     /// Whether the result has the sign of the argument everywhere, zero included.
     pub fn keeps_sign(&self) -> bool {
         (self.row().keeps_sign)(self.parameters())

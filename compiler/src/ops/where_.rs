@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use super::binary::broadcast_or;
 use super::strided::{Rows, broadcast_strides};
 use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
-use crate::import::Outcome;
+use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Where", 9, |cx| {

@@ -1,10 +1,10 @@
 //! What operators with windows share: their geometry, resolved to numbers; images in either layout; one spatial axis
 //! instead of two.
 
+use super::node::{NodeContext, bad, problem};
 use super::{floats, mismatch, reshape};
+use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::import::Outcome;
-use crate::import::node::{NodeContext, bad, problem};
 use crate::ir::{Layout, Shape, Tensor, Value, ValueId, Window};
 
 /// Larger values are mistakes, and would make windows that no loop should walk.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::diagnostics::{self, Diagnostic};
 use crate::exact::Affine;
-use crate::ir::network::BinaryWeights;
+use crate::ir::BinaryWeights;
 use crate::ir::{Binary, Graph, Layout, Node, Op, Part, ValueId, Window};
 use crate::passes::facts::{self, Facts};
 use crate::passes::rewrite::{NewNode, Rewriter, walk};

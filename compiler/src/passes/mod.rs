@@ -18,8 +18,8 @@
 //! their inputs are; AFTER IT a convolution's [`crate::ir::network::Products`] say how it multiplies, the interpreter follows the
 //! same definition to the bit, and the report and `verify` name each such block.
 
+use crate::check::{self, Promise};
 use crate::ir::Graph;
-use crate::ir::check::{self, Promise};
 use crate::ir::network::Network;
 
 pub mod binarize_weights;
@@ -107,10 +107,7 @@ pub fn run(
     // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
     // Shown in tests/filetests/lower.
     crate::internal::at("the lowering to blocks");
-    let mut network = lower::run(graph)?;
+    let network = lower::run(graph)?;
     check::network(&network, "in lowering")?;
-    // AFTER THIS POINT: the blocks run in the order that needs the least memory, the file's among equals.
-    crate::plan::order::run(&mut network);
-    check::network(&network, "in ordering")?;
     Ok(network)
 }

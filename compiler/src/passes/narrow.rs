@@ -13,12 +13,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::interpret;
 use crate::ir::network::{
     Arithmetic, Block, Body, Geometry, NetTensor, Network, Products, Quantized, Source, Step, Storage, Tiled,
 };
 use crate::ir::{DType, Tensor};
-use crate::{Config, interpret};
 
 /// Most products of 8-bit numbers whose sum surely fits into 32 bits.
 const MOST_PRODUCTS: usize = i32::MAX as usize / (255 * 127);

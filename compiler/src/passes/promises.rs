@@ -1,8 +1,8 @@
 //! What passes promise of every node behind them, in code: the "AFTER THIS POINT" of [`super::PASSES`], as far as one node shows
-//! it. [`crate::ir::check`] holds the graph to them after every later pass, in every build.
+//! it. [`crate::check`] holds the graph to them after every later pass, in every build.
 
 use super::merge_affine::is_factor;
-use crate::ir::check::Before;
+use crate::check::Before;
 use crate::ir::{Layout, Node, Op};
 
 /// A PReLU's constant slope has the rank of its argument.

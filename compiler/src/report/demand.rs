@@ -1,8 +1,8 @@
 //! What it takes to interpret a network, known before it is tried.
 
-use crate::emit::text::thousands;
 use crate::interpret::network::last_uses;
 use crate::ir::network::{Block, Body, Network, TensorId};
+use crate::printable::thousands;
 use crate::report::cost::Cost;
 
 /// What one run of [`outputs`](crate::interpret::network::outputs) takes.

@@ -7,7 +7,7 @@ pub mod demand;
 pub mod explain;
 mod table;
 
-use crate::Output;
+use crate::emit::Output;
 use crate::ir::DType;
 use crate::ir::network::{Arithmetic, NetTensor, Storage, TensorId};
 use cost::Cost;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Port, Report};
-use crate::emit::text::thousands;
+use crate::printable::thousands;
 
 /// Rows in columns as wide as their widest cell; the columns named in `right` are aligned to the right.
 pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {

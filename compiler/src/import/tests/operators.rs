@@ -449,5 +449,5 @@ fn outputs_that_are_inputs_or_stand_twice() {
     let graph = fixture.output("x").output("y").output("y").load().graph;
     let names: Vec<&str> = graph.outputs.iter().map(|&output| graph.value(output).name.as_str()).collect();
     assert_eq!(names, ["x.2", "y", "y.2"]);
-    assert!(crate::ir::check::graph(&graph, "import", &[]).is_ok());
+    assert!(crate::check::graph(&graph, "import", &[]).is_ok());
 }

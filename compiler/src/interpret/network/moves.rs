@@ -1,5 +1,6 @@
 //! Blocks that move elements.
 
+use super::walk::offsets;
 use super::{Runner, sources};
 use crate::ir::Data;
 use crate::ir::network::{Move, Piece, TensorId};
@@ -35,16 +36,4 @@ impl Runner<'_> {
         }
         self.put(output, Data::F32(values))
     }
-}
-
-/// Offsets of the elements of a strided array, in row-major order.
-pub(super) fn offsets(extents: &[usize], strides: &[isize]) -> impl Iterator<Item = isize> {
-    (0..extents.iter().product::<usize>()).map(move |mut index| {
-        let mut at = 0;
-        for axis in (0..extents.len()).rev() {
-            at += (index % extents[axis]) as isize * strides[axis];
-            index /= extents[axis];
-        }
-        at
-    })
 }

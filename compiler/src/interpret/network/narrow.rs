@@ -1,7 +1,7 @@
 //! Convolutions on bf16 and 8-bit integers, as [`Products`](crate::ir::network::Products) defines them.
 
 use super::Tile;
-use super::sources::{check, pixels, tap};
+use super::walk::{check, pixels, tap};
 use crate::ir::network::{Geometry, Quantized};
 
 /// 2^-56, below which magnitudes become zero.

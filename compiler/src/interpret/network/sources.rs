@@ -1,6 +1,6 @@
 //! What produces a block's tiles.
 
-use super::moves::offsets;
+use super::walk::{check, offsets, pixels, tap};
 use super::{Runner, Tile, narrow};
 use crate::ir::network::{BitPadding, Dense, Geometry, Products, Source};
 
@@ -53,27 +53,6 @@ pub(super) fn dense(layer: &Dense, inputs: &[f32]) -> Result<Vec<f32>, String> {
     }
     let rows = layer.weights.chunks(layer.inputs).zip(layer.bias.iter());
     Ok(rows.map(|(row, bias)| row.iter().zip(inputs).fold(0.0_f32, |sum, (w, x)| w.mul_add(*x, sum)) + bias).collect())
-}
-
-/// Row and column of a tap, and whether they are inside the image.
-pub(super) fn tap(g: &Geometry, oy: usize, ox: usize, ky: usize, kx: usize) -> ([isize; 2], bool) {
-    let at = |axis: usize, o: usize, k: usize| {
-        (o * g.strides[axis] + k * g.dilations[axis]) as isize - g.pads[axis] as isize
-    };
-    let (y, x) = (at(0, oy, ky), at(1, ox, kx));
-    let inside = y >= 0 && x >= 0 && (y as usize) < g.input[0] && (x as usize) < g.input[1];
-    ([y, x], inside)
-}
-
-pub(super) fn check(g: &Geometry, input: usize) -> Result<(), String> {
-    let wanted = g.n * g.input.iter().product::<usize>();
-    if input == wanted { Ok(()) } else { Err(format!("{input} elements for a geometry of {wanted}")) }
-}
-
-/// Calls `f` with image, row, column of every output pixel.
-pub(super) fn pixels(g: &Geometry) -> impl Iterator<Item = [usize; 3]> {
-    let [oh, ow, _] = g.output;
-    (0..g.n * oh * ow).map(move |i| [i / (oh * ow), i / ow % oh, i % ow])
 }
 
 /// Exact whatever the order, so that 64 products are counted at once: networks of real size are run here, too.

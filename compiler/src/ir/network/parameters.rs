@@ -3,18 +3,8 @@
 use std::sync::Arc;
 
 use super::{Geometry, TensorId};
+use crate::exact::Interval;
 use crate::ir::Unary;
-
-/// Weights of a binary convolution: a bit (true for +1) per `[O][kh][kw][I / groups]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BinaryWeights {
-    /// In the order `[O][kh][kw][I / groups]`.
-    pub signs: Vec<bool>,
-    /// How many weights of the file's layer are exactly zero: they have +1 in one plane of bits, and -1 in another.
-    pub zeros: usize,
-    /// Largest relative deviation of a weight's magnitude from its channel's.
-    pub deviation: f32,
-}
 
 /// What the padded taps of a binary convolution hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,23 +131,6 @@ pub enum Activation {
     Unary(Unary),
     /// +1 inside the interval of the channel, -1 outside: a sign that somebody needs as a number.
     Sign(Arc<Vec<Interval>>),
-}
-
-/// When an activation becomes the bit 1 (+1): `low <= x && x <= high`. A falling affine map has `low` -inf, a rising one
-/// `high` +inf, an empty interval is `low` +inf and `high` -inf.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    /// Smallest f32 with sign +1.
-    pub low: f32,
-    /// Largest f32 with sign +1.
-    pub high: f32,
-}
-
-impl Interval {
-    /// The sign of a value; false for NaN.
-    pub fn contains(&self, x: f32) -> bool {
-        self.low <= x && x <= self.high
-    }
 }
 
 /// A value per pixel and channel, the same for every image.

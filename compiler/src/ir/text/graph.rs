@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::constants::{spelling, spelling_of_bits};
 use crate::exact::Affine;
-use crate::ir::network::BinaryWeights;
+use crate::ir::BinaryWeights;
 use crate::ir::{DType, Data, Graph, Layout, Op, Origin, Tensor, Value, ValueId, Window};
 
 /// Constants up to this many elements are written out.
@@ -218,8 +218,8 @@ pub(super) fn details(op: &Op, full: bool) -> Vec<String> {
     match op {
         Op::Sign(zero) => vec![format!("zero {zero:?}").to_lowercase()],
         Op::Unary(function) => {
-            let attributes = function.row().attributes.iter().zip(function.parameters());
-            attributes.map(|((name, _), value)| format!("{name} {value:?}")).collect()
+            let parameters = function.parameter_names().iter().zip(function.parameters());
+            parameters.map(|(name, value)| format!("{name} {value:?}")).collect()
         }
         Op::Cast(to) => vec![format!("to {to:?}").to_lowercase()],
         Op::Conv { window, groups, layout } => {

@@ -1,7 +1,7 @@
 //! The reader of a graph's text: what `{:#}` writes, and what a test spells by hand.
 //!
 //! Empty lines, and lines that begin with `;`, are for people. A value is what its line calls it; a constant stands where it is
-//! used. Nothing is inferred: a line says the type and shape of its result, and [`crate::ir::check`] says whether they are so.
+//! used. Nothing is inferred: a line says the type and shape of its result, and [`crate::check`] says whether they are so.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use super::constants::spelled;
 use super::graph::is_bare;
-use crate::ir::network::BinaryWeights;
 use crate::ir::{
-    Binary, DType, Data, Graph, Layout, Node, Op, Origin, Part, Reduction, Shape, Tensor, ValueId, Window, Zero,
+    Binary, BinaryWeights, DType, Data, Graph, Layout, Node, Op, Origin, Part, Reduction, Shape, Tensor, Unary,
+    ValueId, Window, Zero,
 };
-use crate::ops;
 
 /// Largest constant that is written by a spelling.
 pub(super) const LARGEST: usize = 1 << 26;
@@ -340,12 +339,12 @@ impl<'t> Details<'t> {
 }
 
 pub(super) fn operator(word: &str, details: &Details<'_>) -> Read<Op> {
-    if let Some(row) = ops::unary::FUNCTIONS.iter().find(|row| row.name == word) {
+    if let Some(spelling) = Unary::spelling(word) {
         let mut parameters = [0.0; 2];
-        for (parameter, (name, _)) in parameters.iter_mut().zip(row.attributes) {
+        for (parameter, name) in parameters.iter_mut().zip(spelling.parameters) {
             *parameter = details.number(name)?;
         }
-        return Ok(Op::Unary((row.make)(parameters)));
+        return Ok(Op::Unary((spelling.make)(parameters)));
     }
     if let Some(&function) = Binary::ALL.iter().find(|function| function.name() == word) {
         return Ok(Op::Binary(function));

@@ -10,7 +10,6 @@ use crate::ir::network::{
     PerPixel, Piece, Pool, PoolKind, Pooled, Products, Quantized, Source, Step, Storage, TensorId, Tiled, Whole,
 };
 use crate::ir::{Part, Shape, Unary};
-use crate::ops::unary::FUNCTIONS;
 
 impl FromStr for Network {
     type Err = String;
@@ -341,14 +340,14 @@ impl Rest<'_> {
     /// `Relu`, `Clip(0.0, 6.0)`
     fn function(&mut self) -> Read<Unary> {
         let word = self.word(|c| c.is_ascii_alphanumeric());
-        let row = FUNCTIONS.iter().find(|row| row.name == word).ok_or_else(|| format!("{word:?} is no function"))?;
+        let spelling = Unary::spelling(word).ok_or_else(|| format!("{word:?} is no function"))?;
         let mut parameters = [0.0; 2];
         if self.take("(") {
             for (parameter, text) in parameters.iter_mut().zip(self.until(")")?.split(',')) {
                 *parameter = number(text)?;
             }
         }
-        Ok((row.make)(parameters))
+        Ok((spelling.make)(parameters))
     }
 
     fn dense(&mut self) -> Read<Dense> {

@@ -1,7 +1,7 @@
 //! Weights as signs and a scale per output channel, judged by value: whatever chain of operators the exporter wrote has
 //! been evaluated by now.
 
-use crate::ir::network::BinaryWeights;
+use crate::ir::BinaryWeights;
 use crate::ir::{Node, Op, Tensor};
 use crate::passes::rewrite::{Rewriter, transpose};
 

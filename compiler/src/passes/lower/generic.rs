@@ -2,9 +2,9 @@
 
 use super::Builder;
 use super::parts;
-use crate::emit::has_whole_form;
 use crate::ir::network::{Block, Body, Move, Piece, TensorId, Whole};
 use crate::ir::{Binary, Op, Tensor, ValueId, broadcast_strides, strides};
+use crate::ops;
 
 fn signed(strides: &[usize]) -> Vec<isize> {
     strides.iter().map(|&s| s as isize).collect()
@@ -84,7 +84,7 @@ impl Builder<'_> {
                 self.binary_whole(i, Binary::Add, [scaled, shift], output);
             }
             Op::MatMul => self.matmul(i),
-            op if has_whole_form(op) => self.whole(i),
+            op if ops::of(op).whole().is_some() => self.whole(i),
             Op::Cast(_) => self.refuse(i, "this conversion is only supported on values known at compile time"),
             Op::ScatterNd => self.refuse(i, "only supported on values known at compile time"),
             // The others always have a form of their own.

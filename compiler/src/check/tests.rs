@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ir::check;
+use crate::check;
 use crate::ir::network::{
     Activation, BinaryWeights, BitLayout, BitPadding, Block, Body, Dense, Gate, Geometry, Interval, Move, NetTensor,
     Network, Piece, Pool, PoolKind, Pooled, Products, Source, Step, Storage, TensorId, Tiled, Whole,
