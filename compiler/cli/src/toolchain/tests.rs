@@ -147,7 +147,7 @@ fn twice(images: usize) -> Network {
     let [before, behind] = steps;
     let pool = Pool {
         kind: PoolKind::Average { count_include_pad: None },
-        geometry: geometry([8, 6, 32], [4, 3, 32], 2, 2, 0),
+        geometry: Geometry { groups: 32, ..geometry([8, 6, 32], [4, 3, 32], 2, 2, 0) },
     };
     let source = Source::RealConv {
         input: x,
