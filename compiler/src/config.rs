@@ -8,6 +8,7 @@ use crate::tokens::is_keyword;
 
 /// How to compile a model.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Config {
     /// Symbolic dimensions by name.
     pub dims: Vec<(String, usize)>,

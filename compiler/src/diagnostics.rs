@@ -19,6 +19,7 @@ pub enum Severity {
 
 /// One thing that is wrong (or noteworthy), and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// How bad.
     pub severity: Severity,
@@ -36,6 +37,7 @@ macro_rules! codes {
     ($($name:ident = $code:literal, $doc:literal;)*) => {
         /// The catalogue.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum Code { $(#[doc = $doc] $name,)* }
 
         impl Code {

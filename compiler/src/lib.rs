@@ -10,6 +10,9 @@
 //! and `xnorc_runtime::include_model!("net")` brings in the module. [`generate`] is the pure core behind it, bytes in and
 //! source out; [`Output::report`] says what became of the network.
 
+// Links to what is private are for those who read the house with `cargo doc --document-private-items`.
+#![allow(rustdoc::private_intra_doc_links)]
+
 // # The house on one page
 //
 // A model goes through it from the middle down: `import` -> `passes` -> `plan` -> `emit`. Each line of this table is a floor.
@@ -41,6 +44,7 @@ mod cargo;
 #[doc(hidden)]
 pub mod check;
 mod config;
+#[doc(hidden)]
 pub mod diagnostics;
 mod driver;
 #[doc(hidden)]

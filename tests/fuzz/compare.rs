@@ -89,8 +89,7 @@ fn check(sample: &Sample, name: &str) -> Result<Checked, String> {
         same(wanted, &got, exact).map_err(|message| format!("blocks: {message}"))?;
     }
     let zero = if sample.zeros { Zeros::Exact } else { Zeros::Plus };
-    let config = xnorc::Config { zero, ..many::config() };
-    let output = xnorc::generate(&sample.model, None, name, &config).map_err(|e| e.to_string())?;
+    let output = xnorc::generate(&sample.model, None, name, many::config().zero(zero)).map_err(|e| e.to_string())?;
     Ok(Checked { output, wanted, exact })
 }
 

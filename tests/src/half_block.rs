@@ -79,6 +79,7 @@ pub fn real_block(geometry: Geometry) -> Output {
 }
 
 fn compiled(network: Network) -> Output {
-    let config = Config { standalone: true, share_from: Some(0), ..Config::default() };
+    let mut config = Config::new();
+    config.standalone(true).share_from(0);
     xnorc::of_network(network, String::new(), "network", &config).unwrap_or_else(|problems| panic!("{problems}"))
 }

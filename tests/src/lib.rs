@@ -60,10 +60,10 @@ impl Running {
     ///
     /// # Errors
     /// What the compiler or the toolchain says.
-    pub fn start_as(path: &Path, config: Config) -> Result<Self, Diagnostics> {
+    pub fn start_as(path: &Path, mut config: Config) -> Result<Self, Diagnostics> {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         // Every block with more than one row can be divided among threads, be it ever so small.
-        let config = Config { standalone: true, probe: true, share_from: Some(0), ..config };
+        config.standalone(true).probe(true).share_from(0);
         let model = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let output = xnorc::generate(&model, Some(&folder), "network", &config)?;
         let graph = xnorc::load_graph(path, &config)?;

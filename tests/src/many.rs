@@ -16,7 +16,7 @@ use xnorc::{Config, Output};
 /// The configuration that networks of such a program must be compiled with.
 pub fn config() -> Config {
     // Every block with more than one row can be divided among threads, be it ever so small.
-    Config { standalone: true, probe: true, share_from: Some(0), ..Config::default() }
+    Config::new().standalone(true).probe(true).share_from(0).clone()
 }
 
 /// The name that a network of such a program must be compiled under.

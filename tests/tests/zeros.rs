@@ -15,7 +15,8 @@ fn emitted_code_keeps_zeros() {
     let values = interpret::graph(&graph, std::slice::from_ref(&input)).unwrap();
     let mut after = Graph { exact_zeros: true, ..graph.clone() };
     let network = passes::run(&mut after, |_, _| {}).unwrap_or_else(|e| panic!("{e}"));
-    let config = Config { standalone: true, probe: true, ..Config::default() };
+    let mut config = Config::new();
+    config.standalone(true).probe(true);
     let output = xnorc::of_network(network, String::new(), "zeros", &config).unwrap_or_else(|e| panic!("{e}"));
     let folder = tempfile::tempdir().unwrap();
     let built = toolchain::build(&output, "zeros", folder.path()).unwrap_or_else(|e| panic!("{e}"));

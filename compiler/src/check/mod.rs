@@ -1,4 +1,4 @@
-//! What holds of a level, stated in code: [`graph`] of a graph, as imported and after each pass; [`network`] of fused blocks.
+//! What holds of a level, stated in code: [`graph()`] of a graph, as imported and after each pass; [`network()`] of fused blocks.
 //!
 //! Both run in every build. What they find is a fault of xnorc, never of the model: a diagnostic [`Code::Internal`] that names
 //! the node or block, and what is wrong with it. So a fault of a pass ends there, with a sentence, and not in the emitter.

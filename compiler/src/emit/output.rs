@@ -9,15 +9,32 @@ use crate::plan::Plan;
 
 /// A compiled model.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Output {
     /// The fused blocks.
+    #[doc(hidden)]
     pub network: Network,
     /// The memory plan.
+    #[doc(hidden)]
     pub plan: Plan,
     /// Source and weights.
+    #[doc(hidden)]
     pub emitted: Emitted,
     /// Files read beside the model.
     pub files: Vec<PathBuf>,
     /// Warnings.
     pub warnings: Diagnostics,
+}
+
+impl Output {
+    /// The items of the network's module: Rust without `unsafe`. It includes its parameters from the file `NAME.weights` beside
+    /// it.
+    pub fn source(&self) -> &str {
+        &self.emitted.source
+    }
+
+    /// The bytes of `NAME.weights`.
+    pub fn weights(&self) -> &[u8] {
+        &self.emitted.weights
+    }
 }

@@ -2,8 +2,11 @@
 //!
 //! The field names of [`Report`] are the keys of `inspect --json`, which is a contract.
 
+#[doc(hidden)]
 pub mod cost;
+#[doc(hidden)]
 pub mod demand;
+#[doc(hidden)]
 pub mod explain;
 mod table;
 
@@ -18,6 +21,7 @@ pub use table::columns;
 /// Everything that is to be said about a compiled model.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Report {
     /// The model's name.
     pub model: String,
@@ -38,6 +42,7 @@ pub struct Report {
 /// An input or output.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Port {
     /// Name in the file.
     pub name: String,
@@ -51,6 +56,7 @@ pub struct Port {
 /// A block.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Row {
     /// From the ONNX node of its source.
     pub name: String,
@@ -82,6 +88,7 @@ pub struct Row {
 /// Sums over all blocks; [`cost`] says how they are counted.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Totals {
     /// Multiply-accumulates on sign bits.
     pub binary_macs: u64,
@@ -101,6 +108,13 @@ pub struct Totals {
     pub scratch_bytes: u64,
     /// Bytes of scratch memory that every order of the blocks needs.
     pub scratch_bound_bytes: u64,
+}
+
+impl Output {
+    /// What became of the network: rows, costs, reasons.
+    pub fn report(&self) -> Report {
+        Report::new(self)
+    }
 }
 
 impl Report {

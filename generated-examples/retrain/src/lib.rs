@@ -168,10 +168,10 @@ fn compared(
     folder: &Path,
     trained: &Trained,
     verified: usize,
-    config: xnorc::Config,
+    mut config: xnorc::Config,
 ) -> std::result::Result<(Comparison, Verification), Diagnostics> {
     let path = folder.join(MODEL);
-    let config = xnorc::Config { standalone: true, probe: true, strict: true, ..config };
+    config.standalone(true).probe(true).strict(true);
     let output = xnorc::load(&path, &config)?;
     let workshop = tempfile::tempdir().map_err(io)?;
     let built = toolchain::build(&output, "fashion", workshop.path())?;

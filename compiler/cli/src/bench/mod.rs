@@ -127,7 +127,7 @@ pub fn run(
             let real = match block.arithmetic() {
                 Some(Arithmetic::Bf16) => bf16,
                 Some(Arithmetic::Int8) => int8,
-                Some(Arithmetic::F32) | None => real,
+                _ => real,
             };
             BlockTime {
                 name: block.name.clone(),

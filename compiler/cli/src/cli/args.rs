@@ -73,9 +73,9 @@ pub(super) struct Model {
 impl Model {
     /// The configuration they ask for, without example inputs.
     pub(super) fn config(&self) -> Config {
-        let mut config =
-            Config { dims: self.dims.clone(), name: self.name.clone(), strict: self.strict, ..Config::default() };
-        config.zero = self.zero;
+        let mut config = Config::new();
+        config.strict(self.strict).zero(self.zero);
+        (config.dims, config.name) = (self.dims.clone(), self.name.clone());
         for (arithmetic, name) in &self.real {
             match name {
                 Some(name) => config.real_layer(name, *arithmetic),

@@ -10,7 +10,8 @@ use xnorc_cli::verify::{Generator, Sample};
 use super::{Result, args, arrays, crate_folder, report, say};
 
 pub(super) fn run(args: &args::Compile) -> Result {
-    let config = xnorc::Config { standalone: args.standalone, ..arrays::config(&args.model)? };
+    let mut config = arrays::config(&args.model)?;
+    config.standalone(args.standalone);
     let name = config.name_for(&args.model.path);
     let output = xnorc::load(&args.model.path, &config)?;
     let runtime = match (&args.runtime_path, args.standalone) {

@@ -22,8 +22,8 @@ pub(super) struct Started {
 
 /// Compiles a model for [`start`].
 pub(super) fn load(model: &Model) -> Result<Output> {
-    let config = xnorc::Config { standalone: true, probe: true, ..arrays::config(model)? };
-    Ok(xnorc::load(&model.path, &config)?)
+    let mut config = arrays::config(model)?;
+    Ok(xnorc::load(&model.path, config.standalone(true).probe(true))?)
 }
 
 /// Builds and starts a model, at the level asked for.

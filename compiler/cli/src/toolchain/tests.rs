@@ -45,7 +45,8 @@ fn network() -> Network {
 }
 
 fn compiled(network: Network) -> Output {
-    let config = Config { standalone: true, probe: true, share_from: Some(0), ..Config::default() };
+    let mut config = Config::new();
+    config.standalone(true).probe(true).share_from(0);
     xnorc::of_network(network, "00".into(), "tiny", &config).unwrap()
 }
 

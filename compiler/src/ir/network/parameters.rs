@@ -19,6 +19,7 @@ pub enum BitPadding {
 
 /// The arithmetic of a real-valued layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Arithmetic {
     /// 32-bit floats: what the file says.
     #[default]

@@ -37,8 +37,8 @@ fn network(config: &NetworkConfig, form: Form) -> Network {
 
 /// Compiled without a warning.
 fn compile(onnx: &[u8]) -> xnorc::Output {
-    let config = xnorc::Config { strict: true, ..xnorc::Config::default() };
-    xnorc::generate(onnx, None, "net", &config).unwrap_or_else(|problems| panic!("{problems}"))
+    xnorc::generate(onnx, None, "net", xnorc::Config::new().strict(true))
+        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn pictures() -> Tensor<4> {
