@@ -1,8 +1,8 @@
-//! Times tract, for `benchmarks/rivals.py`: MODEL.onnx INPUT.npy ANSWER.f32 VERSION
+//! Times tract, for `tests/benchmarks/rivals.py`: MODEL.onnx INPUT.npy ANSWER.f32 VERSION
 //!
 //! tract is in the workspace as the independent engine of `verify`; here it runs optimised, as its users would run it.
 
-#[path = "../../benchmarks/workers/serve.rs"]
+#[path = "../benchmarks/workers/serve.rs"]
 #[allow(unreachable_pub)]
 mod serve;
 

@@ -14,7 +14,7 @@ fn read(path: &str) -> String {
 /// What a Python program prints; nothing where there is no Python.
 fn python(program: &str, arguments: &[PathBuf]) -> Option<String> {
     let mut command = Command::new("python3");
-    command.current_dir(root().join("benchmarks")).args(["-B", "-c", program]).args(arguments);
+    command.current_dir(root().join("tests/benchmarks")).args(["-B", "-c", program]).args(arguments);
     let output = match command.output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         output => output.unwrap(),
@@ -34,7 +34,7 @@ fn marked(page: &str, name: &str) -> String {
 #[test]
 fn scripts_parse() {
     let mut scripts = Vec::new();
-    for folder in ["benchmarks", "benchmarks/workers"] {
+    for folder in ["tests/benchmarks", "tests/benchmarks/workers"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "py") {
@@ -54,10 +54,10 @@ fn pages_are_written_from_the_results() {
     let rows = "[{k: float(v) for k, v in row.items()} for row in csv.DictReader(open('results/compile_cost.csv'))]";
     for (page, name, expression) in [
         ("README.md", "rivals", format!("page.rivals_short({})", json("rivals"))),
-        ("benchmarks/README.md", "rivals", format!("page.rivals({})", json("rivals"))),
-        ("benchmarks/README.md", "layers", format!("page.layers({})", json("layers"))),
-        ("benchmarks/README.md", "wasm", format!("page.wasm({})", json("wasm"))),
-        ("benchmarks/README.md", "compile_cost", format!("page.compile_cost({rows})")),
+        ("tests/benchmarks/README.md", "rivals", format!("page.rivals({})", json("rivals"))),
+        ("tests/benchmarks/README.md", "layers", format!("page.layers({})", json("layers"))),
+        ("tests/benchmarks/README.md", "wasm", format!("page.wasm({})", json("wasm"))),
+        ("tests/benchmarks/README.md", "compile_cost", format!("page.compile_cost({rows})")),
     ] {
         let Some(expected) = table(&expression) else { return };
         assert_eq!(marked(page, name).trim_end(), expected.trim_end(), "{page}, {name}: run the script with --redraw");
@@ -69,11 +69,11 @@ fn pages_are_written_from_the_results() {
 fn the_fields_the_scripts_read_exist() {
     let text = serde_json::to_string(&xnorc_cli::bench::Bench::default()).unwrap();
     for (script, field) in [
-        ("benchmarks/layers.py", "peak_binary_gmacs"),
-        ("benchmarks/page.py", "peak_binary_gmacs"),
-        ("benchmarks/page.py", "peak_real_gmacs"),
-        ("benchmarks/page.py", "limit_ms"),
-        ("benchmarks/page.py", "level"),
+        ("tests/benchmarks/layers.py", "peak_binary_gmacs"),
+        ("tests/benchmarks/page.py", "peak_binary_gmacs"),
+        ("tests/benchmarks/page.py", "peak_real_gmacs"),
+        ("tests/benchmarks/page.py", "limit_ms"),
+        ("tests/benchmarks/page.py", "level"),
     ] {
         assert!(
             read(script).contains(&format!("\"{field}\"")) || read(script).contains(&format!("['{field}']")),

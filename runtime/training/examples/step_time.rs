@@ -1,5 +1,5 @@
 //! How long one step of training takes (forwards, backwards, Adam), and how much memory; `tests/pytorch/step_time.py` does
-//! the same with PyTorch, and `benchmarks/training.py` sets them beside each other.
+//! the same with PyTorch, and `tests/benchmarks/training.py` sets them beside each other.
 //!
 //!     RAYON_NUM_THREADS=2 cargo run --release -p xnorc-training --example step_time -- fashion 10
 //!

@@ -1,9 +1,9 @@
-"""Our network as WebAssembly beside onnxruntime-web, in node: `python3 benchmarks/wasm.py`
+"""Our network as WebAssembly beside onnxruntime-web, in node: `python3 tests/benchmarks/wasm.py`
 
 Both take turns on one thread of one core with the same file and picture, compiled by the engine's optimising compiler from
 the start (`--no-liftoff`), as they are after a while anyway. Ours twice: with SIMD128, where multiply-add is emulated to
 the bit, and with relaxed SIMD, which has it. Checks the answers against onnxruntime's, then writes the table of
-benchmarks/README.md. Needs node and npm.
+tests/benchmarks/README.md. Needs node and npm.
 """
 
 import environment

@@ -1,8 +1,8 @@
-"""A step of training beside PyTorch's, in one command: `python3 benchmarks/training.py`
+"""A step of training beside PyTorch's, in one command: `python3 tests/benchmarks/training.py`
 
 The same network, batch and optimiser in both (`runtime/training/examples/step_time.rs` and
 `runtime/training/tests/pytorch/step_time.py`), each in a process of its own, in turns. Writes the table between the
-markers of benchmarks/README.md.
+markers of tests/benchmarks/README.md.
 """
 
 import argparse

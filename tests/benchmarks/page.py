@@ -72,7 +72,7 @@ def rivals_short(outcome):
     rows = [[row[0] + (f" {row[1]}" if row[1] else ""), *row[2:5]] for row in rival_rows(record)]
     text = f"{record['title']}; {outcome['machine']}, one thread:\n\n"
     text += table(["", "minimum, ms", "median, ms", "times ours"], rows, 3)
-    return text + "\n![Time per inference](benchmarks/results/rivals.svg)\n"
+    return text + "\n![Time per inference](tests/benchmarks/results/rivals.svg)\n"
 
 
 def layers(outcome):

@@ -1,8 +1,8 @@
-"""Our networks against other engines', in one command: `python3 benchmarks/rivals.py`
+"""Our networks against other engines', in one command: `python3 tests/benchmarks/rivals.py`
 
 Makes its own Python environments and its own networks, builds the compiler in release, and lets every engine run the
 same file and picture on one thread of one core, in turns. Checks the answers, then writes the table and the plot
-between the markers of the README and of benchmarks/README.md.
+between the markers of the README and of tests/benchmarks/README.md.
 """
 
 import environment

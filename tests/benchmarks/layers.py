@@ -1,4 +1,4 @@
-"""OpenVINO's binary convolution beside ours, layer by layer: `python3 benchmarks/layers.py`
+"""OpenVINO's binary convolution beside ours, layer by layer: `python3 tests/benchmarks/layers.py`
 
 OpenVINO's CPU plugin has an AVX-512 VPOPCNTDQ kernel for its operation BinaryConvolution-1, but nothing that reads a file
 makes that operation any more; here the graph is written by hand. Each of the four layers of a binary ResNet-18 at 224 is

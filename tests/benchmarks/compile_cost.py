@@ -1,4 +1,4 @@
-"""What compiling costs, as a function of depth and of width: `python3 benchmarks/compile_cost.py`
+"""What compiling costs, as a function of depth and of width: `python3 tests/benchmarks/compile_cost.py`
 
 Real-to-Binary residual networks from 18 to 101 layers at the usual widths, and of 18 layers at one, two and four times
 those. Measured: time and peak memory of `xnorc compile` and of rustc (release, the crate with the runtime inside), bytes
