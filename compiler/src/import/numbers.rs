@@ -49,7 +49,9 @@ pub(super) fn check(tensor: &Tensor) -> Outcome<()> {
 pub(super) fn check_folded(op: &Op, operands: &[&Tensor]) -> Outcome<()> {
     let shows = match op {
         Op::Sign(_) | Op::Conv { .. } | Op::MatMul | Op::Cast(DType::I64) => false,
-        Op::Unary(function) => !matches!(function, Unary::Sqrt | Unary::Reciprocal),
+        Op::Unary(Unary::Sqrt | Unary::Reciprocal) => false,
+        // Those that level off; a Clip is there to cut.
+        Op::Unary(Unary::Tanh | Unary::Sigmoid | Unary::HardSigmoid(..) | Unary::Erf) => false,
         Op::Reduce { kind, .. } => matches!(kind, Reduction::Max | Reduction::Min),
         _ => true,
     };
@@ -100,7 +102,7 @@ fn takes(op: &Op, operand: usize, behind: bool) -> bool {
     match op {
         Op::Where => true,
         Op::Binary(Binary::Min | Binary::Max) => true,
-        Op::Binary(Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual) => true,
+        Op::Binary(function) if function.row().truth => true,
         Op::Binary(Binary::Div) => operand == 1,
         Op::Unary(Unary::Clip(..)) => true,
         Op::Softmax { .. } | Op::MaxPool { .. } | Op::ArgMax { .. } => true,

@@ -219,6 +219,10 @@ fn gemm(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let a = if cx.flag("transA")? { cx.transpose(a, vec![1, 0])? } else { a };
     let b = if cx.flag("transB")? { cx.transpose(b, vec![1, 0])? } else { b };
     let (alpha, beta) = (cx.float("alpha", 1.0)?, cx.float("beta", 1.0)?);
+    // Whether there is a C or not; what comes of the factors otherwise is a constant, and looked at as one.
+    if beta.is_infinite() {
+        return Err(problem(Code::BadInitializer, format!("its factor beta is {beta}")));
+    }
     let b = scaled(cx, b, alpha)?;
     let product = cx.apply(Op::MatMul, &[a, b])?;
     let Some(c) = c.filter(|_| beta != 0.0) else { return Ok(product) };

@@ -18,9 +18,14 @@ pub(super) static ONNX: &[Onnx] = &[
 /// A parameter of numbers, all finite.
 fn finite(cx: &NodeContext<'_>, i: usize, what: &str) -> Outcome<Arc<Tensor>> {
     let tensor = cx.parameter(i, what)?.ok_or_else(|| bad(format!("its {what} is missing")))?;
+    all_finite(&tensor, what)?;
+    Ok(tensor)
+}
+
+fn all_finite(tensor: &Tensor, what: &str) -> Outcome<()> {
     match tensor.to_f32().iter().find(|x| !x.is_finite()) {
         Some(x) => Err(problem(Code::BadInitializer, format!("its {what} holds {x}"))),
-        None => Ok(tensor),
+        None => Ok(()),
     }
 }
 
@@ -100,8 +105,13 @@ fn quant(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let (scale, zero_point, bits) =
         (finite(cx, 1, "scale")?, finite(cx, 2, "zero point")?, cx.float_parameter(3, "bit width")?);
-    let bits = bits.filter(|b| (1.0..=32.0).contains(b) && b.fract() == 0.0);
-    let bits = bits.ok_or_else(|| bad("its bit width must be a whole number from 1 to 32"))? as i32;
+    // Clipped to the codes, an infinite weight would look like any other.
+    cx.constant(x).map_or(Ok(()), |weights| all_finite(&weights, "constant operand"))?;
+    let bits = match bits {
+        Some(bits) if (1.0..=32.0).contains(&bits) && bits.fract() == 0.0 => bits as i32,
+        Some(bits) => return Err(bad(format!("its bit width is {bits}, not a whole number from 1 to 32"))),
+        None => return Err(bad("its bit width is missing")),
+    };
     let (signed, narrow) = (cx.int("signed")?.unwrap_or(1) != 0, cx.flag("narrow")?);
     let rounding = match cx.text("rounding_mode")?.as_deref().map(str::to_ascii_uppercase).as_deref() {
         None | Some("ROUND" | "HALF_EVEN") => Unary::Round,
