@@ -8,11 +8,14 @@ use crate::ops::node::{Node as _, bad, problem};
 /// Domains of QONNX and its forerunners: binary and quantised layers as Brevitas and FINN write them.
 const QUANTIZED_DOMAINS: [&str; 3] = ["qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"];
 
+/// An operator of opset 17 that onnxruntime's optimiser writes into files of every opset, and that means the same there.
+const OF_ANY_OPSET: &str = "LayerNormalization";
+
 /// Converts a node; gives its results, `None` for those that nothing uses.
 pub(super) fn convert(cx: &mut Conversion<'_>) -> Outcome<ops::Results> {
     let results = match (cx.domain(), cx.op_type()) {
         (domain, op) if domain == "prim" || op.starts_with("prim::") || op == "PythonOp" => Err(python(op)),
-        ("" | "ai.onnx", op) => match surplus(cx) {
+        ("" | "ai.onnx", op) => match premature(cx).or_else(|| surplus(cx)) {
             Some(problem) => Err(problem),
             None => ops::convert(cx, op).unwrap_or_else(|| Err(unknown(cx))),
         },
@@ -34,6 +37,14 @@ fn unknown(cx: &Conversion<'_>) -> Diagnostic {
     let opset = if cx.opset() == i64::MAX { String::new() } else { format!(" of opset {}", cx.opset()) };
     problem(Code::UnknownOperator, format!("the operator {}{opset} is not supported", cx.op_type()))
         .help("write that part of the model in other operators, or leave it out of the export and compute it outside")
+}
+
+/// An operator of a later opset than the file's: another engine refuses it, or takes it for what it will not be.
+fn premature(cx: &NodeContext<'_>) -> Option<Diagnostic> {
+    let (op, opset) = (cx.op_type(), cx.opset());
+    let since = ops::first_opset(op).filter(|&since| since > opset && op != OF_ANY_OPSET)?;
+    let message = format!("the file uses opset {opset}, and {op} is an operator from opset {since} on");
+    Some(bad(message).help(format!("the file is not valid: export it with opset {since} or newer, or without {op}")))
 }
 
 /// An operand more than the operator knows.

@@ -124,13 +124,13 @@ functions! {
         scalar: "math::pow",
     }
     Min {
-        onnx: ("Min", 8),
+        onnx: ("Min", 6),
         floats: F32, |x, y| if x < y || x.is_nan() { x } else { y },
         integers: I64, i64::min,
         scalar: "scalar::min",
     }
     Max {
-        onnx: ("Max", 8),
+        onnx: ("Max", 6),
         floats: F32, |x, y| if x > y || x.is_nan() { x } else { y },
         integers: I64, i64::max,
         scalar: "scalar::max",
@@ -324,10 +324,10 @@ pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<Valu
 
 /// Those with more to say.
 pub(super) static OWN_WAY: &[Onnx] = &[
-    Onnx::one("Min", 8, |cx| chain(cx, Binary::Min)).any_number(),
-    Onnx::one("Max", 8, |cx| chain(cx, Binary::Max)).any_number(),
-    Onnx::one("Sum", 8, |cx| chain(cx, Binary::Add)).any_number(),
-    Onnx::one("Mean", 8, mean).any_number(),
+    Onnx::one("Min", 6, |cx| chain(cx, Binary::Min)).any_number(),
+    Onnx::one("Max", 6, |cx| chain(cx, Binary::Max)).any_number(),
+    Onnx::one("Sum", 6, |cx| chain(cx, Binary::Add)).any_number(),
+    Onnx::one("Mean", 6, mean).any_number(),
     Onnx::one("Pow", 7, pow).operands(2),
     Onnx::one("Mod", 10, modulo).operands(2),
 ];

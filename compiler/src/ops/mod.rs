@@ -325,7 +325,7 @@ pub(crate) type Results = Vec<Option<ValueId>>;
 /// An operator of ONNX that becomes operators of the graph in a way of its own.
 pub(crate) struct Onnx {
     name: &'static str,
-    /// The first opset that has it.
+    /// The first opset that has it, or has it in the form in which opset 7 does.
     since: i64,
     /// The most operands it takes: one that is given more means something else than what would be compiled.
     most: Most,
@@ -403,9 +403,14 @@ static STANDARD: &[&[Onnx]] = &[
     constant::ONNX,
 ];
 
+/// One of ONNX's own operators that is not a row of a table of functions.
+fn own(name: &str) -> Option<&'static Onnx> {
+    STANDARD.iter().flat_map(|family| family.iter()).find(|onnx| onnx.name == name)
+}
+
 /// Converts a node of one of ONNX's own operators; `None` for those that are not known.
 pub(crate) fn convert(cx: &mut NodeContext<'_>, name: &str) -> Option<Outcome<Results>> {
-    if let Some(own) = STANDARD.iter().flat_map(|family| family.iter()).find(|onnx| onnx.name == name) {
+    if let Some(own) = own(name) {
         return Some(converted(cx, own));
     }
     let value = unary::convert(cx, name).or_else(|| binary::convert(cx, name))?;
@@ -414,7 +419,7 @@ pub(crate) fn convert(cx: &mut NodeContext<'_>, name: &str) -> Option<Outcome<Re
 
 /// The most operands of one of ONNX's own operators; `None` for those that are not known.
 pub(crate) fn most_operands(name: &str, opset: i64) -> Option<usize> {
-    if let Some(own) = STANDARD.iter().flat_map(|family| family.iter()).find(|onnx| onnx.name == name) {
+    if let Some(own) = own(name) {
         return match own.most {
             Most::Always(most) => Some(most),
             Most::Since(versions) => versions.iter().rev().find(|(since, _)| *since <= opset).map(|&(_, most)| most),
@@ -422,6 +427,14 @@ pub(crate) fn most_operands(name: &str, opset: i64) -> Option<usize> {
     }
     let functions = unary::FUNCTIONS.iter().find(|row| row.name == name).map(|_| 1);
     functions.or_else(|| binary::FUNCTIONS.iter().find(|row| row.onnx.0 == name).map(|_| 2))
+}
+
+/// The first opset that has one of ONNX's own operators; `None` for those that are not known.
+pub(crate) fn first_opset(name: &str) -> Option<i64> {
+    let own = own(name).map(|onnx| onnx.since);
+    let functions = || unary::FUNCTIONS.iter().find(|row| row.name == name).map(|row| row.since);
+    let pairs = || binary::FUNCTIONS.iter().find(|row| row.onnx.0 == name).map(|row| row.onnx.1);
+    own.or_else(functions).or_else(pairs)
 }
 
 /// Converts a node of the quantised layers of QONNX; `None` for those that are not known.

@@ -127,6 +127,51 @@ fn all_problems_at_once_and_none_that_only_follows() {
     "#);
 }
 
+/// An operator is one from its first opset on; what onnxruntime's optimiser writes into older files is one there too.
+#[test]
+fn operators_of_a_later_opset() {
+    let graph = |op: &str, opset: i64| {
+        let fixture = Fixture::new(opset).input("x", &[1, 4]).ints("s", &[3, 4]).floats("c", &[4], &[0.5; 4]);
+        let inputs: &[&str] = match op {
+            "Expand" => &["x", "s"],
+            "GreaterOrEqual" | "Mod" | "Min" | "Sum" | "LayerNormalization" => &["x", "c"],
+            _ => &["x"],
+        };
+        let attribute = if op == "Mod" { vec![int("fmod", 1)] } else { Vec::new() };
+        let mut fixture = fixture.node(op, inputs, &["y"]).output("y");
+        fixture.proto.graph.as_mut().unwrap().node[0].attribute = attribute;
+        fixture
+    };
+    let rows = [
+        ("Expand", 8),
+        ("Sign", 9),
+        ("Erf", 9),
+        ("Mod", 10),
+        ("ThresholdedRelu", 10),
+        ("Round", 11),
+        ("GreaterOrEqual", 12),
+        ("HardSwish", 14),
+        ("Mish", 18),
+        ("Gelu", 20),
+    ];
+    for (op, since) in rows {
+        let text = graph(op, since - 1).problems();
+        let message = format!("the file uses opset {}, and {op} is an operator from opset {since} on", since - 1);
+        assert_eq!(
+            text,
+            format!(
+                "X008 at node \"y\" ({op}, opset {}): {message}; help: the file is not valid: export it with opset \
+                 {since} or newer, or without {op}",
+                since - 1
+            )
+        );
+        graph(op, since).load();
+    }
+    for op in ["Min", "Sum", "Relu", "LayerNormalization"] {
+        graph(op, 7).load();
+    }
+}
+
 /// Behind an operator that is not supported others are still found, each once, with how often it stands in the file.
 #[test]
 fn operators_behind_one_another() {
