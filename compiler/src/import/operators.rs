@@ -40,7 +40,7 @@ fn unknown(cx: &Conversion<'_>) -> Diagnostic {
 }
 
 /// An operator of a later opset than the file's: another engine refuses it, or takes it for what it will not be.
-fn premature(cx: &NodeContext<'_>) -> Option<Diagnostic> {
+fn premature(cx: &Conversion<'_>) -> Option<Diagnostic> {
     let (op, opset) = (cx.op_type(), cx.opset());
     let since = ops::first_opset(op).filter(|&since| since > opset && op != OF_ANY_OPSET)?;
     let message = format!("the file uses opset {opset}, and {op} is an operator from opset {since} on");
