@@ -31,6 +31,7 @@ mod arch;
 mod bits;
 mod dispatch;
 mod generic;
+mod level;
 pub mod math;
 mod narrow;
 mod parts;
@@ -41,7 +42,9 @@ mod threads;
 mod weights;
 
 pub use bits::{BitShape, BitsMut};
-pub use dispatch::{Kernel, Level, dispatch, dispatch_at, force_level, level};
+pub use dispatch::{
+    dispatch, dispatch_at, dispatch_bf16, dispatch_bf16_at, dispatch_int8, dispatch_int8_at, force_level, level,
+};
 pub use generic::activation::{
     abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes, map_lanes_with, neg, prelu, reciprocal, relu,
 };
@@ -64,11 +67,9 @@ pub use generic::regions::regions;
 pub use generic::tile::{
     At, Epilogue, PerChannel, PerImage, RowSum, add_rows, load_channels, load_tile, load_vector, store_tile,
 };
-pub use narrow::{
-    NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, dispatch_bf16, dispatch_bf16_at,
-    dispatch_int8, dispatch_int8_at, to_bf16,
-};
-pub use simd::Simd;
+pub use level::Level;
+pub use narrow::{NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, to_bf16};
+pub use simd::{Kernel, Simd};
 pub use team::{Alone, Team, Work, batch, cut, cut_mut, cut_rows, share};
 #[cfg(feature = "std")]
 pub use threads::Pool;

@@ -12,8 +12,7 @@
 //!
 //! **int8**: unsigned activations times signed weights, added up in 32-bit integers without rounding or saturation.
 
-use crate::dispatch::{Kernel, Level};
-use crate::simd::{Simd, sealed::Sealed};
+use crate::simd::{Kernel, Simd, sealed::Sealed};
 use crate::weights::Le;
 
 /// 2^-56: values nearer to zero than this become zero as bf16. Of those that are left each is a multiple of 2^-63, and the
@@ -205,30 +204,6 @@ impl<K: NarrowKernel> Kernel for PlainInt8Kernel<K> {
     fn run<S: Simd>(self, s: S) -> K::Output {
         self.0.run(s, PlainInt8)
     }
-}
-
-/// Runs a kernel on bf16 on the level in use.
-#[inline(always)]
-pub fn dispatch_bf16<K: NarrowKernel>(kernel: K) -> K::Output {
-    crate::arch::enter_bf16(crate::level(), kernel)
-}
-
-/// Runs a kernel on 8-bit integers on the level in use.
-#[inline(always)]
-pub fn dispatch_int8<K: NarrowKernel>(kernel: K) -> K::Output {
-    crate::arch::enter_int8(crate::level(), kernel)
-}
-
-/// Runs a kernel on bf16 on that level, or the highest available one below it.
-#[inline(always)]
-pub fn dispatch_bf16_at<K: NarrowKernel>(level: Level, kernel: K) -> K::Output {
-    crate::arch::enter_bf16(level.min(crate::arch::detected()), kernel)
-}
-
-/// Runs a kernel on 8-bit integers on that level, or the highest available one below it.
-#[inline(always)]
-pub fn dispatch_int8_at<K: NarrowKernel>(level: Level, kernel: K) -> K::Output {
-    crate::arch::enter_int8(level.min(crate::arch::detected()), kernel)
 }
 
 #[cfg(test)]

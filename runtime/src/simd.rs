@@ -1,6 +1,6 @@
 //! The vector trait: 16 lanes, one per channel of a tile.
 
-use crate::dispatch::Level;
+use crate::level::Level;
 use crate::weights::Le;
 
 /// Closes [`Simd`]: a token is a proof, and only this crate may give proofs.
@@ -96,4 +96,12 @@ pub trait Simd: Copy + sealed::Sealed {
     fn from_array(self, lanes: [f32; 16]) -> Self::F {
         self.load(&lanes)
     }
+}
+
+/// Code that wants to be compiled once per level.
+pub trait Kernel {
+    /// What it returns.
+    type Output;
+    /// The code. Mark it, and all it calls, `#[inline(always)]`: only what is inlined is compiled for the level.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
 }

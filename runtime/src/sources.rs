@@ -43,6 +43,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("generic/regions.rs", include_str!("generic/regions.rs")),
     ("generic/tile.rs", include_str!("generic/tile.rs")),
     ("generic/window.rs", include_str!("generic/window.rs")),
+    ("level.rs", include_str!("level.rs")),
     ("lib.rs", include_str!("lib.rs")),
     ("math.rs", include_str!("math.rs")),
     ("narrow.rs", include_str!("narrow.rs")),

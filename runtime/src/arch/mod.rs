@@ -10,8 +10,7 @@ mod portable;
 
 mod fused;
 
-use crate::dispatch::Kernel;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 
 /// Runs a kernel that needs no target feature in a function of its own. Inlined it would be there once per call, which is
 /// once per block of a network; so it is there once per kernel, as those behind a target feature are.

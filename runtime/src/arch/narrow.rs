@@ -1,7 +1,7 @@
 //! Narrow numbers where there are no instructions for their products.
 
 use super::enter;
-use crate::dispatch::Level;
+use crate::level::Level;
 use crate::narrow::{NarrowKernel, PlainBf16Kernel, PlainInt8Kernel};
 
 /// Runs the kernel on bf16 inside a function compiled for the level, which must be available.

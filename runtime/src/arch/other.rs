@@ -1,7 +1,8 @@
 //! Everything else: the portable kernels.
 
 use super::portable::Portable;
-use crate::dispatch::{Kernel, Level};
+use crate::level::Level;
+use crate::simd::Kernel;
 
 /// The only level there is.
 pub(crate) const LEVELS: &[Level] = &[Level::Portable];

@@ -1,7 +1,7 @@
 //! 16 lanes in plain Rust.
 
 use super::fused;
-use crate::dispatch::Level;
+use crate::level::Level;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
 

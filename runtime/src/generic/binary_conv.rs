@@ -7,7 +7,7 @@
 use super::binary_dot::{self, Rows};
 use super::binary_shape::{BinaryShape, Taps};
 use super::tile::{At, Epilogue, band_of, prefetch_part};
-use crate::dispatch::Level;
+use crate::level::Level;
 use crate::parts::{Count, parts, steps};
 use crate::simd::Simd;
 use crate::weights::Le;

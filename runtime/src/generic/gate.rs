@@ -2,9 +2,9 @@
 
 use super::tile::{lanes, load_channels, store_at};
 use super::window::fits;
-use crate::dispatch::{Kernel, dispatch};
+use crate::dispatch::dispatch;
 use crate::parts::Count;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 use crate::weights::Le;
 
 /// Sizes of a gate.

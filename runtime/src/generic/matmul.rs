@@ -1,9 +1,9 @@
 //! Product of two matrices that are both known only at run time.
 
 use super::window::fits;
-use crate::dispatch::{Kernel, dispatch};
+use crate::dispatch::dispatch;
 use crate::parts::Count;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 use crate::team::cut_mut;
 
 /// `y[b] = a[b] * b[b]`, `[batch][m][k]` times `[batch][k][n]`, in the level in use; a batch stride of 0 repeats an

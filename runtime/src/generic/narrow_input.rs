@@ -6,10 +6,10 @@
 
 use super::real_shape::RealShape;
 use super::window::fits;
-use crate::dispatch::{Kernel, dispatch};
+use crate::dispatch::dispatch;
 use crate::narrow::to_bf16;
 use crate::parts::parts_mut;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 use crate::team::cut_mut;
 
 /// Where a convolution finds its narrow input.

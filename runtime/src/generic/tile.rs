@@ -2,9 +2,9 @@
 
 use core::ops::Range;
 
-use crate::dispatch::{Kernel, dispatch};
+use crate::dispatch::dispatch;
 use crate::parts::{Count, parts, parts_mut};
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 use crate::team::cut_mut;
 use crate::weights::Le;
 

@@ -5,7 +5,8 @@ mod neon;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::portable::Portable;
-use crate::dispatch::{Kernel, Level};
+use crate::level::Level;
+use crate::simd::Kernel;
 use neon::Neon;
 
 /// What there are kernels for.

@@ -3,7 +3,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::dispatch::Level;
+use crate::level::Level;
 use crate::parts::Count;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::team::{cut, cut_mut};

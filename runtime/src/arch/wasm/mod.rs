@@ -2,7 +2,8 @@
 
 mod simd128;
 
-use crate::dispatch::{Kernel, Level};
+use crate::level::Level;
+use crate::simd::Kernel;
 use simd128::Simd128;
 
 /// The only level: a second one would only make the module larger. Without the feature, the module has the portable one.

@@ -8,7 +8,7 @@ use core::arch::wasm32::*;
 
 #[cfg(not(target_feature = "relaxed-simd"))]
 use crate::arch::fused;
-use crate::dispatch::Level;
+use crate::level::Level;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::team::cut;
 use crate::weights::Le;

@@ -3,8 +3,9 @@
 
 use core::arch::x86_64::*;
 
-use crate::dispatch::{Kernel, Level};
+use crate::level::Level;
 use crate::parts::Count;
+use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::team::cut;
 use crate::weights::Le;

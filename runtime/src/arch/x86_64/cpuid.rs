@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 
-use crate::dispatch::Level;
+use crate::level::Level;
 
 /// The registers the choice depends on.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,8 +10,9 @@ mod vnni;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::portable::{Portable, Scalar};
-use crate::dispatch::{Kernel, Level};
+use crate::level::Level;
 use crate::narrow::{NarrowKernel, PlainBf16Kernel, PlainInt8Kernel};
+use crate::simd::Kernel;
 
 /// What there are kernels for.
 pub(crate) const LEVELS: &[Level] = &[Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512];
