@@ -4,7 +4,7 @@
 //! # How it is built
 //!
 //! Every algorithm is written once ([`binary_conv`], [`real_conv`], ...) over the vector trait [`Simd`], whose unit
-//! is a *tile*: the values of 16 neighbouring channels of one pixel. [`dispatch`] is the only door to the
+//! is a *tile*: the values of 16 neighbouring channels of one pixel. [`dispatch()`] is the only door to the
 //! instruction sets: it looks once at the processor and calls the [`Kernel`] inside a function compiled for the best
 //! [`Level`]. Everything on the way is `#[inline(always)]`, so a kernel is compiled as one piece per level, with the
 //! geometry (constants of the caller) folded in.
@@ -32,6 +32,7 @@ mod bits;
 mod dispatch;
 mod generic;
 mod level;
+#[doc(hidden)]
 pub mod math;
 mod narrow;
 mod parts;
@@ -41,57 +42,70 @@ mod team;
 mod threads;
 mod weights;
 
-pub use bits::{BitShape, BitsMut};
-pub use dispatch::{
-    dispatch, dispatch_at, dispatch_bf16, dispatch_bf16_at, dispatch_int8, dispatch_int8_at, force_level, level,
-};
-pub use generic::activation::{
-    abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes, map_lanes_with, neg, prelu, reciprocal, relu,
-};
-pub use generic::binary_conv::{binary_conv, binary_conv_with};
-pub use generic::binary_shape::{BinaryShape, Taps};
-pub use generic::bit_pool::bit_max_pool;
-pub use generic::copy::{broadcast, choose, copy_strided, fill};
-pub use generic::depthwise::depthwise_conv;
-pub use generic::gate::{GateShape, gate, gate_with};
-pub use generic::map::{map, pixels, planes};
-pub use generic::matmul::{matmul, matmul_with};
-pub use generic::narrow_conv::narrow_conv;
-pub use generic::narrow_input::{input_to_bf16, input_to_int8};
-pub use generic::pool::{PoolShape, average_pool, max_pool};
-pub use generic::pooled::PoolRows;
-pub use generic::real_conv::{planar_conv, real_conv};
-pub use generic::real_shape::RealShape;
-pub use generic::reduce::{Reduction, argmax, reduce, softmax};
-pub use generic::regions::regions;
-pub use generic::tile::{
-    At, Epilogue, PerChannel, PerImage, RowSum, add_rows, load_channels, load_tile, load_vector, store_tile,
-};
+// For whoever calls a network.
+pub use dispatch::{force_level, level};
 pub use level::Level;
-pub use narrow::{NarrowDot, NarrowKernel, PlainBf16Kernel, PlainInt8Kernel, SMALLEST, to_bf16};
-pub use simd::{Kernel, Simd};
-pub use team::{Alone, Team, Work, batch, cut, cut_mut, cut_rows, share};
+pub use team::{Alone, Team, Work};
 #[cfg(feature = "std")]
 pub use threads::Pool;
-pub use weights::{Le, Weights};
 
+// For the tests and examples of the house. What emitted code uses is in the prelude, and is no part of what is promised: a
+// compiler and a runtime of one version belong together.
+#[doc(hidden)]
+pub use dispatch::{dispatch_at, dispatch_bf16_at, dispatch_int8_at};
+#[doc(hidden)]
+pub use generic::activation::map_lanes;
+#[doc(hidden)]
+pub use generic::binary_conv::binary_conv_with;
+#[doc(hidden)]
+pub use generic::gate::{GateShape, gate_with};
+#[doc(hidden)]
+pub use generic::matmul::matmul_with;
+#[doc(hidden)]
+pub use narrow::{PlainBf16Kernel, PlainInt8Kernel, SMALLEST, to_bf16};
+#[doc(hidden)]
+pub use prelude::*;
+
+#[doc(hidden)]
 pub mod scalar;
 #[cfg(feature = "sources")]
 mod sources;
 #[cfg(feature = "sources")]
 pub use sources::SOURCES;
 
-/// What an emitted file uses.
+/// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
+/// hand out.
+#[doc(hidden)]
 pub mod prelude {
-    pub use crate::{
-        Alone, At, BinaryShape, BitShape, BitsMut, Epilogue, Kernel, Le, Level, NarrowDot, NarrowKernel, PerChannel,
-        PerImage, PoolRows, PoolShape, RealShape, Reduction, RowSum, Simd, Taps, Team, Weights, Work, abs, add_rows,
-        argmax, average_pool, batch, binary_conv, bit_max_pool, broadcast, choose, clip, copy_strided, cut, cut_mut,
-        cut_rows, depthwise_conv, dispatch, dispatch_bf16, dispatch_int8, fill, gate, hard_sigmoid, hard_swish,
-        input_to_bf16, input_to_int8, leaky, load_channels, load_tile, load_vector, map, map_lanes_with, math, matmul,
-        max_pool, narrow_conv, neg, pixels, planar_conv, planes, prelu, real_conv, reciprocal, reduce, regions, relu,
-        scalar, share, softmax, store_tile,
+    pub use crate::bits::{BitShape, BitsMut};
+    pub use crate::dispatch::{dispatch, dispatch_bf16, dispatch_int8};
+    pub use crate::generic::activation::{
+        abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, reciprocal, relu,
     };
+    pub use crate::generic::binary_conv::binary_conv;
+    pub use crate::generic::binary_shape::{BinaryShape, Taps};
+    pub use crate::generic::bit_pool::bit_max_pool;
+    pub use crate::generic::copy::{broadcast, choose, copy_strided, fill};
+    pub use crate::generic::depthwise::depthwise_conv;
+    pub use crate::generic::gate::gate;
+    pub use crate::generic::map::{map, pixels, planes};
+    pub use crate::generic::matmul::matmul;
+    pub use crate::generic::narrow_conv::narrow_conv;
+    pub use crate::generic::narrow_input::{input_to_bf16, input_to_int8};
+    pub use crate::generic::pool::{PoolShape, average_pool, max_pool};
+    pub use crate::generic::pooled::PoolRows;
+    pub use crate::generic::real_conv::{planar_conv, real_conv};
+    pub use crate::generic::real_shape::RealShape;
+    pub use crate::generic::reduce::{Reduction, argmax, reduce, softmax};
+    pub use crate::generic::regions::regions;
+    pub use crate::generic::tile::{
+        At, Epilogue, PerChannel, PerImage, RowSum, add_rows, load_channels, load_tile, load_vector, store_tile,
+    };
+    pub use crate::narrow::{NarrowDot, NarrowKernel};
+    pub use crate::simd::{Kernel, Simd};
+    pub use crate::team::{batch, cut, cut_mut, cut_rows, share};
+    pub use crate::weights::{Le, Weights};
+    pub use crate::{Alone, Level, Team, Work, math, scalar};
     pub use core::ops::Range;
 }
 

@@ -3,6 +3,7 @@
 //! A test of the workspace checks that no file is missing.
 
 /// Path below `src/`, and text.
+#[doc(hidden)]
 pub const SOURCES: &[(&str, &str)] = &[
     ("arch/aarch64/mod.rs", include_str!("arch/aarch64/mod.rs")),
     ("arch/aarch64/neon.rs", include_str!("arch/aarch64/neon.rs")),
