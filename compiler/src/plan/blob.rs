@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::CACHE_LINE;
 use crate::ir::network::{BinaryWeights, Dense, Geometry, Quantized};
 
 /// Channels that a tile holds; parameters are padded to a multiple of it.
@@ -10,7 +11,7 @@ pub const LANES: usize = 16;
 /// A parameter's place in the weights file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Bytes from the start; a multiple of 64.
+    /// Bytes from the start; a multiple of [`CACHE_LINE`].
     pub offset: usize,
     /// Elements (f32s or 64-bit words).
     pub len: usize,
@@ -30,7 +31,7 @@ impl Blob {
         if let Some(&offset) = self.known.get(&data) {
             return offset;
         }
-        let offset = self.bytes.len().next_multiple_of(64);
+        let offset = self.bytes.len().next_multiple_of(CACHE_LINE);
         self.bytes.resize(offset, 0);
         self.bytes.extend_from_slice(&data);
         self.payload += data.len();
@@ -71,9 +72,9 @@ impl Blob {
         self.bytes.is_empty() && self.known.is_empty()
     }
 
-    /// The file. Its length is a multiple of 64.
+    /// The file. Its length is a multiple of [`CACHE_LINE`].
     pub fn into_bytes(mut self) -> Vec<u8> {
-        self.bytes.resize(self.bytes.len().next_multiple_of(64), 0);
+        self.bytes.resize(self.bytes.len().next_multiple_of(CACHE_LINE), 0);
         self.bytes
     }
 }

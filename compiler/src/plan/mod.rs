@@ -12,6 +12,9 @@ use crate::emit::{kernel, tile};
 use crate::ir::DType;
 use crate::ir::network::{Block, Network, Pooled, Step, Storage, TensorId, Tiled};
 
+/// Bytes to which tensors and parameters are aligned: no vector of a first tile straddles two cache lines.
+pub const CACHE_LINE: usize = 64;
+
 /// Where a tensor lies while the network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -74,9 +77,8 @@ pub fn run(network: &Network) -> Plan {
             real.push(pack::Item { index: position, len, first: position, last: position });
         }
     }
-    // A cache line, so that no vector of a tensor's first tile straddles two.
-    let (real_offsets, real_len) = pack::pack(&real, 16);
-    let (bits_offsets, bits_len) = pack::pack(&bits, 8);
+    let (real_offsets, real_len) = pack::pack(&real, CACHE_LINE / size_of::<f32>());
+    let (bits_offsets, bits_len) = pack::pack(&bits, CACHE_LINE / size_of::<u64>());
 
     let mut places = vec![Place::Real(0, 0); network.tensors.len()];
     let mut assign = |group: &alias::Group, place: Place| {

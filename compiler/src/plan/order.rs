@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-use super::{alias, workspace};
+use super::{CACHE_LINE, alias, workspace};
 use crate::ir::network::{Body, Move, Network, Storage, TensorId};
 
 /// Sets of finished blocks looked at before the search gives up: more than any chain with branches has.
@@ -96,7 +96,7 @@ impl Lives {
         for (i, tensor) in network.tensors.iter().enumerate() {
             let size = if matches!(tensor.storage, Storage::Bits(_)) { 8 } else { 4 };
             let own = &mut bytes[place[i]];
-            *own = (tensor.storage_len() * size).next_multiple_of(64).max(*own);
+            *own = (tensor.storage_len() * size).next_multiple_of(CACHE_LINE).max(*own);
         }
         for &id in network.inputs.iter().chain(&network.outputs) {
             bytes[of(id)] = 0;
