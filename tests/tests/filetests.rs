@@ -11,16 +11,18 @@
 //! | `; error: X014 part of the message` | beside a `run`: it fails so |
 //!
 //! What is true of every file is asked of every file: a text is read back as it was written, the graph keeps the rules of
-//! its level after each pass, and what comes out computes what went in, on inputs with zeros and ties.
+//! its level after each pass, and what comes out computes what went in, on inputs with zeros and ties: the outputs, and each
+//! value that is said to be one of the file's.
 //!
 //! `XNORC_UPDATE=1 cargo test -p xnorc-tests --test filetests` writes what comes out into the files.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use xnorc::ir::network::Network;
-use xnorc::ir::{Graph, Tensor};
+use xnorc::ir::{Graph, Op, Origin, Tensor, ValueId};
 use xnorc::passes::{PASSES, lower};
-use xnorc::{check, interpret};
+use xnorc::{check, interpret, ops};
 use xnorc_tests::fixtures;
 
 const MARK: &str = "----\n";
@@ -51,6 +53,34 @@ fn inputs(graph: &Graph) -> Vec<Tensor> {
         Tensor::f32(shape.clone(), numbers(i, shape.iter().product()))
     };
     graph.inputs.iter().copied().enumerate().map(tensor).collect()
+}
+
+/// Says of every value that it is the file's, as the import does.
+fn name_origins(graph: &mut Graph) {
+    for value in graph.values.iter_mut().filter(|value| value.constant.is_none()) {
+        let (name, shape) = (value.name.clone(), value.shape.clone());
+        value.origin.get_or_insert(Origin { name, shape, permutation: None });
+    }
+}
+
+/// Whether the values that are said to be the file's are.
+fn as_in_the_file(file: &Graph, graph: &Graph) -> Result<(), String> {
+    let wanted = interpret::graph(file, &inputs(file))?;
+    let found = interpret::graph(graph, &inputs(graph))?;
+    let by_name: HashMap<&str, ValueId> =
+        file.nodes.iter().map(|node| (file.value(node.output).name.as_str(), node.output)).collect();
+    for id in graph.nodes.iter().map(|node| node.output) {
+        let Some(Origin { name, permutation, .. }) = &graph.value(id).origin else { continue };
+        let Some(original) = by_name.get(name.as_str()) else { continue };
+        let mut original = wanted[original].clone();
+        if let Some(permutation) = permutation {
+            let shape: Vec<usize> = permutation.iter().map(|&axis| original.shape[axis]).collect();
+            original = ops::apply(&Op::Transpose(permutation.clone()), &[&original], &shape)?;
+        }
+        let told = |e| format!("%{} is not the file's {name:?}: {e}", graph.value(id).name);
+        close(&[original], &[found[&id].clone()]).map_err(told)?;
+    }
+    Ok(())
 }
 
 /// The outputs.
@@ -91,7 +121,8 @@ fn outcome(text: &str) -> Result<String, String> {
     }
     let commands = command(text, "run:").ok_or("there is no `; run:`")?;
     check::graph(&graph, "in the file", &[]).map_err(|e| e.to_string())?;
-    let before = run(&graph)?;
+    name_origins(&mut graph);
+    let (file, before) = (graph.clone(), run(&graph)?);
     let mut told = String::new();
     for command in commands.split(',').map(str::trim) {
         let passes: Vec<_> = PASSES.iter().filter(|(name, ..)| command == "all" || command == *name).collect();
@@ -111,6 +142,7 @@ fn outcome(text: &str) -> Result<String, String> {
                     pass(&mut graph);
                     check::graph(&graph, &format!("in the pass {name}"), &[]).map_err(|e| e.to_string())?;
                     close(&before, &run(&graph)?).map_err(|e| format!("{name}: {e}"))?;
+                    as_in_the_file(&file, &graph).map_err(|e| format!("{name}: {e}"))?;
                 }
                 told = graph.to_string();
             }

@@ -344,6 +344,3 @@ fn transposed_origin(graph: &Graph, v: ValueId, perm: &[usize]) -> Option<Origin
         (!is_identity(&permutation) && !moves_nothing(&origin.shape, &permutation)).then_some(permutation);
     Some(Origin { permutation, ..origin })
 }
-
-#[cfg(test)]
-mod tests;
