@@ -31,13 +31,18 @@ mod arch;
 mod bits;
 mod dispatch;
 mod generic;
+mod lanes;
 mod level;
 #[doc(hidden)]
 pub mod math;
 mod narrow;
 mod parts;
+mod place;
+mod signs;
 mod simd;
+mod table;
 mod team;
+mod tensor;
 #[cfg(feature = "std")]
 mod threads;
 mod weights;
@@ -62,9 +67,13 @@ pub use generic::gate::{GateShape, gate_with};
 #[doc(hidden)]
 pub use generic::matmul::matmul_with;
 #[doc(hidden)]
+pub use lanes::LANES;
+#[doc(hidden)]
 pub use narrow::{PlainBf16Kernel, PlainInt8Kernel, SMALLEST, to_bf16};
 #[doc(hidden)]
 pub use prelude::*;
+#[doc(hidden)]
+pub use simd::ROOM;
 
 #[doc(hidden)]
 pub mod scalar;
@@ -99,11 +108,16 @@ pub mod prelude {
     pub use crate::generic::reduce::{Reduction, argmax, reduce, softmax};
     pub use crate::generic::regions::regions;
     pub use crate::generic::tile::{
-        At, Epilogue, PerChannel, PerImage, RowSum, add_rows, load_channels, load_tile, load_vector, store_tile,
+        At, Epilogue, PerChannel, PerImage, RowSum, add_row_sums, add_rows, load_channels, load_tile, load_vector,
+        store_tile,
     };
     pub use crate::narrow::{NarrowDot, NarrowKernel};
+    pub use crate::place::{Place, places, shaped, shaped_mut};
+    pub use crate::signs::SignsMut;
     pub use crate::simd::{Kernel, Simd};
-    pub use crate::team::{batch, cut, cut_mut, cut_rows, share};
+    pub use crate::table::{Table, prefetch, window};
+    pub use crate::team::{Area, Lent, batch, cut, cut_mut, cut_rows, divide, share};
+    pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
     pub use crate::{Alone, Level, Team, Work, math, scalar};
     pub use core::ops::Range;

@@ -9,6 +9,10 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
+/// Words whose differing bits counters take before [`Simd::widen`]: levels without a population count of 64 bits count in
+/// bytes, of which each takes at most eight bits of a word, and 31 * 8 < 256.
+pub const ROOM: usize = 31;
+
 /// 16 lanes of one instruction set. A value of the type is the proof that the processor has it.
 ///
 /// All operations give the same bits on every level, but for the payload and sign of a NaN.
@@ -69,8 +73,14 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// No bit differs.
     fn acc_zero(self) -> Self::Acc;
-    /// Counter of each lane += popcount(x ^ w\[lane\])
+    /// Counter of each lane += popcount(x ^ w\[lane\]). There is room for [`ROOM`] words; then [`widen`](Simd::widen) makes
+    /// room again.
     fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc;
+    /// The same counters with room for [`ROOM`] more words.
+    #[inline(always)]
+    fn widen(self, acc: Self::Acc) -> Self::Acc {
+        acc
+    }
     /// [`xor_popcnt`](Simd::xor_popcnt) of some counters over a run of words: counter p takes `x(p, j)` and `w[j]` for every
     /// j. Levels that can count many words in narrower lanes do.
     #[inline(always)]

@@ -76,11 +76,11 @@ pub fn share<T: Team + ?Sized, W: Work>(team: &T, cost: usize, work: W) {
     }
     // A grain of 0 divides whatever can be divided.
     let bands = cost.checked_div(team.grain()).unwrap_or(usize::MAX).min(width).min(work.rows().len());
-    divide(team, bands, work);
+    in_bands(team, bands, work);
 }
 
 /// In halves, so that each of the team hands out half of what is left.
-fn divide<T: Team + ?Sized, W: Work>(team: &T, bands: usize, work: W) {
+fn in_bands<T: Team + ?Sized, W: Work>(team: &T, bands: usize, work: W) {
     if bands <= 1 {
         return work.run();
     }
@@ -92,12 +92,204 @@ fn divide<T: Team + ?Sized, W: Work>(team: &T, bands: usize, work: W) {
     team.join(
         &mut || {
             if let Some(work) = first.take() {
-                divide(team, left, work);
+                in_bands(team, left, work);
             }
         },
         &mut || {
             if let Some(work) = rest.take() {
-                divide(team, bands - left, work);
+                in_bands(team, bands - left, work);
+            }
+        },
+    );
+}
+
+/// What a block computes, or a part of it: rows of its output, and blocks of 16 channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// Rows.
+    pub rows: Range<usize>,
+    /// Blocks of 16 channels.
+    pub blocks: Range<usize>,
+}
+
+impl Area {
+    /// So many rows of so many blocks.
+    #[inline(always)]
+    pub const fn new(rows: usize, blocks: usize) -> Self {
+        Self { rows: 0..rows, blocks: 0..blocks }
+    }
+
+    /// What the first `left` of `all` threads take of it, and what the rest: rows or blocks, whichever can be divided more
+    /// evenly. Rows where both can, as then each thread reads fewer of the input's rows.
+    #[inline(always)]
+    pub fn cut(&self, left: usize, all: usize) -> Cut {
+        // The first part, which begins first, gets what may be too much.
+        let share = |len: usize| (len * left).ceil_over(all);
+        // How much more than its share that is, as a fraction of everything; in 1/len units made comparable by the other's len.
+        let over = |len: usize| share(len) * all - len * left;
+        let (rows, blocks) = (self.rows.len(), self.blocks.len());
+        let by_rows = blocks <= 1 || (rows > 1 && over(rows) * blocks <= over(blocks) * rows);
+        if by_rows { Cut::Row(self.rows.start + share(rows)) } else { Cut::Block(self.blocks.start + share(blocks)) }
+    }
+
+    #[inline(always)]
+    fn split(self, cut: Cut) -> (Self, Self) {
+        let Area { rows, blocks } = self;
+        match cut {
+            Cut::Row(row) => {
+                (Area { rows: rows.start..row, blocks: blocks.clone() }, Area { rows: row..rows.end, blocks })
+            }
+            Cut::Block(block) => {
+                (Area { rows: rows.clone(), blocks: blocks.start..block }, Area { rows, blocks: block..blocks.end })
+            }
+        }
+    }
+
+    /// The most rows times blocks that any of so many threads gets: what bounds how much faster they are than one.
+    pub fn largest_part(&self, threads: usize) -> usize {
+        if threads <= 1 || self.rows.len() * self.blocks.len() <= 1 {
+            return self.rows.len() * self.blocks.len();
+        }
+        let left = threads.ceil_over(2);
+        let (first, rest) = self.clone().split(self.cut(left, threads));
+        first.largest_part(left).max(rest.largest_part(threads - left))
+    }
+}
+
+/// Where an [`Area`] is cut in two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The first row of the second part.
+    Row(usize),
+    /// The first block of the second part.
+    Block(usize),
+}
+
+/// What a block writes to, which can be cut as its [`Area`] is.
+pub trait Part: Sized + Send {
+    /// The rows before `row`, and those from it on.
+    fn split_rows(self, row: usize) -> (Self, Self);
+    /// The blocks before `block`, and those from it on.
+    fn split_blocks(self, block: usize) -> (Self, Self);
+}
+
+macro_rules! parts {
+    ($($name:ident $index:tt)*) => {
+        impl<$($name: Part),*> Part for ($($name,)*) {
+            #[inline(always)]
+            fn split_rows(self, _row: usize) -> (Self, Self) {
+                $(#[allow(non_snake_case)] let $name = self.$index.split_rows(_row);)*
+                (($($name.0,)*), ($($name.1,)*))
+            }
+
+            #[inline(always)]
+            fn split_blocks(self, _block: usize) -> (Self, Self) {
+                $(#[allow(non_snake_case)] let $name = self.$index.split_blocks(_block);)*
+                (($($name.0,)*), ($($name.1,)*))
+            }
+        }
+    };
+}
+
+parts!();
+parts!(A 0);
+parts!(A 0 B 1);
+parts!(A 0 B 1 C 2);
+parts!(A 0 B 1 C 2 D 3);
+parts!(A 0 B 1 C 2 D 3 E 4);
+parts!(A 0 B 1 C 2 D 3 E 4 F 5);
+parts!(A 0 B 1 C 2 D 3 E 4 F 5 G 6);
+parts!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7);
+
+/// Memory that the first part works in; another part, on another thread, takes as much of its own stack.
+#[derive(Debug)]
+pub struct Lent<'a, T>(Option<&'a mut T>);
+
+impl<'a, T: Zeroed> Lent<'a, T> {
+    /// Lends it.
+    #[inline(always)]
+    pub fn new(memory: &'a mut T) -> Self {
+        Self(Some(memory))
+    }
+
+    /// Runs with the memory, or with some of the stack.
+    #[inline(always)]
+    pub fn with(self, run: impl FnOnce(&mut T)) {
+        match self.0 {
+            Some(memory) => run(memory),
+            None => on_stack(run),
+        }
+    }
+}
+
+/// Apart, so that a caller that never gets here needs no stack for it.
+#[inline(never)]
+fn on_stack<T: Zeroed>(run: impl FnOnce(&mut T)) {
+    let mut memory = T::ZERO;
+    run(&mut memory);
+}
+
+/// Types with a value of zeros.
+pub trait Zeroed: Copy + Send {
+    /// Zeros.
+    const ZERO: Self;
+}
+
+impl Zeroed for f32 {
+    const ZERO: Self = 0.0;
+}
+
+impl<T: Zeroed, const N: usize> Zeroed for [T; N] {
+    const ZERO: Self = [T::ZERO; N];
+}
+
+impl<T: Zeroed> Part for Lent<'_, T> {
+    #[inline(always)]
+    fn split_rows(self, _: usize) -> (Self, Self) {
+        (self, Self(None))
+    }
+
+    #[inline(always)]
+    fn split_blocks(self, _: usize) -> (Self, Self) {
+        (self, Self(None))
+    }
+}
+
+/// Does work that takes one thread about `cost` nanoseconds, in as many parts as the team has threads and as are worth it.
+#[inline(always)]
+pub fn divide<T: Team + ?Sized, P: Part>(team: &T, cost: usize, area: Area, parts: P, work: impl Fn(Area, P) + Sync) {
+    let width = team.width();
+    if width <= 1 {
+        return work(area, parts);
+    }
+    // A grain of 0 divides whatever can be divided.
+    let threads = cost.checked_div(team.grain()).unwrap_or(usize::MAX).min(width);
+    let most = area.rows.len().saturating_mul(area.blocks.len());
+    halves(team, threads.min(most), area, parts, &work);
+}
+
+/// In halves, so that each of the team hands out half of what is left.
+fn halves<T: Team + ?Sized, P: Part>(team: &T, threads: usize, area: Area, parts: P, work: &(impl Fn(Area, P) + Sync)) {
+    if threads <= 1 || area.rows.len() * area.blocks.len() <= 1 {
+        return work(area, parts);
+    }
+    let left = threads.ceil_over(2);
+    let cut = area.cut(left, threads);
+    let (first, rest) = area.split(cut);
+    let (mine, others) = match cut {
+        Cut::Row(row) => parts.split_rows(row),
+        Cut::Block(block) => parts.split_blocks(block),
+    };
+    let (mut first, mut rest) = (Some((first, mine)), Some((rest, others)));
+    team.join(
+        &mut || {
+            if let Some((area, parts)) = first.take() {
+                halves(team, left, area, parts, work);
+            }
+        },
+        &mut || {
+            if let Some((area, parts)) = rest.take() {
+                halves(team, threads - left, area, parts, work);
             }
         },
     );
@@ -158,4 +350,57 @@ pub fn cut_mut<T>(x: &mut [T], count: usize) -> (&mut [T], &mut [T]) {
 pub fn cut_rows(rows: Range<usize>, count: usize) -> (Range<usize>, Range<usize>) {
     let middle = rows.start + at(count, rows.len());
     (rows.start..middle, middle..rows.end)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::sync::Mutex;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Joins in turn, as wide as it says.
+    struct Wide(usize);
+
+    impl Team for Wide {
+        fn width(&self) -> usize {
+            self.0
+        }
+
+        fn join(&self, a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
+            b();
+            a();
+        }
+
+        fn grain(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn parts_cover_an_area_once() {
+        for (rows, blocks) in [(14, 16), (7, 32), (1, 5), (1, 1), (3, 1), (0, 4), (56, 4)] {
+            for threads in 1..20 {
+                let done: Mutex<Vec<usize>> = Mutex::new(vec![0; rows * blocks]);
+                let largest = Mutex::new(0);
+                divide(&Wide(threads), 1, Area::new(rows, blocks), (), |area, ()| {
+                    let mut largest = largest.lock().unwrap();
+                    *largest = (*largest).max(area.rows.len() * area.blocks.len());
+                    for row in area.rows.clone() {
+                        for block in area.blocks.clone() {
+                            done.lock().unwrap()[row * blocks + block] += 1;
+                        }
+                    }
+                });
+                assert!(done.into_inner().unwrap().iter().all(|&n| n == 1), "{rows} x {blocks} by {threads}");
+                assert_eq!(largest.into_inner().unwrap(), Area::new(rows, blocks).largest_part(threads));
+            }
+        }
+        // Seven rows feed eight threads.
+        assert_eq!(Area::new(7, 32).largest_part(8), 7 * 32 / 8);
+        assert_eq!(Area::new(14, 16).largest_part(64), 4);
+    }
 }

@@ -1,5 +1,7 @@
 //! Weights as they lie in the program: bytes, little-endian, read in place.
 
+use crate::place::Plain;
+
 /// A number that is little-endian in memory, whatever the processor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
@@ -47,12 +49,6 @@ impl Le<f32> {
     }
 }
 
-/// Types of which every bit pattern is a value: what bytes may be read as.
-trait Plain: Copy {}
-impl Plain for Le<u64> {}
-impl Plain for Le<u32> {}
-impl Plain for Le<f32> {}
-
 /// The bytes of a network's weights, aligned to a cache line:
 /// `static WEIGHTS: Weights<{ include_bytes!("w.bin").len() }> = Weights(*include_bytes!("w.bin"));`
 #[derive(Clone, Debug)]
@@ -60,6 +56,18 @@ impl Plain for Le<f32> {}
 pub struct Weights<const N: usize>(pub [u8; N]);
 
 impl<const N: usize> Weights<N> {
+    /// A view of type T from byte AT on: `WEIGHTS.at::<768, [[Le<f32>; 16]; 2]>()`.
+    #[inline(always)]
+    pub const fn at<const AT: usize, T: Plain>(&self) -> &T {
+        const {
+            assert!(AT.is_multiple_of(align_of::<T>()) && align_of::<T>() <= 64, "parameters are aligned");
+            assert!(AT <= N && size_of::<T>() <= N - AT, "parameters inside the file");
+        };
+        // SAFETY: the bytes of a T from AT on lie inside the field, which is aligned to 64, as it is the one of `Weights`; every
+        // bit pattern is a value of a `Plain` type.
+        unsafe { &*self.0.as_ptr().add(AT).cast() }
+    }
+
     /// `len` sign words from byte `offset` on; empty when they do not lie inside, or `offset` is not a multiple of 8.
     #[inline(always)]
     pub const fn words(&self, offset: usize, len: usize) -> &[Le<u64>] {
@@ -106,6 +114,7 @@ mod tests {
         assert_eq!(W.floats(8, 2), [Le::<f32>::new(1.0), Le::<f32>::new(2.0)]);
         assert_eq!(W.narrow(4, 1)[0].get(), 0x0807_0605);
         assert_eq!(W.words(0, 3).len(), 3);
+        assert_eq!(W.at::<8, [[Le<f32>; 1]; 2]>()[1], [Le::<f32>::new(2.0)]);
     }
 
     #[test]

@@ -53,6 +53,23 @@ impl Interface {
         }
     }
 
+    /// A reference to an input as the array it is.
+    pub(super) fn whole_input(&self, index: usize) -> TokenStream {
+        match &self.inputs[index].field {
+            Some(field) => quote!(&input.#field),
+            None => quote!(input),
+        }
+    }
+
+    /// A reference to an output as the array it is.
+    pub(super) fn whole_output(&self, index: usize, write: bool) -> TokenStream {
+        match (&self.outputs[index].field, write) {
+            (Some(field), true) => quote!(&mut output.#field),
+            (Some(field), false) => quote!(&output.#field),
+            (None, _) => quote!(output),
+        }
+    }
+
     /// A slice of an output, to read.
     pub(super) fn output(&self, index: usize) -> TokenStream {
         match &self.outputs[index].field {

@@ -28,7 +28,7 @@ pub(super) struct Kernel {
 }
 
 /// True when each channel is convolved on its own, which has a kernel of its own.
-fn is_depthwise(g: &Geometry) -> bool {
+pub(super) fn is_depthwise(g: &Geometry) -> bool {
     g.groups > 1 && g.groups == g.input[2] && g.groups == g.output[2]
 }
 
@@ -379,7 +379,7 @@ fn epilogue(name: &Ident, value: &Ident, steps: &Steps) -> TokenStream {
     }
 }
 
-fn kernel_name(g: &Geometry) -> String {
+pub(super) fn kernel_name(g: &Geometry) -> String {
     let mut name = format!("{}x{}", g.kernel[0], g.kernel[1]);
     if g.strides != [1, 1] {
         name += &format!("Stride{}", g.strides[1]);
@@ -387,7 +387,7 @@ fn kernel_name(g: &Geometry) -> String {
     name
 }
 
-fn geometry_title(g: &Geometry) -> String {
+pub(super) fn geometry_title(g: &Geometry) -> String {
     let ([h, w, c], [oh, ow, oc]) = (g.input, g.output);
     let mut title = if g.kernel == [1, 1] && h == 1 && oh == 1 && g.n == 1 && w == 1 {
         format!("fully connected layer, {c} -> {oc}")
@@ -406,7 +406,7 @@ fn geometry_title(g: &Geometry) -> String {
     title
 }
 
-fn binary_title(g: &Geometry, padding: BitPadding) -> String {
+pub(super) fn binary_title(g: &Geometry, padding: BitPadding) -> String {
     let padded = g.pads != [0, 0] || g.kernel != [1, 1];
     let padding = match padding {
         _ if !padded => "",

@@ -95,30 +95,6 @@ impl<'a> Memory<'a> {
     pub(super) fn uses(&self) -> [bool; 3] {
         [self.uses_input, self.uses_output, !(self.real.is_empty() && self.bits.is_empty())]
     }
-
-    /// Parameters of the block's function, and the arguments of a call from a function that has all four.
-    pub(super) fn signature(&self, shared: bool) -> (TokenStream, TokenStream) {
-        let mut parameters = Vec::new();
-        let mut arguments = Vec::new();
-        if shared {
-            parameters.push(quote!(team: &impl Team));
-            arguments.push(quote!(team));
-        }
-        let [uses_input, uses_output, uses_scratch] = self.uses();
-        if uses_input {
-            parameters.push(quote!(input: &Input));
-            arguments.push(quote!(input));
-        }
-        if uses_output {
-            parameters.push(quote!(output: &mut Output));
-            arguments.push(quote!(output));
-        }
-        if uses_scratch {
-            parameters.push(quote!(scratch: &mut Scratch));
-            arguments.push(quote!(scratch));
-        }
-        (quote!(#(#parameters),*), quote!(#(#arguments),*))
-    }
 }
 
 fn region(

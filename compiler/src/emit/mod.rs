@@ -9,6 +9,7 @@ mod generic;
 mod interface;
 pub(crate) mod kernel;
 pub mod krate;
+mod loops;
 mod memory;
 mod names;
 mod output;
@@ -30,7 +31,8 @@ use quote::{format_ident, quote};
 use crate::ir::Part;
 use crate::ir::network::{Arithmetic, Block, Body, Network, Source, Tiled};
 use crate::plan::{Blob, Plan};
-use crate::report::cost::Cost;
+use crate::schedule::Nest;
+use crate::schedule::cost::Cost;
 use interface::Interface;
 use memory::Memory;
 use names::Names;
@@ -174,6 +176,11 @@ struct Emitter<'a> {
 impl Emitter<'_> {
     fn block(&mut self, index: usize, block: &Block) {
         crate::internal::at(format!("block {:?}", block.name));
+        if let Some(tiled) = block.tiled()
+            && loops::has(tiled)
+        {
+            return self.loops(index, block, tiled);
+        }
         let mut memory = Memory::new(self.plan, self.interface, index);
         let mut shared = false;
         let body = match &block.body {
@@ -192,15 +199,38 @@ impl Emitter<'_> {
             self.probes.push(quote!(|_, _, _, _| {}));
             return;
         }
-        let name = self.names.node(&block.name);
         let bindings = memory.bindings();
-        std::iter::zip(&mut self.used, memory.uses()).for_each(|(used, here)| *used |= here);
-        let (parameters, arguments) = memory.signature(shared);
+        self.function(block, memory.uses(), shared, quote!(#bindings #body));
+    }
+
+    /// A tiled block that is written as loops.
+    fn loops(&mut self, index: usize, block: &Block, tiled: &Tiled) {
+        let nest = Nest::of(self.network, block, self.share_from).expect("a tiled block");
+        let mut views = loops::Views::new(self.plan, self.interface, index);
+        let loops = loops::of(self.network, tiled, &nest, &mut views, &mut self.blob);
+        let key = loops.items(&format_ident!("Kernel")).to_string();
+        let name = match self.known.get(&key) {
+            Some(name) => name.clone(),
+            None => {
+                let name = self.types.unique(&loops.base);
+                self.kernels.extend(loops.items(&name));
+                self.known.insert(key, name.clone());
+                name
+            }
+        };
+        let (bindings, call) = (views.bindings(), loops.call(&name));
+        self.function(block, views.uses(), loops.is_shared(), quote!(#bindings #call));
+    }
+
+    /// A block's function, and its call.
+    fn function(&mut self, block: &Block, uses: [bool; 3], shared: bool, body: TokenStream) {
+        let name = self.names.node(&block.name);
+        std::iter::zip(&mut self.used, uses).for_each(|(used, here)| *used |= here);
+        let (parameters, arguments) = signature(uses, shared);
         let text = doc(&describe(block));
         self.functions.extend(quote! {
             #text
             fn #name(#parameters) {
-                #bindings
                 #body
             }
         });
@@ -248,6 +278,20 @@ impl Emitter<'_> {
         self.known.insert(key, name.clone());
         name
     }
+}
+
+/// Parameters of a block's function, and the arguments of a call from a function that has all four; `uses`: whether the block
+/// touches the caller's input, output, scratch memory.
+fn signature(uses: [bool; 3], shared: bool) -> (TokenStream, TokenStream) {
+    let all = [
+        (shared, quote!(team: &impl Team), quote!(team)),
+        (uses[0], quote!(input: &Input), quote!(input)),
+        (uses[1], quote!(output: &mut Output), quote!(output)),
+        (uses[2], quote!(scratch: &mut Scratch), quote!(scratch)),
+    ];
+    let (parameters, arguments): (Vec<_>, Vec<_>) =
+        all.into_iter().filter(|(used, ..)| *used).map(|(_, parameter, argument)| (parameter, argument)).unzip();
+    (quote!(#(#parameters),*), quote!(#(#arguments),*))
 }
 
 /// Documentation of a block's function.

@@ -17,6 +17,33 @@ pub(super) fn doc(text: &str) -> TokenStream {
         .collect()
 }
 
+/// A comment in the emitted file, as a statement: tokens carry none, so it becomes one when they are text.
+pub(super) fn note(text: &str) -> TokenStream {
+    quote!(note!(#text);)
+}
+
+/// [`note`]s as comments.
+fn with_notes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let Some(mut note) = line.trim_start().strip_prefix("note!(") else {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        };
+        // A long one stands on a line of its own.
+        if note.is_empty() {
+            note = lines.next().unwrap_or_default().trim();
+            lines.next();
+        }
+        let note = note.trim_end_matches(");").trim_matches('"');
+        out.push_str(&format!("{indent}// {note}\n"));
+    }
+    out
+}
+
 /// Formats items, with an empty line between them (which tokens cannot carry). One item is parsed and printed after the other:
 /// the tree of a whole file takes ten times the memory of its text.
 ///
@@ -36,7 +63,7 @@ pub(super) fn items(tokens: TokenStream) -> String {
             }
             previous = Some(kind);
             let one = syn::File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
-            text.push_str(&prettyplease::unparse(&one));
+            text.push_str(&with_notes(&prettyplease::unparse(&one)));
         }
         Ok(())
     };

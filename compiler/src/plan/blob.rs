@@ -98,6 +98,60 @@ pub fn binary_weights(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u64> 
     packed
 }
 
+/// What one group has in 16 output channels that may belong to several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MixedPart {
+    /// Number of its weights.
+    pub weights: usize,
+    /// The group.
+    pub group: usize,
+    /// Its lanes, a bit each.
+    pub lanes: u16,
+}
+
+/// For each block of 16 output channels, the groups that they belong to.
+pub fn mixed_parts(geometry: &Geometry) -> Vec<Vec<MixedPart>> {
+    let (channels, outputs) = (geometry.output[2], geometry.output[2] / geometry.groups);
+    let mut weights = 0;
+    (0..channels.div_ceil(LANES))
+        .map(|block| {
+            let here = block * LANES..channels.min((block + 1) * LANES);
+            (here.start / outputs..=(here.end - 1) / outputs)
+                .map(|group| {
+                    let lanes = here.clone().filter(|c| c / outputs == group).fold(0, |l, c| l | 1 << (c - here.start));
+                    weights += 1;
+                    MixedPart { weights: weights - 1, group, lanes }
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// Weights of a binary convolution, 16 of whose output channels may belong to several groups:
+/// `[part][kh][kw][word][16]` of the [`mixed_parts`] of all blocks, 0 in the lanes of other groups.
+pub fn mixed_weights(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u64> {
+    let taps = geometry.kernel[0] * geometry.kernel[1];
+    let inputs = geometry.input[2] / geometry.groups;
+    let words = inputs.div_ceil(64);
+    let mut packed = Vec::new();
+    for (block, parts) in mixed_parts(geometry).iter().enumerate() {
+        for part in parts {
+            let base = packed.len();
+            packed.resize(base + taps * words * LANES, 0_u64);
+            for lane in (0..LANES).filter(|lane| part.lanes >> lane & 1 == 1) {
+                let rows = weights.signs.chunks_exact(inputs).skip((block * LANES + lane) * taps).take(taps);
+                for (tap, signs) in rows.enumerate() {
+                    for (word, chunk) in signs.chunks(64).enumerate() {
+                        packed[base + (tap * words + word) * LANES + lane] =
+                            chunk.iter().enumerate().fold(0, |bits, (i, &sign)| bits | u64::from(sign) << i);
+                    }
+                }
+            }
+        }
+    }
+    packed
+}
+
 /// Weights of a real-valued convolution as the kernels read them: `[group][block of 16 outputs][kh][kw][input][16]`.
 pub fn real_weights(weights: &[f32], geometry: &Geometry) -> Vec<f32> {
     let [kh, kw] = geometry.kernel;

@@ -8,9 +8,9 @@ mod pack;
 
 pub use blob::{Blob, LANES};
 
-use crate::emit::{kernel, tile};
 use crate::ir::DType;
-use crate::ir::network::{Block, Network, Pooled, Step, Storage, TensorId, Tiled};
+use crate::ir::network::{Network, Storage, TensorId};
+use crate::schedule::workspace;
 
 /// Bytes to which tensors and parameters are aligned: no vector of a first tile straddles two cache lines.
 pub const CACHE_LINE: usize = 64;
@@ -103,18 +103,4 @@ pub fn run(network: &Network) -> Plan {
         assign(&groups[item.index], Place::Bits(offset, item.len));
     }
     Plan { places, windows, real_len, bits_len }
-}
-
-/// f32s that a block needs only while it runs: the rows that the windows of its pool still need, and the sums of its rows,
-/// which are added up when all rows are there, so that threads can compute them in any order.
-fn workspace(network: &Network, block: &Block) -> usize {
-    let Some(Tiled { source, steps, pooled }) = block.tiled() else { return 0 };
-    let sums = |steps: &[Step], [images, height, _, channels]: [usize; 4]| {
-        let count = steps.iter().filter(|step| matches!(step, Step::Sum(_))).count();
-        if height > 1 { count * images * height * channels } else { 0 }
-    };
-    let behind = pooled.as_ref().map_or(0, |Pooled { pool, steps }| {
-        tile::window_len(&pool.geometry, kernel::interleaved(source)) + sums(steps, pool.geometry.extents())
-    });
-    sums(steps, source.extents(network)) + behind
 }

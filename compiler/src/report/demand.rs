@@ -3,7 +3,7 @@
 use crate::interpret::network::last_uses;
 use crate::ir::network::{Block, Body, Network, TensorId};
 use crate::printable::thousands;
-use crate::report::cost::Cost;
+use crate::schedule::cost::Cost;
 
 /// What one run of [`outputs`](crate::interpret::network::outputs) takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,6 @@
 //! The field names of [`Report`] are the keys of `inspect --json`, which is a contract.
 
 #[doc(hidden)]
-pub mod cost;
-#[doc(hidden)]
 pub mod demand;
 #[doc(hidden)]
 pub mod explain;
@@ -13,7 +11,7 @@ mod table;
 use crate::emit::Output;
 use crate::ir::DType;
 use crate::ir::network::{Arithmetic, NetTensor, Storage, TensorId};
-use cost::Cost;
+use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
 pub use table::columns;

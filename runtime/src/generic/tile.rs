@@ -293,6 +293,11 @@ pub fn add_rows(rows: &[f32], height: usize, c: usize, total: &mut [f32]) {
     dispatch(AddRows { rows, height, c, total });
 }
 
+/// Sums over all pixels of an image from those of its rows, which are added up from zero in order.
+pub fn add_row_sums<const C: usize>(rows: &[[[f32; C]; 1]], total: &mut [[[f32; C]; 1]; 1]) {
+    add_rows(rows.as_flattened().as_flattened(), rows.len(), C, total.as_flattened_mut().as_flattened_mut());
+}
+
 struct AddRows<'a> {
     rows: &'a [f32],
     height: usize,

@@ -19,7 +19,7 @@ use crate::toolchain::{Program, Space};
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::DType;
 use xnorc::ir::network::{Arithmetic, Block, Network, Storage, TensorId};
-use xnorc::report::cost::Cost;
+use xnorc::schedule::cost::Cost;
 
 /// What was measured.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -233,10 +233,12 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
-        acc.make_room(1);
         acc.count(x, w);
-        acc.words += 1;
         acc
+    }
+    #[inline(always)]
+    fn widen(self, acc: Self::Acc) -> Self::Acc {
+        Counters { bytes: [i64x2_splat(0); 8], words: 0, sums: acc.sums() }
     }
     #[inline(always)]
     fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {

@@ -245,12 +245,13 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
         // SAFETY: the token proves the instructions.
-        unsafe {
-            acc.make_room(1);
-            acc.count(x, w);
-        }
-        acc.words += 1;
+        unsafe { acc.count(x, w) };
         acc
+    }
+    #[inline(always)]
+    fn widen(self, acc: Self::Acc) -> Self::Acc {
+        // SAFETY: the token proves the instructions.
+        unsafe { Counters { bytes: [_mm256_setzero_si256(); 4], words: 0, sums: acc.sums() } }
     }
     #[inline(always)]
     fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {

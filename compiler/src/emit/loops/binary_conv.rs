@@ -1,0 +1,352 @@
+//! Binary convolutions and fully connected layers: exact integer dot products of packed signs, k - 2 * popcount(x ^ w).
+//!
+//! Sixteen output channels are the lanes of a vector; a word of the input is broadcast to all of them, so that there are no
+//! horizontal sums. Taps in zero padding are left out, not corrected: k is the number of signs that were compared.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+
+use super::text::{add, any_of, counted, scaled};
+use super::{Operand, Source, is_single};
+use crate::emit::text::{n, note};
+use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
+use crate::plan::{Blob, LANES, blob};
+use crate::schedule::{Nest, Widen, is_mixed};
+
+/// What produces the values: fields, and statements that leave the differing bits of a tile in `differ`.
+pub(super) fn source(
+    nest: &Nest,
+    g: &Geometry,
+    layout: &BitLayout,
+    weights: &BinaryWeights,
+    blob: &mut Blob,
+) -> Source {
+    let words = Words::new(nest, g, layout);
+    let packed = if is_mixed(g) { blob::mixed_weights(weights, g) } else { blob::binary_weights(weights, g) };
+    let at = n(blob.words(&packed).offset);
+    let [kh, kw] = g.kernel.map(n);
+    let count = n(nest.counting.map_or(1, |counting| counting.words));
+    let sets = n(packed.len() / (LANES * words.count * g.kernel[0] * g.kernel[1]));
+    let lanes = quote!([Le<u64>; 16]);
+    let word = if words.count == 1 { lanes } else { quote!([#lanes; #count]) };
+    let taps = if words.pointwise { word } else { quote!(Table<[#word; #kw], #kh>) };
+    let mixed = is_mixed(g);
+    let field = Operand {
+        name: "weights",
+        text: Some(words.layout(mixed)),
+        ty: quote!(&'a Table<#taps, #sets>),
+        value: quote!(WEIGHTS.at::<#at, _>()),
+    };
+    let (count, k) = (tile(nest, g, &words), value(nest, g));
+    let rows = row(nest);
+    if mixed {
+        // Group by group: the lanes of each are picked.
+        return Source {
+            fields: vec![field],
+            row: rows,
+            value: quote! {
+                let mut v = s.splat(0.0);
+                for &(part, group, lanes) in Self::PARTS[block] {
+                    let w = &self.weights[part];
+                    #count
+                    let of = { #k v };
+                    v = s.select(lanes, of, v);
+                }
+            },
+            items: parts(g),
+            ..Source::default()
+        };
+    }
+    let ahead = (nest.grid.rows > 1 && nest.grid.blocks() > 1).then(|| {
+        let rows = n(nest.grid.rows);
+        quote!(prefetch(s, self.weights, block + 1, y, #rows);)
+    });
+    Source {
+        fields: vec![field],
+        block: quote!(let w = &self.weights[block];),
+        row: quote!(#ahead #rows),
+        tile: count,
+        value: k,
+        ..Source::default()
+    }
+}
+
+/// How words of the input are reached.
+struct Words {
+    /// Words of a tap.
+    count: usize,
+    /// Whether the kernel has one tap, which always counts.
+    pointwise: bool,
+    /// Words of a pixel.
+    pixel: usize,
+    /// Groups, and blocks of channels of one, where there are several.
+    groups: Option<usize>,
+    /// Rows and columns of the frame that no tap reaches.
+    offset: [usize; 2],
+}
+
+impl Words {
+    fn new(nest: &Nest, g: &Geometry, layout: &BitLayout) -> Self {
+        let count = nest.counting.map_or(1, |counting| counting.words);
+        Self {
+            count,
+            pointwise: g.kernel == [1, 1],
+            pixel: count * g.groups,
+            groups: (g.groups > 1).then(|| (g.output[2] / g.groups).div_ceil(LANES)),
+            offset: [layout.frame[0] - g.pads[0], layout.frame[1] - g.pads[1]],
+        }
+    }
+
+    /// Of the weights, for the reader.
+    fn layout(&self, mixed: bool) -> String {
+        let first = if mixed { "group of a block" } else { "block of channels" };
+        let taps = if self.pointwise { "" } else { "[row of taps][column of taps]" };
+        let words = if self.count == 1 { "" } else { "[word]" };
+        format!("`[{first}]{taps}{words}[channel]`")
+    }
+
+    /// A word under tap `kx` of pixel `p` of a tile.
+    fn word(&self, g: &Geometry, kx: Option<usize>, single: bool) -> TokenStream {
+        let pixel = (!single).then(|| scaled(g.strides[1], &quote!(p)));
+        let tap = match kx {
+            Some(kx) => n(kx * g.dilations[1]).to_token_stream(),
+            None => scaled(g.dilations[1], &quote!(kx)),
+        };
+        let column = match (pixel, kx) {
+            (Some(pixel), Some(0)) => pixel,
+            (Some(pixel), _) => quote!(#pixel + #tap),
+            (None, _) => tap,
+        };
+        match (self.pixel, self.count, self.groups) {
+            (1, ..) => quote!(line[#column]),
+            (_, 1, Some(_)) => quote!(line[#column][group]),
+            (_, count, Some(_)) => {
+                let count = n(count);
+                quote!(line[#column][#count * group + word])
+            }
+            (_, _, None) => quote!(line[#column][word]),
+        }
+    }
+
+    /// Opens the columns under a tile, of a row of the input.
+    fn line(&self, g: &Geometry, row: &TokenStream, single: bool) -> TokenStream {
+        let x = add(scaled(g.strides[1], &quote!(x)), self.offset[1]);
+        let span = if single { n((g.kernel[1] - 1) * g.dilations[1] + 1).to_token_stream() } else { quote!(Q) };
+        quote!(let line = window::<_, _, #span>(&self.bits[#row], #x);)
+    }
+}
+
+/// The type of the framed bits of one image.
+pub(super) fn bits_type(nest: &Nest, g: &Geometry, layout: &BitLayout) -> TokenStream {
+    let words = n(nest.counting.map_or(1, |counting| counting.words) * g.groups);
+    let [top, left, bottom, right] = layout.frame;
+    // Images of one pixel may be rows of one image.
+    let rows = if g.kernel == [1, 1] && nest.grid.images == 1 { nest.grid.rows.max(g.input[0]) } else { g.input[0] };
+    let (h, w) = (n(rows + top + bottom), n(g.input[1] + left + right));
+    let pixel = if words.to_string() == "1" { quote!(u64) } else { quote!(Table<u64, #words>) };
+    quote!(Table<Table<#pixel, #w>, #h>)
+}
+
+/// For each row: the rows of taps that count.
+fn row(nest: &Nest) -> TokenStream {
+    let Some([rows, _]) = &nest.axes else { return TokenStream::new() };
+    if rows.runs().len() == 1 {
+        return TokenStream::new();
+    }
+    let arms = any_of(&rows.runs(), &quote!(y), |taps| {
+        let (start, end) = (n(taps.start), n(taps.end));
+        quote!(#start..#end)
+    });
+    quote!(let rows = #arms;)
+}
+
+/// Counts the differing bits of a tile.
+fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
+    let mixed = is_mixed(g);
+    let single = is_single(nest);
+    let widen = if single {
+        quote!(differ = s.widen(differ);)
+    } else {
+        quote!(for differ in &mut differ {
+            *differ = s.widen(*differ);
+        })
+    };
+    let at = nest.counting.map_or(Widen::Never, |counting| counting.widen);
+    let start =
+        if single { quote!(let mut differ = s.acc_zero();) } else { quote!(let mut differ = [s.acc_zero(); P];) };
+    let group = match words.groups {
+        Some(blocks) if !mixed => {
+            let blocks = n(blocks);
+            let group = if words.groups == Some(1) { quote!(block) } else { quote!(block / #blocks) };
+            quote!(let group = #group;)
+        }
+        _ => TokenStream::new(),
+    };
+    // The counting of one tap: over its words, for each pixel of the tile.
+    let tap = |kx: Option<usize>, w: TokenStream| -> TokenStream {
+        let condition = match kx {
+            Some(kx) => condition(nest, kx, single),
+            None => inside(nest, single),
+        };
+        let x = words.word(g, kx, single);
+        let each = |w: TokenStream| {
+            let count = if single {
+                quote!(differ = s.xor_popcnt(differ, #x, #w);)
+            } else {
+                quote!(differ[p] = s.xor_popcnt(differ[p], #x, #w);)
+            };
+            let count = match &condition {
+                Some(condition) => quote!(if #condition { #count }),
+                None => count,
+            };
+            if single { count } else { quote!(for p in 0..P { #count }) }
+        };
+        let over = if words.count == 1 {
+            each(quote!(&#w))
+        } else {
+            let body = each(quote!(w));
+            let room = match at {
+                Widen::Words(room) => {
+                    let room = n(room);
+                    quote!(if (word + 1).is_multiple_of(#room) { #widen })
+                }
+                _ => TokenStream::new(),
+            };
+            quote!(for (word, w) in #w.iter().enumerate() { #body #room })
+        };
+        let behind = if matches!(at, Widen::Taps | Widen::Words(_)) && !words.pointwise { Some(&widen) } else { None };
+        quote!(#over #behind)
+    };
+    let [rows, columns] = nest.axes.expect("a window");
+    let y = scaled(rows.stride, &quote!(y));
+    let count = if words.pointwise && columns.runs().len() == 1 && rows.runs().len() == 1 {
+        let line = words.line(g, &add(y, words.offset[0]), single);
+        let tap = tap(Some(0), quote!(w));
+        quote!(#line #tap)
+    } else {
+        let tap_row = scaled(rows.dilation, &quote!(ky));
+        let line = words.line(g, &add(quote!(#y + #tap_row), words.offset[0]), single);
+        let unrolled = columns.runs().len() > 1 && !nest.rolled_taps();
+        let taps: TokenStream = if words.pointwise {
+            tap(Some(0), quote!(w))
+        } else if unrolled {
+            (0..columns.kernel)
+                .map(|kx| {
+                    let index = n(kx);
+                    tap(Some(kx), quote!(w[#index]))
+                })
+                .collect()
+        } else {
+            let tap = tap(None, quote!(w));
+            quote!(for (kx, w) in w.iter().enumerate() { #tap })
+        };
+        let behind = (at == Widen::Rows).then_some(&widen);
+        let w = (!words.pointwise).then(|| quote!(let w = &w[ky];));
+        let edges = (columns.runs().len() > 1).then(|| note("Taps outside the picture are left out."));
+        let rows = match &rows.runs()[..] {
+            [(_, taps)] => {
+                let (start, end) = (n(taps.start), n(taps.end));
+                quote!(#start..#end)
+            }
+            _ => quote!(rows.clone()),
+        };
+        quote! {
+            for ky in #rows {
+                #line
+                #w
+                #edges
+                #taps
+                #behind
+            }
+        }
+    };
+    quote!(#group #start #count)
+}
+
+/// When column `kx` of the taps counts for pixel `x + p`; `None`: always.
+fn condition(nest: &Nest, kx: usize, single: bool) -> Option<TokenStream> {
+    let [_, columns] = nest.axes?;
+    let outputs = columns.outputs(kx);
+    let x = if single { quote!(x) } else { quote!(x + p) };
+    let from = (outputs.start > 0).then(|| {
+        let before = n(outputs.start - 1);
+        quote!(#x > #before)
+    });
+    let to = (outputs.end < columns.output).then(|| {
+        let end = n(outputs.end);
+        quote!(#x < #end)
+    });
+    match (from, to) {
+        (Some(from), Some(to)) => Some(quote!(#from && #to)),
+        (from, to) => from.or(to),
+    }
+}
+
+/// When tap `kx`, a variable, counts for pixel `x + p`: when its column lies inside the picture.
+fn inside(nest: &Nest, single: bool) -> Option<TokenStream> {
+    let [_, columns] = nest.axes?;
+    if columns.runs().len() == 1 {
+        return None;
+    }
+    let x = match (single, columns.stride) {
+        (true, _) => quote!(x),
+        (false, 1) => quote!(x + p),
+        (false, _) => quote!((x + p)),
+    };
+    let (x, tap) = (scaled(columns.stride, &x), scaled(columns.dilation, &quote!(kx)));
+    let (start, end) = (n(columns.pad), n(columns.pad + columns.input));
+    Some(quote!((#start..#end).contains(&(#x + #tap))))
+}
+
+/// The dot products from the differing bits, for pixel `x`.
+fn value(nest: &Nest, g: &Geometry) -> TokenStream {
+    let [rows, columns] = nest.axes.expect("a window");
+    let signs = g.input[2] / g.groups;
+    let lens = |axis: &crate::schedule::Axis| -> Vec<_> {
+        let mut lens: Vec<(std::ops::Range<usize>, usize)> = Vec::new();
+        for (outputs, taps) in axis.runs() {
+            lens.push((outputs, taps.len()));
+        }
+        lens
+    };
+    let same =
+        |lens: &[(std::ops::Range<usize>, usize)]| lens.iter().all(|(_, len)| *len == lens[0].1).then_some(lens[0].1);
+    let (row_lens, column_lens) = (lens(&rows), lens(&columns));
+    let (row, column) = (same(&row_lens), same(&column_lens));
+    let known = signs * row.unwrap_or(1) * column.unwrap_or(1);
+    let (constant, rows_len) = (n(known), quote!(rows.len()));
+    let columns_let = column.is_none().then(|| {
+        let arms = counted(&column_lens, &quote!(x));
+        quote!(let columns = #arms;)
+    });
+    let k = match (row, column) {
+        (Some(_), Some(_)) => {
+            let k = crate::emit::text::float(known as f32);
+            quote!(#k)
+        }
+        (None, Some(_)) => quote!((#constant * #rows_len) as f32),
+        (Some(_), None) => quote!((#constant * columns) as f32),
+        (None, None) => quote!((#constant * #rows_len * columns) as f32),
+    };
+    let differ = if is_single(nest) { quote!(differ) } else { quote!(differ[p]) };
+    quote!(#columns_let let v = s.dot(#differ, s.splat(#k));)
+}
+
+/// Which groups the channels of each block belong to, where a block may span several: the number of its weights, the group,
+/// and the lanes.
+fn parts(g: &Geometry) -> TokenStream {
+    let blocks = blob::mixed_parts(g);
+    let count = n(blocks.len());
+    let rows = blocks.iter().map(|parts| {
+        let parts = parts.iter().map(|part| {
+            let (weights, group, lanes) = (n(part.weights), n(part.group), part.lanes);
+            let lanes = proc_macro2::Literal::u16_unsuffixed(lanes);
+            quote!((#weights, #group, #lanes))
+        });
+        quote!(&[#(#parts),*])
+    });
+    quote! {
+        /// The groups that the channels of each block belong to: weights, group, lanes.
+        const PARTS: Table<&'static [(usize, usize, u16)], #count> = Table([#(#rows),*]);
+    }
+}

@@ -1,0 +1,464 @@
+//! Tiled blocks as loops: what the emitted file shows of a network.
+//!
+//! A nest is put together from three parts: the [`Source`], which gives the values of a tile (a file of its own for each
+//! kind), the [`Steps`] that they go through, and the loops around them (here), as [`crate::schedule`] has laid them out. What
+//! is emitted is a type with the tensors and parameters of one call, and its `Kernel::run`; blocks of equal geometry and
+//! equal steps share it.
+
+mod binary_conv;
+mod pooled;
+mod steps;
+mod text;
+mod views;
+mod windows;
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+
+pub(super) use views::Views;
+
+use super::kernel::{binary_title, geometry_title, is_depthwise, kernel_name};
+use super::text::{doc, n, note};
+use crate::ir::network::{self, Network, PoolKind, Pooled, Products, Storage, Tiled};
+use crate::plan::Blob;
+use crate::schedule::{Division, Nest, Order, Pixels};
+use steps::{Fields, Steps, Writer};
+
+/// A field of the source: what it reads.
+struct Operand {
+    name: &'static str,
+    text: Option<String>,
+    ty: TokenStream,
+    value: TokenStream,
+}
+
+/// What produces the values of a nest, as statements.
+#[derive(Default)]
+struct Source {
+    fields: Vec<Operand>,
+    /// For each block of channels.
+    block: TokenStream,
+    /// For each row.
+    row: TokenStream,
+    /// For each tile of pixels from `x` on.
+    tile: TokenStream,
+    /// For each pixel: leaves its values in `v`.
+    value: TokenStream,
+    /// Constants of the type.
+    items: TokenStream,
+}
+
+/// A block's function and its kernel, in the making.
+pub(super) struct Loops {
+    /// Base of the type's name.
+    pub(super) base: String,
+    title: String,
+    fields: Vec<steps::Field>,
+    items: TokenStream,
+    body: TokenStream,
+    division: Division,
+    /// Pixels of a tile, and the columns under one, on AVX-512, NEON and elsewhere.
+    tiles: Option<[(usize, usize); 3]>,
+    cost: usize,
+    images: usize,
+    after: TokenStream,
+}
+
+/// Whether tiles are single pixels on every instruction set.
+fn is_single(nest: &Nest) -> bool {
+    nest.pixels == Pixels::ONE
+}
+
+/// Pixels of a tile, and the columns of the input under one, on AVX-512, NEON and elsewhere; `None`: single pixels everywhere.
+fn tiles(nest: &Nest) -> Option<[(usize, usize); 3]> {
+    let [_, columns] = nest.axes?;
+    let span = |pixels: usize| (pixels, (pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1);
+    (!is_single(nest)).then(|| [nest.pixels.avx512, nest.pixels.neon, 1].map(span))
+}
+
+/// Whether a block is written as loops. (The other real-valued convolutions are the runtime's.)
+pub(super) fn has(tiled: &Tiled) -> bool {
+    match &tiled.source {
+        network::Source::RealConv { geometry, products, .. } => *products == Products::F32 && is_depthwise(geometry),
+        _ => true,
+    }
+}
+
+/// The loops of a block.
+pub(super) fn of(network: &Network, tiled: &Tiled, nest: &Nest, views: &mut Views<'_>, blob: &mut Blob) -> Loops {
+    let mut fields = Fields::new(nest.grid.images, views, blob);
+    let (base, title) = named(network, tiled);
+    let mut writer = Writer::new(&mut fields, network, nest.grid);
+    writer.reserve_stored(tiled, &tiled.steps);
+    let loads = writer.out.loads.clone();
+    let steps = writer.steps(&tiled.steps);
+    let source = source(network, tiled, nest, loads, &mut fields);
+    let pooled = tiled.pooled.as_ref().map(|Pooled { pool, steps }| {
+        let grid = nest.pooled.expect("a pool inside");
+        let mut writer = Writer::new(&mut fields, network, grid);
+        writer.reserve_stored(tiled, steps);
+        (pool, writer.steps(steps))
+    });
+    if let (Some(_), Some(window)) = (&pooled, nest.window) {
+        let (rows, columns) = (n(window.rows), n(window.columns));
+        let ty = quote!([[[f32; 16]; #columns]; #rows]);
+        let memory = fields.views.workspace("window", window.len(), &ty);
+        fields.add(
+            "window",
+            Some("The rows that the pool still needs: row `y` lies at `y` modulo their number."),
+            quote!(&'a mut Table<Table<[f32; 16], #columns>, #rows>),
+            memory,
+            true,
+        );
+    }
+    let body = match &pooled {
+        Some((pool, behind)) => pooled::body(nest, tiled, &source, &steps, pool, behind),
+        None => body(nest, &source, &steps),
+    };
+    let Fields { mut list, after, .. } = fields;
+    let operands = source.fields.into_iter().map(|Operand { name, text, ty, value }| steps::Field {
+        name: format_ident!("{name}"),
+        text,
+        ty,
+        value,
+        is_part: false,
+    });
+    list.splice(0..0, operands);
+    Loops {
+        base,
+        title,
+        fields: list,
+        items: source.items,
+        body,
+        division: nest.division,
+        tiles: tiles(nest),
+        cost: nest.cost,
+        images: nest.grid.images,
+        after,
+    }
+}
+
+fn source(
+    network: &Network,
+    tiled: &Tiled,
+    nest: &Nest,
+    loads: Option<TokenStream>,
+    fields: &mut Fields<'_, '_>,
+) -> Source {
+    let extents = |g: &network::Geometry| {
+        let [h, w, c] = g.input;
+        [g.n, h, w, c]
+    };
+    match &tiled.source {
+        network::Source::BinaryConv { input, geometry, weights, .. } => {
+            let Storage::Bits(layout) = &network.tensor(*input).storage else {
+                unreachable!("checked: a binary convolution reads bits")
+            };
+            let mut source = binary_conv::source(nest, geometry, layout, weights, fields.blob);
+            let ty = binary_conv::bits_type(nest, geometry, layout);
+            let all = fields.by_image(&ty);
+            let view = fields.views.read(*input, "bits", &all);
+            let value = fields.of_image(view, false);
+            let frame = if layout.frame == [0; 4] { "" } else { ", framed by padding" };
+            let text = Some(format!("Packed signs{frame}."));
+            source.fields.insert(0, Operand { name: "bits", text, ty: quote!(&'a #ty), value });
+            source
+        }
+        network::Source::RealConv { input, geometry, weights, .. } => {
+            let source = windows::depthwise(nest, geometry, weights, fields.blob);
+            dense(source, *input, extents(geometry), fields)
+        }
+        network::Source::MaxPool { input, geometry } => {
+            dense(windows::pool(nest, geometry, PoolKind::Max), *input, extents(geometry), fields)
+        }
+        network::Source::AveragePool { input, geometry, count_include_pad } => {
+            let kind = PoolKind::Average { count_include_pad: *count_include_pad };
+            dense(windows::pool(nest, geometry, kind), *input, extents(geometry), fields)
+        }
+        network::Source::Map { input } => match loads {
+            Some(load) => Source { value: quote!(let v = #load;), ..Source::default() },
+            None => {
+                let grid = nest.grid;
+                let source = Source {
+                    row: quote!(let from = self.from.line(y, block);),
+                    value: quote!(let v = from.load(s, x);),
+                    ..Source::default()
+                };
+                dense(source, *input, [grid.images, grid.rows, grid.columns, grid.channels], fields)
+            }
+        },
+        network::Source::Planes { input } => {
+            let grid = nest.grid;
+            let [h, w, c] = [grid.rows, grid.columns, grid.channels].map(n);
+            let ty = fields.by_image(&quote!([[[f32; #w]; #h]; #c]));
+            let view = fields.views.read(*input, "from", &ty);
+            let view = fields.of_image(view, false);
+            Source {
+                fields: vec![Operand {
+                    name: "from",
+                    text: None,
+                    ty: quote!(Planes<'a, #h, #w, #c>),
+                    value: quote!(Planes::new(#view)),
+                }],
+                row: quote!(let from = self.from.line(y, block);),
+                value: quote!(let v = from.load(s, x);),
+                ..Source::default()
+            }
+        }
+    }
+}
+
+/// A source of dense values, read a line at a time.
+fn dense(mut source: Source, input: network::TensorId, extents: [usize; 4], fields: &mut Fields<'_, '_>) -> Source {
+    let [_, h, w, c] = extents.map(n);
+    let ty = fields.by_image(&quote!([[[f32; #c]; #w]; #h]));
+    let view = fields.views.read(input, "from", &ty);
+    let view = fields.of_image(view, false);
+    let (ty, value) = (quote!(Tensor<'a, #w, #c>), quote!(Tensor::new(#view)));
+    source.fields.insert(0, Operand { name: "from", text: None, ty, value });
+    source
+}
+
+/// The loops over blocks, rows and pixels.
+fn body(nest: &Nest, source: &Source, steps: &Steps) -> TokenStream {
+    let row = row(nest, source, &steps.pixel);
+    let (source_block, source_row) = (&source.block, &source.row);
+    let Steps { block, row: step_row, row_end, .. } = steps;
+    let row = quote!(#source_row #step_row #row #row_end);
+    let block = quote!(#source_block #block);
+    match nest.order {
+        Order::BlocksRows => {
+            let rows = over(nest, Dimension::Rows, nest.grid.rows, row);
+            over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#block #rows))
+        }
+        Order::RowsBlocks => {
+            let blocks = over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#block #row));
+            over(nest, Dimension::Rows, nest.grid.rows, blocks)
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Dimension {
+    Rows,
+    Blocks,
+}
+
+/// Whether threads divide a dimension.
+fn is_divided(division: Division, dimension: Dimension) -> bool {
+    match division {
+        Division::Whole(_) => false,
+        Division::Area { rows, blocks } => {
+            let extent = if dimension == Dimension::Rows { rows } else { blocks };
+            extent > 1
+        }
+    }
+}
+
+/// A loop over rows or blocks of channels.
+fn over(nest: &Nest, dimension: Dimension, extent: usize, body: TokenStream) -> TokenStream {
+    let (name, all) = match dimension {
+        Dimension::Rows => (quote!(y), quote!(self.area.rows.clone())),
+        Dimension::Blocks => (quote!(block), quote!(self.area.blocks.clone())),
+    };
+    if is_divided(nest.division, dimension) {
+        return quote!(for #name in #all { #body });
+    }
+    match extent {
+        1 => quote!(let #name = 0; #body),
+        _ => {
+            let extent = n(extent);
+            quote!(for #name in 0..#extent { #body })
+        }
+    }
+}
+
+/// The loop over the pixels of a row; `pixel`: what happens to the values of each.
+fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
+    let width = n(nest.grid.columns);
+    let (tile, value) = (&source.tile, &source.value);
+    if is_single(nest) {
+        return match nest.grid.columns {
+            1 => quote!(let x = 0; #tile #value #pixel),
+            _ => quote!(for x in 0..#width { #tile #value #pixel }),
+        };
+    }
+    let typed = Literal::usize_suffixed(nest.grid.columns);
+    let (start, again) = if nest.overlaps() {
+        let note = note("The last tile is a whole one, too: its first pixels are done already.");
+        (
+            quote!(#note let x = (P * tile).min(#width - P);),
+            Some(quote!(if x < P * tile {
+                continue;
+            })),
+        )
+    } else {
+        (quote!(let x = P * tile;), None)
+    };
+    quote! {
+        for tile in 0..#typed.div_ceil(P) {
+            #start
+            #tile
+            for p in 0..P {
+                let x = x + p;
+                #again
+                #value
+                #pixel
+            }
+        }
+    }
+}
+
+impl Loops {
+    /// The items of the type, under a given name.
+    pub(super) fn items(&self, name: &Ident) -> TokenStream {
+        let title = doc(&self.title);
+        let fields = self.fields.iter().map(|steps::Field { name, text, ty, .. }| {
+            let text = text.as_ref().map(|text| doc(text));
+            quote!(#text #name: #ty,)
+        });
+        let area = self.has_area().then(|| quote!(area: Area,));
+        let (items, body) = (&self.items, &self.body);
+        let lifetime = self.fields.iter().any(|f| f.ty.to_string().contains("'a")).then(|| quote!(<'a>));
+        let any = lifetime.as_ref().map(|_| quote!(<'_>));
+        let mutable = self.fields.iter().any(|f| f.is_part).then(|| quote!(mut));
+        let (run, tiles) = match self.tiles {
+            None => (quote!(#body), None),
+            Some(tiles) => {
+                let [avx512, neon, one] = tiles.map(|(pixels, columns)| {
+                    let (pixels, columns) = (n(pixels), n(columns));
+                    quote!(self.tiles::<S, #pixels, #columns>(s))
+                });
+                let neon = (tiles[1] != tiles[2]).then(|| quote!(Level::Neon => #neon,));
+                let run = quote! {
+                    match S::LEVEL {
+                        Level::Avx512 => #avx512,
+                        #neon
+                        _ => #one,
+                    }
+                };
+                let tiles = quote! {
+                    /// In tiles of P pixels, which lie over Q columns.
+                    #[inline(always)]
+                    fn tiles<S: Simd, const P: usize, const Q: usize>(#mutable self, s: S) { #body }
+                };
+                (run, Some(tiles))
+            }
+        };
+        let own = (tiles.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #tiles }));
+        let mutable = if tiles.is_some() { None } else { mutable };
+        quote! {
+            #title
+            struct #name #lifetime { #area #(#fields)* }
+
+            impl Kernel for #name #any {
+                type Output = ();
+
+                #[inline(always)]
+                fn run<S: Simd>(#mutable self, s: S) { #run }
+            }
+
+            #own
+        }
+    }
+
+    fn has_area(&self) -> bool {
+        matches!(self.division, Division::Area { .. })
+    }
+
+    /// Whether threads divide it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.has_area()
+    }
+
+    /// The body of the block's function.
+    pub(super) fn call(&self, name: &Ident) -> TokenStream {
+        let after = &self.after;
+        let is_window = |f: &steps::Field| f.name == "window";
+        let own = |f: &steps::Field| {
+            let (name, value) = (&f.name, &f.value);
+            if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
+        };
+        let run = match self.division {
+            Division::Whole(_) => {
+                let fields = self.fields.iter().map(|f| {
+                    if is_window(f) {
+                        let value = &f.value;
+                        return quote!(window: shaped_mut(#value),);
+                    }
+                    own(f)
+                });
+                quote!(dispatch(#name { #(#fields)* });)
+            }
+            Division::Area { rows, blocks } => {
+                let (rows, blocks, cost) = (n(rows), n(blocks), n(self.cost));
+                let parts: Vec<&steps::Field> = self.fields.iter().filter(|f| f.is_part).collect();
+                let names = parts.iter().map(|f| &f.name);
+                let names = quote!((#(#names,)*));
+                let values = parts.iter().map(|f| {
+                    let value = &f.value;
+                    if is_window(f) { quote!(Lent::new(#value),) } else { quote!(#value,) }
+                });
+                let values = quote!((#(#values)*));
+                let fields = self.fields.iter().map(|f| {
+                    if is_window(f) {
+                        return quote!(window: shaped_mut(window),);
+                    }
+                    if f.is_part {
+                        let name = &f.name;
+                        return quote!(#name,);
+                    }
+                    own(f)
+                });
+                let mut run = quote!(dispatch(#name { area, #(#fields)* }));
+                if parts.iter().any(|f| is_window(f)) {
+                    run = quote!(window.with(|window| #run));
+                }
+                quote! {
+                    divide(team, #cost, Area::new(#rows, #blocks), #values, |area, #names| { #run; });
+                }
+            }
+        };
+        if self.images == 1 {
+            return quote!(#run #after);
+        }
+        let images = n(self.images);
+        quote!(for image in 0..#images { #run #after })
+    }
+}
+
+/// Base of the type's name, and one sentence on what it computes.
+fn named(network: &Network, tiled: &Tiled) -> (String, String) {
+    let sized = |base: &str, [h, w, c]: [usize; 3]| format!("{base}At{h}x{w}x{c}");
+    let pool = |base: &str, title: &str, g: &network::Geometry| {
+        let ([h, w, c], [oh, ow, _]) = (g.input, g.output);
+        let title = format!("{title} over {}x{} windows, {h}x{w}x{c} -> {oh}x{ow}x{c}", g.kernel[0], g.kernel[1]);
+        (sized(&format!("{base}{}", kernel_name(g)), g.input), title)
+    };
+    let (base, mut title) = match &tiled.source {
+        network::Source::BinaryConv { geometry: g, padding, .. } => {
+            let base = sized(&format!("BinaryConv{}", kernel_name(g)), g.input);
+            (format!("{base}To{}", g.output[2]), binary_title(g, *padding))
+        }
+        network::Source::RealConv { geometry: g, .. } => {
+            let base = sized(&format!("DepthwiseConv{}", kernel_name(g)), g.input);
+            (format!("{base}To{}", g.output[2]), format!("Real-valued {}", geometry_title(g)))
+        }
+        network::Source::MaxPool { geometry, .. } => pool("MaxPool", "Maximum", geometry),
+        network::Source::AveragePool { geometry, .. } => pool("AveragePool", "Mean", geometry),
+        network::Source::Planes { .. } | network::Source::Map { .. } => {
+            let [_, h, w, c] = tiled.source.extents(network);
+            let (base, on) = match &tiled.source {
+                network::Source::Planes { .. } => ("Planes", " on planes"),
+                _ => ("Map", ""),
+            };
+            (sized(base, [h, w, c]), format!("Element-wise{on}, {h}x{w}x{c}"))
+        }
+    };
+    if let Some(Pooled { pool, .. }) = &tiled.pooled {
+        let g = &pool.geometry;
+        let kind = if pool.kind == PoolKind::Max { "maximum" } else { "mean" };
+        title += &format!("; then the {kind} over {}x{} windows", g.kernel[0], g.kernel[1]);
+    }
+    (base, title)
+}

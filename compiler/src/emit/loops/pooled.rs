@@ -1,0 +1,101 @@
+//! A pool inside a block: the window slides over the rows while they are computed, so that only as many rows as it is high are
+//! ever in memory.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::steps::Steps;
+use super::text::{offset, scaled};
+use super::windows::{fold, rows_of_taps};
+use super::{Dimension, Source, over};
+use crate::emit::text::{n, note};
+use crate::ir::network::{Pool, Tiled};
+use crate::schedule::{Axis, Nest, windows_apart};
+
+/// The loops over blocks, rows of the pool, rows under its window, and pixels.
+pub(super) fn body(
+    nest: &Nest,
+    tiled: &Tiled,
+    source: &Source,
+    steps: &Steps,
+    pool: &Pool,
+    behind: &Steps,
+) -> TokenStream {
+    let g = &pool.geometry;
+    let (grid, rows) = (nest.pooled.expect("a pool inside"), Axis::of(g, 0, false));
+    let ring = n(nest.window.expect("a window").rows);
+    let pixel = &steps.pixel;
+    let keep = quote!(#pixel s.store(&mut kept[x], v););
+    let before = super::row(nest, source, &keep);
+    let (source_block, source_row) = (&source.block, &source.row);
+    let (steps_block, steps_row, steps_end) = (&steps.block, &steps.row, &steps.row_end);
+    let block = &behind.block;
+
+    // Rows that no window takes are computed all the same where something is made of them.
+    let all = tiled.steps.iter().any(|step| step.write().is_some());
+    let height = n(rows.input);
+    let y = scaled(rows.stride, &quote!(y));
+    let reach = (rows.kernel - 1) * rows.dilation + 1;
+    let end = offset(y, reach as isize - rows.pad as isize);
+    let last = n(rows.output - 1);
+    let end = if all && !windows_apart(g) {
+        quote!(if y == #last { #height } else { (#end).min(#height) })
+    } else {
+        quote!((#end).min(#height))
+    };
+    let divided = super::is_divided(nest.division, Dimension::Rows);
+    let first = if divided {
+        let start = scaled(rows.stride, &quote!(self.area.rows.start));
+        let pad = n(rows.pad);
+        if rows.pad == 0 { start } else { quote!((#start).saturating_sub(#pad)) }
+    } else {
+        quote!(0)
+    };
+    let value = fold(
+        g,
+        &pool.kind.into(),
+        |row| quote!(let line = &self.window[(#row) % #ring];),
+        |column| quote!(s.load(&line[#column])),
+    );
+    let width = n(grid.columns);
+    let (row, pixel, row_end) = (&behind.row, &behind.pixel, &behind.row_end);
+    let taps = rows_of_taps(&rows);
+    let pixels = match grid.columns {
+        1 => quote!(let x = 0; #value #pixel),
+        _ => quote!(for x in 0..#width { #value #pixel }),
+    };
+    let under = note("The rows under the window that are not there yet.");
+    let rows = over(
+        nest,
+        Dimension::Rows,
+        grid.rows,
+        quote! {
+            #under
+            let end = #end;
+            for y in next..end {
+                let kept = &mut self.window[y % #ring];
+                #source_row
+                #steps_row
+                #before
+                #steps_end
+            }
+            next = next.max(end);
+            #taps
+            #row
+            #pixels
+            #row_end
+        },
+    );
+    over(
+        nest,
+        Dimension::Blocks,
+        nest.grid.blocks(),
+        quote! {
+            #source_block
+            #steps_block
+            #block
+            let mut next = #first;
+            #rows
+        },
+    )
+}

@@ -1,0 +1,41 @@
+//! How each block is computed: its loops, before they are words.
+//!
+//! A [`Nest`] says for a tiled block what the emitter writes and why: the order of the loops, how many pixels are taken at a
+//! time, how differing bits are counted, what happens at the borders, what threads divide among them, and what memory the
+//! block needs while it runs. It hangs on the network alone, so that the memory plan and reports can ask for it.
+//!
+//! - *block of channels*: 16 neighbouring output channels, the lanes of a vector ([`LANES`]).
+//! - *tile*: some neighbouring pixels of a row and one block of channels, whose sums grow in registers.
+//! - *window*: the rows that a pool inside a block still needs.
+
+mod axis;
+pub mod cost;
+mod division;
+mod nest;
+
+pub use axis::Axis;
+pub use division::Division;
+pub use nest::{Counting, Grid, Nest, Order, Pixels, Widen, Window};
+pub(crate) use nest::{is_mixed, windows_apart};
+pub use xnorc_runtime::LANES;
+
+use crate::ir::network::{Block, Network};
+
+/// How a network is computed.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// By block; `None` for gates, moves and whole operators, which are calls.
+    pub nests: Vec<Option<Nest>>,
+}
+
+impl Schedule {
+    /// Of a network; blocks that take one thread fewer than `share_from` nanoseconds are not divided among threads.
+    pub fn of(network: &Network, share_from: usize) -> Self {
+        Self { nests: network.blocks.iter().map(|block| Nest::of(network, block, share_from)).collect() }
+    }
+}
+
+/// f32s that a block needs only while it runs.
+pub fn workspace(network: &Network, block: &Block) -> usize {
+    Nest::of(network, block, usize::MAX).map_or(0, |nest| nest.workspace())
+}

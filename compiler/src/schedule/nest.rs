@@ -1,0 +1,280 @@
+//! The loops of a tiled block.
+
+use super::cost::Cost;
+use super::{Axis, Division, LANES};
+use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, Step, Storage, Tiled};
+
+/// `[images][rows][columns][channels]` of a block's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Images, one after the other.
+    pub images: usize,
+    /// Rows of an image.
+    pub rows: usize,
+    /// Pixels of a row.
+    pub columns: usize,
+    /// Channels of a pixel.
+    pub channels: usize,
+}
+
+impl Grid {
+    /// Of `[n, h, w, c]`.
+    pub fn new([images, rows, columns, channels]: [usize; 4]) -> Self {
+        Self { images, rows, columns, channels }
+    }
+
+    /// Blocks of channels.
+    pub fn blocks(&self) -> usize {
+        self.channels.div_ceil(LANES)
+    }
+}
+
+/// Which loop is outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// All rows of a block of channels, then the next block: its weights stay in the nearest cache.
+    BlocksRows,
+    /// All blocks of a row, then the next row: what is read comes from memory once.
+    RowsBlocks,
+}
+
+/// Pixels of a tile, by instruction set; elsewhere one: a weight that is used once can come from memory with the instruction
+/// that takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pixels {
+    /// AVX-512 has 32 registers of 16 lanes, of which the counters of a pixel take two.
+    pub avx512: usize,
+    /// NEON loads a weight apart from using it.
+    pub neon: usize,
+}
+
+impl Pixels {
+    /// Single pixels everywhere.
+    pub const ONE: Pixels = Pixels { avx512: 1, neon: 1 };
+}
+
+/// Where counters are widened, which have room for [`xnorc_runtime::ROOM`] words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Widen {
+    /// All words of a window fit.
+    Never,
+    /// After each row of taps.
+    Rows,
+    /// After each tap.
+    Taps,
+    /// After so many words of a tap.
+    Words(usize),
+}
+
+/// How the products of a binary layer are counted: xor, population count and addition, a word at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// 64-bit words of a tap.
+    pub words: usize,
+    /// Where counters are widened.
+    pub widen: Widen,
+}
+
+/// The rows that a pool inside a block still needs, in a ring: row `y` lies at `y % rows`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Rows.
+    pub rows: usize,
+    /// Pixels of a row.
+    pub columns: usize,
+    /// Blocks of channels in flight at a time.
+    pub together: usize,
+}
+
+impl Window {
+    /// f32s of it.
+    pub fn len(&self) -> usize {
+        self.rows * self.together * self.columns * LANES
+    }
+}
+
+/// The loops of a tiled block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nest {
+    /// Of the source's values.
+    pub grid: Grid,
+    /// Behind the pool inside, if there is one.
+    pub pooled: Option<Grid>,
+    /// Which loop is outside.
+    pub order: Order,
+    /// Pixels of a tile.
+    pub pixels: Pixels,
+    /// Blocks of channels that are computed together.
+    pub together: usize,
+    /// The window's axes, vertical and horizontal, of a source that slides one.
+    pub axes: Option<[Axis; 2]>,
+    /// Of a binary layer.
+    pub counting: Option<Counting>,
+    /// Of a block with a pool inside.
+    pub window: Option<Window>,
+    /// f32s for the sums of each row, which are added up when all rows are there, so that threads can compute them in any order.
+    pub row_sums: usize,
+    /// What threads divide among them.
+    pub division: Division,
+    /// Nanoseconds that one thread of a fast machine takes.
+    pub cost: usize,
+}
+
+impl Nest {
+    /// Of a block; `None` where it is not a tiled one.
+    pub fn of(network: &Network, block: &Block, share_from: usize) -> Option<Self> {
+        let tiled = block.tiled()?;
+        let (grid, pooled) = grids(network, tiled);
+        let order = match tiled.source {
+            Source::BinaryConv { .. } | Source::RealConv { .. } => Order::BlocksRows,
+            Source::MaxPool { .. } | Source::AveragePool { .. } | Source::Map { .. } | Source::Planes { .. } => {
+                if pooled.is_some() {
+                    Order::BlocksRows
+                } else {
+                    Order::RowsBlocks
+                }
+            }
+        };
+        let framed = match &tiled.source {
+            Source::BinaryConv { padding, .. } => *padding != BitPadding::Zero,
+            _ => false,
+        };
+        let axes = tiled.source.geometry().map(|g| [0, 1].map(|axis| Axis::of(g, axis, framed)));
+        let together = crate::emit::kernel::interleaved(&tiled.source);
+        let window = tiled.pooled.as_ref().map(|Pooled { pool, .. }| {
+            let g = &pool.geometry;
+            let rows = ((g.kernel[0] - 1) * g.dilations[0] + 1).min(g.input[0]);
+            Window { rows, columns: g.input[1], together }
+        });
+        let sums = |steps: &[Step], grid: Grid| {
+            let count = steps.iter().filter(|step| matches!(step, Step::Sum(_))).count();
+            if grid.rows > 1 { count * grid.images * grid.rows * grid.channels } else { 0 }
+        };
+        let behind = tiled.pooled.iter().zip(pooled).map(|(p, grid)| sums(&p.steps, grid)).sum::<usize>();
+        let counting = match &tiled.source {
+            Source::BinaryConv { geometry, .. } => Some(counting(geometry)),
+            _ => None,
+        };
+        let pixels = match &tiled.source {
+            Source::BinaryConv { geometry, .. } if !is_mixed(geometry) => pixels(geometry),
+            _ => Pixels::ONE,
+        };
+        let cost = Cost::of(network, block).nanoseconds();
+        Some(Self {
+            grid,
+            pooled,
+            order,
+            pixels,
+            together,
+            axes,
+            counting,
+            window,
+            row_sums: sums(&tiled.steps, grid) + behind,
+            division: division(network, tiled, grid, pooled, cost >= share_from),
+            cost,
+        })
+    }
+
+    /// Whether the last tile of a row starts early to be a whole one, so that some of its pixels are computed twice.
+    pub fn overlaps(&self) -> bool {
+        let Pixels { avx512, neon } = self.pixels;
+        !(self.grid.columns.is_multiple_of(avx512) && self.grid.columns.is_multiple_of(neon))
+    }
+
+    /// Whether the taps of a row are a loop, of which none is written out: so many words of each are that the compiler would
+    /// unroll them all into one piece, for which there are not registers enough.
+    pub fn rolled_taps(&self) -> bool {
+        self.counting.is_some_and(|counting| counting.words >= 4)
+    }
+
+    /// f32s that the block needs only while it runs.
+    pub fn workspace(&self) -> usize {
+        self.row_sums + self.window.map_or(0, |window| window.len())
+    }
+}
+
+/// The grids of a tiled block. Images of one pixel each are rows of one image, where no step asks which image it is.
+fn grids(network: &Network, tiled: &Tiled) -> (Grid, Option<Grid>) {
+    let grid = Grid::new(tiled.source.extents(network));
+    if let Some(pooled) = &tiled.pooled {
+        return (grid, Some(Grid::new(pooled.pool.geometry.extents())));
+    }
+    let by_image = tiled.steps.iter().any(|step| matches!(step, Step::Gate(_) | Step::Sum(_)));
+    let tensors = tiled.steps.iter().filter_map(|step| step.write()).chain([tiled.source.input()]);
+    let framed = tensors.into_iter().any(|id| match &network.tensor(id).storage {
+        Storage::Bits(layout) => layout.frame != [0; 4],
+        Storage::Dense(_) => false,
+    });
+    let single = grid.rows == 1
+        && grid.columns == 1
+        && tiled.source.geometry().is_none_or(|g| g.kernel == [1, 1] && g.input[..2] == [1, 1]);
+    if single && grid.images > 1 && !by_image && !framed {
+        return (Grid { images: 1, rows: grid.images, ..grid }, None);
+    }
+    (grid, None)
+}
+
+/// Pixels of a tile of a binary convolution.
+fn pixels(g: &Geometry) -> Pixels {
+    let width = g.output[1];
+    // As many as divide the row, or as leave the fewest to be computed twice; from 4 on the weights' loads no longer matter.
+    let avx512 = (4..=7).rev().filter(|&p| p <= width).min_by_key(|&p| width.next_multiple_of(p) - width);
+    Pixels { avx512: avx512.unwrap_or(width), neon: width.min(2) }
+}
+
+/// Whether 16 neighbouring output channels can belong to several groups.
+pub(crate) fn is_mixed(g: &Geometry) -> bool {
+    g.groups > 1 && !(g.output[2] / g.groups).is_multiple_of(LANES)
+}
+
+fn counting(g: &Geometry) -> Counting {
+    let room = xnorc_runtime::ROOM;
+    let words = (g.input[2] / g.groups).div_ceil(64);
+    let row = words * g.kernel[1];
+    let widen = if row * g.kernel[0] <= room {
+        Widen::Never
+    } else if row <= room {
+        Widen::Rows
+    } else if words <= room {
+        Widen::Taps
+    } else {
+        Widen::Words(room)
+    };
+    Counting { words, widen }
+}
+
+fn division(network: &Network, tiled: &Tiled, grid: Grid, pooled: Option<Grid>, worth: bool) -> Division {
+    if !worth {
+        return Division::Whole("it is too short to be divided");
+    }
+    // Groups that do not begin on 16 bits of their own share words with their neighbours.
+    let shared = tiled.all_steps().any(|step| match step {
+        Step::Sign { bits, .. } => match &network.tensor(*bits).storage {
+            Storage::Bits(layout) => {
+                layout.groups > 1 && !(network.tensor(*bits).shape[3] / layout.groups).is_multiple_of(LANES)
+            }
+            Storage::Dense(_) => false,
+        },
+        _ => false,
+    });
+    let mut area = pooled.unwrap_or(grid);
+    if let Some(Pooled { pool, .. }) = &tiled.pooled
+        && !windows_apart(&pool.geometry)
+        && tiled.steps.iter().any(|step| step.write().is_some())
+    {
+        // Where windows overlap, so do the rows before the pool: those under two parts would be written twice.
+        area.rows = 1;
+    }
+    let blocks = if shared { 1 } else { area.blocks() };
+    if area.rows * blocks <= 1 {
+        return Division::Whole("there is one row of one block of channels");
+    }
+    Division::Area { rows: area.rows, blocks }
+}
+
+/// Whether each row belongs to the windows of exactly one row of the output.
+pub(crate) fn windows_apart(pool: &Geometry) -> bool {
+    let [stride, _] = pool.strides;
+    let apart = pool.pads[0] == 0 && pool.dilations[0] == 1 && pool.kernel[0] == stride;
+    apart && pool.input[0] == pool.output[0] * stride
+}
