@@ -28,7 +28,6 @@
 #![no_std]
 
 mod arch;
-mod bits;
 mod dispatch;
 mod generic;
 mod lanes;
@@ -50,7 +49,7 @@ mod weights;
 // For whoever calls a network.
 pub use dispatch::{force_level, level};
 pub use level::Level;
-pub use team::{Alone, Team, Work};
+pub use team::{Alone, Team};
 #[cfg(feature = "std")]
 pub use threads::Pool;
 
@@ -60,8 +59,6 @@ pub use threads::Pool;
 pub use dispatch::{dispatch_at, dispatch_bf16_at, dispatch_int8_at};
 #[doc(hidden)]
 pub use generic::activation::map_lanes;
-#[doc(hidden)]
-pub use generic::binary_conv::binary_conv_with;
 #[doc(hidden)]
 pub use generic::gate::{GateShape, gate_with};
 #[doc(hidden)]
@@ -86,40 +83,28 @@ pub use sources::SOURCES;
 /// hand out.
 #[doc(hidden)]
 pub mod prelude {
-    pub use crate::bits::{BitShape, BitsMut};
     pub use crate::dispatch::{dispatch, dispatch_bf16, dispatch_int8};
     pub use crate::generic::activation::{
         abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, reciprocal, relu,
     };
-    pub use crate::generic::binary_conv::binary_conv;
-    pub use crate::generic::binary_shape::{BinaryShape, Taps};
-    pub use crate::generic::bit_pool::bit_max_pool;
     pub use crate::generic::copy::{broadcast, choose, copy_strided, fill};
-    pub use crate::generic::depthwise::depthwise_conv;
     pub use crate::generic::gate::gate;
-    pub use crate::generic::map::{map, pixels, planes};
     pub use crate::generic::matmul::matmul;
-    pub use crate::generic::narrow_conv::narrow_conv;
+    pub use crate::generic::narrow_conv::narrow_conv_row;
     pub use crate::generic::narrow_input::{input_to_bf16, input_to_int8};
-    pub use crate::generic::pool::{PoolShape, average_pool, max_pool};
-    pub use crate::generic::pooled::PoolRows;
-    pub use crate::generic::real_conv::{planar_conv, real_conv};
+    pub use crate::generic::real_conv::real_conv_row;
     pub use crate::generic::real_shape::RealShape;
     pub use crate::generic::reduce::{Reduction, argmax, reduce, softmax};
-    pub use crate::generic::regions::regions;
-    pub use crate::generic::tile::{
-        At, Epilogue, PerChannel, PerImage, RowSum, add_row_sums, add_rows, load_channels, load_tile, load_vector,
-        store_tile,
-    };
+    pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
     pub use crate::place::{Place, places, shaped, shaped_mut};
-    pub use crate::signs::SignsMut;
+    pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
     pub use crate::table::{Table, prefetch, window};
-    pub use crate::team::{Area, Lent, batch, cut, cut_mut, cut_rows, divide, share};
+    pub use crate::team::{Area, Lent, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
-    pub use crate::{Alone, Level, Team, Work, math, scalar};
+    pub use crate::{Alone, Level, Team, math, scalar};
     pub use core::ops::Range;
 }
 

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use crate::lanes::LANES;
 use crate::parts::{over, words};
+use crate::table::Table;
 use crate::team::Part;
 
 /// A pixel's words; bit `i` of word `j` of a group is channel `64 * j + i` of it, 1 for +1; bits behind the last are 0.
@@ -54,9 +55,10 @@ impl<'a, const W: usize, const N: usize, const C: usize, const G: usize> SignsMu
         if here {
             // SAFETY: `row` is one of the tensor's rows inside the frame.
             let first = unsafe { self.first.add(row * W) };
-            SignLine { first, width: self.width, block, of: PhantomData }
+            let whole = self.blocks == (0..C.div_ceil(LANES));
+            SignLine { first, width: self.width, block, whole, of: PhantomData }
         } else {
-            SignLine { first: core::ptr::dangling_mut(), width: 0, block, of: PhantomData }
+            SignLine { first: core::ptr::dangling_mut(), width: 0, block, whole: false, of: PhantomData }
         }
     }
 }
@@ -83,6 +85,18 @@ impl<const W: usize, const N: usize, const C: usize, const G: usize> SignsMut<'_
     const ALIGNED: bool = C == G || G.is_multiple_of(LANES);
 }
 
+/// The signs of 16 channels of a pixel, a bit each; 0 behind the last.
+#[inline(always)]
+pub fn signs_of<const N: usize, const C: usize, const G: usize>(pixel: &Table<u64, N>, block: usize) -> u16 {
+    let mut mask = 0;
+    let channel = block * LANES;
+    for (i, c) in (channel..C.min(channel + LANES)).enumerate() {
+        let (group, inner) = (over(c, G), c % if G == 0 { 1 } else { G });
+        mask |= ((pixel[group * words(G) + inner / 64] >> (inner % 64) & 1) as u16) << i;
+    }
+    mask
+}
+
 /// 16 channels of a row of [`SignsMut`].
 #[derive(Debug)]
 pub struct SignLine<'a, const N: usize, const C: usize, const G: usize> {
@@ -90,10 +104,21 @@ pub struct SignLine<'a, const N: usize, const C: usize, const G: usize> {
     /// 0 where the line does not exist.
     width: usize,
     block: usize,
+    /// Whether the part has all blocks of its pixels.
+    whole: bool,
     of: PhantomData<&'a mut Pixel<N>>,
 }
 
 impl<const N: usize, const C: usize, const G: usize> SignLine<'_, N, C, G> {
+    /// Writes a word of pixel `x`: all of its channels.
+    #[inline(always)]
+    pub fn set_word(&mut self, x: usize, word: usize, bits: u64) {
+        if x < self.width && word < N && self.whole {
+            // SAFETY: a word of one of the line's pixels below `width`, all of whose blocks are this part's.
+            unsafe { *self.first.add(x).cast::<u64>().add(word) = bits }
+        }
+    }
+
     /// Sets those of pixel `x`: bit `i` of the mask is channel `16 * block + i`. What is behind the last channel is left out.
     #[inline(always)]
     pub fn set(&mut self, x: usize, mask: u16) {

@@ -56,53 +56,6 @@ impl<T: Team + ?Sized> Team for &T {
     }
 }
 
-/// A block of a network, or a band of its rows.
-pub trait Work: Sized + Send {
-    /// The rows of the output that it computes.
-    fn rows(&self) -> Range<usize>;
-    /// The first `rows` of them, and the rest.
-    fn split(self, rows: usize) -> (Self, Self);
-    /// Computes them. Not to be generic: it holds the kernel, which is wanted once.
-    fn run(self);
-}
-
-/// Does work that takes one thread about `cost` nanoseconds, in as many bands as the team has threads and as are worth
-/// it.
-#[inline(always)]
-pub fn share<T: Team + ?Sized, W: Work>(team: &T, cost: usize, work: W) {
-    let width = team.width();
-    if width <= 1 {
-        return work.run();
-    }
-    // A grain of 0 divides whatever can be divided.
-    let bands = cost.checked_div(team.grain()).unwrap_or(usize::MAX).min(width).min(work.rows().len());
-    in_bands(team, bands, work);
-}
-
-/// In halves, so that each of the team hands out half of what is left.
-fn in_bands<T: Team + ?Sized, W: Work>(team: &T, bands: usize, work: W) {
-    if bands <= 1 {
-        return work.run();
-    }
-    // The first part, which begins first, gets the row that may be too many.
-    let left = bands.ceil_over(2);
-    let rows = (work.rows().len() * left).ceil_over(bands);
-    let (first, rest) = work.split(rows);
-    let (mut first, mut rest) = (Some(first), Some(rest));
-    team.join(
-        &mut || {
-            if let Some(work) = first.take() {
-                in_bands(team, left, work);
-            }
-        },
-        &mut || {
-            if let Some(work) = rest.take() {
-                in_bands(team, bands - left, work);
-            }
-        },
-    );
-}
-
 /// What a block computes, or a part of it: rows of its output, and blocks of 16 channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area {
@@ -110,13 +63,27 @@ pub struct Area {
     pub rows: Range<usize>,
     /// Blocks of 16 channels.
     pub blocks: Range<usize>,
+    /// Blocks that are computed together, and so are never parted.
+    together: usize,
 }
 
 impl Area {
     /// So many rows of so many blocks.
     #[inline(always)]
     pub const fn new(rows: usize, blocks: usize) -> Self {
-        Self { rows: 0..rows, blocks: 0..blocks }
+        Self::groups(rows, blocks, 1)
+    }
+
+    /// So many rows of so many blocks, of which some are computed together.
+    #[inline(always)]
+    pub const fn groups(rows: usize, blocks: usize, together: usize) -> Self {
+        Self { rows: 0..rows, blocks: 0..blocks, together }
+    }
+
+    /// Groups of blocks that are computed together.
+    #[inline(always)]
+    fn groups_of_blocks(&self) -> usize {
+        self.blocks.len().ceil_over(self.together)
     }
 
     /// What the first `left` of `all` threads take of it, and what the rest: rows or blocks, whichever can be divided more
@@ -127,27 +94,33 @@ impl Area {
         let share = |len: usize| (len * left).ceil_over(all);
         // How much more than its share that is, as a fraction of everything; in 1/len units made comparable by the other's len.
         let over = |len: usize| share(len) * all - len * left;
-        let (rows, blocks) = (self.rows.len(), self.blocks.len());
+        let (rows, blocks) = (self.rows.len(), self.groups_of_blocks());
         let by_rows = blocks <= 1 || (rows > 1 && over(rows) * blocks <= over(blocks) * rows);
-        if by_rows { Cut::Row(self.rows.start + share(rows)) } else { Cut::Block(self.blocks.start + share(blocks)) }
+        if by_rows {
+            Cut::Row(self.rows.start + share(rows))
+        } else {
+            Cut::Block(self.blocks.start + share(blocks) * self.together)
+        }
     }
 
     #[inline(always)]
     fn split(self, cut: Cut) -> (Self, Self) {
-        let Area { rows, blocks } = self;
+        let Area { rows, blocks, together } = self;
         match cut {
-            Cut::Row(row) => {
-                (Area { rows: rows.start..row, blocks: blocks.clone() }, Area { rows: row..rows.end, blocks })
-            }
-            Cut::Block(block) => {
-                (Area { rows: rows.clone(), blocks: blocks.start..block }, Area { rows, blocks: block..blocks.end })
-            }
+            Cut::Row(row) => (
+                Area { rows: rows.start..row, blocks: blocks.clone(), together },
+                Area { rows: row..rows.end, blocks, together },
+            ),
+            Cut::Block(block) => (
+                Area { rows: rows.clone(), blocks: blocks.start..block, together },
+                Area { rows, blocks: block..blocks.end, together },
+            ),
         }
     }
 
     /// The most rows times blocks that any of so many threads gets: what bounds how much faster they are than one.
     pub fn largest_part(&self, threads: usize) -> usize {
-        if threads <= 1 || self.rows.len() * self.blocks.len() <= 1 {
+        if threads <= 1 || self.rows.len() * self.groups_of_blocks() <= 1 {
             return self.rows.len() * self.blocks.len();
         }
         let left = threads.ceil_over(2);
@@ -264,13 +237,13 @@ pub fn divide<T: Team + ?Sized, P: Part>(team: &T, cost: usize, area: Area, part
     }
     // A grain of 0 divides whatever can be divided.
     let threads = cost.checked_div(team.grain()).unwrap_or(usize::MAX).min(width);
-    let most = area.rows.len().saturating_mul(area.blocks.len());
+    let most = area.rows.len().saturating_mul(area.groups_of_blocks());
     halves(team, threads.min(most), area, parts, &work);
 }
 
 /// In halves, so that each of the team hands out half of what is left.
 fn halves<T: Team + ?Sized, P: Part>(team: &T, threads: usize, area: Area, parts: P, work: &(impl Fn(Area, P) + Sync)) {
-    if threads <= 1 || area.rows.len() * area.blocks.len() <= 1 {
+    if threads <= 1 || area.rows.len() * area.groups_of_blocks() <= 1 {
         return work(area, parts);
     }
     let left = threads.ceil_over(2);
@@ -334,22 +307,15 @@ fn at(i: usize, len: usize) -> usize {
 
 /// The first `count` elements, or all, and the rest.
 #[inline(always)]
-pub fn cut<T>(x: &[T], count: usize) -> (&[T], &[T]) {
+pub(crate) fn cut<T>(x: &[T], count: usize) -> (&[T], &[T]) {
     x.split_at_checked(at(count, x.len())).unwrap_or((x, &[]))
 }
 
 /// The first `count` elements, or all, and the rest.
 #[inline(always)]
-pub fn cut_mut<T>(x: &mut [T], count: usize) -> (&mut [T], &mut [T]) {
+pub(crate) fn cut_mut<T>(x: &mut [T], count: usize) -> (&mut [T], &mut [T]) {
     let count = at(count, x.len());
     x.split_at_mut_checked(count).unwrap_or_default()
-}
-
-/// The first `count` rows, or all, and the rest.
-#[inline(always)]
-pub fn cut_rows(rows: Range<usize>, count: usize) -> (Range<usize>, Range<usize>) {
-    let middle = rows.start + at(count, rows.len());
-    (rows.start..middle, middle..rows.end)
 }
 
 #[cfg(test)]

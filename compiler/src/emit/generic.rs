@@ -3,8 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::memory::Memory;
-use super::shapes::Shapes;
+use super::loops::{Views, bit_pool};
 use super::text::{array, float, n};
 use crate::ir::DType;
 use crate::ir::network::{Dense, Gate, Move, Network, Piece, Storage, TensorId, Whole};
@@ -12,29 +11,23 @@ use crate::ops;
 use crate::plan::{Blob, blob};
 
 /// The body of the function of a block that moves elements, behind the bindings of its tensors.
-pub(super) fn moved(network: &Network, moved: &Move, memory: &mut Memory<'_>, shapes: &mut Shapes) -> TokenStream {
+pub(super) fn moved(network: &Network, moved: &Move, views: &mut Views<'_>) -> TokenStream {
     match moved {
-        Move::BitMaxPool { input, output, geometry } => {
-            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
-            let (from, to) = (shapes.bits(network.tensor(*input)), shapes.bits(network.tensor(*output)));
-            let [kernel, strides, dilations, pads] =
-                [geometry.kernel, geometry.strides, geometry.dilations, geometry.pads].map(|v| array(&v));
-            quote!(bit_max_pool(#x, #from, #y, #to, #kernel, #strides, #dilations, #pads);)
-        }
+        Move::BitMaxPool { input, output, geometry } => bit_pool(network, *input, *output, geometry, views),
         Move::Copy { fill, pieces, output } => {
-            let y = memory.write(*output, "y");
+            let y = flat(network, views, *output, "y", true);
             let fill = fill.map(|value| {
                 let value = float(value);
                 quote!(fill(#y, #value);)
             });
-            let pieces: TokenStream = pieces.iter().map(|piece| copy(piece, &y, memory)).collect();
+            let pieces: TokenStream = pieces.iter().map(|piece| copy(network, piece, &y, views)).collect();
             quote!(#fill #pieces)
         }
         Move::Reshape { input, output } => {
-            if memory.place(*input) == memory.place(*output) {
+            if views.place(*input) == views.place(*output) {
                 return TokenStream::new();
             }
-            let (x, y) = (memory.read(*input, "x"), memory.write(*output, "y"));
+            let (x, y) = (flat(network, views, *input, "x", false), flat(network, views, *output, "y", true));
             if network.tensor(*input).storage == Storage::Dense(DType::I64) {
                 return quote!(for (y, x) in (#y).iter_mut().zip(#x) { *y = *x; });
             }
@@ -44,22 +37,33 @@ pub(super) fn moved(network: &Network, moved: &Move, memory: &mut Memory<'_>, sh
     }
 }
 
+/// A tensor as an array of its elements.
+fn flat(network: &Network, views: &mut Views<'_>, id: TensorId, role: &str, write: bool) -> TokenStream {
+    let tensor = network.tensor(id);
+    let element = if tensor.storage == Storage::Dense(DType::I64) { quote!(i64) } else { quote!(f32) };
+    let len = n(tensor.storage_len());
+    let ty = quote!([#element; #len]);
+    if write { views.write(id, role, &ty) } else { views.read(id, role, &ty) }
+}
+
 /// The body of the function of an operator on whole tensors: one call of the runtime. (An operator without one is
 /// refused by [`crate::check`].)
-pub(super) fn whole(network: &Network, whole: &Whole, memory: &mut Memory<'_>) -> TokenStream {
+pub(super) fn whole(network: &Network, whole: &Whole, views: &mut Views<'_>) -> TokenStream {
     let shape = |id: TensorId| &network.tensor(id).shape[..];
     let roles: &[&str] = if whole.inputs.len() == 1 { &["x"] } else { &["a", "b", "c"] };
-    let inputs = std::iter::zip(&whole.inputs, roles).map(|(&id, role)| (memory.read(id, role), shape(id))).collect();
-    let call = ops::Call { inputs, output: (memory.write(whole.output, "y"), shape(whole.output)) };
+    let inputs = std::iter::zip(&whole.inputs, roles)
+        .map(|(&id, role)| (flat(network, views, id, role, false), shape(id)))
+        .collect();
+    let call = ops::Call { inputs, output: (flat(network, views, whole.output, "y", true), shape(whole.output)) };
     ops::of(&whole.op).whole().map(|operator| operator.call(&call)).unwrap_or_default()
 }
 
 /// The body of a gate's function.
-pub(super) fn gate(network: &Network, gate: &Gate, memory: &mut Memory<'_>, blob: &mut Blob) -> TokenStream {
+pub(super) fn gate(network: &Network, gate: &Gate, views: &mut Views<'_>, blob: &mut Blob) -> TokenStream {
     let Gate { sums, first, hidden, second, squash, output } = gate;
     let images = n(network.tensor(*sums).shape[0]);
-    let x = memory.read(*sums, "sums");
-    let y = memory.write(*output, "factors");
+    let x = flat(network, views, *sums, "sums", false);
+    let y = flat(network, views, *output, "factors", true);
     let mut layer = |d: &Dense| {
         let (w, b) = (blob.floats(&blob::dense_weights(d)), blob.per_channel(&d.bias));
         let [w_at, w_len, b_at, b_len] = [w.offset, w.len, b.offset, b.len].map(n);
@@ -74,8 +78,8 @@ pub(super) fn gate(network: &Network, gate: &Gate, memory: &mut Memory<'_>, blob
     }
 }
 
-fn copy(piece: &Piece, y: &TokenStream, memory: &mut Memory<'_>) -> TokenStream {
-    let x = memory.read(piece.input, "x");
+fn copy(network: &Network, piece: &Piece, y: &TokenStream, views: &mut Views<'_>) -> TokenStream {
+    let x = flat(network, views, piece.input, "x", false);
     let (from, to) = (n(piece.input_offset), n(piece.output_offset));
     let axes = merged_axes(piece);
     let strides = axes.iter().map(|axis| {

@@ -4,19 +4,14 @@
 //! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
 //! a network of a hundred equal blocks holds its loops once.
 
-mod bands;
 mod generic;
 mod interface;
-pub(crate) mod kernel;
 pub mod krate;
 mod loops;
-mod memory;
 mod names;
 mod output;
 mod shapes;
 pub(crate) mod text;
-pub(crate) mod tile;
-mod tiles;
 
 #[cfg(test)]
 mod tests;
@@ -32,9 +27,7 @@ use crate::ir::Part;
 use crate::ir::network::{Arithmetic, Block, Body, Network, Source, Tiled};
 use crate::plan::{Blob, Plan};
 use crate::schedule::Nest;
-use crate::schedule::cost::Cost;
 use interface::Interface;
-use memory::Memory;
 use names::Names;
 use shapes::Shapes;
 use text::{doc, n};
@@ -176,38 +169,26 @@ struct Emitter<'a> {
 impl Emitter<'_> {
     fn block(&mut self, index: usize, block: &Block) {
         crate::internal::at(format!("block {:?}", block.name));
-        if let Some(tiled) = block.tiled()
-            && loops::has(tiled)
-        {
-            return self.loops(index, block, tiled);
-        }
-        let mut memory = Memory::new(self.plan, self.interface, index);
-        let mut shared = false;
+        let mut views = loops::Views::new(self.plan, self.interface, index);
         let body = match &block.body {
-            Body::Tiled(tiled) => {
-                let cost = Cost::of(self.network, block).nanoseconds();
-                let body;
-                (body, shared) = self.tiled(tiled, cost, &mut memory);
-                body
-            }
-            Body::Gate(gate) => generic::gate(self.network, gate, &mut memory, &mut self.blob),
-            Body::Move(moved) => generic::moved(self.network, moved, &mut memory, &mut self.shapes),
-            Body::Whole(whole) => generic::whole(self.network, whole, &mut memory),
+            Body::Tiled(tiled) => return self.loops(block, tiled, views),
+            Body::Gate(gate) => generic::gate(self.network, gate, &mut views, &mut self.blob),
+            Body::Move(moved) => generic::moved(self.network, moved, &mut views),
+            Body::Whole(whole) => generic::whole(self.network, whole, &mut views),
         };
         if body.is_empty() {
             // A reshape in place. The probe keeps the numbering of the blocks.
             self.probes.push(quote!(|_, _, _, _| {}));
             return;
         }
-        let bindings = memory.bindings();
-        self.function(block, memory.uses(), shared, quote!(#bindings #body));
+        let bindings = views.bindings();
+        self.function(block, views.uses(), false, quote!(#bindings #body));
     }
 
     /// A tiled block that is written as loops.
-    fn loops(&mut self, index: usize, block: &Block, tiled: &Tiled) {
+    fn loops(&mut self, block: &Block, tiled: &Tiled, mut views: loops::Views<'_>) {
         let nest = Nest::of(self.network, block, self.share_from).expect("a tiled block");
-        let mut views = loops::Views::new(self.plan, self.interface, index);
-        let loops = loops::of(self.network, tiled, &nest, &mut views, &mut self.blob);
+        let loops = loops::of(self.network, tiled, &nest, &mut views, &mut self.blob, &mut self.shapes);
         let key = loops.items(&format_ident!("Kernel")).to_string();
         let name = match self.known.get(&key) {
             Some(name) => name.clone(),
@@ -238,45 +219,6 @@ impl Emitter<'_> {
         let team = shared.then(|| quote!(let team = &team;));
         self.probes.push(quote!(|team, input, output, scratch| { #team super::#name(#arguments) }));
         self.shares |= shared;
-    }
-
-    /// The body of a tiled block's function, and whether it is divided among threads.
-    fn tiled(&mut self, tiled: &Tiled, cost: usize, memory: &mut Memory<'_>) -> (TokenStream, bool) {
-        let Tiled { source, .. } = tiled;
-        let share = cost >= self.share_from;
-        let tile = tile::emit(self.network, tiled, share, memory, &mut self.blob, &mut self.shapes);
-        let role = if matches!(source, Source::BinaryConv { .. }) { "bits" } else { "x" };
-        let mut operand = if tile.loads { TokenStream::new() } else { memory.read(source.input(), role) };
-        let mut rounding = TokenStream::new();
-        if let Source::RealConv { planar, geometry, products, .. } = source
-            && let Some(narrow) = products.narrow()
-        {
-            let narrow = memory.write(narrow, "narrow");
-            rounding = kernel::rounding(*planar, geometry, products, &operand, &narrow, &mut self.shapes);
-            operand = narrow;
-        }
-        let kernel = kernel::of(self.network, source, operand, &tile, &mut self.blob, &mut self.shapes);
-        let name = self.kernel_type(&kernel, &tile);
-        let value = kernel.value(&name, &tile);
-        let after = &tile.after;
-        if tile.is_shared() {
-            let cost = n(cost);
-            (quote!(#rounding share(team, #cost, #value); #after), true)
-        } else {
-            let door = kernel.door();
-            (quote!(#rounding #door(#value); #after), false)
-        }
-    }
-
-    fn kernel_type(&mut self, kernel: &kernel::Kernel, tile: &tile::Tile) -> Ident {
-        let key = kernel.items(&format_ident!("Kernel"), tile).to_string();
-        if let Some(name) = self.known.get(&key) {
-            return name.clone();
-        }
-        let name = self.types.unique(&kernel.base);
-        self.kernels.extend(kernel.items(&name, tile));
-        self.known.insert(key, name.clone());
-        name
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Division {
         rows: usize,
         /// Blocks of channels; 1 where they cannot be divided.
         blocks: usize,
+        /// Blocks that are computed together, and so stay together.
+        together: usize,
     },
 }
 
@@ -21,8 +23,8 @@ impl Division {
     pub fn bound(&self, threads: usize) -> f64 {
         match *self {
             Division::Whole(_) => 1.0,
-            Division::Area { rows, blocks } => {
-                (rows * blocks) as f64 / Area::new(rows, blocks).largest_part(threads) as f64
+            Division::Area { rows, blocks, together } => {
+                (rows * blocks) as f64 / Area::groups(rows, blocks, together).largest_part(threads) as f64
             }
         }
     }

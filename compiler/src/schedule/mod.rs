@@ -12,11 +12,13 @@ mod axis;
 pub mod cost;
 mod division;
 mod nest;
+mod tiles;
 
 pub use axis::Axis;
 pub use division::Division;
 pub use nest::{Counting, Grid, Nest, Order, Pixels, Widen, Window};
 pub(crate) use nest::{is_mixed, windows_apart};
+pub(crate) use tiles::{interleaved, is_depthwise, narrow, real};
 pub use xnorc_runtime::LANES;
 
 use crate::ir::network::{Block, Network};

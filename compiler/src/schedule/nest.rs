@@ -1,7 +1,7 @@
 //! The loops of a tiled block.
 
 use super::cost::Cost;
-use super::{Axis, Division, LANES};
+use super::{Axis, Division, LANES, interleaved};
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, Step, Storage, Tiled};
 
 /// `[images][rows][columns][channels]` of a block's values.
@@ -140,7 +140,7 @@ impl Nest {
             _ => false,
         };
         let axes = tiled.source.geometry().map(|g| [0, 1].map(|axis| Axis::of(g, axis, framed)));
-        let together = crate::emit::kernel::interleaved(&tiled.source);
+        let together = interleaved(&tiled.source);
         let window = tiled.pooled.as_ref().map(|Pooled { pool, .. }| {
             let g = &pool.geometry;
             let rows = ((g.kernel[0] - 1) * g.dilations[0] + 1).min(g.input[0]);
@@ -170,7 +170,7 @@ impl Nest {
             counting,
             window,
             row_sums: sums(&tiled.steps, grid) + behind,
-            division: division(network, tiled, grid, pooled, cost >= share_from),
+            division: division(network, tiled, grid, pooled, together, cost >= share_from),
             cost,
         })
     }
@@ -243,7 +243,14 @@ fn counting(g: &Geometry) -> Counting {
     Counting { words, widen }
 }
 
-fn division(network: &Network, tiled: &Tiled, grid: Grid, pooled: Option<Grid>, worth: bool) -> Division {
+fn division(
+    network: &Network,
+    tiled: &Tiled,
+    grid: Grid,
+    pooled: Option<Grid>,
+    together: usize,
+    worth: bool,
+) -> Division {
     if !worth {
         return Division::Whole("it is too short to be divided");
     }
@@ -266,10 +273,10 @@ fn division(network: &Network, tiled: &Tiled, grid: Grid, pooled: Option<Grid>, 
         area.rows = 1;
     }
     let blocks = if shared { 1 } else { area.blocks() };
-    if area.rows * blocks <= 1 {
-        return Division::Whole("there is one row of one block of channels");
+    if area.rows * blocks.div_ceil(together) <= 1 {
+        return Division::Whole("there is one row of what is computed together");
     }
-    Division::Area { rows: area.rows, blocks }
+    Division::Area { rows: area.rows, blocks, together }
 }
 
 /// Whether each row belongs to the windows of exactly one row of the output.

@@ -1,6 +1,6 @@
 //! The data-driven gate of a block: two small fully connected layers on the channel sums of its input.
 
-use super::tile::{lanes, load_channels, store_at};
+use super::vectors::{lanes, load_channels, store_at};
 use super::window::fits;
 use crate::dispatch::dispatch;
 use crate::parts::Count;

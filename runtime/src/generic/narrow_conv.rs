@@ -9,31 +9,34 @@
 //! each. The last word of a run is filled up with zeros.
 
 use super::narrow_input::{Framed, bytes};
+use super::real_conv::keep;
 use super::real_shape::RealShape;
-use super::tile::{At, Epilogue, band_of, prefetch_part};
+use super::vectors::prefetch_part;
 use crate::narrow::NarrowDot;
 use crate::parts::Count;
 use crate::simd::Simd;
 use crate::weights::Le;
 
-/// A convolution of narrow numbers, in tiles of P pixels and V times 16 channels, or smaller ones where the registers of
-/// the level do not hold that many.
+/// A row of V neighbouring blocks of 16 channels of a convolution of narrow numbers, from block number `block` on, in tiles of P
+/// pixels, or smaller ones where the registers of the level do not hold that many.
 ///
 /// `x`: as [`input_to_bf16`](crate::input_to_bf16) or [`input_to_int8`](crate::input_to_int8) writes it. `weights`: for
 /// each 16 output channels the head that the numbers have, then `[kh][run][word][16]`, zeros where there is no channel and
-/// behind the end of a run. Calls nothing when the operands do not fit the shape, or it has groups.
-/// With V > 1 the rows of V neighbouring groups of 16 channels are interleaved ([`Epilogue`]).
+/// behind the end of a run. Does nothing when the operands do not fit the shape, or it has groups.
+#[allow(clippy::too_many_arguments)] // two operands and a place
 #[inline(always)]
-pub fn narrow_conv<S: Simd, D: NarrowDot<S>, E: Epilogue, const P: usize, const V: usize>(
+pub fn narrow_conv_row<S: Simd, D: NarrowDot<S>, const P: usize, const V: usize, const W: usize>(
     s: S,
     d: D,
     shape: &RealShape,
     x: &[f32],
-    weights: &[Le<u32>],
-    epilogue: &mut E,
+    weights: &[[Le<u32>; 16]],
+    block: usize,
+    [image, y]: [usize; 2],
+    row: &mut [[[f32; 16]; W]; V],
 ) {
     let Some(framed) = Framed::of(shape, 4 / D::PARTS) else { return };
-    if P == 0 || V == 0 {
+    if P == 0 || V == 0 || W != shape.output[1] || y >= shape.output[0] || image >= shape.n {
         return;
     }
     let [_, _, c] = shape.input;
@@ -45,7 +48,7 @@ pub fn narrow_conv<S: Simd, D: NarrowDot<S>, E: Epilogue, const P: usize, const 
         shape,
         framed,
         x: bytes(x),
-        weights: weights.as_chunks::<16>().0,
+        weights,
         runs,
         run,
         last: if D::ZERO_WINS { 0 } else { values % D::PARTS },
@@ -55,23 +58,20 @@ pub fn narrow_conv<S: Simd, D: NarrowDot<S>, E: Epilogue, const P: usize, const 
     if conv.x.len() < framed.at(shape.n, 0) + 4 || conv.weights.len() < blocks * conv.block {
         return;
     }
-    let mut block = 0;
     // Constant conditions, so that what is not needed is not even compiled.
     if const { V > 1 && P * V <= S::TILES } {
-        while block + V <= blocks {
-            conv.blocks::<E, P, V>(block, epilogue);
-            block += V;
-        }
+        conv.row::<P, V, W>(block, [image, y], row);
+        return;
     }
-    while block < blocks {
+    for (v, row) in row.iter_mut().enumerate() {
+        let row = core::array::from_mut(row);
         if const { S::TILES == 1 } {
-            conv.blocks::<E, 1, 1>(block, epilogue);
+            conv.row::<1, 1, W>(block + v, [image, y], row);
         } else if const { P > S::TILES } {
-            conv.blocks::<E, 4, 1>(block, epilogue);
+            conv.row::<4, 1, W>(block + v, [image, y], row);
         } else {
-            conv.blocks::<E, P, 1>(block, epilogue);
+            conv.row::<P, 1, W>(block + v, [image, y], row);
         }
-        block += 1;
     }
 }
 
@@ -99,67 +99,58 @@ impl<S: Simd, D: NarrowDot<S>> Conv<'_, S, D> {
         self.weights.get(block * self.block..).and_then(|w| w.get(..self.block)).unwrap_or_default()
     }
 
-    /// All pixels of V times 16 output channels.
+    /// A row of V times 16 output channels.
     #[inline(always)]
-    fn blocks<E: Epilogue, const P: usize, const V: usize>(&self, block: usize, epilogue: &mut E) {
+    fn row<const P: usize, const V: usize, const W: usize>(
+        &self,
+        block: usize,
+        at: [usize; 2],
+        out: &mut [[[f32; 16]; W]; V],
+    ) {
         let [height, width, _] = self.shape.output;
         let mut weights: [&[[Le<u32>; 16]]; V] = [&[]; V];
         for (v, w) in weights.iter_mut().enumerate() {
             *w = self.block_weights(block + v);
         }
-        let next = self.block_weights(block + V);
-        for image in 0..self.shape.n {
-            let band = band_of(epilogue, image, height);
-            for y in band.clone() {
-                if height > 1 {
-                    prefetch_part(self.s, next, y - band.start, band.len());
-                }
-                let at = At::start(epilogue, [height, width], image, y, block * 16);
-                let mut done = 0;
-                // The last tile starts early enough to be a whole one; its first pixels are only computed again.
-                if width >= P {
-                    while done < width {
-                        done = self.pixels::<E, P, V>(&weights, at, done.min(width - P), done, epilogue);
-                    }
-                }
-                if const { P > 4 } && width >= 4 {
-                    while done < width {
-                        done = self.pixels::<E, 4, V>(&weights, at, done.min(width - 4), done, epilogue);
-                    }
-                }
-                if const { P > 1 } {
-                    while done < width {
-                        done = self.pixels::<E, 1, V>(&weights, at, done, done, epilogue);
-                    }
-                }
-                for v in 0..V {
-                    let pixel = at.pixel.wrapping_add(width);
-                    epilogue.end_row(self.s, At { x: width, pixel, channel: at.channel + v * 16, ..at });
-                }
+        if height > 1 {
+            prefetch_part(self.s, self.block_weights(block + V), at[1], height);
+        }
+        let mut done = 0;
+        // The last tile starts early enough to be a whole one; its first pixels are only computed again.
+        if width >= P {
+            while done < width {
+                done = self.pixels::<P, V, W>(&weights, at, done.min(width - P), out);
+            }
+        }
+        if const { P > 4 } && width >= 4 {
+            while done < width {
+                done = self.pixels::<4, V, W>(&weights, at, done.min(width - 4), out);
+            }
+        }
+        if const { P > 1 } {
+            while done < width {
+                done = self.pixels::<1, V, W>(&weights, at, done, out);
             }
         }
     }
 
-    /// Computes the P pixels from `start` on and gives those from `done` on to the epilogue. Returns the end.
+    /// Computes the P pixels from `start` on. Returns the end.
     #[inline(always)]
-    fn pixels<E: Epilogue, const P: usize, const V: usize>(
+    fn pixels<const P: usize, const V: usize, const W: usize>(
         &self,
         weights: &[&[[Le<u32>; 16]]; V],
-        first: At,
+        at: [usize; 2],
         start: usize,
-        done: usize,
-        epilogue: &mut E,
+        out: &mut [[[f32; 16]; W]; V],
     ) -> usize {
-        let sums = self.tile::<P, V>(weights, first, start);
-        for (v, sums) in sums.iter().enumerate() {
-            for (p, sum) in sums.iter().enumerate() {
-                let x = start + p;
-                if x >= done {
-                    let at = At { x, pixel: first.pixel.wrapping_add(x), channel: first.channel + v * 16, ..first };
-                    epilogue.tile(self.s, self.d.finish(self.s, *sum), at);
-                }
+        let sums = self.tile::<P, V>(weights, at, start);
+        let mut values = [[self.s.splat(0.0); P]; V];
+        for (values, sums) in values.iter_mut().zip(&sums) {
+            for (value, sum) in values.iter_mut().zip(sums) {
+                *value = self.d.finish(self.s, *sum);
             }
         }
+        keep(self.s, values, start, start + P, out);
         start + P
     }
 
@@ -168,7 +159,7 @@ impl<S: Simd, D: NarrowDot<S>> Conv<'_, S, D> {
     fn tile<const P: usize, const V: usize>(
         &self,
         weights: &[&[[Le<u32>; 16]]; V],
-        first: At,
+        [image, y]: [usize; 2],
         x: usize,
     ) -> [[D::Acc; P]; V] {
         let shape = self.shape;
@@ -179,7 +170,7 @@ impl<S: Simd, D: NarrowDot<S>> Conv<'_, S, D> {
             }
         }
         for ky in 0..shape.kernel[0] {
-            let row = self.framed.at(first.image, first.y * shape.strides[0] + ky * shape.dilations[0]);
+            let row = self.framed.at(image, y * shape.strides[0] + ky * shape.dilations[0]);
             for run in 0..self.runs {
                 let column = x * shape.strides[1] + run * shape.dilations[1];
                 let at = row + column * self.framed.pixel;

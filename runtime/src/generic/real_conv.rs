@@ -6,90 +6,64 @@
 //! depend on P, V or the level.
 
 use super::real_shape::RealShape;
-use super::tile::{At, Epilogue, band_of, prefetch_part};
-use crate::parts::{Count, steps};
+use super::vectors::prefetch_part;
+use crate::parts::Count;
 use crate::simd::Simd;
 use crate::weights::Le;
 
-/// A real-valued convolution, in tiles of P pixels and V times 16 channels, or smaller ones where the registers of the
-/// level do not hold that many.
+/// A row of V neighbouring blocks of 16 channels of a real-valued convolution, from block number `block` on, in tiles of P pixels,
+/// or smaller ones where the registers of the level do not hold that many.
 ///
-/// `x`: dense `[n][h][w][c]`. `weights`: for each group, for each 16 output channels of the group,
-/// `[kh][kw][c / groups][16]`, zeros where there is no channel. Calls nothing when the operands do not fit the shape.
-/// With V > 1 the rows of V neighbouring groups of 16 channels are interleaved ([`Epilogue`]).
+/// `x`: dense `[h][w][c]`, or, where it is PLANAR, `[c][h][w]`. `weights`: for each group, for each 16 output channels of the
+/// group, `[kh][kw][c / groups][16]`, zeros where there is no channel. Blocks are counted over all groups; V are of one group.
+/// Does nothing when the operands do not fit the shape.
+#[allow(clippy::too_many_arguments)] // two operands and a place
 #[inline(always)]
-pub fn real_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
+pub fn real_conv_row<S: Simd, const P: usize, const V: usize, const PLANAR: bool, const W: usize>(
     s: S,
     shape: &RealShape,
     x: &[f32],
-    weights: &[Le<f32>],
-    epilogue: &mut E,
+    weights: &[[Le<f32>; 16]],
+    block: usize,
+    y: usize,
+    row: &mut [[[f32; 16]; W]; V],
 ) {
-    convolve::<S, E, P, V, false>(s, shape, x, weights, epilogue);
-}
-
-/// [`real_conv`] of a dense `[n][c][h][w]` tensor, of few channels: the same sums in the same order, taken from a plane per
-/// channel.
-#[inline(always)]
-pub fn planar_conv<S: Simd, E: Epilogue, const P: usize, const V: usize>(
-    s: S,
-    shape: &RealShape,
-    x: &[f32],
-    weights: &[Le<f32>],
-    epilogue: &mut E,
-) {
-    convolve::<S, E, P, V, true>(s, shape, x, weights, epilogue);
-}
-
-#[inline(always)]
-fn convolve<S: Simd, E: Epilogue, const P: usize, const V: usize, const PLANAR: bool>(
-    s: S,
-    shape: &RealShape,
-    x: &[f32],
-    weights: &[Le<f32>],
-    epilogue: &mut E,
-) {
-    let weights = weights.as_chunks::<16>().0;
     let [h, w, c] = shape.input;
-    if !shape.is_valid() || P == 0 || V == 0 || x.len() < shape.n * h * w * c {
+    if !shape.is_valid() || P == 0 || V == 0 || x.len() < h * w * c || W != shape.output[1] || y >= shape.output[0] {
         return;
     }
     let outputs = shape.group_outputs();
-    if weights.len() < shape.groups * outputs.ceil_over(16) * shape.block_rows() {
+    let blocks = outputs.ceil_over(16);
+    if weights.len() < shape.groups * blocks * shape.block_rows() {
         return;
     }
     let conv = Conv::<S, PLANAR> { s, shape, x, weights };
-    if shape.groups == 1 || outputs.is_multiple_of(16) {
-        for group in 0..shape.groups {
-            let blocks = outputs.ceil_over(16);
-            let mut block = 0;
-            // Constant conditions, so that what is not needed is not even compiled.
-            if const { V > 1 && P * V <= S::TILES } {
-                while block + V <= blocks {
-                    if const { V >= BORDER } {
-                        conv.blocks::<E, P, V, 1>(group, block, epilogue);
-                    } else if const { V * 2 >= BORDER } {
-                        conv.blocks::<E, P, V, 2>(group, block, epilogue);
-                    } else {
-                        conv.blocks::<E, P, V, BORDER>(group, block, epilogue);
-                    }
-                    block += V;
-                }
-            }
-            while block < blocks {
-                if const { S::TILES == 1 } {
-                    conv.blocks::<E, 1, 1, 1>(group, block, epilogue);
-                } else if const { P > S::TILES } {
-                    conv.blocks::<E, BORDER, 1, BORDER>(group, block, epilogue);
-                } else {
-                    conv.blocks::<E, P, 1, BORDER>(group, block, epilogue);
-                }
-                block += 1;
-            }
+    if shape.groups > 1 && !outputs.is_multiple_of(16) {
+        if let Some(row) = row.first_mut() {
+            conv.mixed_block(block * 16, y, row);
         }
-    } else {
-        for channel in steps(shape.output[2], 16) {
-            conv.mixed_block(channel, epilogue);
+        return;
+    }
+    let (group, first) = (block.over(blocks), block.beyond(blocks));
+    // Constant conditions, so that what is not needed is not even compiled.
+    if const { V > 1 && P * V <= S::TILES } {
+        if const { V >= BORDER } {
+            conv.row::<P, V, 1, W>(group, first, y, row);
+        } else if const { V * 2 >= BORDER } {
+            conv.row::<P, V, 2, W>(group, first, y, row);
+        } else {
+            conv.row::<P, V, BORDER, W>(group, first, y, row);
+        }
+        return;
+    }
+    for (v, row) in row.iter_mut().enumerate() {
+        let row = core::array::from_mut(row);
+        if const { S::TILES == 1 } {
+            conv.row::<1, 1, 1, W>(group, first + v, y, row);
+        } else if const { P > S::TILES } {
+            conv.row::<BORDER, 1, BORDER, W>(group, first + v, y, row);
+        } else {
+            conv.row::<P, 1, BORDER, W>(group, first + v, y, row);
         }
     }
 }
@@ -102,8 +76,6 @@ const BORDER: usize = 4;
 struct Row<'a, const V: usize> {
     weights: [&'a [[Le<f32>; 16]]; V],
     group: usize,
-    /// First output channel.
-    channel: usize,
 }
 
 /// `len` rows of each block's weights from `at` on, if they all exist.
@@ -137,13 +109,14 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         self.weights.get(at..at + rows).unwrap_or_default()
     }
 
-    /// All pixels of V times 16 output channels, from block `block` of the group on.
+    /// A row of V times 16 output channels, from block `block` of the group on.
     #[inline(always)]
-    fn blocks<E: Epilogue, const P: usize, const V: usize, const B: usize>(
+    fn row<const P: usize, const V: usize, const B: usize, const W: usize>(
         &self,
         group: usize,
         block: usize,
-        epilogue: &mut E,
+        y: usize,
+        out: &mut [[[f32; 16]; W]; V],
     ) {
         let shape = self.shape;
         let [height, width, _] = shape.output;
@@ -151,130 +124,83 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         for (v, w) in weights.iter_mut().enumerate() {
             *w = self.block_weights(group, block + v);
         }
-        let row = Row { weights, group, channel: group * shape.group_outputs() + block * 16 };
+        let row = Row { weights, group };
         let inside = shape.axis(1).interior(width);
-        let next = self.block_weights(group, block + V);
-        for image in 0..shape.n {
-            let band = band_of(epilogue, image, height);
-            for y in band.clone() {
-                if height > 1 {
-                    prefetch_part(self.s, next, y - band.start, band.len());
-                }
-                let mut done = 0;
-                // Where each part of the row begins and ends: left border, inside, right border.
-                while done < inside.start {
-                    done = self.border::<E, V, B>(&row, image, y, done, inside.start, epilogue);
-                }
-                // The last tile starts early enough to be a whole one; its first pixels are only computed again.
-                if inside.len() >= P {
-                    while done < inside.end {
-                        let start = done.min(inside.end - P);
-                        done = self.interior::<E, P, V>(&row, image, y, start, done, epilogue);
-                    }
-                }
-                if const { P > 4 } && inside.len() >= 4 {
-                    while done < inside.end {
-                        let start = done.min(inside.end - 4);
-                        done = self.interior::<E, 4, V>(&row, image, y, start, done, epilogue);
-                    }
-                }
-                if const { P > 1 } {
-                    while done < inside.end {
-                        done = self.interior::<E, 1, V>(&row, image, y, done, done, epilogue);
-                    }
-                }
-                while done < width {
-                    done = self.border::<E, V, B>(&row, image, y, done, width, epilogue);
-                }
-                for v in 0..V {
-                    let at = At::start(epilogue, [height, width], image, y, row.channel + v * 16);
-                    epilogue.end_row(self.s, At { x: width, pixel: at.pixel.wrapping_add(width), ..at });
-                }
+        if height > 1 {
+            prefetch_part(self.s, self.block_weights(group, block + V), y, height);
+        }
+        let mut done = 0;
+        // Where each part of the row begins and ends: left border, inside, right border.
+        while done < inside.start {
+            done = self.border::<V, B, W>(&row, y, done, inside.start, out);
+        }
+        // The last tile starts early enough to be a whole one; its first pixels are only computed again.
+        if inside.len() >= P {
+            while done < inside.end {
+                let start = done.min(inside.end - P);
+                done = self.interior::<P, V, W>(&row, y, start, out);
             }
+        }
+        if const { P > 4 } && inside.len() >= 4 {
+            while done < inside.end {
+                let start = done.min(inside.end - 4);
+                done = self.interior::<4, V, W>(&row, y, start, out);
+            }
+        }
+        if const { P > 1 } {
+            while done < inside.end {
+                done = self.interior::<1, V, W>(&row, y, done, out);
+            }
+        }
+        while done < width {
+            done = self.border::<V, B, W>(&row, y, done, width, out);
         }
     }
 
-    /// Computes the pixels from `start` on, none of whose taps lies left or right of the image, and gives those from
-    /// `done` on to the epilogue. Returns the end.
+    /// Computes the pixels from `start` on, none of whose taps lies left or right of the image. Returns the end.
     #[inline(always)]
-    fn interior<E: Epilogue, const P: usize, const V: usize>(
+    fn interior<const P: usize, const V: usize, const W: usize>(
         &self,
         row: &Row<'_, V>,
-        image: usize,
         y: usize,
         start: usize,
-        done: usize,
-        epilogue: &mut E,
+        out: &mut [[[f32; 16]; W]; V],
     ) -> usize {
-        let acc = self.interior_tile::<P, V>(row, image, y, start);
-        self.give(row, acc, image, y, start, done, start + P, epilogue);
+        let acc = self.interior_tile::<P, V>(row, y, start);
+        keep(self.s, acc, start, start + P, out);
         start + P
     }
 
     /// Computes up to B pixels from `done` to `end`, any of whose taps may lie outside the image.
     #[inline(always)]
-    fn border<E: Epilogue, const V: usize, const B: usize>(
+    fn border<const V: usize, const B: usize, const W: usize>(
         &self,
         row: &Row<'_, V>,
-        image: usize,
         y: usize,
         done: usize,
         end: usize,
-        epilogue: &mut E,
+        out: &mut [[[f32; 16]; W]; V],
     ) -> usize {
         let end = end.min(done + B);
-        let acc = self.border_tile::<B, V>(row, image, y, done);
-        self.give(row, acc, image, y, done, done, end, epilogue);
+        let acc = self.border_tile::<B, V>(row, y, done);
+        keep(self.s, acc, done, end, out);
         end
-    }
-
-    /// Gives the pixels `done..end` of the tile that begins at `start` to the epilogue.
-    #[allow(clippy::too_many_arguments)] // a tile and its place
-    #[inline(always)]
-    fn give<E: Epilogue, const P: usize, const V: usize>(
-        &self,
-        row: &Row<'_, V>,
-        acc: [[S::F; P]; V],
-        image: usize,
-        y: usize,
-        start: usize,
-        done: usize,
-        end: usize,
-        epilogue: &mut E,
-    ) {
-        let [height, width, _] = self.shape.output;
-        let first = At::start(epilogue, [height, width], image, y, row.channel);
-        for (v, acc) in acc.iter().enumerate() {
-            for (p, acc) in acc.iter().enumerate() {
-                let x = start + p;
-                if x >= done && x < end {
-                    let at = At { x, pixel: first.pixel.wrapping_add(x), channel: first.channel + v * 16, ..first };
-                    epilogue.tile(self.s, *acc, at);
-                }
-            }
-        }
     }
 
     /// P pixels none of whose taps lies left or right of the image.
     #[inline(always)]
-    fn interior_tile<const P: usize, const V: usize>(
-        &self,
-        row: &Row<'_, V>,
-        image: usize,
-        y: usize,
-        x: usize,
-    ) -> [[S::F; P]; V] {
+    fn interior_tile<const P: usize, const V: usize>(&self, row: &Row<'_, V>, y: usize, x: usize) -> [[S::F; P]; V] {
         let shape = self.shape;
-        let [height, width, channels] = shape.input;
+        let [_, width, channels] = shape.input;
         let [_, kw] = shape.kernel;
         let inputs = shape.group_inputs();
         let (rows, columns) = (shape.axis(0), shape.axis(1));
         let step = shape.strides[1] * channels;
         let mut acc = [[self.s.splat(0.0); P]; V];
         for ky in rows.taps(y) {
-            let first = (image * height + rows.position(y, ky)) * width;
+            let first = rows.position(y, ky) * width;
             if const { PLANAR } {
-                let mut at = [self.plane_row(row, image, rows.position(y, ky)) + columns.position(x, 0); P];
+                let mut at = [self.plane_row(row, rows.position(y, ky)) + columns.position(x, 0); P];
                 for (p, at) in at.iter_mut().enumerate() {
                     *at += p * shape.strides[1];
                 }
@@ -313,9 +239,9 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
 
     /// The first value of a row of the group's first plane.
     #[inline(always)]
-    fn plane_row<const V: usize>(&self, row: &Row<'_, V>, image: usize, y: usize) -> usize {
-        let [height, width, channels] = self.shape.input;
-        let plane = image * channels + row.group * self.shape.group_inputs();
+    fn plane_row<const V: usize>(&self, row: &Row<'_, V>, y: usize) -> usize {
+        let [height, width, _] = self.shape.input;
+        let plane = row.group * self.shape.group_inputs();
         (plane * height + y) * width
     }
 
@@ -427,16 +353,10 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
 
     /// P pixels from `x` on, any of whose taps may lie left or right of the image; behind the row, its last pixel again.
     #[inline(always)]
-    fn border_tile<const P: usize, const V: usize>(
-        &self,
-        row: &Row<'_, V>,
-        image: usize,
-        y: usize,
-        x: usize,
-    ) -> [[S::F; P]; V] {
+    fn border_tile<const P: usize, const V: usize>(&self, row: &Row<'_, V>, y: usize, x: usize) -> [[S::F; P]; V] {
         let s = self.s;
         let shape = self.shape;
-        let [height, width, channels] = shape.input;
+        let [_, width, channels] = shape.input;
         let [_, kw] = shape.kernel;
         let inputs = shape.group_inputs();
         let (rows, columns) = (shape.axis(0), shape.axis(1));
@@ -450,8 +370,8 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         }
         let mut acc = [[s.splat(0.0); P]; V];
         for ky in rows.taps(y) {
-            let first = (image * height + rows.position(y, ky)) * width;
-            let plane_row = self.plane_row(row, image, rows.position(y, ky));
+            let first = rows.position(y, ky) * width;
+            let plane_row = self.plane_row(row, rows.position(y, ky));
             let address = |p: usize, kx: usize| {
                 let column = columns.position(pixel(p), kx);
                 if const { PLANAR } { plane_row + column } else { (first + column) * channels + row.group * inputs }
@@ -494,40 +414,49 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         acc
     }
 
-    /// All pixels of 16 output channels that belong to several groups, whose outputs do not come in sixteens: each
-    /// group's 16 lanes are computed, and those in question are picked.
+    /// A row of 16 output channels that belong to several groups, whose outputs do not come in sixteens: each group's 16 lanes
+    /// are computed, and those in question are picked.
     #[inline(always)]
-    fn mixed_block<E: Epilogue>(&self, channel: usize, epilogue: &mut E) {
-        let shape = self.shape;
+    fn mixed_block<const W: usize>(&self, channel: usize, y: usize, out: &mut [[f32; 16]; W]) {
         let s = self.s;
-        let [height, width, channels] = shape.output;
-        let outputs = shape.group_outputs();
-        for image in 0..shape.n {
-            for y in band_of(epilogue, image, height) {
-                let mut at = At::start(epilogue, [height, width], image, y, channel);
-                while at.x < width {
-                    let mut lanes = [0.0; 16];
-                    let mut filled = 0;
-                    while filled < 16 && channel + filled < channels {
-                        let c = channel + filled;
-                        let (group, inner) = (c.over(outputs), c.beyond(outputs));
-                        let row = Row { weights: [self.block_weights(group, inner / 16)], group, channel };
-                        let [[v]] = self.border_tile::<1, 1>(&row, image, y, at.x);
-                        let v = s.to_array(v);
-                        // Up to the end of this block, of its group, of this tile.
-                        let first = inner % 16;
-                        let run = (16 - first).min(outputs - inner).min(16 - filled);
-                        let from = v.iter().skip(first).take(run);
-                        for (lane, &v) in lanes.iter_mut().skip(filled).zip(from) {
-                            *lane = v;
-                        }
-                        filled += run;
-                    }
-                    epilogue.tile(s, s.from_array(lanes), at);
-                    at.x += 1;
-                    at.pixel += 1;
+        let channels = self.shape.output[2];
+        let outputs = self.shape.group_outputs();
+        for (x, lanes) in out.iter_mut().enumerate() {
+            let mut filled = 0;
+            while filled < 16 && channel + filled < channels {
+                let c = channel + filled;
+                let (group, inner) = (c.over(outputs), c.beyond(outputs));
+                let row = Row { weights: [self.block_weights(group, inner / 16)], group };
+                let [[v]] = self.border_tile::<1, 1>(&row, y, x);
+                let v = s.to_array(v);
+                // Up to the end of this block, of its group, of this tile.
+                let first = inner % 16;
+                let run = (16 - first).min(outputs - inner).min(16 - filled);
+                let from = v.iter().skip(first).take(run);
+                for (lane, &v) in lanes.iter_mut().skip(filled).zip(from) {
+                    *lane = v;
                 }
-                epilogue.end_row(s, at);
+                filled += run;
+            }
+        }
+    }
+}
+
+/// Writes the pixels `start..end` of a tile to their row.
+#[inline(always)]
+pub(super) fn keep<S: Simd, const P: usize, const V: usize, const W: usize>(
+    s: S,
+    sums: [[S::F; P]; V],
+    start: usize,
+    end: usize,
+    out: &mut [[[f32; 16]; W]; V],
+) {
+    for (sums, out) in sums.iter().zip(out) {
+        for (p, sum) in sums.iter().enumerate() {
+            if start + p < end
+                && let Some(out) = out.get_mut(start + p)
+            {
+                s.store(out, *sum);
             }
         }
     }

@@ -6,7 +6,10 @@
 //! equal steps share it.
 
 mod binary_conv;
+mod bit_pool;
+mod names;
 mod pooled;
+mod real_conv;
 mod steps;
 mod text;
 mod views;
@@ -17,11 +20,13 @@ use quote::{format_ident, quote};
 
 pub(super) use views::Views;
 
-use super::kernel::{binary_title, geometry_title, is_depthwise, kernel_name};
+use super::shapes::Shapes;
 use super::text::{doc, n, note};
-use crate::ir::network::{self, Network, PoolKind, Pooled, Products, Storage, Tiled};
+use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::plan::Blob;
-use crate::schedule::{Division, Nest, Order, Pixels};
+use crate::schedule::{Division, Nest, Order, Pixels, is_depthwise};
+pub(super) use bit_pool::bit_pool;
+use names::{binary_title, geometry_title, kernel_name};
 use steps::{Fields, Steps, Writer};
 
 /// A field of the source: what it reads.
@@ -44,6 +49,11 @@ struct Source {
     tile: TokenStream,
     /// For each pixel: leaves its values in `v`.
     value: TokenStream,
+    /// Instead of the two above, for each row: leaves the values of the blocks that are computed together, from `block` on, in
+    /// `row`.
+    computed: Option<TokenStream>,
+    /// Once, in the block's function.
+    before: TokenStream,
     /// Constants of the type.
     items: TokenStream,
 }
@@ -61,7 +71,10 @@ pub(super) struct Loops {
     tiles: Option<[(usize, usize); 3]>,
     cost: usize,
     images: usize,
+    before: TokenStream,
     after: TokenStream,
+    /// The numbers that it multiplies.
+    arithmetic: Arithmetic,
 }
 
 /// Whether tiles are single pixels on every instruction set.
@@ -76,23 +89,22 @@ fn tiles(nest: &Nest) -> Option<[(usize, usize); 3]> {
     (!is_single(nest)).then(|| [nest.pixels.avx512, nest.pixels.neon, 1].map(span))
 }
 
-/// Whether a block is written as loops. (The other real-valued convolutions are the runtime's.)
-pub(super) fn has(tiled: &Tiled) -> bool {
-    match &tiled.source {
-        network::Source::RealConv { geometry, products, .. } => *products == Products::F32 && is_depthwise(geometry),
-        _ => true,
-    }
-}
-
 /// The loops of a block.
-pub(super) fn of(network: &Network, tiled: &Tiled, nest: &Nest, views: &mut Views<'_>, blob: &mut Blob) -> Loops {
-    let mut fields = Fields::new(nest.grid.images, views, blob);
+pub(super) fn of(
+    network: &Network,
+    tiled: &Tiled,
+    nest: &Nest,
+    views: &mut Views<'_>,
+    blob: &mut Blob,
+    shapes: &mut Shapes,
+) -> Loops {
+    let mut fields = Fields::new(network, nest.grid.images, views, blob);
     let (base, title) = named(network, tiled);
     let mut writer = Writer::new(&mut fields, network, nest.grid);
     writer.reserve_stored(tiled, &tiled.steps);
     let loads = writer.out.loads.clone();
     let steps = writer.steps(&tiled.steps);
-    let source = source(network, tiled, nest, loads, &mut fields);
+    let source = source(network, tiled, nest, loads, &mut fields, shapes);
     let pooled = tiled.pooled.as_ref().map(|Pooled { pool, steps }| {
         let grid = nest.pooled.expect("a pool inside");
         let mut writer = Writer::new(&mut fields, network, grid);
@@ -100,17 +112,25 @@ pub(super) fn of(network: &Network, tiled: &Tiled, nest: &Nest, views: &mut View
         (pool, writer.steps(steps))
     });
     if let (Some(_), Some(window)) = (&pooled, nest.window) {
-        let (rows, columns) = (n(window.rows), n(window.columns));
-        let ty = quote!([[[f32; 16]; #columns]; #rows]);
+        let (rows, columns, together) = (n(window.rows), n(window.columns), n(window.together));
+        let (ty, table) = (quote!([[[f32; 16]; #columns]; #rows]), quote!(Table<Table<[f32; 16], #columns>, #rows>));
+        let (ty, table) = match window.together {
+            1 => (ty, table),
+            _ => (quote!([#ty; #together]), quote!(Table<#table, #together>)),
+        };
         let memory = fields.views.workspace("window", window.len(), &ty);
         fields.add(
             "window",
             Some("The rows that the pool still needs: row `y` lies at `y` modulo their number."),
-            quote!(&'a mut Table<Table<[f32; 16], #columns>, #rows>),
+            quote!(&'a mut #table),
             memory,
             true,
         );
     }
+    let arithmetic = match &tiled.source {
+        network::Source::RealConv { products, .. } => products.arithmetic(),
+        _ => Arithmetic::F32,
+    };
     let body = match &pooled {
         Some((pool, behind)) => pooled::body(nest, tiled, &source, &steps, pool, behind),
         None => body(nest, &source, &steps),
@@ -134,7 +154,9 @@ pub(super) fn of(network: &Network, tiled: &Tiled, nest: &Nest, views: &mut View
         tiles: tiles(nest),
         cost: nest.cost,
         images: nest.grid.images,
+        before: source.before,
         after,
+        arithmetic,
     }
 }
 
@@ -144,6 +166,7 @@ fn source(
     nest: &Nest,
     loads: Option<TokenStream>,
     fields: &mut Fields<'_, '_>,
+    shapes: &mut Shapes,
 ) -> Source {
     let extents = |g: &network::Geometry| {
         let [h, w, c] = g.input;
@@ -164,7 +187,13 @@ fn source(
             source.fields.insert(0, Operand { name: "bits", text, ty: quote!(&'a #ty), value });
             source
         }
-        network::Source::RealConv { input, geometry, weights, .. } => {
+        network::Source::RealConv { input, planar, geometry, weights, products } => {
+            if *products != Products::F32 {
+                return real_conv::narrow_numbers(nest, *input, *planar, geometry, weights, products, fields, shapes);
+            }
+            if !is_depthwise(geometry) {
+                return real_conv::floats(nest, *input, *planar, geometry, weights, fields, shapes);
+            }
             let source = windows::depthwise(nest, geometry, weights, fields.blob);
             dense(source, *input, extents(geometry), fields)
         }
@@ -221,6 +250,13 @@ fn dense(mut source: Source, input: network::TensorId, extents: [usize; 4], fiel
 
 /// The loops over blocks, rows and pixels.
 fn body(nest: &Nest, source: &Source, steps: &Steps) -> TokenStream {
+    if let Some(row) = row_buffer(nest, source) {
+        let values = computed(nest, source, steps, &steps.pixel);
+        let rows = over(nest, Dimension::Rows, nest.grid.rows, values);
+        let block = if nest.together == 1 { steps.block.clone() } else { TokenStream::new() };
+        let blocks = over_groups(nest, quote!(#block #rows));
+        return quote!(#row #blocks);
+    }
     let row = row(nest, source, &steps.pixel);
     let (source_block, source_row) = (&source.block, &source.row);
     let Steps { block, row: step_row, row_end, .. } = steps;
@@ -238,6 +274,58 @@ fn body(nest: &Nest, source: &Source, steps: &Steps) -> TokenStream {
     }
 }
 
+/// What holds a row that the runtime computes.
+fn row_buffer(nest: &Nest, source: &Source) -> Option<TokenStream> {
+    source.computed.as_ref()?;
+    let (width, together) = (n(nest.grid.columns), n(nest.together));
+    Some(quote!(let mut row = [[[0.0; 16]; #width]; #together];))
+}
+
+/// A row that the runtime computes, and the steps of its pixels.
+fn computed(nest: &Nest, source: &Source, steps: &Steps, pixel: &TokenStream) -> TokenStream {
+    let call = &source.computed;
+    let (source_row, Steps { block, row, row_end, .. }) = (&source.row, steps);
+    let pixels = quote! {
+        for (x, v) in values.iter().enumerate() {
+            let v = s.load(v);
+            #pixel
+        }
+    };
+    if nest.together == 1 {
+        return quote!(#source_row #call let [values] = &row; #row #pixels #row_end);
+    }
+    quote! {
+        #source_row
+        #call
+        for (block, values) in (block..).zip(&row) {
+            #block
+            #row
+            #pixels
+            #row_end
+        }
+    }
+}
+
+/// A loop over blocks of channels, or groups of them that are computed together: `block` is the first of a group.
+fn over_groups(nest: &Nest, body: TokenStream) -> TokenStream {
+    let together = nest.together;
+    if together == 1 {
+        return over(nest, Dimension::Blocks, nest.grid.blocks(), body);
+    }
+    let (groups, step) = (n(nest.grid.blocks() / together), n(together));
+    let range = if is_divided(nest.division, Dimension::Blocks) {
+        quote!(self.area.blocks.start / #step..self.area.blocks.end / #step)
+    } else {
+        quote!(0..#groups)
+    };
+    quote! {
+        for group in #range {
+            let block = #step * group;
+            #body
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Dimension {
     Rows,
@@ -248,7 +336,7 @@ enum Dimension {
 fn is_divided(division: Division, dimension: Dimension) -> bool {
     match division {
         Division::Whole(_) => false,
-        Division::Area { rows, blocks } => {
+        Division::Area { rows, blocks, .. } => {
             let extent = if dimension == Dimension::Rows { rows } else { blocks };
             extent > 1
         }
@@ -347,15 +435,19 @@ impl Loops {
         };
         let own = (tiles.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #tiles }));
         let mutable = if tiles.is_some() { None } else { mutable };
+        let (kernel, generics, arguments) = match self.arithmetic {
+            Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),
+            _ => (quote!(NarrowKernel), quote!(S: Simd, D: NarrowDot<S>), quote!(s: S, d: D)),
+        };
         quote! {
             #title
             struct #name #lifetime { #area #(#fields)* }
 
-            impl Kernel for #name #any {
+            impl #kernel for #name #any {
                 type Output = ();
 
                 #[inline(always)]
-                fn run<S: Simd>(#mutable self, s: S) { #run }
+                fn run<#generics>(#mutable self, #arguments) { #run }
             }
 
             #own
@@ -373,7 +465,12 @@ impl Loops {
 
     /// The body of the block's function.
     pub(super) fn call(&self, name: &Ident) -> TokenStream {
-        let after = &self.after;
+        let (before, after) = (&self.before, &self.after);
+        let door = match self.arithmetic {
+            Arithmetic::F32 => quote!(dispatch),
+            Arithmetic::Bf16 => quote!(dispatch_bf16),
+            Arithmetic::Int8 => quote!(dispatch_int8),
+        };
         let is_window = |f: &steps::Field| f.name == "window";
         let own = |f: &steps::Field| {
             let (name, value) = (&f.name, &f.value);
@@ -388,10 +485,17 @@ impl Loops {
                     }
                     own(f)
                 });
-                quote!(dispatch(#name { #(#fields)* });)
+                quote!(#door(#name { #(#fields)* });)
             }
-            Division::Area { rows, blocks } => {
+            Division::Area { rows, blocks, together } => {
                 let (rows, blocks, cost) = (n(rows), n(blocks), n(self.cost));
+                let area = match together {
+                    1 => quote!(Area::new(#rows, #blocks)),
+                    _ => {
+                        let together = n(together);
+                        quote!(Area::groups(#rows, #blocks, #together))
+                    }
+                };
                 let parts: Vec<&steps::Field> = self.fields.iter().filter(|f| f.is_part).collect();
                 let names = parts.iter().map(|f| &f.name);
                 let names = quote!((#(#names,)*));
@@ -410,20 +514,20 @@ impl Loops {
                     }
                     own(f)
                 });
-                let mut run = quote!(dispatch(#name { area, #(#fields)* }));
+                let mut run = quote!(#door(#name { area, #(#fields)* }));
                 if parts.iter().any(|f| is_window(f)) {
                     run = quote!(window.with(|window| #run));
                 }
                 quote! {
-                    divide(team, #cost, Area::new(#rows, #blocks), #values, |area, #names| { #run; });
+                    divide(team, #cost, #area, #values, |area, #names| { #run; });
                 }
             }
         };
         if self.images == 1 {
-            return quote!(#run #after);
+            return quote!(#before #run #after);
         }
         let images = n(self.images);
-        quote!(for image in 0..#images { #run #after })
+        quote!(#before for image in 0..#images { #run #after })
     }
 }
 
@@ -440,9 +544,15 @@ fn named(network: &Network, tiled: &Tiled) -> (String, String) {
             let base = sized(&format!("BinaryConv{}", kernel_name(g)), g.input);
             (format!("{base}To{}", g.output[2]), binary_title(g, *padding))
         }
-        network::Source::RealConv { geometry: g, .. } => {
-            let base = sized(&format!("DepthwiseConv{}", kernel_name(g)), g.input);
-            (format!("{base}To{}", g.output[2]), format!("Real-valued {}", geometry_title(g)))
+        network::Source::RealConv { geometry: g, products, .. } => {
+            let (word, title) = match products.arithmetic() {
+                Arithmetic::F32 if is_depthwise(g) => ("DepthwiseConv", "Real-valued".to_owned()),
+                Arithmetic::F32 => ("Conv", "Real-valued".to_owned()),
+                Arithmetic::Bf16 => ("Bf16Conv", format!("In {}:", Arithmetic::Bf16.name())),
+                Arithmetic::Int8 => ("Int8Conv", format!("In {}:", Arithmetic::Int8.name())),
+            };
+            let base = sized(&format!("{word}{}", kernel_name(g)), g.input);
+            (format!("{base}To{}", g.output[2]), format!("{title} {}", geometry_title(g)))
         }
         network::Source::MaxPool { geometry, .. } => pool("MaxPool", "Maximum", geometry),
         network::Source::AveragePool { geometry, .. } => pool("AveragePool", "Mean", geometry),

@@ -26,7 +26,12 @@ pub(super) fn body(
     let ring = n(nest.window.expect("a window").rows);
     let pixel = &steps.pixel;
     let keep = quote!(#pixel s.store(&mut kept[x], v););
-    let before = super::row(nest, source, &keep);
+    let together = nest.together > 1;
+    // Blocks that are computed together have a window each.
+    let of = together.then(|| {
+        let together = n(nest.together);
+        quote!([block % #together])
+    });
     let (source_block, source_row) = (&source.block, &source.row);
     let (steps_block, steps_row, steps_end) = (&steps.block, &steps.row, &steps.row_end);
     let block = &behind.block;
@@ -54,7 +59,7 @@ pub(super) fn body(
     let value = fold(
         g,
         &pool.kind.into(),
-        |row| quote!(let line = &self.window[(#row) % #ring];),
+        |row| quote!(let line = &self.window #of[(#row) % #ring];),
         |column| quote!(s.load(&line[#column])),
     );
     let width = n(grid.columns);
@@ -65,6 +70,29 @@ pub(super) fn body(
         _ => quote!(for x in 0..#width { #value #pixel }),
     };
     let under = note("The rows under the window that are not there yet.");
+    let kept = quote!(let kept = &mut self.window #of[y % #ring];);
+    let before = match &source.computed {
+        None => {
+            let row = super::row(nest, source, &keep);
+            quote!(#kept #source_row #steps_row #row #steps_end)
+        }
+        Some(_) => {
+            let steps = Steps {
+                block: steps.block.clone(),
+                row: quote!(#kept #steps_row),
+                row_end: steps_end.clone(),
+                ..Steps::default()
+            };
+            super::computed(nest, source, &steps, &keep)
+        }
+    };
+    let pooled = quote!(#row #pixels #row_end);
+    let pooled = if together {
+        let together = n(nest.together);
+        quote!(for block in block..block + #together { #block #pooled })
+    } else {
+        pooled
+    };
     let rows = over(
         nest,
         Dimension::Rows,
@@ -73,29 +101,22 @@ pub(super) fn body(
             #under
             let end = #end;
             for y in next..end {
-                let kept = &mut self.window[y % #ring];
-                #source_row
-                #steps_row
                 #before
-                #steps_end
             }
             next = next.max(end);
             #taps
-            #row
-            #pixels
-            #row_end
+            #pooled
         },
     );
-    over(
+    let blocks = if together { TokenStream::new() } else { quote!(#source_block #steps_block #block) };
+    let buffer = super::row_buffer(nest, source);
+    let body = super::over_groups(
         nest,
-        Dimension::Blocks,
-        nest.grid.blocks(),
         quote! {
-            #source_block
-            #steps_block
-            #block
+            #blocks
             let mut next = #first;
             #rows
         },
-    )
+    );
+    quote!(#buffer #body)
 }

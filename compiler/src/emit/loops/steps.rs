@@ -45,6 +45,7 @@ pub(super) struct Steps {
 
 /// What a kernel is filled with, of its source and of its steps.
 pub(super) struct Fields<'a, 'b> {
+    network: &'a Network,
     pub(super) list: Vec<Field>,
     pub(super) names: Names,
     pub(super) views: &'a mut Views<'b>,
@@ -60,13 +61,18 @@ pub(super) struct Fields<'a, 'b> {
 const LOCAL: &[&str] = &[
     "s", "v", "x", "y", "area", "block", "tile", "rows", "columns", "column", "row", "differ", "line", "w", "word",
     "self", "image", "of", "p", "ky", "kx", "group", "bits", "weights", "from", "lanes", "part", "next", "end", "kept",
-    "taps",
+    "values", "group", "d", "from", "taps",
 ];
 
 impl<'a, 'b> Fields<'a, 'b> {
-    pub(super) fn new(images: usize, views: &'a mut Views<'b>, blob: &'a mut Blob) -> Self {
+    pub(super) fn new(network: &'a Network, images: usize, views: &'a mut Views<'b>, blob: &'a mut Blob) -> Self {
         let names = Names::reserving(LOCAL.iter().copied());
-        Self { list: Vec::new(), names, views, blob, after: TokenStream::new(), images, dense: Vec::new() }
+        Self { network, list: Vec::new(), names, views, blob, after: TokenStream::new(), images, dense: Vec::new() }
+    }
+
+    /// Elements of a tensor, in memory.
+    pub(super) fn len(&self, id: TensorId) -> usize {
+        self.network.tensor(id).storage_len()
     }
 
     /// A type that there is one of for each image.

@@ -45,17 +45,17 @@ impl<'a> Views<'a> {
     }
 
     /// Where a tensor lies.
-    pub(super) fn place(&self, id: TensorId) -> Place {
+    pub(in crate::emit) fn place(&self, id: TensorId) -> Place {
         self.plan.place(id)
     }
 
     /// An expression for a tensor that is only read: a reference to a value of the type.
-    pub(super) fn read(&mut self, id: TensorId, role: &str, ty: &TokenStream) -> TokenStream {
+    pub(in crate::emit) fn read(&mut self, id: TensorId, role: &str, ty: &TokenStream) -> TokenStream {
         self.reach(id, role, ty, false)
     }
 
     /// An expression for a tensor that is written, and perhaps read: an exclusive reference.
-    pub(super) fn write(&mut self, id: TensorId, role: &str, ty: &TokenStream) -> TokenStream {
+    pub(in crate::emit) fn write(&mut self, id: TensorId, role: &str, ty: &TokenStream) -> TokenStream {
         self.reach(id, role, ty, true)
     }
 

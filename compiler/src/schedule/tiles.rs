@@ -1,42 +1,27 @@
-//! The table of tile shapes: how many pixels a kernel works on at once, by geometry and instruction set.
+//! Tiles of real-valued convolutions: how many pixels and blocks of channels their sums are of, by geometry.
 //!
-//! A tile of a binary convolution holds the counters of 16 output channels of `P` neighbouring pixels; one of a real-valued
-//! convolution the sums of `V` times 16 channels of `P` pixels. More pixels a tile mean fewer loads of weights, until the
-//! registers are full. The figures were measured (`cargo run --release -p xnorc-runtime --example layers`); results never
+//! More pixels a tile mean fewer loads of weights, until the registers are full. The figures were measured; results never
 //! depend on them.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use crate::ir::network::{Geometry, Products, Source};
 
-use super::text::n;
-use crate::ir::network::Geometry;
-
-/// Pixels of a tile of a binary convolution: `(AVX-512, others)`. Counters of one pixel take two of AVX-512's 32 registers,
-/// but four of AVX2's 16, which also hold the table of the byte-wise popcount.
-fn binary(g: &Geometry) -> (usize, usize) {
-    let width = g.output[1];
-    // A tile that fills the row leaves no single pixels behind; from 4 on the weights' loads no longer matter.
-    let avx512 = (4..=7).rev().find(|&p| width.is_multiple_of(p)).unwrap_or(width.min(4));
-    (avx512, width.min(2))
+/// True when each channel is convolved on its own, which has a kernel of its own.
+pub(crate) fn is_depthwise(g: &Geometry) -> bool {
+    g.groups > 1 && g.groups == g.input[2] && g.groups == g.output[2]
 }
 
-/// The call of a binary convolution, by level: the level is a constant, so that all but one arm vanish.
-pub(super) fn select(g: &Geometry, call: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
-    let (avx512, others) = binary(g);
-    let arm = |p: usize| {
-        let p = n(p);
-        call(quote!(#p))
-    };
-    if avx512 == others {
-        return arm(others);
+/// How many blocks of 16 channels the kernel of a source has in flight at a time: the rows of so many sums interleave.
+pub(crate) fn interleaved(source: &Source) -> usize {
+    match source {
+        Source::RealConv { geometry, products, .. } if *products != Products::F32 => narrow(geometry).1,
+        Source::RealConv { geometry, .. } if !is_depthwise(geometry) => real(geometry).1,
+        _ => 1,
     }
-    let (avx512, others) = (arm(avx512), arm(others));
-    quote!(match S::LEVEL { Level::Avx512 => #avx512, _ => #others, })
 }
 
 /// Pixels of a tile of a real-valued convolution, and blocks of 16 output channels. Levels with fewer registers cut both down
 /// by themselves.
-pub(super) fn real(g: &Geometry) -> (usize, usize) {
+pub(crate) fn real(g: &Geometry) -> (usize, usize) {
     let width = g.output[1];
     let blocks = (g.output[2] / g.groups).div_ceil(16);
     let divides = |v: usize| blocks.is_multiple_of(v);
@@ -58,7 +43,7 @@ pub(super) fn real(g: &Geometry) -> (usize, usize) {
 }
 
 /// The same of a convolution of narrow numbers, for which every pixel is an interior one.
-pub(super) fn narrow(g: &Geometry) -> (usize, usize) {
+pub(crate) fn narrow(g: &Geometry) -> (usize, usize) {
     let width = g.output[1];
     let framed = Geometry { input: [g.input[0], usize::MAX / 4, g.input[2]], pads: [0, 0], ..*g };
     let (pixels, blocks) = real(&framed);

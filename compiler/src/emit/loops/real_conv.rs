@@ -1,0 +1,128 @@
+//! Real-valued convolutions and fully connected layers: the runtime computes a row of some blocks of channels, the steps are here.
+
+use quote::quote;
+
+use super::steps::Fields;
+use super::{Operand, Source};
+use crate::emit::shapes::Shapes;
+use crate::emit::text::{float, n};
+use crate::ir::network::{Geometry, Products, TensorId};
+use crate::plan::{LANES, blob};
+use crate::schedule::{Nest, narrow, real};
+
+/// A row of a convolution in f32.
+pub(super) fn floats(
+    nest: &Nest,
+    input: TensorId,
+    planar: bool,
+    g: &Geometry,
+    weights: &[f32],
+    fields: &mut Fields<'_, '_>,
+    shapes: &mut Shapes,
+) -> Source {
+    let g = one_image(nest, g);
+    let shape = shapes.real(&g);
+    let [h, w, c] = g.input.map(n);
+    let ty = if planar { quote!([[[f32; #w]; #h]; #c]) } else { quote!([[[f32; #c]; #w]; #h]) };
+    let all = fields.by_image(&ty);
+    let view = fields.views.read(input, "from", &all);
+    let value = fields.of_image(view, false);
+    let packed = blob::real_weights(weights, &g);
+    let at = n(fields.blob.floats(&packed).offset);
+    let rows = n(packed.len() / LANES);
+    let (pixels, together) = real(&g);
+    assert_eq!(together, nest.together, "blocks that are computed together");
+    let (pixels, together, width) = (n(pixels), n(together), n(g.output[1]));
+    Source {
+        fields: vec![
+            Operand { name: "from", text: None, ty: quote!(&'a #ty), value },
+            Operand {
+                name: "weights",
+                text: Some("`[block of channels][row of taps][column of taps][input][channel]`".to_owned()),
+                ty: quote!(&'a [[Le<f32>; 16]; #rows]),
+                value: quote!(WEIGHTS.at::<#at, _>()),
+            },
+        ],
+        computed: Some(quote! {
+            let from = self.from.as_flattened().as_flattened();
+            real_conv_row::<S, #pixels, #together, #planar, #width>(s, &#shape, from, self.weights, block, y, &mut row);
+        }),
+        ..Source::default()
+    }
+}
+
+/// A row of a convolution of narrow numbers, to which the input is rounded first.
+pub(super) fn narrow_numbers(
+    nest: &Nest,
+    input: TensorId,
+    planar: bool,
+    g: &Geometry,
+    weights: &[f32],
+    products: &Products,
+    fields: &mut Fields<'_, '_>,
+    shapes: &mut Shapes,
+) -> Source {
+    // All images are rounded at once.
+    let g = &Geometry { n: nest.grid.images, ..one_image(nest, g) };
+    let shape = shapes.real(g);
+    let words = match products {
+        Products::Int8 { quantized, .. } => blob::int8_weights(quantized, g),
+        _ => blob::bf16_weights(weights, g),
+    };
+    let at = n(fields.blob.narrow(&words).offset);
+    let rows = n(words.len() / LANES);
+    let narrow_id = products.narrow().expect("narrow numbers");
+    let len = |id: TensorId, fields: &Fields<'_, '_>| n(fields.len(id));
+    let (from_len, narrow_len) = (len(input, fields), len(narrow_id, fields));
+    let x = fields.views.read(input, "x", &quote!([f32; #from_len]));
+    let rounded = fields.views.write(narrow_id, "narrow", &quote!([f32; #narrow_len]));
+    let rounding = match products {
+        Products::Int8 { quantized, .. } => {
+            let (inverse, zero) = (float(quantized.inverse_scale), n(usize::from(quantized.zero_point)));
+            quote!(input_to_int8(&#shape, #planar, #inverse, #zero, #x, #rounded);)
+        }
+        _ => quote!(input_to_bf16(&#shape, #planar, #x, #rounded);),
+    };
+    let (pixels, together) = narrow(g);
+    assert_eq!(together, nest.together, "blocks that are computed together");
+    let (pixels, together, width) = (n(pixels), n(together), n(g.output[1]));
+    let mut operands = vec![
+        Operand {
+            name: "from",
+            text: Some("Narrow numbers, framed by padding.".to_owned()),
+            ty: quote!(&'a [f32; #narrow_len]),
+            value: quote!(#rounded),
+        },
+        Operand {
+            name: "weights",
+            text: Some("`[block of channels][row of taps][run][word][channel]`".to_owned()),
+            ty: quote!(&'a [[Le<u32>; 16]; #rows]),
+            value: quote!(WEIGHTS.at::<#at, _>()),
+        },
+    ];
+    let image = if nest.grid.images > 1 {
+        operands.push(Operand { name: "image", text: None, ty: quote!(usize), value: quote!(image) });
+        quote!(self.image)
+    } else {
+        quote!(0)
+    };
+    Source {
+        fields: operands,
+        before: rounding,
+        computed: Some(quote! {
+            narrow_conv_row::<S, D, #pixels, #together, #width>(
+                s, d, &#shape, self.from, self.weights, block, [#image, y], &mut row,
+            );
+        }),
+        ..Source::default()
+    }
+}
+
+/// The geometry of what the loops take for one image.
+fn one_image(nest: &Nest, g: &Geometry) -> Geometry {
+    if nest.grid.images == g.n {
+        return Geometry { n: 1, ..*g };
+    }
+    // Images of one pixel each, which are rows of one.
+    Geometry { n: 1, input: [g.n, 1, g.input[2]], output: [g.n, 1, g.output[2]], ..*g }
+}
