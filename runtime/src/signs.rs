@@ -198,7 +198,7 @@ mod tests {
 
     /// Every bit of every channel, in parts, beside a frame; C channels in groups of G.
     fn check<const N: usize, const C: usize, const G: usize>(ones: bool) {
-        let sign = |y: usize, x: usize, c: usize| (y * 31 + x * 17 + c * 7 + c / 5) % 3 == 0;
+        let sign = |y: usize, x: usize, c: usize| (y * 31 + x * 17 + c * 7 + c / 5).is_multiple_of(3);
         for row in 0..4 {
             for block in 0..4 {
                 let mut rows = [[[0xdead_beef_u64; N]; 6]; 5];

@@ -240,7 +240,8 @@ mod tests {
     extern crate std;
 
     use super::*;
-    use crate::dispatch::{Kernel, dispatch};
+    use crate::dispatch::dispatch;
+    use crate::simd::Kernel;
 
     /// Adds 1 to every value of a part, however the part came to be; reads what is outside.
     struct Count<'a>(TensorMut<'a, 3, 20>);

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use xnorc_runtime::{Alone, Pool, Team, Work, batch, share};
+use xnorc_runtime::{Alone, Area, Kernel, Pool, Simd, Team, TensorMut, batch, dispatch, divide};
 
 const WIDTHS: [usize; 5] = [0, 1, 2, 3, 7];
 
@@ -128,31 +128,24 @@ fn panics_reach_the_caller() {
     }
 }
 
-/// Marks its rows, and says how many pieces there were.
-struct Rows<'a> {
-    band: Range<usize>,
-    marks: &'a mut [u8],
-    pieces: &'a Mutex<Vec<usize>>,
+/// Adds 1 to what is in its part of a tensor of 100 channels, so in 7 blocks.
+struct Mark<'a> {
+    area: Area,
+    marks: TensorMut<'a, 1, 100>,
 }
 
-impl Work for Rows<'_> {
-    fn rows(&self) -> Range<usize> {
-        self.band.clone()
-    }
+impl Kernel for Mark<'_> {
+    type Output = ();
 
-    fn split(self, count: usize) -> (Self, Self) {
-        let (first, rest) = self.marks.split_at_mut(count);
-        let middle = self.band.start + count;
-        (
-            Rows { band: self.band.start..middle, marks: first, pieces: self.pieces },
-            Rows { band: middle..self.band.end, marks: rest, pieces: self.pieces },
-        )
-    }
-
-    fn run(self) {
-        assert_eq!(self.band.len(), self.marks.len());
-        self.marks.iter_mut().for_each(|mark| *mark += 1);
-        self.pieces.lock().unwrap().push(self.band.len());
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        for row in self.area.rows.clone() {
+            for block in self.area.blocks.clone() {
+                let mut line = self.marks.line(row, block);
+                let v = line.load(s, 0);
+                line.store(s, 0, s.add(v, s.splat(1.0)));
+            }
+        }
     }
 }
 
@@ -160,14 +153,23 @@ impl Work for Rows<'_> {
 fn work_is_divided_evenly() {
     for width in [1, 2, 3, 4, 7, 16] {
         for rows in [1, 2, 7, 14, 56] {
-            let pool = Pool::new(width).unwrap().with_grain(100);
-            for (cost, most) in [(50, 1), (250, 2), (1_000_000, width)] {
-                let (mut marks, pieces) = (vec![0; rows], Mutex::default());
-                share(&pool, cost, Rows { band: 0..rows, marks: &mut marks, pieces: &pieces });
-                assert!(marks.iter().all(|&mark| mark == 1));
-                let pieces = pieces.into_inner().unwrap();
-                assert_eq!(pieces.len(), most.min(width).min(rows), "{width} threads, {rows} rows, cost {cost}");
-                assert!(pieces.iter().all(|&piece| piece <= rows.div_ceil(pieces.len())), "{pieces:?}");
+            for together in [1, 7] {
+                let pool = Pool::new(width).unwrap().with_grain(100);
+                for (cost, most) in [(50, 1), (250, 2), (1_000_000, width)] {
+                    let (mut marks, parts) = (vec![[[0.0; 100]]; rows], Mutex::new(Vec::new()));
+                    let area = Area::groups(rows, 7, together);
+                    let threads = most.min(width).min(rows * 7 / together);
+                    let largest = area.largest_part(threads);
+                    divide(&pool, cost, area, (TensorMut::new(&mut marks),), |area, (marks,)| {
+                        parts.lock().unwrap().push(area.rows.len() * area.blocks.len());
+                        dispatch(Mark { area, marks });
+                    });
+                    assert!(marks.iter().flatten().flatten().all(|&mark| mark == 1.0));
+                    let parts = parts.into_inner().unwrap();
+                    let title = format!("{width} threads, {rows} rows, {together} blocks together, cost {cost}");
+                    assert_eq!(parts.iter().sum::<usize>(), rows * 7, "{title}");
+                    assert_eq!((parts.len(), parts.iter().max()), (threads, Some(&largest)), "{title}");
+                }
             }
         }
     }

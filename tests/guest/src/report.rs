@@ -2,10 +2,7 @@
 
 use core::fmt::{Result, Write};
 
-use xnorc_runtime::{
-    At, BinaryShape, Epilogue, Kernel, Le, Level, RealShape, Simd, binary_conv_with, dispatch_at, force_level, level,
-    math, real_conv,
-};
+use xnorc_runtime::{Kernel, Le, Level, ROOM, RealShape, Simd, dispatch_at, force_level, level, math, real_conv_row};
 
 /// Numbers that only depend on the seed (xorshift64*).
 struct Random(u64);
@@ -75,19 +72,6 @@ impl Hash {
     /// The bits, but those of NaN, which are open.
     fn float(&mut self, x: f32) {
         self.word(if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() });
-    }
-}
-
-/// Hashes what a driver gives, in the order in which it does.
-struct Hashed(Hash, usize);
-
-impl Epilogue for Hashed {
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        for lane in s.to_array(v).into_iter().take(self.1.saturating_sub(at.channel)) {
-            self.0.float(lane);
-        }
-        self.0.word(u32::from(s.ge(v, s.splat(0.5))));
     }
 }
 
@@ -171,115 +155,119 @@ fn operations(out: &mut dyn Write, level: Level) -> Result {
     Ok(())
 }
 
-struct Binary<'a, const P: usize>(BinaryShape, &'a [u64], &'a [Le<u64>]);
+/// Words whose differing bits are counted, widened as often as it takes, and the dot products of their signs.
+struct Counts<'a>(&'a [u64], &'a [[Le<u64>; 16]]);
 
-impl<const P: usize> Kernel for Binary<'_, P> {
-    type Output = u64;
+impl Kernel for Counts<'_> {
+    type Output = [[f32; 16]; 2];
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> u64 {
-        let mut hashed = Hashed(Hash::new(), self.0.output[2]);
-        binary_conv_with::<S, _, P>(s, &self.0, self.1, self.2, &mut hashed);
-        hashed.0.0
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        let Counts(x, weights) = self;
+        let mut one = s.acc_zero();
+        for (i, (x, w)) in x.iter().zip(weights).enumerate() {
+            one = s.xor_popcnt(one, *x, w);
+            if (i + 1) % ROOM == 0 {
+                one = s.widen(one);
+            }
+        }
+        let mut run = [s.acc_zero(); 2];
+        for (x, weights) in x.chunks(ROOM).zip(weights.chunks(ROOM)) {
+            // The second counter takes the words backwards.
+            let from = |p: usize, j: usize| if p == 0 { x[j] } else { x[x.len() - 1 - j] };
+            s.xor_popcnt_run(&mut run, weights, from);
+            run = run.map(|counter| s.widen(counter));
+        }
+        let k = s.splat(64.0 * x.len() as f32);
+        let [first, second] = run.map(|counter| s.to_array(s.dot(counter, k)));
+        assert_eq!(first, s.to_array(s.dot(one, k)));
+        [first, second]
     }
 }
 
-struct Real<'a, const P: usize, const V: usize>(RealShape, &'a [f32], &'a [Le<f32>]);
+/// Most words of a sum.
+const WORDS: usize = 100;
+
+fn binary(out: &mut dyn Write, level: Level) -> Result {
+    let mut random = Random(11);
+    let mut bits = [0u64; WORDS];
+    let mut weights = [[Le::<u64>::new(0); 16]; WORDS];
+    for case in 0..24 {
+        let words = 1 + random.below(if case % 4 == 0 { WORDS } else { 9 });
+        bits.fill_with(|| random.word());
+        weights.fill_with(|| core::array::from_fn(|_| Le::<u64>::new(random.word())));
+        if case % 6 == 5 {
+            // As many differing bits as can be.
+            weights = bits.map(|word| [Le::<u64>::new(!word); 16]);
+        }
+        let mut hash = Hash::new();
+        let results = dispatch_at(level, Counts(&bits[..words], &weights[..words]));
+        results.as_flattened().iter().for_each(|&x| hash.float(x));
+        writeln!(out, "binary {case} {:016x}", hash.0)?;
+    }
+    Ok(())
+}
+
+/// Pixels of a row, which the kernel knows when it is compiled.
+const WIDTH: usize = 9;
+
+struct Real<'a, const P: usize, const V: usize>(RealShape, &'a [f32], &'a [[Le<f32>; 16]]);
 
 impl<const P: usize, const V: usize> Kernel for Real<'_, P, V> {
     type Output = u64;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> u64 {
-        let mut hashed = Hashed(Hash::new(), self.0.output[2]);
-        real_conv::<S, _, P, V>(s, &self.0, self.1, self.2, &mut hashed);
-        hashed.0.0
+        let Real(shape, x, weights) = self;
+        let [height, _, outputs] = shape.output;
+        let mut hash = Hash::new();
+        for block in (0..outputs.div_ceil(16)).step_by(V) {
+            for y in 0..height {
+                let mut row = [[[0.0; 16]; WIDTH]; V];
+                real_conv_row::<S, P, V, false, WIDTH>(s, &shape, x, weights, block, y, &mut row);
+                row.as_flattened().as_flattened().iter().for_each(|&v| hash.float(v));
+            }
+        }
+        hash.0
     }
 }
 
 /// Room for the operands of any case.
-const ROOM: usize = 1 << 14;
-
-/// Geometry along one axis: kernel, stride, dilation, padding on each side, input, output.
-fn axis(random: &mut Random) -> [usize; 6] {
-    let [kernel, stride, dilation, pad, more] = [4, 2, 2, 3, 9].map(|end| random.below(end));
-    let (kernel, stride, dilation) = (kernel + 1, stride + 1, dilation + 1);
-    let reach = (kernel - 1) * dilation + 1;
-    let input = reach.saturating_sub(2 * pad).max(1) + more;
-    [kernel, stride, dilation, pad, input, (input + 2 * pad - reach) / stride + 1]
-}
-
-fn binary(out: &mut dyn Write, level: Level) -> Result {
-    let mut random = Random(11);
-    let mut bits = [0u64; ROOM];
-    let mut weights = [Le::<u64>::new(0); ROOM];
-    for case in 0..24 {
-        let (y, x) = (axis(&mut random), axis(&mut random));
-        let words = 1 + random.below(if case % 4 == 0 { 9 } else { 3 });
-        let [kernel, strides, dilations, pads, input, output] = core::array::from_fn(|i| [y[i], x[i]]);
-        let shape = BinaryShape {
-            n: 1 + case % 2,
-            input,
-            frame: [pads[0], pads[1], pads[0], pads[1]],
-            channels: 64 * words,
-            groups: 1,
-            output: [output[0], output[1], 1 + random.below(48)],
-            kernel,
-            strides,
-            dilations,
-            pads,
-            zero_padding: case % 3 == 0,
-        };
-        let size = shape.n * shape.image_words();
-        let weight = shape.output[2].div_ceil(16) * kernel[0] * kernel[1] * words * 16;
-        let (Some(bits), Some(weights)) = (bits.get_mut(..size), weights.get_mut(..weight)) else {
-            writeln!(out, "binary {case} is too large")?;
-            continue;
-        };
-        for (i, word) in bits.iter_mut().enumerate() {
-            let row = i / shape.row_words() % (input[0] + 2 * pads[0]);
-            let column = i / words % (input[1] + 2 * pads[1]);
-            let inside =
-                (pads[0]..pads[0] + input[0]).contains(&row) && (pads[1]..pads[1] + input[1]).contains(&column);
-            *word = if inside || !shape.zero_padding { random.word() } else { 0 };
-        }
-        weights.fill_with(|| Le::<u64>::new(random.word()));
-        let one = dispatch_at(level, Binary::<1>(shape, bits, weights));
-        let three = dispatch_at(level, Binary::<3>(shape, bits, weights));
-        writeln!(out, "binary {case} {one:016x} {three:016x}")?;
-    }
-    Ok(())
-}
+const ROOM_FOR_FLOATS: usize = 1 << 14;
 
 fn real(out: &mut dyn Write, level: Level) -> Result {
     let mut random = Random(13);
-    let mut values = [0f32; ROOM];
-    let mut weights = [Le::<f32>::new(0.0); ROOM];
+    let mut values = [0f32; ROOM_FOR_FLOATS];
+    let mut weights = [[Le::<f32>::new(0.0); 16]; ROOM_FOR_FLOATS / 16];
     for case in 0..12 {
-        let (y, x) = (axis(&mut random), axis(&mut random));
-        let inputs = 1 + random.below(9);
-        let [kernel, strides, dilations, pads, input, output] = core::array::from_fn(|i| [y[i], x[i]]);
+        let [ky, kx, sy, sx, dy, dx] = [4, 4, 2, 2, 2, 2].map(|end| 1 + random.below(end));
+        let (pads, inputs) = ([random.below(3), random.below(3)], 1 + random.below(9));
+        // So wide that there are just so many pixels, without padding behind them.
+        let width = ((WIDTH - 1) * sx + (kx - 1) * dx + 1).saturating_sub(pads[1]).max(1);
+        let rows = 1 + random.below(5);
+        let height = ((rows - 1) * sy + (ky - 1) * dy + 1).saturating_sub(pads[0]).max(1);
+        let outputs = 16 * (1 + random.below(2)) * 2 - random.below(16);
         let shape = RealShape {
             n: 1,
-            input: [input[0], input[1], inputs],
-            output: [output[0], output[1], 1 + random.below(48)],
-            kernel,
-            strides,
-            dilations,
+            input: [height, width, inputs],
+            output: [rows, WIDTH, outputs],
+            kernel: [ky, kx],
+            strides: [sy, sx],
+            dilations: [dy, dx],
             pads,
             groups: 1,
         };
-        let size = input[0] * input[1] * inputs;
-        let weight = shape.output[2].div_ceil(16) * kernel[0] * kernel[1] * inputs * 16;
+        let (size, weight) = (height * width * inputs, outputs.div_ceil(16) * ky * kx * inputs);
         let (Some(values), Some(weights)) = (values.get_mut(..size), weights.get_mut(..weight)) else {
             writeln!(out, "real {case} is too large")?;
             continue;
         };
         values.fill_with(|| random.float());
-        weights.fill_with(|| Le::<f32>::new(random.float()));
+        weights.fill_with(|| core::array::from_fn(|_| Le::<f32>::new(random.float())));
         let one = dispatch_at(level, Real::<1, 1>(shape, values, weights));
         let six = dispatch_at(level, Real::<6, 1>(shape, values, weights));
-        writeln!(out, "real {case} {one:016x} {six:016x}")?;
+        let two = dispatch_at(level, Real::<3, 2>(shape, values, weights));
+        writeln!(out, "real {case} {one:016x} {six:016x} {two:016x}")?;
     }
     Ok(())
 }

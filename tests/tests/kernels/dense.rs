@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use xnorc_runtime::{
     GateShape, Kernel, Le, Level, Reduction, Simd, abs, argmax, broadcast, clip, copy_strided, dispatch, dispatch_at,
     force_level, gate, gate_with, hard_sigmoid, hard_swish, leaky, level, map_lanes, math, matmul, matmul_with, neg,
-    prelu, reciprocal, reduce, regions, relu, scalar, softmax,
+    prelu, reciprocal, reduce, relu, scalar, softmax,
 };
 
 use crate::harness::{Random, UNTOUCHED, le, levels, to_bits};
@@ -307,17 +307,6 @@ fn maxima_of_nan() {
     assert_eq!(places, [2, 0, 1]);
     for (a, b) in [(n, 1.0), (1.0, n), (n, n)] {
         assert!(scalar::max(a, b).is_nan() && scalar::min(a, b).is_nan());
-    }
-}
-
-#[test]
-fn regions_are_disjoint_or_empty() {
-    let mut arena: Vec<u32> = (0..10).collect();
-    let [a, b, c] = regions(&mut arena, [(6, 4), (0, 3), (5, 0)]);
-    assert_eq!((&*a, &*b, c.len()), (&[6, 7, 8, 9][..], &[0, 1, 2][..], 0));
-    for wrong in [[(0, 5), (4, 2)], [(0, 1), (8, 3)], [(0, 1), (usize::MAX, 2)], [(0, 1), (2, usize::MAX)]] {
-        let [a, b] = regions(&mut arena, wrong);
-        assert!(a.is_empty() && b.is_empty(), "{wrong:?}");
     }
 }
 

@@ -1,12 +1,7 @@
-//! Every kernel of the runtime, on every level this processor has, against naive references: integers for binary
-//! layers, `f32::mul_add` in the documented order for real ones, compared to the bit.
+//! The kernels that stand in the runtime, on every level this processor has, against naive references: `f32::mul_add` in the
+//! documented order, compared to the bit. Those that are written out by the compiler are tested with it, in `nests`.
 
-mod binary;
-mod bits;
-mod constant;
-mod coverage;
 mod dense;
 mod harness;
 mod narrow;
-mod pooled;
 mod real;
