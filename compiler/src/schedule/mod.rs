@@ -17,7 +17,7 @@ mod tiles;
 pub use axis::Axis;
 pub use division::Division;
 pub use nest::{Counting, Grid, Nest, Order, Pixels, Widen, Window};
-pub(crate) use nest::{is_mixed, windows_apart};
+pub(crate) use nest::{is_mixed, is_pointwise, windows_apart};
 pub(crate) use tiles::{interleaved, is_depthwise, narrow, real};
 pub use xnorc_runtime::LANES;
 

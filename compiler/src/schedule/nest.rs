@@ -1,8 +1,8 @@
 //! The loops of a tiled block.
 
 use super::cost::Cost;
-use super::{Axis, Division, LANES, interleaved};
-use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, Step, Storage, Tiled};
+use super::{Axis, Division, LANES, interleaved, real};
+use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Products, Source, Step, Storage, Tiled};
 
 /// `[images][rows][columns][channels]` of a block's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,19 +38,27 @@ pub enum Order {
     RowsBlocks,
 }
 
-/// Pixels of a tile, by instruction set; elsewhere one: a weight that is used once can come from memory with the instruction
-/// that takes it.
+/// Pixels of a tile, by instruction set; one where there are no vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pixels {
-    /// AVX-512 has 32 registers of 16 lanes, of which the counters of a pixel take two.
+    /// AVX-512: 32 registers of 16 lanes.
     pub avx512: usize,
-    /// NEON loads a weight apart from using it.
+    /// AVX2: 16 registers of 8 lanes.
+    pub avx2: usize,
+    /// NEON: 32 registers of 4 lanes.
     pub neon: usize,
+    /// WebAssembly's 128 bits.
+    pub simd128: usize,
 }
 
 impl Pixels {
     /// Single pixels everywhere.
-    pub const ONE: Pixels = Pixels { avx512: 1, neon: 1 };
+    pub const ONE: Pixels = Pixels { avx512: 1, avx2: 1, neon: 1, simd128: 1 };
+
+    /// Of each.
+    pub fn all(&self) -> [usize; 4] {
+        [self.avx512, self.avx2, self.neon, self.simd128]
+    }
 }
 
 /// Where counters are widened, which have room for [`xnorc_runtime::ROOM`] words.
@@ -106,6 +114,8 @@ pub struct Nest {
     pub pixels: Pixels,
     /// Blocks of channels that are computed together.
     pub together: usize,
+    /// Groups of a binary layer.
+    pub groups: usize,
     /// The window's axes, vertical and horizontal, of a source that slides one.
     pub axes: Option<[Axis; 2]>,
     /// Of a binary layer.
@@ -156,7 +166,8 @@ impl Nest {
             _ => None,
         };
         let pixels = match &tiled.source {
-            Source::BinaryConv { geometry, .. } if !is_mixed(geometry) => pixels(geometry),
+            Source::BinaryConv { geometry, .. } if !is_mixed(geometry) => binary_pixels(geometry),
+            source @ Source::RealConv { geometry, .. } if is_pointwise(source) => pointwise_pixels(geometry),
             _ => Pixels::ONE,
         };
         let cost = Cost::of(network, block).nanoseconds();
@@ -166,6 +177,7 @@ impl Nest {
             order,
             pixels,
             together,
+            groups: tiled.source.geometry().map_or(1, |g| g.groups),
             axes,
             counting,
             window,
@@ -177,14 +189,21 @@ impl Nest {
 
     /// Whether the last tile of a row starts early to be a whole one, so that some of its pixels are computed twice.
     pub fn overlaps(&self) -> bool {
-        let Pixels { avx512, neon } = self.pixels;
-        !(self.grid.columns.is_multiple_of(avx512) && self.grid.columns.is_multiple_of(neon))
+        self.pixels.all().iter().any(|&pixels| !self.grid.columns.is_multiple_of(pixels))
     }
 
-    /// Whether the taps of a row are a loop, of which none is written out: so many words of each are that the compiler would
-    /// unroll them all into one piece, for which there are not registers enough.
-    pub fn rolled_taps(&self) -> bool {
-        self.counting.is_some_and(|counting| counting.words >= 4)
+    /// Words of a row of taps that the first pixel of a row, and the last one, leave out, where the words of a row of taps are
+    /// one run, in memory and in the loops. They are where many words of each tap would be unrolled into one piece, for which
+    /// there are not registers enough; and where no other pixel leaves any out.
+    pub fn run_of_words(&self) -> Option<[usize; 2]> {
+        let (words, [_, columns]) = (self.counting?.words, self.axes?);
+        let side_by_side = words >= 4 && self.groups == 1 && columns.dilation == 1;
+        let edges = (0..columns.kernel).map(|kx| columns.outputs(kx));
+        let thin = edges.clone().all(|outputs| outputs.start <= 1 && columns.output - outputs.end <= 1);
+        let left = edges.clone().filter(|outputs| outputs.start == 1).count();
+        let right = edges.filter(|outputs| outputs.end < columns.output).count();
+        (side_by_side && thin && columns.output > 1 && left + right < columns.kernel)
+            .then_some([left * words, right * words])
     }
 
     /// f32s that the block needs only while it runs.
@@ -214,12 +233,31 @@ fn grids(network: &Network, tiled: &Tiled) -> (Grid, Option<Grid>) {
     (grid, None)
 }
 
-/// Pixels of a tile of a binary convolution.
-fn pixels(g: &Geometry) -> Pixels {
+/// Pixels of a tile of a binary convolution. More of them load the weights less often; but a weight that is used once can come
+/// from memory with the instruction that takes it.
+fn binary_pixels(g: &Geometry) -> Pixels {
     let width = g.output[1];
-    // As many as divide the row, or as leave the fewest to be computed twice; from 4 on the weights' loads no longer matter.
+    // The counters of a pixel take two of AVX-512's registers. As many as divide the row, or as leave the fewest to be computed
+    // twice; from 4 on the weights' loads no longer matter.
     let avx512 = (4..=7).rev().filter(|&p| p <= width).min_by_key(|&p| width.next_multiple_of(p) - width);
-    Pixels { avx512: avx512.unwrap_or(width), neon: width.min(2) }
+    // NEON loads a weight apart from using it.
+    Pixels { avx512: avx512.unwrap_or(width), neon: width.min(2), ..Pixels::ONE }
+}
+
+/// Pixels of a tile of a real-valued convolution of one tap: sums that grow side by side.
+fn pointwise_pixels(g: &Geometry) -> Pixels {
+    let few = g.output[1].min(4);
+    Pixels { avx512: real(g).0, avx2: few, neon: few, simd128: few }
+}
+
+/// Whether a real-valued convolution has one tap, which always counts, and is written out: other ones are the runtime's.
+pub(crate) fn is_pointwise(source: &Source) -> bool {
+    match source {
+        Source::RealConv { geometry: g, planar: false, products: Products::F32, .. } => {
+            g.kernel == [1, 1] && g.pads == [0, 0] && g.groups == 1 && g.output[1] > 1 && interleaved(source) == 1
+        }
+        _ => false,
+    }
 }
 
 /// Whether 16 neighbouring output channels can belong to several groups.

@@ -24,7 +24,7 @@ use super::shapes::Shapes;
 use super::text::{doc, n, note};
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::plan::Blob;
-use crate::schedule::{Division, Nest, Order, Pixels, is_depthwise};
+use crate::schedule::{Division, Nest, Order, Pixels, is_depthwise, is_pointwise};
 pub(super) use bit_pool::bit_pool;
 use names::{binary_title, geometry_title, kernel_name};
 use steps::{Fields, Steps, Writer};
@@ -67,9 +67,10 @@ pub(super) struct Loops {
     items: TokenStream,
     body: TokenStream,
     division: Division,
-    /// Pixels of a tile, and the columns under one, on AVX-512, NEON and elsewhere.
-    tiles: Option<[(usize, usize); 3]>,
+    tiles: Option<Vec<(&'static str, usize, usize)>>,
     cost: usize,
+    /// What a tile lies over.
+    under: &'static str,
     images: usize,
     before: TokenStream,
     after: TokenStream,
@@ -82,11 +83,19 @@ fn is_single(nest: &Nest) -> bool {
     nest.pixels == Pixels::ONE
 }
 
-/// Pixels of a tile, and the columns of the input under one, on AVX-512, NEON and elsewhere; `None`: single pixels everywhere.
-fn tiles(nest: &Nest) -> Option<[(usize, usize); 3]> {
+/// By instruction set, where tiles are not single pixels: its name, the pixels of a tile, and the columns of the input under one.
+/// The last is everywhere else.
+fn tiles(nest: &Nest) -> Option<Vec<(&'static str, usize, usize)>> {
     let [_, columns] = nest.axes?;
-    let span = |pixels: usize| (pixels, (pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1);
-    (!is_single(nest)).then(|| [nest.pixels.avx512, nest.pixels.neon, 1].map(span))
+    if is_single(nest) {
+        return None;
+    }
+    let all =
+        ["Avx512", "Avx2", "Neon", "Simd128"].into_iter().zip(nest.pixels.all()).filter(|(_, pixels)| *pixels > 1);
+    // Columns, or the words in them.
+    let words = nest.run_of_words().and(nest.counting).map_or(1, |counting| counting.words);
+    let span = |pixels: usize| words * ((pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1);
+    Some(all.chain([("", 1)]).map(|(name, pixels)| (name, pixels, span(pixels))).collect())
 }
 
 /// The loops of a block.
@@ -153,6 +162,7 @@ pub(super) fn of(
         division: nest.division,
         tiles: tiles(nest),
         cost: nest.cost,
+        under: if nest.run_of_words().is_some() { "words" } else { "columns" },
         images: nest.grid.images,
         before: source.before,
         after,
@@ -190,6 +200,9 @@ fn source(
         network::Source::RealConv { input, planar, geometry, weights, products } => {
             if *products != Products::F32 {
                 return real_conv::narrow_numbers(nest, *input, *planar, geometry, weights, products, fields, shapes);
+            }
+            if is_pointwise(&tiled.source) {
+                return real_conv::pointwise(nest, *input, geometry, weights, fields);
             }
             if !is_depthwise(geometry) {
                 return real_conv::floats(nest, *input, *planar, geometry, weights, fields, shapes);
@@ -410,23 +423,25 @@ impl Loops {
         let lifetime = self.fields.iter().any(|f| f.ty.to_string().contains("'a")).then(|| quote!(<'a>));
         let any = lifetime.as_ref().map(|_| quote!(<'_>));
         let mutable = self.fields.iter().any(|f| f.is_part).then(|| quote!(mut));
-        let (run, tiles) = match self.tiles {
+        let (run, tiles) = match &self.tiles {
             None => (quote!(#body), None),
             Some(tiles) => {
-                let [avx512, neon, one] = tiles.map(|(pixels, columns)| {
-                    let (pixels, columns) = (n(pixels), n(columns));
-                    quote!(self.tiles::<S, #pixels, #columns>(s))
-                });
-                let neon = (tiles[1] != tiles[2]).then(|| quote!(Level::Neon => #neon,));
-                let run = quote! {
-                    match S::LEVEL {
-                        Level::Avx512 => #avx512,
-                        #neon
-                        _ => #one,
+                let mut arms: Vec<(Vec<TokenStream>, TokenStream)> = Vec::new();
+                for (name, pixels, columns) in tiles {
+                    let (pixels, columns) = (n(*pixels), n(*columns));
+                    let call = quote!(self.tiles::<S, #pixels, #columns>(s));
+                    let level = format_ident!("{}", if name.is_empty() { "_" } else { name });
+                    let pattern = if name.is_empty() { quote!(_) } else { quote!(Level::#level) };
+                    match arms.last_mut() {
+                        Some((patterns, same)) if same.to_string() == call.to_string() => patterns.push(pattern),
+                        _ => arms.push((vec![pattern], call)),
                     }
-                };
+                }
+                let arms = arms.iter().map(|(patterns, call)| quote!(#(#patterns)|* => #call,));
+                let run = quote!(match S::LEVEL { #(#arms)* });
+                let text = doc(&format!("In tiles of P pixels, which lie over Q {}.", self.under));
                 let tiles = quote! {
-                    /// In tiles of P pixels, which lie over Q columns.
+                    #text
                     #[inline(always)]
                     fn tiles<S: Simd, const P: usize, const Q: usize>(#mutable self, s: S) { #body }
                 };

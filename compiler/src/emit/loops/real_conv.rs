@@ -3,12 +3,68 @@
 use quote::quote;
 
 use super::steps::Fields;
+use super::text::scaled;
 use super::{Operand, Source};
 use crate::emit::shapes::Shapes;
 use crate::emit::text::{float, n};
 use crate::ir::network::{Geometry, Products, TensorId};
 use crate::plan::{LANES, blob};
 use crate::schedule::{Nest, narrow, real};
+
+/// A convolution of one tap, which is written out: sums of the input's channels by fused multiply-add, in order.
+pub(super) fn pointwise(
+    nest: &Nest,
+    input: TensorId,
+    g: &Geometry,
+    weights: &[f32],
+    fields: &mut Fields<'_, '_>,
+) -> Source {
+    let g = one_image(nest, g);
+    let [h, w, c] = g.input.map(n);
+    let ty = quote!(Table<Table<Table<f32, #c>, #w>, #h>);
+    let all = fields.by_image(&ty);
+    let view = fields.views.read(input, "from", &all);
+    let value = fields.of_image(view, false);
+    let packed = blob::real_weights(weights, &g);
+    let at = n(fields.blob.floats(&packed).offset);
+    let blocks = n(nest.grid.blocks());
+    let (y, x) = (scaled(g.strides[0], &quote!(y)), scaled(g.strides[1], &quote!(x)));
+    let ahead = (nest.grid.rows > 1 && nest.grid.blocks() > 1).then(|| {
+        let rows = n(nest.grid.rows);
+        quote!(prefetch(s, self.weights, block + 1, y, #rows);)
+    });
+    let p = scaled(g.strides[1], &quote!(p));
+    let (span, start, take, value_of) = if super::is_single(nest) {
+        let take = quote!(sum = s.fma(s.splat(from[0][i]), w, sum););
+        (quote!(1), quote!(let mut sum = s.splat(0.0);), take, quote!(let v = sum;))
+    } else {
+        let take = quote!(for p in 0..P { sums[p] = s.fma(s.splat(from[#p][i]), w, sums[p]); });
+        (quote!(Q), quote!(let mut sums = [s.splat(0.0); P];), take, quote!(let v = sums[p];))
+    };
+    Source {
+        fields: vec![
+            Operand { name: "from", text: None, ty: quote!(&'a #ty), value },
+            Operand {
+                name: "weights",
+                text: Some("`[block of channels][input][channel]`".to_owned()),
+                ty: quote!(&'a Table<[[Le<f32>; 16]; #c], #blocks>),
+                value: quote!(WEIGHTS.at::<#at, _>()),
+            },
+        ],
+        block: quote!(let w = &self.weights[block];),
+        row: quote!(#ahead),
+        tile: quote! {
+            let from = window::<_, _, #span>(&self.from[#y], #x);
+            #start
+            for (i, w) in w.iter().enumerate() {
+                let w = s.load_le(w);
+                #take
+            }
+        },
+        value: value_of,
+        ..Source::default()
+    }
+}
 
 /// A row of a convolution in f32.
 pub(super) fn floats(

@@ -60,8 +60,8 @@ pub(super) struct Fields<'a, 'b> {
 /// Names that loops use for their own.
 const LOCAL: &[&str] = &[
     "s", "v", "x", "y", "area", "block", "tile", "rows", "columns", "column", "row", "differ", "line", "w", "word",
-    "self", "image", "of", "p", "ky", "kx", "group", "bits", "weights", "from", "lanes", "part", "next", "end", "kept",
-    "values", "group", "d", "from", "taps",
+    "self", "image", "of", "p", "ky", "kx", "group", "bits", "weights", "from", "lanes", "part", "next", "end",
+    "first", "kept", "taps", "values", "d", "i",
 ];
 
 impl<'a, 'b> Fields<'a, 'b> {
