@@ -91,6 +91,12 @@ pub trait Simd: Copy + sealed::Sealed {
             }
         }
     }
+    /// The same slice, whose length the compiler cannot see where a loop over it had better stay one: unrolled, there would not be
+    /// registers enough for it.
+    #[inline(always)]
+    fn rolled<T>(self, x: &[T]) -> &[T] {
+        x
+    }
     /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
     /// The lanes.

@@ -114,8 +114,6 @@ pub struct Nest {
     pub pixels: Pixels,
     /// Blocks of channels that are computed together.
     pub together: usize,
-    /// Groups of a binary layer.
-    pub groups: usize,
     /// The window's axes, vertical and horizontal, of a source that slides one.
     pub axes: Option<[Axis; 2]>,
     /// Of a binary layer.
@@ -177,7 +175,6 @@ impl Nest {
             order,
             pixels,
             together,
-            groups: tiled.source.geometry().map_or(1, |g| g.groups),
             axes,
             counting,
             window,
@@ -192,18 +189,10 @@ impl Nest {
         self.pixels.all().iter().any(|&pixels| !self.grid.columns.is_multiple_of(pixels))
     }
 
-    /// Words of a row of taps that the first pixel of a row, and the last one, leave out, where the words of a row of taps are
-    /// one run, in memory and in the loops. They are where many words of each tap would be unrolled into one piece, for which
-    /// there are not registers enough; and where no other pixel leaves any out.
-    pub fn run_of_words(&self) -> Option<[usize; 2]> {
-        let (words, [_, columns]) = (self.counting?.words, self.axes?);
-        let side_by_side = words >= 4 && self.groups == 1 && columns.dilation == 1;
-        let edges = (0..columns.kernel).map(|kx| columns.outputs(kx));
-        let thin = edges.clone().all(|outputs| outputs.start <= 1 && columns.output - outputs.end <= 1);
-        let left = edges.clone().filter(|outputs| outputs.start == 1).count();
-        let right = edges.filter(|outputs| outputs.end < columns.output).count();
-        (side_by_side && thin && columns.output > 1 && left + right < columns.kernel)
-            .then_some([left * words, right * words])
+    /// Whether the words of a tap stay a loop for tiles of several pixels: so many of them, unrolled, the compiler would keep
+    /// more values at a time than there are registers.
+    pub fn rolled_words(&self) -> bool {
+        self.pixels != Pixels::ONE && self.counting.is_some_and(|counting| counting.words >= 4)
     }
 
     /// f32s that the block needs only while it runs.

@@ -29,14 +29,7 @@ pub(super) fn source(
     let sets = n(packed.len() / (LANES * words.count * g.kernel[0] * g.kernel[1]));
     let lanes = quote!([Le<u64>; 16]);
     let word = if words.count == 1 { lanes } else { quote!([#lanes; #count]) };
-    let taps = match words.run {
-        _ if words.pointwise => word,
-        Some([_, all, _]) => {
-            let all = n(all);
-            quote!(Table<Table<[Le<u64>; 16], #all>, #kh>)
-        }
-        None => quote!(Table<[#word; #kw], #kh>),
-    };
+    let taps = if words.pointwise { word } else { quote!(Table<[#word; #kw], #kh>) };
     let mixed = is_mixed(g);
     let field = Operand {
         name: "weights",
@@ -90,8 +83,6 @@ struct Words {
     groups: Option<usize>,
     /// Rows and columns of the frame that no tap reaches.
     offset: [usize; 2],
-    /// Where the words of a row of taps are one run: those that the first pixel leaves out, all, those that the last leaves out.
-    run: Option<[usize; 3]>,
 }
 
 impl Words {
@@ -103,23 +94,14 @@ impl Words {
             pixel: count * g.groups,
             groups: (g.groups > 1).then(|| (g.output[2] / g.groups).div_ceil(LANES)),
             offset: [layout.frame[0] - g.pads[0], layout.frame[1] - g.pads[1]],
-            run: run_of_words(nest, g),
         }
     }
 
     /// Of the weights, for the reader.
     fn layout(&self, mixed: bool) -> String {
         let first = if mixed { "group of a block" } else { "block of channels" };
-        let taps = match self.run {
-            _ if self.pointwise => "",
-            Some(_) => "[row of taps]",
-            None => "[row of taps][column of taps]",
-        };
-        let words = match (self.count, self.run) {
-            (1, _) => "",
-            (_, Some(_)) => "[word of its columns]",
-            (_, None) => "[word]",
-        };
+        let taps = if self.pointwise { "" } else { "[row of taps][column of taps]" };
+        let words = if self.count == 1 { "" } else { "[word]" };
         format!("`[{first}]{taps}{words}[channel]`")
     }
 
@@ -148,34 +130,16 @@ impl Words {
 
     /// Opens the columns under a tile, of a row of the input.
     fn line(&self, g: &Geometry, row: &TokenStream, single: bool) -> TokenStream {
-        let words = if self.run.is_some() { self.count } else { 1 };
-        let x = add(scaled(g.strides[1] * words, &quote!(x)), self.offset[1] * words);
-        let span = if let (true, Some(_)) = (single, self.run) {
-            n(words * ((g.kernel[1] - 1) * g.dilations[1] + 1)).to_token_stream()
-        } else if single {
-            n((g.kernel[1] - 1) * g.dilations[1] + 1).to_token_stream()
-        } else {
-            quote!(Q)
-        };
+        let x = add(scaled(g.strides[1], &quote!(x)), self.offset[1]);
+        let span = if single { n((g.kernel[1] - 1) * g.dilations[1] + 1).to_token_stream() } else { quote!(Q) };
         quote!(let line = window::<_, _, #span>(&self.bits[#row], #x);)
     }
-}
-
-/// [`Nest::run_of_words`], with the words of all columns of taps.
-fn run_of_words(nest: &Nest, g: &Geometry) -> Option<[usize; 3]> {
-    let [left, right] = nest.run_of_words()?;
-    Some([left, g.kernel[1] * nest.counting?.words, right])
 }
 
 /// The type of the framed bits of one image.
 pub(super) fn bits_type(nest: &Nest, g: &Geometry, layout: &BitLayout) -> TokenStream {
     let words = n(nest.counting.map_or(1, |counting| counting.words) * g.groups);
     let [top, left, bottom, right] = layout.frame;
-    if run_of_words(nest, g).is_some() {
-        let (h, w) =
-            (n(g.input[0] + top + bottom), n((g.input[1] + left + right) * nest.counting.map_or(1, |c| c.words)));
-        return quote!(Table<Table<u64, #w>, #h>);
-    }
     // Images of one pixel may be rows of one image.
     let rows = if g.kernel == [1, 1] && nest.grid.images == 1 { nest.grid.rows.max(g.input[0]) } else { g.input[0] };
     let (h, w) = (n(rows + top + bottom), n(g.input[1] + left + right));
@@ -220,10 +184,7 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
     };
     // The counting of one tap: over its words, for each pixel of the tile.
     let tap = |kx: Option<usize>, w: TokenStream| -> TokenStream {
-        let condition = match kx {
-            Some(kx) => condition(nest, kx, single),
-            None => inside(nest, single),
-        };
+        let condition = kx.and_then(|kx| condition(nest, kx, single));
         let x = words.word(g, kx, single);
         let each = |w: TokenStream| {
             let count = if single {
@@ -248,7 +209,8 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
                 }
                 _ => TokenStream::new(),
             };
-            quote!(for (word, w) in #w.iter().enumerate() { #body #room })
+            let words_of = if nest.rolled_words() { quote!(s.rolled(&#w)) } else { quote!(#w) };
+            quote!(for (word, w) in #words_of.iter().enumerate() { #body #room })
         };
         let behind = if matches!(at, Widen::Taps | Widen::Words(_)) && !words.pointwise { Some(&widen) } else { None };
         quote!(#over #behind)
@@ -263,9 +225,7 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
         let tap_row = scaled(rows.dilation, &quote!(ky));
         let line = words.line(g, &add(quote!(#y + #tap_row), words.offset[0]), single);
         let unrolled = columns.runs().len() > 1;
-        let taps: TokenStream = if let Some(run) = words.run {
-            run_of_taps(g, run, single)
-        } else if words.pointwise {
+        let taps: TokenStream = if words.pointwise {
             tap(Some(0), quote!(w))
         } else if unrolled {
             (0..columns.kernel)
@@ -280,8 +240,7 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
         };
         let behind = (at == Widen::Rows).then_some(&widen);
         let w = (!words.pointwise).then(|| quote!(let w = &w[ky];));
-        let edges =
-            (columns.runs().len() > 1 && words.run.is_none()).then(|| note("Taps outside the picture are left out."));
+        let edges = (columns.runs().len() > 1).then(|| note("Taps outside the picture are left out."));
         let rows = match &rows.runs()[..] {
             [(_, taps)] => {
                 let (start, end) = (n(taps.start), n(taps.end));
@@ -299,53 +258,7 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
             }
         }
     };
-    let run = words.run.map(|run| ends(nest, run, single));
-    quote!(#group #run #start #count)
-}
-
-/// Which words of a row of taps all pixels of a tile take.
-fn ends(nest: &Nest, [left, all, right]: [usize; 3], single: bool) -> TokenStream {
-    if left + right == 0 {
-        return TokenStream::new();
-    }
-    let last = n(nest.grid.columns);
-    let at_end = if single { quote!(x + 1 == #last) } else { quote!(x + P == #last) };
-    let (short, whole) = (n(all - right), n(all));
-    let first = if left > 0 {
-        let left = n(left);
-        quote!(if x == 0 { #left } else { 0 })
-    } else {
-        quote!(0)
-    };
-    let end = if right > 0 { quote!(if #at_end { #short } else { #whole }) } else { quote!(#whole) };
-    let note = note("Outside the picture lie the first words of a row's first pixel, and the last ones of its last.");
-    quote!(#note let (first, end) = (#first, #end);)
-}
-
-/// The words of a row of taps, which lie side by side.
-fn run_of_taps(g: &Geometry, [left, all, right]: [usize; 3], single: bool) -> TokenStream {
-    let words = (g.input[2] / g.groups).div_ceil(64);
-    let whole = n(all);
-    if single {
-        let (first, end) = if left + right == 0 { (quote!(0), quote!(#whole)) } else { (quote!(first), quote!(end)) };
-        return quote!(for i in #first..#end { differ = s.xor_popcnt(differ, line[i], &w[i]); });
-    }
-    let p = scaled(words * g.strides[1], &quote!(p));
-    let run = |words: TokenStream, pixels: TokenStream| {
-        quote! {
-            for i in #words {
-                let w = &w[i];
-                for p in #pixels { differ[p] = s.xor_popcnt(differ[p], line[#p + i], w); }
-            }
-        }
-    };
-    if left + right == 0 {
-        return run(quote!(0..#whole), quote!(0..P));
-    }
-    let before = (left > 0).then(|| run(quote!(0..first), quote!(1..P)));
-    let behind = (right > 0).then(|| run(quote!(end..#whole), quote!(0..P - 1)));
-    let inner = run(quote!(first..end), quote!(0..P));
-    quote!(#before #inner #behind)
+    quote!(#group #start #count)
 }
 
 /// When column `kx` of the taps counts for pixel `x + p`; `None`: always. As a tile lies inside its row, only its first pixels
@@ -374,22 +287,6 @@ fn condition(nest: &Nest, kx: usize, single: bool) -> Option<TokenStream> {
         (Some(from), Some(to)) => Some(quote!((#from) && (#to))),
         (from, to) => from.or(to),
     }
-}
-
-/// When tap `kx`, a variable, counts for pixel `x + p`: when its column lies inside the picture.
-fn inside(nest: &Nest, single: bool) -> Option<TokenStream> {
-    let [_, columns] = nest.axes?;
-    if columns.runs().len() == 1 {
-        return None;
-    }
-    let x = match (single, columns.stride) {
-        (true, _) => quote!(x),
-        (false, 1) => quote!(x + p),
-        (false, _) => quote!((x + p)),
-    };
-    let (x, tap) = (scaled(columns.stride, &x), scaled(columns.dilation, &quote!(kx)));
-    let (start, end) = (n(columns.pad), n(columns.pad + columns.input));
-    Some(quote!((#start..#end).contains(&(#x + #tap))))
 }
 
 /// The dot products from the differing bits, for pixel `x`.

@@ -69,8 +69,6 @@ pub(super) struct Loops {
     division: Division,
     tiles: Option<Vec<(&'static str, usize, usize)>>,
     cost: usize,
-    /// What a tile lies over.
-    under: &'static str,
     images: usize,
     before: TokenStream,
     after: TokenStream,
@@ -92,9 +90,7 @@ fn tiles(nest: &Nest) -> Option<Vec<(&'static str, usize, usize)>> {
     }
     let all =
         ["Avx512", "Avx2", "Neon", "Simd128"].into_iter().zip(nest.pixels.all()).filter(|(_, pixels)| *pixels > 1);
-    // Columns, or the words in them.
-    let words = nest.run_of_words().and(nest.counting).map_or(1, |counting| counting.words);
-    let span = |pixels: usize| words * ((pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1);
+    let span = |pixels: usize| (pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1;
     Some(all.chain([("", 1)]).map(|(name, pixels)| (name, pixels, span(pixels))).collect())
 }
 
@@ -162,7 +158,6 @@ pub(super) fn of(
         division: nest.division,
         tiles: tiles(nest),
         cost: nest.cost,
-        under: if nest.run_of_words().is_some() { "words" } else { "columns" },
         images: nest.grid.images,
         before: source.before,
         after,
@@ -439,9 +434,8 @@ impl Loops {
                 }
                 let arms = arms.iter().map(|(patterns, call)| quote!(#(#patterns)|* => #call,));
                 let run = quote!(match S::LEVEL { #(#arms)* });
-                let text = doc(&format!("In tiles of P pixels, which lie over Q {}.", self.under));
                 let tiles = quote! {
-                    #text
+                    /// In tiles of P pixels, which lie over Q columns.
                     #[inline(always)]
                     fn tiles<S: Simd, const P: usize, const Q: usize>(#mutable self, s: S) { #body }
                 };
