@@ -9,7 +9,8 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use crate::emit::{self, Output};
 use crate::ir::Graph;
 use crate::ir::network::Network;
-use crate::{check, import, internal, passes, plan};
+use crate::schedule::Schedule;
+use crate::{check, import, internal, passes, plan, schedule};
 
 /// The pure core: bytes in, source out; touches no file but the model's external data.
 ///
@@ -61,9 +62,13 @@ pub fn of_network(
     // From here on the blocks run in the order that needs the least memory, the file's among equals.
     plan::order::run(&mut network);
     check::network(&network, "in ordering")?;
+    internal::at("the schedule");
+    let share_from = config.share_from.unwrap_or(2000);
+    let schedule = Schedule::of(&network, share_from);
+    schedule::check::run(&network, &schedule)?;
     internal::at("the memory plan");
     let plan = plan::run(&network);
-    plan::check::run(&network, &plan)?;
+    plan::check::run(&network, &plan, &schedule)?;
     let emitted = emit::run(
         &network,
         &plan,
@@ -72,10 +77,10 @@ pub fn of_network(
             model_hash,
             probe: config.probe,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
-            share_from: config.share_from.unwrap_or(2000),
+            share_from,
         },
     );
-    Ok(Output { network, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() })
+    Ok(Output { network, schedule, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() })
 }
 
 /// Reads and compiles a model file: the pure core with the file around it.

@@ -40,6 +40,13 @@ pub(crate) fn thousands(value: u64) -> String {
     out
 }
 
+/// `1 row`, `3 rows`, `3 rows of taps`.
+pub(crate) fn count(n: usize, noun: &str) -> String {
+    let (first, rest) = noun.split_once(" of ").map_or((noun, String::new()), |(a, b)| (a, format!(" of {b}")));
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {first}{plural}{rest}", thousands(n as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +62,10 @@ mod tests {
         ] {
             assert_eq!(printable(name), wanted);
         }
+        assert_eq!(
+            (count(1, "row"), count(3000, "row of taps")),
+            ("1 row".to_owned(), "3 000 rows of taps".to_owned())
+        );
         assert_eq!(printable_text("value \"a\\b`\r\" is"), "value \"a\\b`\\r\" is");
     }
 }

@@ -14,19 +14,19 @@ pub use network::network;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 
 /// What is found, as diagnostics.
-struct Faults {
+pub(crate) struct Faults {
     /// Who is to blame, in a few words.
     when: String,
     found: Diagnostics,
 }
 
 impl Faults {
-    fn new(when: &str) -> Self {
+    pub(crate) fn new(when: &str) -> Self {
         Self { when: when.to_owned(), found: Diagnostics::default() }
     }
 
     /// Records what is wrong with a place.
-    fn add(&mut self, place: impl Into<Option<String>>, what: impl std::fmt::Display) {
+    pub(crate) fn add(&mut self, place: impl Into<Option<String>>, what: impl std::fmt::Display) {
         let message = format!("internal error {}: {what}", self.when);
         self.found.push(
             Diagnostic::error(Code::Internal, place, message)
@@ -34,7 +34,7 @@ impl Faults {
         );
     }
 
-    fn result(self) -> Result<(), Diagnostics> {
+    pub(crate) fn result(self) -> Result<(), Diagnostics> {
         if self.found.has_errors() { Err(self.found) } else { Ok(()) }
     }
 }

@@ -6,6 +6,7 @@ use super::Emitted;
 use crate::diagnostics::Diagnostics;
 use crate::ir::network::Network;
 use crate::plan::Plan;
+use crate::schedule::Schedule;
 
 /// A compiled model.
 #[derive(Debug)]
@@ -14,6 +15,9 @@ pub struct Output {
     /// The fused blocks.
     #[doc(hidden)]
     pub network: Network,
+    /// How the blocks are computed.
+    #[doc(hidden)]
+    pub schedule: Schedule,
     /// The memory plan.
     #[doc(hidden)]
     pub plan: Plan,

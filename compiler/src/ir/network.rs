@@ -20,6 +20,8 @@
 
 mod geometry;
 mod parameters;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 use std::sync::Arc;

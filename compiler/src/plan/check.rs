@@ -3,13 +3,14 @@
 use super::{Place, Plan, alias};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::network::{Body, Move, Network, TensorId};
+use crate::schedule::{Nest, Schedule};
 
 /// Follows the blocks in order, and what lies in memory: each finds what it reads where it was written, and writes over no
-/// operand of its own but one that its result replaces element by element.
+/// operand of its own but one that its result replaces element by element. What a block has for itself is what its loops need.
 ///
 /// # Errors
 /// [`Code::Internal`]: the first place where that does not hold.
-pub(crate) fn run(network: &Network, plan: &Plan) -> Result<(), Diagnostics> {
+pub(crate) fn run(network: &Network, plan: &Plan, schedule: &Schedule) -> Result<(), Diagnostics> {
     let name = |id: TensorId| &network.tensor(id).name;
     let fault = |block: &str, what: String| {
         let message = format!("internal error in planning the memory: {what}");
@@ -32,6 +33,11 @@ pub(crate) fn run(network: &Network, plan: &Plan) -> Result<(), Diagnostics> {
             Some(&(offset, len)) => Place::Real(offset, len),
             None => return Err(fault(&block.name, "it has no place for itself".to_owned())),
         };
+        let needed = schedule.nests.get(index).and_then(Option::as_ref).map_or(0, Nest::workspace);
+        if needed != plan.windows[index].1 {
+            let what = format!("it has {} floats for itself, and its loops need {needed}", plan.windows[index].1);
+            return Err(fault(&block.name, what));
+        }
         let places: Vec<Place> = writes.iter().map(|&id| plan.place(id)).collect();
         for (i, &place) in places.iter().chain([&own]).enumerate() {
             if places[..i.min(places.len())].iter().any(|&other| meet(place, other)) {
@@ -97,6 +103,8 @@ mod tests {
     fn what_is_still_needed_is_not_overwritten() {
         let network = network();
         let plan = super::super::run(&network);
+        let schedule = Schedule::of(&network, 0);
+        let run = |network: &Network, plan: &Plan| super::run(network, plan, &schedule);
         run(&network, &plan).unwrap();
         let broken = |places: &[(usize, Place)]| {
             let mut plan = plan.clone();
@@ -111,7 +119,12 @@ mod tests {
         let found = broken(&[(1, Place::Output(0)), (2, Place::Output(0))]);
         assert!(found.contains("\"a\" is overwritten"), "{found}");
         let mut plan = plan.clone();
-        (plan.places[1], plan.places[2], plan.windows[1]) = (real, Place::Real(16, 16), (24, 4));
-        assert!(run(&network, &plan).unwrap_err().to_string().contains("two of its results"));
+        plan.windows[1] = (24, 4);
+        let found = run(&network, &plan).unwrap_err().to_string();
+        assert!(found.contains("it has 4 floats for itself, and its loops need 0"), "{found}");
+        let mut schedule = schedule.clone();
+        schedule.nests[1].as_mut().unwrap().row_sums = 4;
+        (plan.places[1], plan.places[2]) = (real, Place::Real(16, 16));
+        assert!(super::run(&network, &plan, &schedule).unwrap_err().to_string().contains("two of its results"));
     }
 }

@@ -7,6 +7,7 @@ pub mod demand;
 #[doc(hidden)]
 pub mod explain;
 mod table;
+mod threads;
 
 use crate::emit::Output;
 use crate::ir::DType;
@@ -15,6 +16,8 @@ use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
 pub use table::columns;
+#[doc(hidden)]
+pub use threads::{Threads, ThreadsRow};
 
 /// Everything that is to be said about a compiled model.
 #[derive(Clone, Debug)]

@@ -9,22 +9,29 @@
 //! - *window*: the rows that a pool inside a block still needs.
 
 mod axis;
+pub mod check;
 pub mod cost;
 mod division;
 mod nest;
+mod reasons;
+mod text;
 mod tiles;
+pub mod title;
 
 pub use axis::Axis;
 pub use division::Division;
 pub use nest::{Counting, Grid, Nest, Order, Pixels, Widen, Window};
 pub(crate) use nest::{is_mixed, is_pointwise, windows_apart};
+pub use reasons::{Fit, Tie, Undivided};
+pub use text::{Line, Text};
+use tiles::row_tile;
 pub(crate) use tiles::{interleaved, is_depthwise, narrow, real};
 pub use xnorc_runtime::LANES;
 
 use crate::ir::network::{Block, Network};
 
 /// How a network is computed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Schedule {
     /// By block; `None` for gates, moves and whole operators, which are calls.
     pub nests: Vec<Option<Nest>>,
@@ -34,6 +41,11 @@ impl Schedule {
     /// Of a network; blocks that take one thread fewer than `share_from` nanoseconds are not divided among threads.
     pub fn of(network: &Network, share_from: usize) -> Self {
         Self { nests: network.blocks.iter().map(|block| Nest::of(network, block, share_from)).collect() }
+    }
+
+    /// The loops of each block in words, with their reasons.
+    pub fn text(&self, network: &Network) -> Text {
+        Text::of(network, self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The loops of a tiled block.
 
 use super::cost::Cost;
-use super::{Axis, Division, LANES, interleaved, real};
+use super::{Axis, Division, Fit, LANES, Tie, Undivided, interleaved, real, row_tile};
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Products, Source, Step, Storage, Tiled};
 
 /// `[images][rows][columns][channels]` of a block's values.
@@ -96,6 +96,7 @@ pub struct Window {
 
 impl Window {
     /// f32s of it.
+    #[expect(clippy::len_without_is_empty, reason = "a window has rows")]
     pub fn len(&self) -> usize {
         self.rows * self.together * self.columns * LANES
     }
@@ -112,6 +113,10 @@ pub struct Nest {
     pub order: Order,
     /// Pixels of a tile.
     pub pixels: Pixels,
+    /// Pixels and blocks of channels of the tiles of a real-valued convolution, whose rows the runtime computes.
+    pub row_tile: Option<[usize; 2]>,
+    /// Why tiles are so long.
+    pub fit: Fit,
     /// Blocks of channels that are computed together.
     pub together: usize,
     /// The window's axes, vertical and horizontal, of a source that slides one.
@@ -124,6 +129,10 @@ pub struct Nest {
     pub row_sums: usize,
     /// What threads divide among them.
     pub division: Division,
+    /// Why they divide no more than that.
+    pub ties: Vec<Tie>,
+    /// Rows before the pool inside that lie under two rows of its windows: whoever begins between them computes them again.
+    pub again: usize,
     /// Nanoseconds that one thread of a fast machine takes.
     pub cost: usize,
 }
@@ -163,23 +172,36 @@ impl Nest {
             Source::BinaryConv { geometry, .. } => Some(counting(geometry)),
             _ => None,
         };
-        let pixels = match &tiled.source {
-            Source::BinaryConv { geometry, .. } if !is_mixed(geometry) => binary_pixels(geometry),
+        let row = row_tile(&tiled.source);
+        let (pixels, fit) = match &tiled.source {
+            Source::BinaryConv { geometry, .. } if is_mixed(geometry) => (Pixels::ONE, Fit::Groups),
+            Source::BinaryConv { geometry, .. } => binary_pixels(geometry),
             source @ Source::RealConv { geometry, .. } if is_pointwise(source) => pointwise_pixels(geometry),
-            _ => Pixels::ONE,
+            _ => (Pixels::ONE, row.map_or(Fit::Alone, |(_, fit)| fit)),
         };
         let cost = Cost::of(network, block).nanoseconds();
+        let (division, ties) = match cost >= share_from {
+            true => division(network, tiled, grid, pooled, together),
+            false => (Division::Whole(Undivided::Short(share_from)), Vec::new()),
+        };
         Some(Self {
             grid,
             pooled,
             order,
             pixels,
+            row_tile: row.map(|(tile, _)| tile),
+            fit,
             together,
             axes,
             counting,
             window,
             row_sums: sums(&tiled.steps, grid) + behind,
-            division: division(network, tiled, grid, pooled, together, cost >= share_from),
+            division,
+            ties,
+            again: tiled.pooled.as_ref().map_or(0, |Pooled { pool, .. }| {
+                let g = &pool.geometry;
+                ((g.kernel[0] - 1) * g.dilations[0] + 1).saturating_sub(g.strides[0])
+            }),
             cost,
         })
     }
@@ -224,19 +246,25 @@ fn grids(network: &Network, tiled: &Tiled) -> (Grid, Option<Grid>) {
 
 /// Pixels of a tile of a binary convolution. More of them load the weights less often; but a weight that is used once can come
 /// from memory with the instruction that takes it.
-fn binary_pixels(g: &Geometry) -> Pixels {
+fn binary_pixels(g: &Geometry) -> (Pixels, Fit) {
     let width = g.output[1];
     // The counters of a pixel take two of AVX-512's registers. As many as divide the row, or as leave the fewest to be computed
     // twice; from 4 on the weights' loads no longer matter.
-    let avx512 = (4..=7).rev().filter(|&p| p <= width).min_by_key(|&p| width.next_multiple_of(p) - width);
+    let twice = |p: usize| width.next_multiple_of(p) - width;
+    let (avx512, fit) = match [7, 6, 5, 4].into_iter().min_by_key(|&p| twice(p)) {
+        Some(p) if width > 7 => (p, if twice(p) == 0 { Fit::Divides } else { Fit::Twice(twice(p)) }),
+        _ => (width, Fit::Row),
+    };
     // NEON loads a weight apart from using it.
-    Pixels { avx512: avx512.unwrap_or(width), neon: width.min(2), ..Pixels::ONE }
+    (Pixels { avx512, neon: width.min(2), ..Pixels::ONE }, fit)
 }
 
 /// Pixels of a tile of a real-valued convolution of one tap: sums that grow side by side.
-fn pointwise_pixels(g: &Geometry) -> Pixels {
-    let few = g.output[1].min(4);
-    Pixels { avx512: real(g).0, avx2: few, neon: few, simd128: few }
+fn pointwise_pixels(g: &Geometry) -> (Pixels, Fit) {
+    let (width, avx512) = (g.output[1], real(g).0);
+    let few = width.min(4);
+    let fit = if avx512 == width { Fit::Row } else { Fit::Rest(width % avx512) };
+    (Pixels { avx512, avx2: few, neon: few, simd128: few }, fit)
 }
 
 /// Whether a real-valued convolution has one tap, which always counts, and is written out: other ones are the runtime's.
@@ -276,11 +304,7 @@ fn division(
     grid: Grid,
     pooled: Option<Grid>,
     together: usize,
-    worth: bool,
-) -> Division {
-    if !worth {
-        return Division::Whole("it is too short to be divided");
-    }
+) -> (Division, Vec<Tie>) {
     // Groups that do not begin on 16 bits of their own share words with their neighbours.
     let shared = tiled.all_steps().any(|step| match step {
         Step::Sign { bits, .. } => match &network.tensor(*bits).storage {
@@ -291,19 +315,24 @@ fn division(
         },
         _ => false,
     });
-    let mut area = pooled.unwrap_or(grid);
+    let (mut area, mut ties) = (pooled.unwrap_or(grid), Vec::new());
     if let Some(Pooled { pool, .. }) = &tiled.pooled
         && !windows_apart(&pool.geometry)
         && tiled.steps.iter().any(|step| step.write().is_some())
     {
         // Where windows overlap, so do the rows before the pool: those under two parts would be written twice.
         area.rows = 1;
+        ties.push(Tie::Rows);
     }
     let blocks = if shared { 1 } else { area.blocks() };
-    if area.rows * blocks.div_ceil(together) <= 1 {
-        return Division::Whole("there is one row of what is computed together");
+    if blocks < area.blocks() {
+        ties.push(Tie::Blocks);
     }
-    Division::Area { rows: area.rows, blocks, together }
+    let division = match area.rows * blocks.div_ceil(together) {
+        0 | 1 => Division::Whole(Undivided::Single),
+        _ => Division::Area { rows: area.rows, blocks, together },
+    };
+    (division, ties)
 }
 
 /// Whether each row belongs to the windows of exactly one row of the output.

@@ -3,6 +3,7 @@
 //! More pixels a tile mean fewer loads of weights, until the registers are full. The figures were measured; results never
 //! depend on them.
 
+use super::{Fit, is_pointwise};
 use crate::ir::network::{Geometry, Products, Source};
 
 /// True when each channel is convolved on its own, which has a kernel of its own.
@@ -17,6 +18,24 @@ pub(crate) fn interleaved(source: &Source) -> usize {
         Source::RealConv { geometry, .. } if !is_depthwise(geometry) => real(geometry).1,
         _ => 1,
     }
+}
+
+/// Pixels and blocks of a tile of a real-valued convolution whose rows the runtime computes, and why.
+pub(super) fn row_tile(source: &Source) -> Option<([usize; 2], Fit)> {
+    let Source::RealConv { geometry: g, products, .. } = source else { return None };
+    let (pixels, blocks) = match products {
+        Products::F32 if is_depthwise(g) || is_pointwise(source) => return None,
+        Products::F32 => real(g),
+        _ => narrow(g),
+    };
+    let width = g.output[1];
+    let fit = match width {
+        1 => Fit::Channels,
+        _ if pixels == width => Fit::Row,
+        _ if g.kernel == [1, 1] => Fit::Rest(width % pixels),
+        _ => Fit::Registers,
+    };
+    Some(([pixels, blocks], fit))
 }
 
 /// Pixels of a tile of a real-valued convolution, and blocks of 16 output channels. Levels with fewer registers cut both down

@@ -9,6 +9,8 @@ use xnorc_runtime::Level;
 const EXAMPLES: &str = "\
 Examples:
   xnorc inspect net.onnx                        what it is, what was fused, what it costs
+  xnorc inspect --schedule net.onnx             the loops of each block, and why they are so
+  xnorc inspect --threads 64 net.onnx           how far more threads can help
   xnorc compile net.onnx --out net              a crate that depends on xnorc-runtime
   xnorc compile net.onnx --out net --standalone a crate that depends on nothing
   xnorc verify net.onnx                         against tract, on random pictures
@@ -108,7 +110,16 @@ pub(super) struct Compile {
 pub(super) struct Inspect {
     #[command(flatten)]
     pub(super) model: Model,
-    /// Print JSON: model, inputs, outputs, blocks, totals, notes, warnings
+    /// Show how each block is computed instead: its loops in the order in which they are emitted, tiles by instruction set,
+    /// borders, what threads divide, memory and cost, each choice with its reason
+    #[arg(long, conflicts_with = "threads")]
+    pub(super) schedule: bool,
+    /// Show instead how many times as fast 1, 2, 4, 8... up to N threads can be, block by block and for all of it, from the
+    /// schedule alone: nothing is built or measured
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) threads: Option<u32>,
+    /// Print JSON: model, inputs, outputs, blocks, totals, notes, warnings; with --schedule blocks with their lines, with
+    /// --threads numbers of threads, blocks with their bounds, and those of the network
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -293,6 +304,8 @@ mod tests {
             &["xnorc", "verify", "a.onnx", "--expect", "y.npy"],
             &["xnorc", "verify", "a.onnx", "--samples", "0"],
             &["xnorc", "run", "a.onnx"],
+            &["xnorc", "inspect", "a.onnx", "--threads", "65"],
+            &["xnorc", "inspect", "a.onnx", "--threads", "4", "--schedule"],
             &["xnorc", "bench", "a.onnx", "--threads", "0"],
             &["xnorc", "run", "a.onnx", "--input", "x.npy", "--level", "mmx"],
         ] {

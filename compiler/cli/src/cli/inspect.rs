@@ -1,17 +1,27 @@
 //! `xnorc inspect`.
 
-use xnorc::report::Report;
+use std::fmt::Display;
+
+use serde::Serialize;
+use xnorc::report::{Report, Threads};
 
 use super::{Result, args, arrays, report, say, say_json};
 
 pub(super) fn run(args: &args::Inspect) -> Result {
     let output = xnorc::load(&args.model.path, &arrays::config(&args.model)?)?;
-    let inspection = Report::new(&output);
-    if args.json {
-        say_json(&inspection)?;
-    } else {
-        say(&inspection.to_string());
+    match args.threads {
+        Some(most) => show(&Threads::new(&output, most as usize), args.json)?,
+        None if args.schedule => show(&output.schedule.text(&output.network), args.json)?,
+        None => show(&Report::new(&output), args.json)?,
     }
     report(&output.warnings);
+    Ok(())
+}
+
+fn show(inspection: &(impl Display + Serialize), json: bool) -> Result {
+    if json {
+        return say_json(inspection);
+    }
+    say(&inspection.to_string());
     Ok(())
 }

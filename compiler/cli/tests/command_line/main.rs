@@ -246,6 +246,8 @@ fn usage_errors_are_exit_code_2() {
         &["compile", "relu.onnx", "--out", "a", "--real", "fp16"],
         &["compile", "relu.onnx", "--out", "a", "--dim", "batch"],
         &["inspect"],
+        &["inspect", "relu.onnx", "--threads", "65"],
+        &["inspect", "relu.onnx", "--threads", "4", "--schedule"],
         &["verify", "relu.onnx", "--expect", "x.npy"],
         &["verify", "relu.onnx", "--input", "x.npy", "--expect", "x.npy", "--expect", "x.npy"],
         &["run", "relu.onnx"],
@@ -274,6 +276,47 @@ type Key = (&'static str, fn(&Value) -> bool);
 /// Paths of keys that are missing, or not of that kind.
 fn lacking(value: &Value, keys: &[Key]) -> Vec<String> {
     keys.iter().filter(|(key, is)| !value.pointer(key).is_some_and(is)).map(|(key, _)| (*key).to_owned()).collect()
+}
+
+/// The loops and the bounds, as text and as JSON: the same figures.
+#[test]
+fn inspect_shows_the_schedule_and_what_threads_can_gain() {
+    let (desk, model) = (Desk::new(), fixture("r2b_ts17.onnx"));
+    let inspect = |more: &[&str]| desk.run(&[&["inspect", model.to_str().unwrap()], more].concat());
+    let (text, json) = (inspect(&["--schedule"]).stdout, inspect(&["--schedule", "--json"]).json());
+    let blocks = json["blocks"].as_array().unwrap();
+    assert_eq!(blocks.len(), 8);
+    for block in blocks {
+        let keys: &[Key] = &[
+            ("/name", Value::is_string),
+            ("/title", Value::is_string),
+            ("/lines", Value::is_array),
+            ("/cost", Value::is_u64),
+        ];
+        assert_eq!(lacking(block, keys), [""; 0], "{block}");
+        for line in block["lines"].as_array().unwrap() {
+            assert!(
+                text.contains(line["what"].as_str().unwrap()) && text.contains(line["why"].as_str().unwrap()),
+                "{line}"
+            );
+        }
+    }
+    assert!(
+        text.contains("        3 rows of taps ") && text.contains("# row 0 without tap 0, row 15 without tap 2"),
+        "{text}"
+    );
+
+    let (text, json) = (inspect(&["--threads", "6"]).stdout, inspect(&["--threads", "6", "--json"]).json());
+    assert_eq!(json["threads"], serde_json::json!([1, 2, 4, 6]));
+    assert_eq!((&json["blocks"][0]["divided"], &json["blocks"][0]["bounds"][2]), (&"16 rows".into(), &4.0.into()));
+    let keys: &[Key] = &[
+        ("/network/3", Value::is_f64),
+        ("/network_with_grain/3", Value::is_f64),
+        ("/grain", Value::is_u64),
+        ("/blocks/7/cost", Value::is_u64),
+    ];
+    assert_eq!(lacking(&json, keys), [""; 0], "{json}");
+    assert!(text.contains(&format!("{:.2}", json["network"][3].as_f64().unwrap())), "{text}");
 }
 
 #[test]
