@@ -1,80 +1,60 @@
-//! The emitted text of one block of each kind.
-
-use std::sync::Arc;
+//! The emitted text: of one block of each kind, and of a whole network.
 
 use crate::emit::{self, Emitted};
+use crate::ir::network::testing::{Build, geometry, kinds, ramp, rising, signs};
 use crate::ir::network::*;
-use crate::ir::{Binary, DType, Op, Reduction, Unary};
+use crate::ir::{DType, Op, Unary};
 use crate::plan;
 
-/// A network under construction; parameters are simple numbers, so that the text does not change by chance.
-struct Builder(Network);
-
-impl Builder {
-    fn new() -> Self {
-        Self(Network { name: "sample".into(), ..Network::default() })
-    }
-
-    fn dense(&mut self, name: &str, shape: &[usize]) -> TensorId {
-        let storage = Storage::Dense(DType::F32);
-        self.0.add_tensor(NetTensor { name: name.into(), shape: shape.to_vec(), storage, origin: None })
-    }
-
-    fn bits(&mut self, name: &str, shape: [usize; 4], frame: [usize; 4]) -> TensorId {
-        let storage = Storage::Bits(BitLayout { groups: 1, frame, frame_ones: false });
-        self.0.add_tensor(NetTensor { name: name.into(), shape: shape.to_vec(), storage, origin: None })
-    }
-
-    fn block(&mut self, name: &str, source: Source, steps: Vec<Step>) {
-        self.other(name, Tiled::new(source, steps));
-    }
-
-    fn other(&mut self, name: &str, body: impl Into<Body>) {
-        self.0.blocks.push(Block { parts: vec!["Part".into()], ..Block::new(name, body) });
-    }
-
-    fn emit(self) -> Emitted {
-        let plan = plan::run(&self.0);
-        let options = emit::Options {
-            name: "sample".into(),
-            model_hash: "00".into(),
-            probe: false,
-            runtime: "::xnorc_runtime".into(),
-            share_from: 1,
-        };
-        emit::run(&self.0, &plan, &options)
-    }
+fn emit(network: &Network) -> Emitted {
+    let plan = plan::run(network);
+    let options = emit::Options {
+        name: "sample".into(),
+        model_hash: "00".into(),
+        probe: false,
+        runtime: "::xnorc_runtime".into(),
+        share_from: 1,
+    };
+    emit::run(network, &plan, &options)
 }
 
-fn geometry(input: [usize; 3], output: [usize; 3], kernel: usize, stride: usize, pad: usize) -> Geometry {
-    Geometry {
-        n: 1,
-        input,
-        output,
-        kernel: [kernel; 2],
-        strides: [stride; 2],
-        dilations: [1, 1],
-        pads: [pad; 2],
-        groups: 1,
+/// The function called `block`, and what it names: its kernel, and constants.
+fn block_of(source: &str) -> String {
+    // An item ends at an empty line, behind which nothing is indented.
+    let mut items: Vec<String> = Vec::new();
+    for piece in source.split("\n\n") {
+        match items.last_mut() {
+            Some(item) if piece.starts_with(' ') => *item += &format!("\n\n{piece}"),
+            _ => items.push(piece.to_owned()),
+        }
     }
+    let head = |item: &String| -> String {
+        let line = item.lines().find(|line| !line.starts_with("///") && !line.starts_with('#'));
+        line.unwrap_or_default().to_owned()
+    };
+    let function = items.iter().find(|item| head(item).starts_with("fn block(")).expect("a block of that name");
+    let names = items.iter().filter_map(|item| Some(head(item).strip_prefix("struct ")?.to_owned()));
+    let names = names.filter_map(|rest| rest.split(['<', ' ']).next().map(str::to_owned));
+    let kernel = names.into_iter().find(|name| function.contains(&format!("({name} {{")));
+    let is_kernels = |head: &str| kernel.as_ref().is_some_and(|kernel| head.contains(kernel.as_str()));
+    let kept = items.iter().filter(|item| {
+        let head = head(item);
+        head.starts_with("fn block(") || head.starts_with("const ") || !head.starts_with("fn ") && is_kernels(&head)
+    });
+    kept.map(String::as_str).collect::<Vec<_>>().join("\n\n")
 }
 
-fn ramp(n: usize) -> Arc<Vec<f32>> {
-    Arc::new((0..n).map(|i| i as f32 + 0.5).collect())
-}
-
-fn signs(n: usize) -> Arc<BinaryWeights> {
-    Arc::new(BinaryWeights { signs: (0..n).map(|i| i % 3 == 0).collect(), zeros: 0, deviation: 0.0 })
-}
-
-fn rising(n: usize) -> Arc<Vec<Interval>> {
-    Arc::new((0..n).map(|i| Interval { low: i as f32 - 4.0, high: f32::INFINITY }).collect())
+#[test]
+fn each_kind_of_nest() {
+    for (name, network) in kinds() {
+        insta::assert_snapshot!(name, block_of(&emit(&network).source));
+    }
 }
 
 /// A stem, a gate, two half-blocks of the same geometry, a pool and a head.
 #[test]
 fn real_to_binary() {
-    let mut b = Builder::new();
+    let mut b = Build::new();
     let x = b.dense("x", &[1, 8, 8, 3]);
     b.0.inputs = vec![x];
     let stem = b.dense("stem", &[1, 8, 8, 64]);
@@ -148,144 +128,43 @@ fn real_to_binary() {
         },
         vec![Step::Shift(ramp(10)), Step::Store(logits)],
     );
-    let emitted = b.emit();
+    let emitted = emit(&b.0);
     insta::assert_snapshot!(emitted.source);
     insta::assert_snapshot!(emitted.summary);
-}
-
-/// Bits only between binary layers, pooled as bits; layers that rearrange and reduce; several inputs and outputs.
-#[test]
-fn every_other_core() {
-    let mut b = Builder::new();
-    let (x, z, row) = (b.dense("x", &[1, 4, 4, 32]), b.dense("z", &[2, 3]), b.dense("row", &[3]));
-    b.0.inputs = vec![x, z, row];
-    let (bits, next) = (b.bits("s", [1, 4, 4, 32], [0; 4]), b.bits("t", [1, 4, 4, 31], [0; 4]));
-    let pooled = b.bits("u", [1, 2, 2, 31], [0; 4]);
-    let (wide, deep, moved) =
-        (b.dense("wide", &[1, 4, 4, 32]), b.dense("deep", &[1, 2, 2, 5]), b.dense("moved", &[3, 3]));
-    let (sum, product, mean) = (b.dense("sum", &[3, 3]), b.dense("product", &[2, 3]), b.dense("mean", &[2]));
-    let (flat, chances) = (b.dense("flat", &[20]), b.dense("chances", &[20]));
-    let storage = Storage::Dense(DType::I64);
-    let best = b.0.add_tensor(NetTensor { name: "best".into(), shape: vec![1], storage, origin: None });
-    b.0.outputs = vec![chances, best, mean, wide];
-    b.block("pack", Source::Map { input: x }, vec![Step::Sign { bits, intervals: rising(32) }]);
-    let falling = (0..31).map(|i| Interval { low: f32::NEG_INFINITY, high: i as f32 }).collect();
-    b.block(
-        "binary",
-        Source::BinaryConv {
-            input: bits,
-            geometry: geometry([4, 4, 32], [4, 4, 31], 1, 1, 0),
-            weights: signs(32 * 31),
-            padding: BitPadding::Zero,
-        },
-        vec![Step::Sign { bits: next, intervals: Arc::new(falling) }],
-    );
-    let pool = geometry([4, 4, 31], [2, 2, 31], 2, 2, 0);
-    b.other("pool", Move::BitMaxPool { input: next, output: pooled, geometry: pool });
-    b.block(
-        "last",
-        Source::BinaryConv {
-            input: pooled,
-            geometry: geometry([2, 2, 31], [2, 2, 5], 1, 1, 0),
-            weights: signs(31 * 5),
-            padding: BitPadding::Zero,
-        },
-        vec![Step::Activation(Activation::Unary(Unary::Sigmoid)), Step::Store(deep)],
-    );
-    let each = Geometry { groups: 32, ..geometry([4, 4, 32], [4, 4, 32], 3, 1, 1) };
-    b.block(
-        "depthwise",
-        Source::RealConv { input: x, planar: false, geometry: each, weights: ramp(9 * 32), products: Products::F32 },
-        vec![Step::Activation(Activation::Unary(Unary::Clip(0.0, 6.0))), Step::Mul(x), Step::Store(wide)],
-    );
-    b.other("view", Move::Reshape { input: deep, output: flat });
-    let whole = |b: &mut Builder, name, op, inputs: &[TensorId], output| {
-        b.other(name, Whole { op, inputs: inputs.to_vec(), output })
-    };
-    whole(&mut b, "softmax", Op::Softmax { axis: 0, log: false }, &[flat], chances);
-    whole(&mut b, "argmax", Op::ArgMax { axis: 0, last: false, keepdims: true }, &[flat], best);
-    let piece = Piece {
-        input: z,
-        input_offset: 5,
-        input_strides: vec![-3, -1],
-        output_offset: 3,
-        output_strides: vec![3, 1],
-        extents: vec![2, 3],
-    };
-    b.other("flip", Move::Copy { fill: Some(-1.0), pieces: vec![piece], output: moved });
-    whole(&mut b, "add", Op::Binary(Binary::Add), &[moved, row], sum);
-    whole(&mut b, "attend", Op::MatMul, &[z, sum], product);
-    let op = Op::Reduce { kind: Reduction::Mean, axes: vec![1], keepdims: false };
-    whole(&mut b, "mean", op, &[product], mean);
-    insta::assert_snapshot!(b.emit().source);
 }
 
 /// Dynamo calls its outputs `output`; a function of that name could not be called where a parameter is called so.
 #[test]
 fn no_function_is_hidden_by_a_parameter() {
-    let mut b = Builder::new();
-    let x = b.dense("x", &[1, 4, 4, 8]);
-    let y = b.dense("y", &[1, 4, 4, 8]);
-    b.0.inputs = vec![x];
-    b.0.outputs = vec![y];
+    let mut b = Build::new();
+    let (x, y) = (b.input("x", &[1, 4, 4, 8]), b.output("y", &[1, 4, 4, 8]));
     b.block("output", Source::Map { input: x }, vec![Step::Store(y)]);
-    let source = b.emit().source;
+    let source = emit(&b.0).source;
     assert!(source.contains("output_2(input, output);") && source.contains("fn output_2("), "{source}");
 }
 
-/// A stem whose pool slides over its rows: a band of it has windows of its own.
+/// Several inputs and outputs are structs; an output of ArgMax holds integers.
 #[test]
-fn a_pool_inside_a_block() {
-    let mut b = Builder::new();
-    let x = b.dense("x", &[1, 8, 8, 3]);
-    b.0.inputs = vec![x];
-    let (y, sums, bits) = (b.dense("y", &[1, 4, 4, 32]), b.dense("sums", &[1, 32]), b.bits("s", [1, 4, 4, 32], [1; 4]));
-    b.0.outputs = vec![y, sums];
-    b.block(
-        "stem/Conv",
-        Source::RealConv {
-            input: x,
-            geometry: geometry([8, 8, 3], [8, 8, 32], 3, 1, 1),
-            weights: ramp(27 * 32),
-            products: Products::F32,
-            planar: false,
-        },
-        vec![Step::Shift(ramp(32))],
-    );
-    let pool = Pool { kind: PoolKind::Max, geometry: geometry([8, 8, 32], [4, 4, 32], 3, 2, 1) };
-    let steps = vec![Step::Store(y), Step::Sign { bits, intervals: rising(32) }, Step::Sum(sums)];
-    let Some(Block { body: Body::Tiled(tiled), .. }) = b.0.blocks.last_mut() else { unreachable!("just made") };
-    tiled.pooled = Some(Pooled { pool, steps });
-    insta::assert_snapshot!(b.emit().source);
+fn what_the_caller_sees() {
+    let mut b = Build::new();
+    let (x, _) = (b.input("x", &[1, 4]), b.input("other", &[2, 3]));
+    let y = b.output("y", &[1, 4]);
+    b.block("store", Source::Map { input: x }, vec![Step::Shift(ramp(4)), Step::Store(y)]);
+    let best = b.tensor("best", &[1], Storage::Dense(DType::I64));
+    b.0.outputs.push(best);
+    let op = Op::ArgMax { axis: 1, last: false, keepdims: false };
+    b.other("best", Whole { op, inputs: vec![x], output: best });
+    let source = emit(&b.0).source;
+    insta::assert_snapshot!(source.split("/// Runs the network once.").next().unwrap());
 }
 
-/// A layer in bf16 and one in 8-bit integers: the input is rounded first, then the kernel reads it.
+/// Two bytes a weight, in pairs; one byte a weight and what the sums start from. Ten outputs take sixteen places.
 #[test]
-fn narrow_layers() {
-    let mut b = Builder::new();
-    let x = b.dense("x", &[1, 8, 8, 3]);
-    let y = b.dense("y", &[1, 4, 4, 32]);
-    let z = b.dense("z", &[1, 1, 1, 10]);
-    let (g, linear) = (geometry([8, 8, 3], [4, 4, 32], 3, 2, 1), geometry([1, 1, 512], [1, 1, 10], 1, 1, 0));
-    let first = b.dense("first", &[g.narrow_words(2)]);
-    let second = b.dense("second", &[linear.narrow_words(1)]);
-    let products = Products::Bf16 { narrow: first };
-    b.block(
-        "stem",
-        Source::RealConv { input: x, geometry: g, weights: ramp(27 * 32), products, planar: false },
-        vec![Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)],
-    );
-    let quantized = Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 5120] };
-    let products = Products::Int8 { narrow: second, quantized: Arc::new(quantized) };
-    b.block(
-        "fc",
-        Source::RealConv { input: y, geometry: linear, weights: ramp(5120), products, planar: false },
-        vec![Step::Scale(ramp(10)), Step::Store(z)],
-    );
-    b.0.inputs.push(x);
-    b.0.outputs.push(z);
-    let emitted = b.emit();
-    // Two bytes a weight, in pairs; one byte a weight and what the sums start from. Ten outputs take sixteen places.
-    assert_eq!(emitted.weight_bytes, 3 * 5 * 4 * 32 + (512 + 4) * 16 + 4 * 16);
-    insta::assert_snapshot!(emitted.source);
+fn narrow_weights_are_smaller() {
+    let of = |kind: &str| {
+        let (_, network) = kinds().into_iter().find(|(name, _)| *name == kind).unwrap();
+        emit(&network).weight_bytes
+    };
+    assert_eq!(of("bf16_conv"), 3 * 5 * 4 * 32);
+    assert_eq!(of("int8_linear"), (64 + 4) * 16 + 4 * 16);
 }

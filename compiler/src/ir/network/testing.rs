@@ -36,8 +36,8 @@ impl Build {
     }
 
     /// Bits, framed for a window that reaches so far beyond the image.
-    pub(crate) fn bits(&mut self, name: &str, shape: [usize; 4], groups: usize, frame: [usize; 4]) -> TensorId {
-        self.tensor(name, &shape, Storage::Bits(BitLayout { groups, frame, frame_ones: false }))
+    pub(crate) fn bits(&mut self, name: &str, shape: [usize; 4], frame: [usize; 4]) -> TensorId {
+        self.tensor(name, &shape, Storage::Bits(BitLayout { groups: 1, frame, frame_ones: false }))
     }
 
     pub(crate) fn block(&mut self, name: &str, source: Source, steps: Vec<Step>) {
@@ -112,6 +112,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
         ("binary_conv_pooled", binary_conv_pooled),
         ("bit_pool", bit_pool),
         ("real_conv", real_conv),
+        ("real_conv_pointwise", real_conv_pointwise),
         ("real_conv_pooled", real_conv_pooled),
         ("real_linear", real_linear),
         ("bf16_conv", bf16_conv),
@@ -138,7 +139,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
 fn binary_conv(b: &mut Build) {
     let (skip, gate) = (b.input("skip", &[1, 8, 8, 32]), b.input("gate", &[1, 1, 1, 32]));
     let (y, sums) = (b.output("y", &[1, 8, 8, 32]), b.output("sums", &[1, 1, 1, 32]));
-    let bits = b.bits("next", [1, 8, 8, 32], 1, [1; 4]);
+    let bits = b.bits("next", [1, 8, 8, 32], [1; 4]);
     let steps = vec![
         Step::Scale(ramp(32)),
         Step::Gate(gate),
@@ -199,7 +200,7 @@ fn pool([h, w, c]: [usize; 3], [oh, ow]: [usize; 2], kernel: usize, stride: usiz
 
 fn bit_pool(b: &mut Build) {
     let x = b.input("x", &[1, 4, 4, 16]);
-    let (bits, pooled) = (b.bits("bits", [1, 4, 4, 16], 1, [0; 4]), b.bits("pooled", [1, 2, 2, 16], 1, [0; 4]));
+    let (bits, pooled) = (b.bits("bits", [1, 4, 4, 16], [0; 4]), b.bits("pooled", [1, 2, 2, 16], [0; 4]));
     b.block("pack", Source::Map { input: x }, vec![Step::Sign { bits, intervals: rising(16) }]);
     b.other("block", Move::BitMaxPool { input: bits, output: pooled, geometry: pool([4, 4, 16], [2, 2], 2, 2, 0) });
 }
@@ -209,6 +210,13 @@ fn real_conv(b: &mut Build) {
     let (x, y) = (b.input("x", &[1, 3, 8, 8]), b.output("y", &[1, 8, 8, 32]));
     let steps = vec![Step::Shift(ramp(32)), Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)];
     b.block("block", real(x, geometry([8, 8, 3], [8, 8, 32], 3, 1, 1), true), steps);
+}
+
+/// One tap: written out.
+fn real_conv_pointwise(b: &mut Build) {
+    let (x, y) = (b.input("x", &[1, 8, 8, 16]), b.output("y", &[1, 8, 8, 32]));
+    let steps = vec![Step::Shift(ramp(32)), Step::Store(y)];
+    b.block("block", real(x, geometry([8, 8, 16], [8, 8, 32], 1, 1, 0), false), steps);
 }
 
 /// Windows of the pool overlap: a part has rows of its neighbour.

@@ -3,13 +3,13 @@
 use crate::ir::network::{Activation, PoolKind, Step};
 use crate::schedule::{Axis, Pixels};
 
-/// Pixels of a tile by instruction set: `7 on avx512, 4 on avx2 and neon, else 1`.
+/// Pixels of a tile by instruction set: `7 on avx512, 4 on avx2/neon, else 1`.
 pub(super) fn sizes(pixels: &Pixels) -> String {
     let all: Vec<(usize, &str)> = pixels.all().into_iter().zip(["avx512", "avx2", "neon", "simd128"]).collect();
     let mut text = String::new();
     for same in all.chunk_by(|a, b| a.0 == b.0).filter(|same| same[0].0 > 1) {
         let names: Vec<&str> = same.iter().map(|(_, name)| *name).collect();
-        text += &format!("{} on {}, ", same[0].0, names.join(" "));
+        text += &format!("{} on {}, ", same[0].0, names.join("/"));
     }
     text + "else 1"
 }
