@@ -1,6 +1,7 @@
 //! What `xnorc inspect --threads` says: how many times as fast a team of threads can be, from the division of the blocks alone.
 //!
-//! It is a bound, and no forecast: threads also wait for each other at the end of every block, and share caches and memory.
+//! It is a bound, and no forecast: threads also wait for each other at the end of every block, share caches and memory, and compute
+//! twice what lies under the windows of two parts.
 
 use std::fmt;
 
