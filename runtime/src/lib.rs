@@ -97,10 +97,10 @@ pub mod prelude {
     pub use crate::generic::reduce::{Reduction, argmax, reduce, softmax};
     pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
-    pub use crate::place::{Place, places, shaped, shaped_mut};
+    pub use crate::place::{Memory, Place};
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
-    pub use crate::table::{Table, prefetch, window};
+    pub use crate::table::{Table, prefetch};
     pub use crate::team::{Area, Lent, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};

@@ -94,29 +94,38 @@ several!(A B C D F G);
 several!(A B C D F G H);
 several!(A B C D F G H I);
 
-/// Views of some places of a memory: `places::<(Place<0, [f32; 4]>, Place<16, [[f32; 4]; 2]>), _, _>(&mut scratch.real)`. More
-/// than eight are tuples of tuples.
-#[inline(always)]
-pub fn places<P: Places<E>, E: Plain, const N: usize>(memory: &mut [E; N]) -> P::Views<'_> {
-    const { assert!(P::END <= N, "places inside the memory") };
-    // SAFETY: every place ends inside the memory, which is borrowed exclusively for as long as the views live.
-    unsafe { P::views(memory.as_mut_ptr()) }
+/// Arrays that can be seen as something else of the same elements.
+pub trait Memory<E: Plain> {
+    /// Views of some places of it: `memory.places::<(Place<0, [f32; 4]>, Place<16, [[f32; 4]; 2]>)>()`. More than eight are tuples of
+    /// tuples.
+    fn places<P: Places<E>>(&mut self) -> P::Views<'_>;
+    /// All of it under another shape: `memory.shaped::<[[f32; 2]; 3]>()`.
+    fn shaped<T: Plain>(&self) -> &T;
+    /// [`shaped`](Memory::shaped), to write.
+    fn shaped_mut<T: Plain>(&mut self) -> &mut T;
 }
 
-/// A view of an array under another shape: `shaped::<[[f32; 2]; 3], _, _>(&[f32; 6])`.
-#[inline(always)]
-pub const fn shaped<T: Plain, E: Plain, const N: usize>(x: &[E; N]) -> &T {
-    const { assert!(align_of::<T>() <= align_of::<E>() && size_of::<T>() == size_of::<[E; N]>(), "the same elements") };
-    // SAFETY: as many bytes, aligned as well; every bit pattern is a value of both.
-    unsafe { &*x.as_ptr().cast() }
-}
+impl<E: Plain, const N: usize> Memory<E> for [E; N] {
+    #[inline(always)]
+    fn places<P: Places<E>>(&mut self) -> P::Views<'_> {
+        const { assert!(P::END <= N, "places inside the memory") };
+        // SAFETY: every place ends inside the memory, which is borrowed exclusively for as long as the views live.
+        unsafe { P::views(self.as_mut_ptr()) }
+    }
 
-/// [`shaped`], to write.
-#[inline(always)]
-pub const fn shaped_mut<T: Plain, E: Plain, const N: usize>(x: &mut [E; N]) -> &mut T {
-    const { assert!(align_of::<T>() <= align_of::<E>() && size_of::<T>() == size_of::<[E; N]>(), "the same elements") };
-    // SAFETY: as above, and borrowed for writing.
-    unsafe { &mut *x.as_mut_ptr().cast() }
+    #[inline(always)]
+    fn shaped<T: Plain>(&self) -> &T {
+        const { assert!(align_of::<T>() <= align_of::<E>() && size_of::<T>() == size_of::<[E; N]>(), "the same elements") };
+        // SAFETY: as many bytes, aligned as well; every bit pattern is a value of both.
+        unsafe { &*self.as_ptr().cast() }
+    }
+
+    #[inline(always)]
+    fn shaped_mut<T: Plain>(&mut self) -> &mut T {
+        const { assert!(align_of::<T>() <= align_of::<E>() && size_of::<T>() == size_of::<[E; N]>(), "the same elements") };
+        // SAFETY: as above, and borrowed for writing.
+        unsafe { &mut *self.as_mut_ptr().cast() }
+    }
 }
 
 #[cfg(test)]
@@ -126,12 +135,12 @@ mod tests {
     #[test]
     fn views_lie_where_they_are_said_to() {
         let mut memory: [f32; 20] = core::array::from_fn(|i| i as f32);
-        let (a, (b, c)) = places::<(Place<1, [[f32; 2]; 3]>, (Place<7, f32>, Place<16, [f32; 4]>)), _, _>(&mut memory);
+        let (a, (b, c)) = memory.places::<(Place<1, [[f32; 2]; 3]>, (Place<7, f32>, Place<16, [f32; 4]>))>();
         assert_eq!((a[2][1], *b, c[3]), (6.0, 7.0, 19.0));
         a[0][0] = -1.0;
         assert_eq!(memory[1], -1.0);
-        assert_eq!(shaped::<[[f32; 5]; 4], _, _>(&memory)[3][4], 19.0);
-        shaped_mut::<[[f32; 10]; 2], _, _>(&mut memory)[1][0] = 3.0;
+        assert_eq!(memory.shaped::<[[f32; 5]; 4]>()[3][4], 19.0);
+        memory.shaped_mut::<[[f32; 10]; 2]>()[1][0] = 3.0;
         assert_eq!(memory[10], 3.0);
     }
 }

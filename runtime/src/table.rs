@@ -40,14 +40,16 @@ impl<T, const N: usize> IndexMut<usize> for Table<T, N> {
     }
 }
 
-/// SPAN neighbours from index `i` on: a window on a row, whose indices are constants. Behind the last such window lies the
-/// first.
-#[inline(always)]
-pub fn window<T, const N: usize, const SPAN: usize>(table: &Table<T, N>, i: usize) -> &Table<T, SPAN> {
-    const { assert!(SPAN <= N, "a window inside the row") };
-    let i = if i <= N - SPAN { i } else { 0 };
-    // SAFETY: i + SPAN <= N, so that many elements exist; a table is an array.
-    unsafe { &*core::ptr::from_ref(table).cast::<T>().add(i).cast() }
+impl<T, const N: usize> Table<T, N> {
+    /// SPAN neighbours from index `i` on: a window on a row, in which indices are constants. Behind the last such window lies the
+    /// first.
+    #[inline(always)]
+    pub fn window<const SPAN: usize>(&self, i: usize) -> &Table<T, SPAN> {
+        const { assert!(SPAN <= N, "a window inside the row") };
+        let i = if i <= N - SPAN { i } else { 0 };
+        // SAFETY: i + SPAN <= N, so that many elements exist; a table is an array.
+        unsafe { &*core::ptr::from_ref(self).cast::<T>().add(i).cast() }
+    }
 }
 
 /// Asks for part number `part` of `parts` equal parts of what the table holds at `i`, if it holds that: its way from memory

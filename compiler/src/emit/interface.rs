@@ -53,20 +53,19 @@ impl Interface {
         }
     }
 
-    /// A reference to an input as the array it is.
+    /// An input as the array it is.
     pub(super) fn whole_input(&self, index: usize) -> TokenStream {
         match &self.inputs[index].field {
-            Some(field) => quote!(&input.#field),
+            Some(field) => quote!(input.#field),
             None => quote!(input),
         }
     }
 
-    /// A reference to an output as the array it is.
-    pub(super) fn whole_output(&self, index: usize, write: bool) -> TokenStream {
-        match (&self.outputs[index].field, write) {
-            (Some(field), true) => quote!(&mut output.#field),
-            (Some(field), false) => quote!(&output.#field),
-            (None, _) => quote!(output),
+    /// An output as the array it is.
+    pub(super) fn whole_output(&self, index: usize) -> TokenStream {
+        match &self.outputs[index].field {
+            Some(field) => quote!(output.#field),
+            None => quote!(output),
         }
     }
 

@@ -98,14 +98,12 @@ pub fn infer_batch(
 
 /// `normalise.centred`: shift, scale.
 fn normalise_centred(input: &Input, scratch: &mut Scratch) {
-    let [out] = regions(&mut scratch.real, [(6272, 784)]);
+    let out = scratch.real.places::<Place<6272, [[[f32; 28]; 28]; 1]>>();
     dispatch(MapAt1x28x28 {
-        x: &input[..],
-        tile: MapAt1x28x28Tile {
-            scale: WEIGHTS.floats(0, 32),
-            shift: WEIGHTS.floats(128, 32),
-            out,
-        },
+        from: Tensor::new(input.shaped::<[[[f32; 28]; 28]; 1]>()),
+        scale: WEIGHTS.at::<0, _>(),
+        shift: WEIGHTS.at::<128, _>(),
+        out: TensorMut::new(out),
     });
 }
 
@@ -115,35 +113,49 @@ fn normalise_centred(input: &Input, scratch: &mut Scratch) {
 ///
 /// Not binary or not fused because weights are real: channel 15 holds 0.022736177 and 0.62184656 (largest relative deviation 26.35); input is not binary: produced by Div "normalise.centred".
 fn stem_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [out, sums, row_sums, x] = regions(
-        &mut scratch.real,
-        [(0, 6272), (7504, 32), (7056, 448), (6272, 784)],
-    );
-    let [signs] = regions(&mut scratch.bits, [(0, 256)]);
-    share(
+    let (out, from, row_sums, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 32]; 14]; 14]>,
+                Place<6272, [[[f32; 1]; 28]; 28]>,
+                Place<7056, [[[f32; 32]; 1]; 14]>,
+                Place<7504, [[[f32; 32]; 1]; 1]>,
+            ),
+        >();
+    let signs = scratch.bits.places::<Place<0, [[[u64; 1]; 16]; 16]>>();
+    divide(
         team,
         2352,
-        Conv3x3Stride2At28x28x1To32 {
-            x,
-            weights: WEIGHTS.floats(768, 288),
-            tile: Conv3x3Stride2At28x28x1To32Tile {
-                band: 0..14,
-                scale: WEIGHTS.floats(256, 32),
-                shift: WEIGHTS.floats(384, 32),
-                slope: WEIGHTS.floats(512, 32),
+        Area::groups(14, 2, 2),
+        (
+            TensorMut::new(out),
+            SignsMut::new(signs, [1, 1, 1, 1], false),
+            TensorMut::new(row_sums),
+        ),
+        |area, (out, signs, sums)| {
+            dispatch(Conv3x3Stride2At28x28x1To32 {
+                area,
+                from,
+                weights: WEIGHTS.at::<768, _>(),
+                scale: WEIGHTS.at::<256, _>(),
+                shift: WEIGHTS.at::<384, _>(),
+                slope: WEIGHTS.at::<512, _>(),
                 out,
-                signs: BitsMut::new(signs, &BITS_14X14X32),
-                low: WEIGHTS.floats(640, 32),
-                sums: RowSum::new(row_sums, 32),
-            },
+                low: WEIGHTS.at::<640, _>(),
+                signs,
+                sums,
+            });
         },
     );
-    add_rows(row_sums, 14, 32, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.0.blocks.0.first.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_0_blocks_0_first_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(7504, 32), (6720, 32)]);
+    let (factors, sums) = scratch
+        .real
+        .places::<(Place<6720, [f32; 32]>, Place<7504, [f32; 32]>)>();
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -166,34 +178,53 @@ fn stages_0_blocks_0_first_gate_down(scratch: &mut Scratch) {
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn stages_0_blocks_0_first_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [stream, gate, sums, row_sums] = regions(
-        &mut scratch.real,
-        [(0, 6272), (6720, 32), (6752, 32), (6272, 448)],
-    );
-    let [signs, bits] = regions(&mut scratch.bits, [(256, 256), (0, 256)]);
-    share(
+    let (stream, row_sums, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 32]; 14]; 14]>,
+                Place<6272, [[[f32; 32]; 1]; 14]>,
+                Place<6720, [[[f32; 32]; 1]; 1]>,
+                Place<6752, [[[f32; 32]; 1]; 1]>,
+            ),
+        >();
+    let (bits, signs) = scratch
+        .bits
+        .places::<
+            (Place<0, Table<Table<u64, 16>, 16>>, Place<256, [[[u64; 1]; 16]; 16]>),
+        >();
+    divide(
         team,
         2903,
-        BinaryConv3x3At14x14x32To32 {
-            bits,
-            weights: WEIGHTS.words(5056, 288),
-            tile: BinaryConv3x3At14x14x32To32Tile {
-                band: 0..14,
+        Area::new(14, 2),
+        (
+            TensorMut::new(stream),
+            SignsMut::new(signs, [1, 1, 1, 1], false),
+            TensorMut::new(row_sums),
+        ),
+        |area, (stream, signs, sums)| {
+            dispatch(BinaryConv3x3At14x14x32To32 {
+                area,
+                bits,
+                weights: WEIGHTS.at::<5056, _>(),
                 stream,
-                gate: PerImage::scaled(gate, WEIGHTS.floats(4672, 32), 32),
-                slope: PerChannel::new(WEIGHTS.floats(4800, 32)),
-                signs: BitsMut::new(signs, &BITS_14X14X32),
-                low: PerChannel::new(WEIGHTS.floats(4928, 32)),
-                sums: RowSum::new(row_sums, 32),
-            },
+                gate: Tensor::new(gate),
+                scale: WEIGHTS.at::<4672, _>(),
+                slope: WEIGHTS.at::<4800, _>(),
+                low: WEIGHTS.at::<4928, _>(),
+                signs,
+                sums,
+            });
         },
     );
-    add_rows(row_sums, 14, 32, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.0.blocks.0.second.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_0_blocks_0_second_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6752, 32), (6720, 32)]);
+    let (factors, sums) = scratch
+        .real
+        .places::<(Place<6720, [f32; 32]>, Place<6752, [f32; 32]>)>();
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -216,34 +247,53 @@ fn stages_0_blocks_0_second_gate_down(scratch: &mut Scratch) {
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn stages_0_blocks_0_second_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [stream, gate, sums, row_sums] = regions(
-        &mut scratch.real,
-        [(0, 6272), (6720, 32), (6752, 32), (6272, 448)],
-    );
-    let [signs, bits] = regions(&mut scratch.bits, [(0, 256), (256, 256)]);
-    share(
+    let (stream, row_sums, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 32]; 14]; 14]>,
+                Place<6272, [[[f32; 32]; 1]; 14]>,
+                Place<6720, [[[f32; 32]; 1]; 1]>,
+                Place<6752, [[[f32; 32]; 1]; 1]>,
+            ),
+        >();
+    let (signs, bits) = scratch
+        .bits
+        .places::<
+            (Place<0, [[[u64; 1]; 16]; 16]>, Place<256, Table<Table<u64, 16>, 16>>),
+        >();
+    divide(
         team,
         2903,
-        BinaryConv3x3At14x14x32To32 {
-            bits,
-            weights: WEIGHTS.words(10368, 288),
-            tile: BinaryConv3x3At14x14x32To32Tile {
-                band: 0..14,
+        Area::new(14, 2),
+        (
+            TensorMut::new(stream),
+            SignsMut::new(signs, [1, 1, 1, 1], false),
+            TensorMut::new(row_sums),
+        ),
+        |area, (stream, signs, sums)| {
+            dispatch(BinaryConv3x3At14x14x32To32 {
+                area,
+                bits,
+                weights: WEIGHTS.at::<10368, _>(),
                 stream,
-                gate: PerImage::scaled(gate, WEIGHTS.floats(9984, 32), 32),
-                slope: PerChannel::new(WEIGHTS.floats(10112, 32)),
-                signs: BitsMut::new(signs, &BITS_14X14X32),
-                low: PerChannel::new(WEIGHTS.floats(10240, 32)),
-                sums: RowSum::new(row_sums, 32),
-            },
+                gate: Tensor::new(gate),
+                scale: WEIGHTS.at::<9984, _>(),
+                slope: WEIGHTS.at::<10112, _>(),
+                low: WEIGHTS.at::<10240, _>(),
+                signs,
+                sums,
+            });
         },
     );
-    add_rows(row_sums, 14, 32, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.0.blocks.1.first.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_0_blocks_1_first_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6752, 32), (6720, 32)]);
+    let (factors, sums) = scratch
+        .real
+        .places::<(Place<6720, [f32; 32]>, Place<6752, [f32; 32]>)>();
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -266,34 +316,53 @@ fn stages_0_blocks_1_first_gate_down(scratch: &mut Scratch) {
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn stages_0_blocks_1_first_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [stream, gate, sums, row_sums] = regions(
-        &mut scratch.real,
-        [(0, 6272), (6720, 32), (6752, 32), (6272, 448)],
-    );
-    let [signs, bits] = regions(&mut scratch.bits, [(256, 256), (0, 256)]);
-    share(
+    let (stream, row_sums, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 32]; 14]; 14]>,
+                Place<6272, [[[f32; 32]; 1]; 14]>,
+                Place<6720, [[[f32; 32]; 1]; 1]>,
+                Place<6752, [[[f32; 32]; 1]; 1]>,
+            ),
+        >();
+    let (bits, signs) = scratch
+        .bits
+        .places::<
+            (Place<0, Table<Table<u64, 16>, 16>>, Place<256, [[[u64; 1]; 16]; 16]>),
+        >();
+    divide(
         team,
         2903,
-        BinaryConv3x3At14x14x32To32 {
-            bits,
-            weights: WEIGHTS.words(15680, 288),
-            tile: BinaryConv3x3At14x14x32To32Tile {
-                band: 0..14,
+        Area::new(14, 2),
+        (
+            TensorMut::new(stream),
+            SignsMut::new(signs, [1, 1, 1, 1], false),
+            TensorMut::new(row_sums),
+        ),
+        |area, (stream, signs, sums)| {
+            dispatch(BinaryConv3x3At14x14x32To32 {
+                area,
+                bits,
+                weights: WEIGHTS.at::<15680, _>(),
                 stream,
-                gate: PerImage::scaled(gate, WEIGHTS.floats(15296, 32), 32),
-                slope: PerChannel::new(WEIGHTS.floats(15424, 32)),
-                signs: BitsMut::new(signs, &BITS_14X14X32),
-                low: PerChannel::new(WEIGHTS.floats(15552, 32)),
-                sums: RowSum::new(row_sums, 32),
-            },
+                gate: Tensor::new(gate),
+                scale: WEIGHTS.at::<15296, _>(),
+                slope: WEIGHTS.at::<15424, _>(),
+                low: WEIGHTS.at::<15552, _>(),
+                signs,
+                sums,
+            });
         },
     );
-    add_rows(row_sums, 14, 32, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.0.blocks.1.second.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_0_blocks_1_second_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(6752, 32), (8736, 32)]);
+    let (sums, factors) = scratch
+        .real
+        .places::<(Place<6752, [f32; 32]>, Place<8736, [f32; 32]>)>();
     let mut between = [0.0; 4];
     gate(
         sums,
@@ -316,38 +385,59 @@ fn stages_0_blocks_1_second_gate_down(scratch: &mut Scratch) {
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn stages_0_blocks_1_second_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [gate, skip, sums, row_sums, window, out] = regions(
-        &mut scratch.real,
-        [(8736, 32), (0, 6272), (8768, 32), (7840, 448), (8288, 448), (6272, 1568)],
-    );
-    let [signs, bits] = regions(&mut scratch.bits, [(0, 225), (256, 256)]);
-    share(
+    let (skip, out, row_sums, window, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 32]; 14]; 14]>,
+                Place<6272, [[[f32; 32]; 7]; 7]>,
+                Place<7840, [[[f32; 32]; 1]; 14]>,
+                Place<8288, [[[f32; 16]; 14]; 2]>,
+                Place<8736, [[[f32; 32]; 1]; 1]>,
+                Place<8768, [[[f32; 32]; 1]; 1]>,
+            ),
+        >();
+    let (signs, bits) = scratch
+        .bits
+        .places::<
+            (Place<0, [[[u64; 1]; 15]; 15]>, Place<256, Table<Table<u64, 16>, 16>>),
+        >();
+    divide(
         team,
         3060,
-        BinaryConv3x3At14x14x32To32_2 {
-            bits,
-            weights: WEIGHTS.words(20992, 288),
-            tile: BinaryConv3x3At14x14x32To32_2Tile {
-                gate: PerImage::scaled(gate, WEIGHTS.floats(20608, 32), 32),
-                slope: PerChannel::new(WEIGHTS.floats(20736, 32)),
-                skip,
-                signs: BitsMut::new(signs, &BITS_14X14X32_2),
-                low: PerChannel::new(WEIGHTS.floats(20864, 32)),
-                sums: RowSum::new(row_sums, 32),
-                window: PoolRows::new(window),
-                pooled: BinaryConv3x3At14x14x32To32_2Pooled {
-                    band: 0..7,
+        Area::new(7, 2),
+        (
+            SignsMut::new(signs, [1, 1, 0, 0], false),
+            TensorMut::new(row_sums),
+            TensorMut::new(out),
+            Lent::new(window),
+        ),
+        |area, (signs, sums, out, window)| {
+            window
+                .with(|window| dispatch(BinaryConv3x3At14x14x32To32_2 {
+                    area,
+                    bits,
+                    weights: WEIGHTS.at::<20992, _>(),
+                    gate: Tensor::new(gate),
+                    scale: WEIGHTS.at::<20608, _>(),
+                    slope: WEIGHTS.at::<20736, _>(),
+                    skip: Tensor::new(skip),
+                    low: WEIGHTS.at::<20864, _>(),
+                    signs,
+                    sums,
                     out,
-                },
-            },
+                    window: window.shaped_mut(),
+                }));
         },
     );
-    add_rows(row_sums, 14, 32, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.1.blocks.0.first.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_1_blocks_0_first_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(8768, 32), (3584, 64)]);
+    let (factors, sums) = scratch
+        .real
+        .places::<(Place<3584, [f32; 64]>, Place<8768, [f32; 32]>)>();
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -372,19 +462,28 @@ fn stages_1_blocks_0_first_gate_down(scratch: &mut Scratch) {
 ///
 /// Not binary or not fused because weights are real: channel 39 holds 0.0885191 and 0.5387769 (largest relative deviation 5.09); input is not binary: produced by AveragePool "stages.1.blocks.0.first.shortcut.pool".
 fn stages_1_blocks_0_first_shortcut_real(team: &impl Team, scratch: &mut Scratch) {
-    let [out, x] = regions(&mut scratch.real, [(0, 3136), (6272, 1568)]);
-    share(
+    let (out, from) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 64]; 7]; 7]>,
+                Place<6272, Table<Table<Table<f32, 32>, 7>, 7>>,
+            ),
+        >();
+    divide(
         team,
         2665,
-        Conv1x1At7x7x32To64 {
-            x,
-            weights: WEIGHTS.floats(28224, 2048),
-            tile: Conv1x1At7x7x32To64Tile {
-                band: 0..7,
-                scale: WEIGHTS.floats(27712, 64),
-                shift: WEIGHTS.floats(27968, 64),
+        Area::new(7, 4),
+        (TensorMut::new(out),),
+        |area, (out,)| {
+            dispatch(Conv1x1At7x7x32To64 {
+                area,
+                from,
+                weights: WEIGHTS.at::<28224, _>(),
+                scale: WEIGHTS.at::<27712, _>(),
+                shift: WEIGHTS.at::<27968, _>(),
                 out,
-            },
+            });
         },
     );
 }
@@ -393,29 +492,40 @@ fn stages_1_blocks_0_first_shortcut_real(team: &impl Team, scratch: &mut Scratch
 ///
 /// 903 168 binary multiply-accumulates.
 fn stages_1_blocks_0_first_conv(scratch: &mut Scratch) {
-    let [stream, gate, sums, row_sums] = regions(
-        &mut scratch.real,
-        [(0, 3136), (3584, 64), (3648, 64), (3136, 448)],
-    );
-    let [signs, bits] = regions(&mut scratch.bits, [(232, 81), (0, 225)]);
+    let (stream, row_sums, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 64]; 7]; 7]>,
+                Place<3136, [[[f32; 64]; 1]; 7]>,
+                Place<3584, [[[f32; 64]; 1]; 1]>,
+                Place<3648, [[[f32; 64]; 1]; 1]>,
+            ),
+        >();
+    let (bits, signs) = scratch
+        .bits
+        .places::<
+            (Place<0, Table<Table<u64, 15>, 15>>, Place<232, [[[u64; 1]; 9]; 9]>),
+        >();
     dispatch(BinaryConv3x3Stride2At14x14x32To64 {
         bits,
-        weights: WEIGHTS.words(37184, 576),
-        tile: BinaryConv3x3Stride2At14x14x32To64Tile {
-            stream,
-            gate: PerImage::scaled(gate, WEIGHTS.floats(36416, 64), 64),
-            slope: PerChannel::new(WEIGHTS.floats(36672, 64)),
-            signs: BitsMut::new(signs, &BITS_7X7X64),
-            low: PerChannel::new(WEIGHTS.floats(36928, 64)),
-            sums: RowSum::new(row_sums, 64),
-        },
+        weights: WEIGHTS.at::<37184, _>(),
+        stream: TensorMut::new(stream),
+        gate: Tensor::new(gate),
+        scale: WEIGHTS.at::<36416, _>(),
+        slope: WEIGHTS.at::<36672, _>(),
+        low: WEIGHTS.at::<36928, _>(),
+        signs: SignsMut::new(signs, [1, 1, 1, 1], false),
+        sums: TensorMut::new(row_sums),
     });
-    add_rows(row_sums, 7, 64, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.1.blocks.0.second.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_1_blocks_0_second_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3648, 64), (3584, 64)]);
+    let (factors, sums) = scratch
+        .real
+        .places::<(Place<3584, [f32; 64]>, Place<3648, [f32; 64]>)>();
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -438,34 +548,51 @@ fn stages_1_blocks_0_second_gate_down(scratch: &mut Scratch) {
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn stages_1_blocks_0_second_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [stream, gate, sums, row_sums] = regions(
-        &mut scratch.real,
-        [(0, 3136), (3584, 64), (3648, 64), (3136, 448)],
-    );
-    let [signs, bits] = regions(&mut scratch.bits, [(0, 81), (232, 81)]);
-    share(
+    let (stream, row_sums, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 64]; 7]; 7]>,
+                Place<3136, [[[f32; 64]; 1]; 7]>,
+                Place<3584, [[[f32; 64]; 1]; 1]>,
+                Place<3648, [[[f32; 64]; 1]; 1]>,
+            ),
+        >();
+    let (signs, bits) = scratch
+        .bits
+        .places::<(Place<0, [[[u64; 1]; 9]; 9]>, Place<232, Table<Table<u64, 9>, 9>>)>();
+    divide(
         team,
         2354,
-        BinaryConv3x3At7x7x64To64 {
-            bits,
-            weights: WEIGHTS.words(48768, 576),
-            tile: BinaryConv3x3At7x7x64To64Tile {
-                band: 0..7,
+        Area::new(7, 4),
+        (
+            TensorMut::new(stream),
+            SignsMut::new(signs, [1, 1, 1, 1], false),
+            TensorMut::new(row_sums),
+        ),
+        |area, (stream, signs, sums)| {
+            dispatch(BinaryConv3x3At7x7x64To64 {
+                area,
+                bits,
+                weights: WEIGHTS.at::<48768, _>(),
                 stream,
-                gate: PerImage::scaled(gate, WEIGHTS.floats(48000, 64), 64),
-                slope: PerChannel::new(WEIGHTS.floats(48256, 64)),
-                signs: BitsMut::new(signs, &BITS_7X7X64),
-                low: PerChannel::new(WEIGHTS.floats(48512, 64)),
-                sums: RowSum::new(row_sums, 64),
-            },
+                gate: Tensor::new(gate),
+                scale: WEIGHTS.at::<48000, _>(),
+                slope: WEIGHTS.at::<48256, _>(),
+                low: WEIGHTS.at::<48512, _>(),
+                signs,
+                sums,
+            });
         },
     );
-    add_rows(row_sums, 7, 64, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.1.blocks.1.first.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_1_blocks_1_first_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3648, 64), (3584, 64)]);
+    let (factors, sums) = scratch
+        .real
+        .places::<(Place<3584, [f32; 64]>, Place<3648, [f32; 64]>)>();
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -488,34 +615,51 @@ fn stages_1_blocks_1_first_gate_down(scratch: &mut Scratch) {
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn stages_1_blocks_1_first_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [stream, gate, sums, row_sums] = regions(
-        &mut scratch.real,
-        [(0, 3136), (3584, 64), (3648, 64), (3136, 448)],
-    );
-    let [signs, bits] = regions(&mut scratch.bits, [(88, 81), (0, 81)]);
-    share(
+    let (stream, row_sums, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 64]; 7]; 7]>,
+                Place<3136, [[[f32; 64]; 1]; 7]>,
+                Place<3584, [[[f32; 64]; 1]; 1]>,
+                Place<3648, [[[f32; 64]; 1]; 1]>,
+            ),
+        >();
+    let (bits, signs) = scratch
+        .bits
+        .places::<(Place<0, Table<Table<u64, 9>, 9>>, Place<88, [[[u64; 1]; 9]; 9]>)>();
+    divide(
         team,
         2354,
-        BinaryConv3x3At7x7x64To64 {
-            bits,
-            weights: WEIGHTS.words(60352, 576),
-            tile: BinaryConv3x3At7x7x64To64Tile {
-                band: 0..7,
+        Area::new(7, 4),
+        (
+            TensorMut::new(stream),
+            SignsMut::new(signs, [1, 1, 1, 1], false),
+            TensorMut::new(row_sums),
+        ),
+        |area, (stream, signs, sums)| {
+            dispatch(BinaryConv3x3At7x7x64To64 {
+                area,
+                bits,
+                weights: WEIGHTS.at::<60352, _>(),
                 stream,
-                gate: PerImage::scaled(gate, WEIGHTS.floats(59584, 64), 64),
-                slope: PerChannel::new(WEIGHTS.floats(59840, 64)),
-                signs: BitsMut::new(signs, &BITS_7X7X64),
-                low: PerChannel::new(WEIGHTS.floats(60096, 64)),
-                sums: RowSum::new(row_sums, 64),
-            },
+                gate: Tensor::new(gate),
+                scale: WEIGHTS.at::<59584, _>(),
+                slope: WEIGHTS.at::<59840, _>(),
+                low: WEIGHTS.at::<60096, _>(),
+                signs,
+                sums,
+            });
         },
     );
-    add_rows(row_sums, 7, 64, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `stages.1.blocks.1.second.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_1_blocks_1_second_gate_down(scratch: &mut Scratch) {
-    let [sums, factors] = regions(&mut scratch.real, [(3648, 64), (3584, 64)]);
+    let (factors, sums) = scratch
+        .real
+        .places::<(Place<3584, [f32; 64]>, Place<3648, [f32; 64]>)>();
     let mut between = [0.0; 8];
     gate(
         sums,
@@ -538,40 +682,47 @@ fn stages_1_blocks_1_second_gate_down(scratch: &mut Scratch) {
 ///
 /// 1 806 336 binary multiply-accumulates.
 fn stages_1_blocks_1_second_conv(team: &impl Team, scratch: &mut Scratch) {
-    let [gate, skip, sums, row_sums] = regions(
-        &mut scratch.real,
-        [(3584, 64), (0, 3136), (3648, 64), (3136, 448)],
-    );
-    let [bits] = regions(&mut scratch.bits, [(88, 81)]);
-    share(
+    let (skip, row_sums, gate, sums) = scratch
+        .real
+        .places::<
+            (
+                Place<0, [[[f32; 64]; 7]; 7]>,
+                Place<3136, [[[f32; 64]; 1]; 7]>,
+                Place<3584, [[[f32; 64]; 1]; 1]>,
+                Place<3648, [[[f32; 64]; 1]; 1]>,
+            ),
+        >();
+    let bits = scratch.bits.places::<Place<88, Table<Table<u64, 9>, 9>>>();
+    divide(
         team,
         2433,
-        BinaryConv3x3At7x7x64To64_2 {
-            bits,
-            weights: WEIGHTS.words(72448, 576),
-            tile: BinaryConv3x3At7x7x64To64_2Tile {
-                band: 0..7,
-                gate: PerImage::scaled(gate, WEIGHTS.floats(71168, 64), 64),
-                slope: PerChannel::new(WEIGHTS.floats(71424, 64)),
-                skip,
-                scale: PerChannel::new(WEIGHTS.floats(71680, 64)),
-                shift: PerChannel::new(WEIGHTS.floats(71936, 64)),
-                slope_2: PerChannel::new(WEIGHTS.floats(72192, 64)),
-                sums: RowSum::new(row_sums, 64),
-            },
+        Area::new(7, 4),
+        (TensorMut::new(row_sums),),
+        |area, (sums,)| {
+            dispatch(BinaryConv3x3At7x7x64To64_2 {
+                area,
+                bits,
+                weights: WEIGHTS.at::<72448, _>(),
+                gate: Tensor::new(gate),
+                scale: WEIGHTS.at::<71168, _>(),
+                slope: WEIGHTS.at::<71424, _>(),
+                skip: Tensor::new(skip),
+                scale_2: WEIGHTS.at::<71680, _>(),
+                shift: WEIGHTS.at::<71936, _>(),
+                slope_2: WEIGHTS.at::<72192, _>(),
+                sums,
+            });
         },
     );
-    add_rows(row_sums, 7, 64, sums);
+    add_row_sums(row_sums, sums);
 }
 
 /// `head.pool`: GlobalAveragePool.
 fn head_pool(scratch: &mut Scratch) {
-    let [stream] = regions(&mut scratch.real, [(3648, 64)]);
+    let stream = scratch.real.places::<Place<3648, [[[f32; 64]; 1]; 1]>>();
     dispatch(MapAt1x1x64 {
-        tile: MapAt1x1x64Tile {
-            stream,
-            scale: WEIGHTS.floats(77056, 64),
-        },
+        stream: TensorMut::new(stream),
+        scale: WEIGHTS.at::<77056, _>(),
     });
 }
 
@@ -581,804 +732,706 @@ fn head_pool(scratch: &mut Scratch) {
 ///
 /// Not binary or not fused because weights are real: channel 4 holds 0.17129737 and 0.74914896 (largest relative deviation 3.37); input is not binary: produced by GlobalAveragePool "head.pool".
 fn head_dense(output: &mut Output, scratch: &mut Scratch) {
-    let [x] = regions(&mut scratch.real, [(3648, 64)]);
+    let from = scratch.real.places::<Place<3648, [[[f32; 64]; 1]; 1]>>();
     dispatch(Conv1x1At1x1x64To10 {
-        x,
-        weights: WEIGHTS.floats(77376, 1024),
-        tile: Conv1x1At1x1x64To10Tile {
-            shift: WEIGHTS.floats(77312, 16),
-            out: &mut output[..],
-        },
+        from,
+        weights: WEIGHTS.at::<77376, _>(),
+        shift: WEIGHTS.at::<77312, _>(),
+        out: TensorMut::new(output.shaped_mut::<[[[f32; 10]; 1]; 1]>()),
     });
 }
 
 /// Element-wise, 1x28x28
 struct MapAt1x28x28<'a> {
-    x: &'a [f32],
-    tile: MapAt1x28x28Tile<'a>,
-}
-
-/// What a tile of [`MapAt1x28x28`] goes through in registers.
-struct MapAt1x28x28Tile<'a> {
-    scale: &'a [Le<f32>],
-    shift: &'a [Le<f32>],
-    out: &'a mut [f32],
-}
-
-impl Epilogue for MapAt1x28x28Tile<'_> {
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.add(v, load_channels(s, self.shift, at.channel));
-        store_tile(s, self.out, 28, at, v);
-    }
+    from: Tensor<'a, 28, 28>,
+    scale: &'a Table<[Le<f32>; 16], 2>,
+    shift: &'a Table<[Le<f32>; 16], 2>,
+    out: TensorMut<'a, 28, 28>,
 }
 
 impl Kernel for MapAt1x28x28<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
-        map(s, 1, 1, 28, 28, self.x, &mut tile)
+    fn run<S: Simd>(mut self, s: S) {
+        let y = 0;
+        for block in 0..2 {
+            let scale = s.load_le(&self.scale[block]);
+            let shift = s.load_le(&self.shift[block]);
+            let from = self.from.line(y, block);
+            let mut out = self.out.line(y, block);
+            for x in 0..28 {
+                let v = from.load(s, x);
+                let v = s.mul(v, scale);
+                let v = s.add(v, shift);
+                out.store(s, x, v);
+            }
+        }
     }
 }
 
 /// Real-valued 3x3 convolution, 28x28x1 -> 14x14x32, stride 2x2
 struct Conv3x3Stride2At28x28x1To32<'a> {
-    x: &'a [f32],
-    weights: &'a [Le<f32>],
-    tile: Conv3x3Stride2At28x28x1To32Tile<'a>,
-}
-
-/// What a tile of [`Conv3x3Stride2At28x28x1To32`] goes through in registers.
-struct Conv3x3Stride2At28x28x1To32Tile<'a> {
-    band: Range<usize>,
-    scale: &'a [Le<f32>],
-    shift: &'a [Le<f32>],
-    slope: &'a [Le<f32>],
-    out: &'a mut [f32],
-    signs: BitsMut<'a>,
-    low: &'a [Le<f32>],
-    sums: RowSum<'a, 2>,
-}
-
-impl Epilogue for Conv3x3Stride2At28x28x1To32Tile<'_> {
-    #[inline(always)]
-    fn rows(&self) -> Range<usize> {
-        self.band.clone()
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.add(v, load_channels(s, self.shift, at.channel));
-        let v = prelu(s, v, load_channels(s, self.slope, at.channel));
-        store_tile(s, self.out, 32, at, v);
-        self.signs
-            .set(&BITS_14X14X32, at, s.ge(v, load_channels(s, self.low, at.channel)));
-        self.sums.add(s, at, v);
-    }
-    #[inline(always)]
-    fn end_row<S: Simd>(&mut self, s: S, at: At) {
-        self.sums.end_row(s, at);
-    }
+    area: Area,
+    from: &'a [[[f32; 1]; 28]; 28],
+    /// `[block of channels][row of taps][column of taps][input][channel]`
+    weights: &'a [[Le<f32>; 16]; 18],
+    scale: &'a Table<[Le<f32>; 16], 2>,
+    shift: &'a Table<[Le<f32>; 16], 2>,
+    slope: &'a Table<[Le<f32>; 16], 2>,
+    out: TensorMut<'a, 14, 32>,
+    low: &'a Table<[Le<f32>; 16], 2>,
+    signs: SignsMut<'a, 16, 1, 32, 32>,
+    sums: TensorMut<'a, 1, 32>,
 }
 
 impl Kernel for Conv3x3Stride2At28x28x1To32<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
-        real_conv::<S, _, 7, 2>(s, &CONV_3X3_1_TO_32, self.x, self.weights, &mut tile)
-    }
-}
-
-impl Work for Conv3x3Stride2At28x28x1To32<'_> {
-    fn rows(&self) -> Range<usize> {
-        self.tile.band.clone()
-    }
-    fn split(self, count: usize) -> (Self, Self) {
-        let tile = self.tile;
-        let out = cut_mut(tile.out, count * 448);
-        let signs = tile.signs.cut(&BITS_14X14X32, tile.band.start, count);
-        let sums = tile.sums.cut(count);
-        let band = cut_rows(tile.band, count);
-        let first = Conv3x3Stride2At28x28x1To32Tile {
-            out: out.0,
-            signs: signs.0,
-            sums: sums.0,
-            band: band.0,
-            ..tile
-        };
-        let rest = Conv3x3Stride2At28x28x1To32Tile {
-            out: out.1,
-            signs: signs.1,
-            sums: sums.1,
-            band: band.1,
-            ..tile
-        };
-        (Self { tile: first, ..self }, Self { tile: rest, ..self })
-    }
-    fn run(self) {
-        dispatch(self);
+    fn run<S: Simd>(mut self, s: S) {
+        let mut row = [[[0.0; 16]; 14]; 2];
+        for group in self.area.blocks.start / 2..self.area.blocks.end / 2 {
+            let block = 2 * group;
+            for y in self.area.rows.clone() {
+                let from = self.from.as_flattened().as_flattened();
+                real_conv_row::<
+                    S,
+                    7,
+                    2,
+                    false,
+                    14,
+                >(s, &CONV_3X3_1_TO_32, from, self.weights, block, y, &mut row);
+                for (block, values) in (block..).zip(&row) {
+                    let scale = s.load_le(&self.scale[block]);
+                    let shift = s.load_le(&self.shift[block]);
+                    let slope = s.load_le(&self.slope[block]);
+                    let low = s.load_le(&self.low[block]);
+                    let mut out = self.out.line(y, block);
+                    let mut signs = self.signs.line(y, block);
+                    let mut sum = s.splat(0.0);
+                    for (x, v) in values.iter().enumerate() {
+                        let v = s.load(v);
+                        let v = s.mul(v, scale);
+                        let v = s.add(v, shift);
+                        let v = prelu(s, v, slope);
+                        out.store(s, x, v);
+                        signs.set(x, s.ge(v, low));
+                        sum = s.add(sum, v);
+                    }
+                    self.sums.line(y, block).store(s, 0, sum);
+                }
+            }
+        }
     }
 }
 
 /// Binary 3x3 convolution, 14x14x32 -> 14x14x32, zero padding
 struct BinaryConv3x3At14x14x32To32<'a> {
-    bits: &'a [u64],
-    weights: &'a [Le<u64>],
-    tile: BinaryConv3x3At14x14x32To32Tile<'a>,
-}
-
-impl Taps for BinaryConv3x3At14x14x32To32<'_> {
-    const SHAPE: BinaryShape = BinaryShape {
-        n: 1,
-        input: [14, 14],
-        frame: [1, 1, 1, 1],
-        channels: 32,
-        groups: 1,
-        output: [14, 14, 32],
-        kernel: [3, 3],
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads: [1, 1],
-        zero_padding: true,
-    };
-}
-
-/// What a tile of [`BinaryConv3x3At14x14x32To32`] goes through in registers.
-struct BinaryConv3x3At14x14x32To32Tile<'a> {
-    band: Range<usize>,
-    stream: &'a mut [f32],
-    gate: PerImage<'a>,
-    slope: PerChannel<'a>,
-    signs: BitsMut<'a>,
-    low: PerChannel<'a>,
-    sums: RowSum<'a>,
-}
-
-impl Epilogue for BinaryConv3x3At14x14x32To32Tile<'_> {
-    #[inline(always)]
-    fn rows(&self) -> Range<usize> {
-        self.band.clone()
-    }
-    #[inline(always)]
-    fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.gate.start_row(s, at);
-        self.slope.start_row(s, at);
-        self.low.start_row(s, at);
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.gate.get(s));
-        let v = prelu(s, v, self.slope.get(s));
-        let v = s.add(v, load_tile(s, self.stream, 32, at));
-        store_tile(s, self.stream, 32, at, v);
-        self.signs.set(&BITS_14X14X32, at, s.ge(v, self.low.get(s)));
-        self.sums.add(s, at, v);
-    }
-    #[inline(always)]
-    fn end_row<S: Simd>(&mut self, s: S, at: At) {
-        self.sums.end_row(s, at);
-    }
+    area: Area,
+    /// Packed signs, framed by padding.
+    bits: &'a Table<Table<u64, 16>, 16>,
+    /// `[block of channels][row of taps][column of taps][channel]`
+    weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 2>,
+    stream: TensorMut<'a, 14, 32>,
+    gate: Tensor<'a, 1, 32>,
+    scale: &'a Table<[Le<f32>; 16], 2>,
+    slope: &'a Table<[Le<f32>; 16], 2>,
+    low: &'a Table<[Le<f32>; 16], 2>,
+    signs: SignsMut<'a, 16, 1, 32, 32>,
+    sums: TensorMut<'a, 1, 32>,
 }
 
 impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
         match S::LEVEL {
-            Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
-            }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
+            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
+            _ => self.tiles::<S, 1, 3>(s),
         }
     }
 }
 
-impl Work for BinaryConv3x3At14x14x32To32<'_> {
-    fn rows(&self) -> Range<usize> {
-        self.tile.band.clone()
-    }
-    fn split(self, count: usize) -> (Self, Self) {
-        let tile = self.tile;
-        let stream = cut_mut(tile.stream, count * 448);
-        let signs = tile.signs.cut(&BITS_14X14X32, tile.band.start, count);
-        let sums = tile.sums.cut(count);
-        let band = cut_rows(tile.band, count);
-        let first = BinaryConv3x3At14x14x32To32Tile {
-            stream: stream.0,
-            signs: signs.0,
-            sums: sums.0,
-            band: band.0,
-            ..tile
-        };
-        let rest = BinaryConv3x3At14x14x32To32Tile {
-            stream: stream.1,
-            signs: signs.1,
-            sums: sums.1,
-            band: band.1,
-            ..tile
-        };
-        (Self { tile: first, ..self }, Self { tile: rest, ..self })
-    }
-    fn run(self) {
-        dispatch(self);
+impl BinaryConv3x3At14x14x32To32<'_> {
+    /// In tiles of P pixels, which lie over Q columns.
+    #[inline(always)]
+    fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
+        for block in self.area.blocks.clone() {
+            let w = &self.weights[block];
+            let gate = self.gate.line(0, block).load(s, 0);
+            let factor = s.mul(s.load_le(&self.scale[block]), gate);
+            let slope = s.load_le(&self.slope[block]);
+            let low = s.load_le(&self.low[block]);
+            for y in self.area.rows.clone() {
+                prefetch(s, self.weights, block + 1, y, 14);
+                let rows = match y {
+                    0 => 1..3,
+                    13 => 0..2,
+                    _ => 0..3,
+                };
+                let mut stream = self.stream.line(y, block);
+                let mut signs = self.signs.line(y, block);
+                let mut sum = s.splat(0.0);
+                for tile in 0..14usize.div_ceil(P) {
+                    let x = P * tile;
+                    let mut differ = [s.acc_zero(); P];
+                    for ky in rows.clone() {
+                        let line = self.bits[y + ky].window::<Q>(x);
+                        let w = &w[ky];
+                        // Taps outside the picture are left out.
+                        for p in 0..P {
+                            if p > 0 || x > 0 {
+                                differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
+                            }
+                        }
+                        for p in 0..P {
+                            differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
+                        }
+                        for p in 0..P {
+                            if p + 1 < P || x + p < 13 {
+                                differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
+                            }
+                        }
+                    }
+                    for p in 0..P {
+                        let x = x + p;
+                        let columns = match x {
+                            0 | 13 => 2,
+                            _ => 3,
+                        };
+                        let v = s
+                            .dot(differ[p], s.splat((32 * rows.len() * columns) as f32));
+                        let v = s.mul(v, factor);
+                        let v = prelu(s, v, slope);
+                        let v = s.add(v, stream.load(s, x));
+                        stream.store(s, x, v);
+                        signs.set(x, s.ge(v, low));
+                        sum = s.add(sum, v);
+                    }
+                }
+                self.sums.line(y, block).store(s, 0, sum);
+            }
+        }
     }
 }
 
-/// Binary 3x3 convolution, 14x14x32 -> 14x14x32, zero padding
+/// Binary 3x3 convolution, 14x14x32 -> 14x14x32, zero padding; then the mean over 2x2 windows
 struct BinaryConv3x3At14x14x32To32_2<'a> {
-    bits: &'a [u64],
-    weights: &'a [Le<u64>],
-    tile: BinaryConv3x3At14x14x32To32_2Tile<'a>,
-}
-
-impl Taps for BinaryConv3x3At14x14x32To32_2<'_> {
-    const SHAPE: BinaryShape = BinaryShape {
-        n: 1,
-        input: [14, 14],
-        frame: [1, 1, 1, 1],
-        channels: 32,
-        groups: 1,
-        output: [14, 14, 32],
-        kernel: [3, 3],
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads: [1, 1],
-        zero_padding: true,
-    };
-}
-
-/// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through in registers.
-struct BinaryConv3x3At14x14x32To32_2Tile<'a> {
-    gate: PerImage<'a>,
-    slope: PerChannel<'a>,
-    skip: &'a [f32],
-    signs: BitsMut<'a>,
-    low: PerChannel<'a>,
-    sums: RowSum<'a>,
-    window: PoolRows<'a>,
-    pooled: BinaryConv3x3At14x14x32To32_2Pooled<'a>,
-}
-
-impl Epilogue for BinaryConv3x3At14x14x32To32_2Tile<'_> {
-    #[inline(always)]
-    fn rows(&self) -> Range<usize> {
-        POOL_2X2_AT_14X14.rows_under(self.pooled.rows())
-    }
-    #[inline(always)]
-    fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.gate.start_row(s, at);
-        self.slope.start_row(s, at);
-        self.low.start_row(s, at);
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.gate.get(s));
-        let v = prelu(s, v, self.slope.get(s));
-        let v = s.add(v, load_tile(s, self.skip, 32, at));
-        self.signs.set(&BITS_14X14X32_2, at, s.ge(v, self.low.get(s)));
-        self.sums.add(s, at, v);
-        self.window.put(s, &POOL_2X2_AT_14X14, at, v);
-    }
-    #[inline(always)]
-    fn end_row<S: Simd>(&mut self, s: S, at: At) {
-        self.sums.end_row(s, at);
-        self.window.mean(s, &POOL_2X2_AT_14X14, at, &mut self.pooled);
-    }
-}
-
-/// What a tile of [`BinaryConv3x3At14x14x32To32_2`] goes through behind its pool.
-struct BinaryConv3x3At14x14x32To32_2Pooled<'a> {
-    band: Range<usize>,
-    out: &'a mut [f32],
-}
-
-impl Epilogue for BinaryConv3x3At14x14x32To32_2Pooled<'_> {
-    #[inline(always)]
-    fn rows(&self) -> Range<usize> {
-        self.band.clone()
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        store_tile(s, self.out, 32, at, v);
-    }
+    area: Area,
+    /// Packed signs, framed by padding.
+    bits: &'a Table<Table<u64, 16>, 16>,
+    /// `[block of channels][row of taps][column of taps][channel]`
+    weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 2>,
+    gate: Tensor<'a, 1, 32>,
+    scale: &'a Table<[Le<f32>; 16], 2>,
+    slope: &'a Table<[Le<f32>; 16], 2>,
+    skip: Tensor<'a, 14, 32>,
+    low: &'a Table<[Le<f32>; 16], 2>,
+    signs: SignsMut<'a, 15, 1, 32, 32>,
+    sums: TensorMut<'a, 1, 32>,
+    out: TensorMut<'a, 7, 32>,
+    /// The rows that the pool still needs: row `y` lies at `y` modulo their number.
+    window: &'a mut Table<Table<[f32; 16], 14>, 2>,
 }
 
 impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
         match S::LEVEL {
-            Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
-            }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
+            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
+            _ => self.tiles::<S, 1, 3>(s),
         }
     }
 }
 
-impl Work for BinaryConv3x3At14x14x32To32_2<'_> {
-    fn rows(&self) -> Range<usize> {
-        self.tile.pooled.band.clone()
-    }
-    fn split(self, count: usize) -> (Self, Self) {
-        let tile = self.tile;
-        let skip = cut(tile.skip, count * 2 * 448);
-        let signs = tile
-            .signs
-            .cut(&BITS_14X14X32_2, tile.pooled.band.start * 2, count * 2);
-        let sums = tile.sums.cut(count * 2);
-        let window = (tile.window, PoolRows::new(&mut []));
-        let pooled = {
-            let pooled = tile.pooled;
-            let out = cut_mut(pooled.out, count * 224);
-            let band = cut_rows(pooled.band, count);
-            (
-                BinaryConv3x3At14x14x32To32_2Pooled {
-                    out: out.0,
-                    band: band.0,
-                    ..pooled
-                },
-                BinaryConv3x3At14x14x32To32_2Pooled {
-                    out: out.1,
-                    band: band.1,
-                    ..pooled
-                },
-            )
-        };
-        let first = BinaryConv3x3At14x14x32To32_2Tile {
-            skip: skip.0,
-            signs: signs.0,
-            sums: sums.0,
-            window: window.0,
-            pooled: pooled.0,
-            ..tile
-        };
-        let rest = BinaryConv3x3At14x14x32To32_2Tile {
-            skip: skip.1,
-            signs: signs.1,
-            sums: sums.1,
-            window: window.1,
-            pooled: pooled.1,
-            ..tile
-        };
-        (Self { tile: first, ..self }, Self { tile: rest, ..self })
-    }
-    fn run(self) {
-        if self.tile.window.is_empty() { self.apart() } else { dispatch(self) }
-    }
-}
-
 impl BinaryConv3x3At14x14x32To32_2<'_> {
-    /// A band after the first has no rows of windows yet: they take 1 792 bytes of its thread's stack.
-    #[inline(never)]
-    fn apart(self) {
-        let mut window = [0.0; 448];
-        let tile = BinaryConv3x3At14x14x32To32_2Tile {
-            window: PoolRows::new(&mut window),
-            ..self.tile
-        };
-        dispatch(BinaryConv3x3At14x14x32To32_2 {
-            tile,
-            ..self
-        });
+    /// In tiles of P pixels, which lie over Q columns.
+    #[inline(always)]
+    fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
+        for block in self.area.blocks.clone() {
+            let w = &self.weights[block];
+            let gate = self.gate.line(0, block).load(s, 0);
+            let factor = s.mul(s.load_le(&self.scale[block]), gate);
+            let slope = s.load_le(&self.slope[block]);
+            let low = s.load_le(&self.low[block]);
+            let mut next = 2 * self.area.rows.start;
+            for y in self.area.rows.clone() {
+                // The rows under the window that are not there yet.
+                let end = (2 * y + 2).min(14);
+                for y in next..end {
+                    let kept = &mut self.window[y % 2];
+                    prefetch(s, self.weights, block + 1, y, 14);
+                    let rows = match y {
+                        0 => 1..3,
+                        13 => 0..2,
+                        _ => 0..3,
+                    };
+                    let skip = self.skip.line(y, block);
+                    let mut signs = self.signs.line(y, block);
+                    let mut sum = s.splat(0.0);
+                    for tile in 0..14usize.div_ceil(P) {
+                        let x = P * tile;
+                        let mut differ = [s.acc_zero(); P];
+                        for ky in rows.clone() {
+                            let line = self.bits[y + ky].window::<Q>(x);
+                            let w = &w[ky];
+                            // Taps outside the picture are left out.
+                            for p in 0..P {
+                                if p > 0 || x > 0 {
+                                    differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
+                                }
+                            }
+                            for p in 0..P {
+                                differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
+                            }
+                            for p in 0..P {
+                                if p + 1 < P || x + p < 13 {
+                                    differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
+                                }
+                            }
+                        }
+                        for p in 0..P {
+                            let x = x + p;
+                            let columns = match x {
+                                0 | 13 => 2,
+                                _ => 3,
+                            };
+                            let v = s
+                                .dot(
+                                    differ[p],
+                                    s.splat((32 * rows.len() * columns) as f32),
+                                );
+                            let v = s.mul(v, factor);
+                            let v = prelu(s, v, slope);
+                            let v = s.add(v, skip.load(s, x));
+                            signs.set(x, s.ge(v, low));
+                            sum = s.add(sum, v);
+                            s.store(&mut kept[x], v);
+                        }
+                    }
+                    self.sums.line(y, block).store(s, 0, sum);
+                }
+                next = next.max(end);
+                let mut out = self.out.line(y, block);
+                for x in 0..7 {
+                    let mut v = s.splat(0.0);
+                    for ky in 0..2 {
+                        let line = &self.window[(2 * y + ky) % 2];
+                        for kx in 0..2 {
+                            v = s.add(v, s.load(&line[2 * x + kx]));
+                        }
+                    }
+                    let v = s.div(v, s.splat(4.0));
+                    out.store(s, x, v);
+                }
+            }
+        }
     }
 }
 
 /// Real-valued 1x1 convolution, 7x7x32 -> 7x7x64
 struct Conv1x1At7x7x32To64<'a> {
-    x: &'a [f32],
-    weights: &'a [Le<f32>],
-    tile: Conv1x1At7x7x32To64Tile<'a>,
-}
-
-/// What a tile of [`Conv1x1At7x7x32To64`] goes through in registers.
-struct Conv1x1At7x7x32To64Tile<'a> {
-    band: Range<usize>,
-    scale: &'a [Le<f32>],
-    shift: &'a [Le<f32>],
-    out: &'a mut [f32],
-}
-
-impl Epilogue for Conv1x1At7x7x32To64Tile<'_> {
-    #[inline(always)]
-    fn rows(&self) -> Range<usize> {
-        self.band.clone()
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        let v = s.add(v, load_channels(s, self.shift, at.channel));
-        store_tile(s, self.out, 64, at, v);
-    }
+    area: Area,
+    from: &'a Table<Table<Table<f32, 32>, 7>, 7>,
+    /// `[block of channels][input][channel]`
+    weights: &'a Table<[[Le<f32>; 16]; 32], 4>,
+    scale: &'a Table<[Le<f32>; 16], 4>,
+    shift: &'a Table<[Le<f32>; 16], 4>,
+    out: TensorMut<'a, 7, 64>,
 }
 
 impl Kernel for Conv1x1At7x7x32To64<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
-        real_conv::<S, _, 7, 1>(s, &CONV_1X1_32_TO_64, self.x, self.weights, &mut tile)
+        match S::LEVEL {
+            Level::Avx512 => self.tiles::<S, 7, 7>(s),
+            Level::Avx2 | Level::Neon | Level::Simd128 => self.tiles::<S, 4, 4>(s),
+            _ => self.tiles::<S, 1, 1>(s),
+        }
     }
 }
 
-impl Work for Conv1x1At7x7x32To64<'_> {
-    fn rows(&self) -> Range<usize> {
-        self.tile.band.clone()
-    }
-    fn split(self, count: usize) -> (Self, Self) {
-        let tile = self.tile;
-        let out = cut_mut(tile.out, count * 448);
-        let band = cut_rows(tile.band, count);
-        let first = Conv1x1At7x7x32To64Tile {
-            out: out.0,
-            band: band.0,
-            ..tile
-        };
-        let rest = Conv1x1At7x7x32To64Tile {
-            out: out.1,
-            band: band.1,
-            ..tile
-        };
-        (Self { tile: first, ..self }, Self { tile: rest, ..self })
-    }
-    fn run(self) {
-        dispatch(self);
+impl Conv1x1At7x7x32To64<'_> {
+    /// In tiles of P pixels, which lie over Q columns.
+    #[inline(always)]
+    fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
+        for block in self.area.blocks.clone() {
+            let w = &self.weights[block];
+            let scale = s.load_le(&self.scale[block]);
+            let shift = s.load_le(&self.shift[block]);
+            for y in self.area.rows.clone() {
+                prefetch(s, self.weights, block + 1, y, 7);
+                let mut out = self.out.line(y, block);
+                for tile in 0..7usize.div_ceil(P) {
+                    // The last tile is a whole one, too: its first pixels are done already.
+                    let x = (P * tile).min(7 - P);
+                    let from = self.from[y].window::<Q>(x);
+                    let mut sums = [s.splat(0.0); P];
+                    for (i, w) in w.iter().enumerate() {
+                        let w = s.load_le(w);
+                        for p in 0..P {
+                            sums[p] = s.fma(s.splat(from[p][i]), w, sums[p]);
+                        }
+                    }
+                    for p in 0..P {
+                        let x = x + p;
+                        if x < P * tile {
+                            continue;
+                        }
+                        let v = sums[p];
+                        let v = s.mul(v, scale);
+                        let v = s.add(v, shift);
+                        out.store(s, x, v);
+                    }
+                }
+            }
+        }
     }
 }
 
 /// Binary 3x3 convolution, 14x14x32 -> 7x7x64, stride 2x2, zero padding
 struct BinaryConv3x3Stride2At14x14x32To64<'a> {
-    bits: &'a [u64],
-    weights: &'a [Le<u64>],
-    tile: BinaryConv3x3Stride2At14x14x32To64Tile<'a>,
-}
-
-impl Taps for BinaryConv3x3Stride2At14x14x32To64<'_> {
-    const SHAPE: BinaryShape = BinaryShape {
-        n: 1,
-        input: [14, 14],
-        frame: [1, 1, 0, 0],
-        channels: 32,
-        groups: 1,
-        output: [7, 7, 64],
-        kernel: [3, 3],
-        strides: [2, 2],
-        dilations: [1, 1],
-        pads: [1, 1],
-        zero_padding: true,
-    };
-}
-
-/// What a tile of [`BinaryConv3x3Stride2At14x14x32To64`] goes through in registers.
-struct BinaryConv3x3Stride2At14x14x32To64Tile<'a> {
-    stream: &'a mut [f32],
-    gate: PerImage<'a>,
-    slope: PerChannel<'a>,
-    signs: BitsMut<'a>,
-    low: PerChannel<'a>,
-    sums: RowSum<'a>,
-}
-
-impl Epilogue for BinaryConv3x3Stride2At14x14x32To64Tile<'_> {
-    #[inline(always)]
-    fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.gate.start_row(s, at);
-        self.slope.start_row(s, at);
-        self.low.start_row(s, at);
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.gate.get(s));
-        let v = prelu(s, v, self.slope.get(s));
-        let v = s.add(v, load_tile(s, self.stream, 64, at));
-        store_tile(s, self.stream, 64, at, v);
-        self.signs.set(&BITS_7X7X64, at, s.ge(v, self.low.get(s)));
-        self.sums.add(s, at, v);
-    }
-    #[inline(always)]
-    fn end_row<S: Simd>(&mut self, s: S, at: At) {
-        self.sums.end_row(s, at);
-    }
+    /// Packed signs, framed by padding.
+    bits: &'a Table<Table<u64, 15>, 15>,
+    /// `[block of channels][row of taps][column of taps][channel]`
+    weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 4>,
+    stream: TensorMut<'a, 7, 64>,
+    gate: Tensor<'a, 1, 64>,
+    scale: &'a Table<[Le<f32>; 16], 4>,
+    slope: &'a Table<[Le<f32>; 16], 4>,
+    low: &'a Table<[Le<f32>; 16], 4>,
+    signs: SignsMut<'a, 9, 1, 64, 64>,
+    sums: TensorMut<'a, 1, 64>,
 }
 
 impl Kernel for BinaryConv3x3Stride2At14x14x32To64<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
         match S::LEVEL {
-            Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
+            Level::Avx512 => self.tiles::<S, 7, 15>(s),
+            Level::Neon => self.tiles::<S, 2, 5>(s),
+            _ => self.tiles::<S, 1, 3>(s),
+        }
+    }
+}
+
+impl BinaryConv3x3Stride2At14x14x32To64<'_> {
+    /// In tiles of P pixels, which lie over Q columns.
+    #[inline(always)]
+    fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
+        for block in 0..4 {
+            let w = &self.weights[block];
+            let gate = self.gate.line(0, block).load(s, 0);
+            let factor = s.mul(s.load_le(&self.scale[block]), gate);
+            let slope = s.load_le(&self.slope[block]);
+            let low = s.load_le(&self.low[block]);
+            for y in 0..7 {
+                prefetch(s, self.weights, block + 1, y, 7);
+                let rows = match y {
+                    0 => 1..3,
+                    _ => 0..3,
+                };
+                let mut stream = self.stream.line(y, block);
+                let mut signs = self.signs.line(y, block);
+                let mut sum = s.splat(0.0);
+                for tile in 0..7usize.div_ceil(P) {
+                    // The last tile is a whole one, too: its first pixels are done already.
+                    let x = (P * tile).min(7 - P);
+                    let mut differ = [s.acc_zero(); P];
+                    for ky in rows.clone() {
+                        let line = self.bits[2 * y + ky].window::<Q>(2 * x);
+                        let w = &w[ky];
+                        // Taps outside the picture are left out.
+                        for p in 0..P {
+                            if p > 0 || x > 0 {
+                                differ[p] = s.xor_popcnt(differ[p], line[2 * p], &w[0]);
+                            }
+                        }
+                        for p in 0..P {
+                            differ[p] = s.xor_popcnt(differ[p], line[2 * p + 1], &w[1]);
+                        }
+                        for p in 0..P {
+                            differ[p] = s.xor_popcnt(differ[p], line[2 * p + 2], &w[2]);
+                        }
+                    }
+                    for p in 0..P {
+                        let x = x + p;
+                        if x < P * tile {
+                            continue;
+                        }
+                        let columns = match x {
+                            0 => 2,
+                            _ => 3,
+                        };
+                        let v = s
+                            .dot(differ[p], s.splat((32 * rows.len() * columns) as f32));
+                        let v = s.mul(v, factor);
+                        let v = prelu(s, v, slope);
+                        let v = s.add(v, stream.load(s, x));
+                        stream.store(s, x, v);
+                        signs.set(x, s.ge(v, low));
+                        sum = s.add(sum, v);
+                    }
+                }
+                self.sums.line(y, block).store(s, 0, sum);
             }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
         }
     }
 }
 
 /// Binary 3x3 convolution, 7x7x64 -> 7x7x64, zero padding
 struct BinaryConv3x3At7x7x64To64<'a> {
-    bits: &'a [u64],
-    weights: &'a [Le<u64>],
-    tile: BinaryConv3x3At7x7x64To64Tile<'a>,
-}
-
-impl Taps for BinaryConv3x3At7x7x64To64<'_> {
-    const SHAPE: BinaryShape = BinaryShape {
-        n: 1,
-        input: [7, 7],
-        frame: [1, 1, 1, 1],
-        channels: 64,
-        groups: 1,
-        output: [7, 7, 64],
-        kernel: [3, 3],
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads: [1, 1],
-        zero_padding: true,
-    };
-}
-
-/// What a tile of [`BinaryConv3x3At7x7x64To64`] goes through in registers.
-struct BinaryConv3x3At7x7x64To64Tile<'a> {
-    band: Range<usize>,
-    stream: &'a mut [f32],
-    gate: PerImage<'a>,
-    slope: PerChannel<'a>,
-    signs: BitsMut<'a>,
-    low: PerChannel<'a>,
-    sums: RowSum<'a>,
-}
-
-impl Epilogue for BinaryConv3x3At7x7x64To64Tile<'_> {
-    #[inline(always)]
-    fn rows(&self) -> Range<usize> {
-        self.band.clone()
-    }
-    #[inline(always)]
-    fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.gate.start_row(s, at);
-        self.slope.start_row(s, at);
-        self.low.start_row(s, at);
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.gate.get(s));
-        let v = prelu(s, v, self.slope.get(s));
-        let v = s.add(v, load_tile(s, self.stream, 64, at));
-        store_tile(s, self.stream, 64, at, v);
-        self.signs.set(&BITS_7X7X64, at, s.ge(v, self.low.get(s)));
-        self.sums.add(s, at, v);
-    }
-    #[inline(always)]
-    fn end_row<S: Simd>(&mut self, s: S, at: At) {
-        self.sums.end_row(s, at);
-    }
+    area: Area,
+    /// Packed signs, framed by padding.
+    bits: &'a Table<Table<u64, 9>, 9>,
+    /// `[block of channels][row of taps][column of taps][channel]`
+    weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 4>,
+    stream: TensorMut<'a, 7, 64>,
+    gate: Tensor<'a, 1, 64>,
+    scale: &'a Table<[Le<f32>; 16], 4>,
+    slope: &'a Table<[Le<f32>; 16], 4>,
+    low: &'a Table<[Le<f32>; 16], 4>,
+    signs: SignsMut<'a, 9, 1, 64, 64>,
+    sums: TensorMut<'a, 1, 64>,
 }
 
 impl Kernel for BinaryConv3x3At7x7x64To64<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
         match S::LEVEL {
-            Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
-            }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
+            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
+            _ => self.tiles::<S, 1, 3>(s),
         }
     }
 }
 
-impl Work for BinaryConv3x3At7x7x64To64<'_> {
-    fn rows(&self) -> Range<usize> {
-        self.tile.band.clone()
-    }
-    fn split(self, count: usize) -> (Self, Self) {
-        let tile = self.tile;
-        let stream = cut_mut(tile.stream, count * 448);
-        let signs = tile.signs.cut(&BITS_7X7X64, tile.band.start, count);
-        let sums = tile.sums.cut(count);
-        let band = cut_rows(tile.band, count);
-        let first = BinaryConv3x3At7x7x64To64Tile {
-            stream: stream.0,
-            signs: signs.0,
-            sums: sums.0,
-            band: band.0,
-            ..tile
-        };
-        let rest = BinaryConv3x3At7x7x64To64Tile {
-            stream: stream.1,
-            signs: signs.1,
-            sums: sums.1,
-            band: band.1,
-            ..tile
-        };
-        (Self { tile: first, ..self }, Self { tile: rest, ..self })
-    }
-    fn run(self) {
-        dispatch(self);
+impl BinaryConv3x3At7x7x64To64<'_> {
+    /// In tiles of P pixels, which lie over Q columns.
+    #[inline(always)]
+    fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
+        for block in self.area.blocks.clone() {
+            let w = &self.weights[block];
+            let gate = self.gate.line(0, block).load(s, 0);
+            let factor = s.mul(s.load_le(&self.scale[block]), gate);
+            let slope = s.load_le(&self.slope[block]);
+            let low = s.load_le(&self.low[block]);
+            for y in self.area.rows.clone() {
+                prefetch(s, self.weights, block + 1, y, 7);
+                let rows = match y {
+                    0 => 1..3,
+                    6 => 0..2,
+                    _ => 0..3,
+                };
+                let mut stream = self.stream.line(y, block);
+                let mut signs = self.signs.line(y, block);
+                let mut sum = s.splat(0.0);
+                for tile in 0..7usize.div_ceil(P) {
+                    // The last tile is a whole one, too: its first pixels are done already.
+                    let x = (P * tile).min(7 - P);
+                    let mut differ = [s.acc_zero(); P];
+                    for ky in rows.clone() {
+                        let line = self.bits[y + ky].window::<Q>(x);
+                        let w = &w[ky];
+                        // Taps outside the picture are left out.
+                        for p in 0..P {
+                            if p > 0 || x > 0 {
+                                differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
+                            }
+                        }
+                        for p in 0..P {
+                            differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
+                        }
+                        for p in 0..P {
+                            if p + 1 < P || x + p < 6 {
+                                differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
+                            }
+                        }
+                    }
+                    for p in 0..P {
+                        let x = x + p;
+                        if x < P * tile {
+                            continue;
+                        }
+                        let columns = match x {
+                            0 | 6 => 2,
+                            _ => 3,
+                        };
+                        let v = s
+                            .dot(differ[p], s.splat((64 * rows.len() * columns) as f32));
+                        let v = s.mul(v, factor);
+                        let v = prelu(s, v, slope);
+                        let v = s.add(v, stream.load(s, x));
+                        stream.store(s, x, v);
+                        signs.set(x, s.ge(v, low));
+                        sum = s.add(sum, v);
+                    }
+                }
+                self.sums.line(y, block).store(s, 0, sum);
+            }
+        }
     }
 }
 
 /// Binary 3x3 convolution, 7x7x64 -> 7x7x64, zero padding
 struct BinaryConv3x3At7x7x64To64_2<'a> {
-    bits: &'a [u64],
-    weights: &'a [Le<u64>],
-    tile: BinaryConv3x3At7x7x64To64_2Tile<'a>,
-}
-
-impl Taps for BinaryConv3x3At7x7x64To64_2<'_> {
-    const SHAPE: BinaryShape = BinaryShape {
-        n: 1,
-        input: [7, 7],
-        frame: [1, 1, 1, 1],
-        channels: 64,
-        groups: 1,
-        output: [7, 7, 64],
-        kernel: [3, 3],
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads: [1, 1],
-        zero_padding: true,
-    };
-}
-
-/// What a tile of [`BinaryConv3x3At7x7x64To64_2`] goes through in registers.
-struct BinaryConv3x3At7x7x64To64_2Tile<'a> {
-    band: Range<usize>,
-    gate: PerImage<'a>,
-    slope: PerChannel<'a>,
-    skip: &'a [f32],
-    scale: PerChannel<'a>,
-    shift: PerChannel<'a>,
-    slope_2: PerChannel<'a>,
-    sums: RowSum<'a>,
-}
-
-impl Epilogue for BinaryConv3x3At7x7x64To64_2Tile<'_> {
-    #[inline(always)]
-    fn rows(&self) -> Range<usize> {
-        self.band.clone()
-    }
-    #[inline(always)]
-    fn start_row<S: Simd>(&mut self, s: S, at: At) {
-        self.gate.start_row(s, at);
-        self.slope.start_row(s, at);
-        self.scale.start_row(s, at);
-        self.shift.start_row(s, at);
-        self.slope_2.start_row(s, at);
-    }
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.mul(v, self.gate.get(s));
-        let v = prelu(s, v, self.slope.get(s));
-        let v = s.add(v, load_tile(s, self.skip, 64, at));
-        let v = s.mul(v, self.scale.get(s));
-        let v = s.add(v, self.shift.get(s));
-        let v = prelu(s, v, self.slope_2.get(s));
-        self.sums.add(s, at, v);
-    }
-    #[inline(always)]
-    fn end_row<S: Simd>(&mut self, s: S, at: At) {
-        self.sums.end_row(s, at);
-    }
+    area: Area,
+    /// Packed signs, framed by padding.
+    bits: &'a Table<Table<u64, 9>, 9>,
+    /// `[block of channels][row of taps][column of taps][channel]`
+    weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 4>,
+    gate: Tensor<'a, 1, 64>,
+    scale: &'a Table<[Le<f32>; 16], 4>,
+    slope: &'a Table<[Le<f32>; 16], 4>,
+    skip: Tensor<'a, 7, 64>,
+    scale_2: &'a Table<[Le<f32>; 16], 4>,
+    shift: &'a Table<[Le<f32>; 16], 4>,
+    slope_2: &'a Table<[Le<f32>; 16], 4>,
+    sums: TensorMut<'a, 1, 64>,
 }
 
 impl Kernel for BinaryConv3x3At7x7x64To64_2<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
         match S::LEVEL {
-            Level::Avx512 => {
-                binary_conv::<Self, S, _, 7>(s, self.bits, self.weights, &mut tile)
-            }
-            _ => binary_conv::<Self, S, _, 2>(s, self.bits, self.weights, &mut tile),
+            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
+            _ => self.tiles::<S, 1, 3>(s),
         }
     }
 }
 
-impl Work for BinaryConv3x3At7x7x64To64_2<'_> {
-    fn rows(&self) -> Range<usize> {
-        self.tile.band.clone()
-    }
-    fn split(self, count: usize) -> (Self, Self) {
-        let tile = self.tile;
-        let skip = cut(tile.skip, count * 448);
-        let sums = tile.sums.cut(count);
-        let band = cut_rows(tile.band, count);
-        let first = BinaryConv3x3At7x7x64To64_2Tile {
-            skip: skip.0,
-            sums: sums.0,
-            band: band.0,
-            ..tile
-        };
-        let rest = BinaryConv3x3At7x7x64To64_2Tile {
-            skip: skip.1,
-            sums: sums.1,
-            band: band.1,
-            ..tile
-        };
-        (Self { tile: first, ..self }, Self { tile: rest, ..self })
-    }
-    fn run(self) {
-        dispatch(self);
+impl BinaryConv3x3At7x7x64To64_2<'_> {
+    /// In tiles of P pixels, which lie over Q columns.
+    #[inline(always)]
+    fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
+        for block in self.area.blocks.clone() {
+            let w = &self.weights[block];
+            let gate = self.gate.line(0, block).load(s, 0);
+            let factor = s.mul(s.load_le(&self.scale[block]), gate);
+            let slope = s.load_le(&self.slope[block]);
+            let scale_2 = s.load_le(&self.scale_2[block]);
+            let shift = s.load_le(&self.shift[block]);
+            let slope_2 = s.load_le(&self.slope_2[block]);
+            for y in self.area.rows.clone() {
+                prefetch(s, self.weights, block + 1, y, 7);
+                let rows = match y {
+                    0 => 1..3,
+                    6 => 0..2,
+                    _ => 0..3,
+                };
+                let skip = self.skip.line(y, block);
+                let mut sum = s.splat(0.0);
+                for tile in 0..7usize.div_ceil(P) {
+                    // The last tile is a whole one, too: its first pixels are done already.
+                    let x = (P * tile).min(7 - P);
+                    let mut differ = [s.acc_zero(); P];
+                    for ky in rows.clone() {
+                        let line = self.bits[y + ky].window::<Q>(x);
+                        let w = &w[ky];
+                        // Taps outside the picture are left out.
+                        for p in 0..P {
+                            if p > 0 || x > 0 {
+                                differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
+                            }
+                        }
+                        for p in 0..P {
+                            differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
+                        }
+                        for p in 0..P {
+                            if p + 1 < P || x + p < 6 {
+                                differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
+                            }
+                        }
+                    }
+                    for p in 0..P {
+                        let x = x + p;
+                        if x < P * tile {
+                            continue;
+                        }
+                        let columns = match x {
+                            0 | 6 => 2,
+                            _ => 3,
+                        };
+                        let v = s
+                            .dot(differ[p], s.splat((64 * rows.len() * columns) as f32));
+                        let v = s.mul(v, factor);
+                        let v = prelu(s, v, slope);
+                        let v = s.add(v, skip.load(s, x));
+                        let v = s.mul(v, scale_2);
+                        let v = s.add(v, shift);
+                        let v = prelu(s, v, slope_2);
+                        sum = s.add(sum, v);
+                    }
+                }
+                self.sums.line(y, block).store(s, 0, sum);
+            }
+        }
     }
 }
 
 /// Element-wise, 1x1x64
 struct MapAt1x1x64<'a> {
-    tile: MapAt1x1x64Tile<'a>,
-}
-
-/// What a tile of [`MapAt1x1x64`] goes through in registers.
-struct MapAt1x1x64Tile<'a> {
-    stream: &'a mut [f32],
-    scale: &'a [Le<f32>],
-}
-
-impl Epilogue for MapAt1x1x64Tile<'_> {
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, _v: S::F, at: At) {
-        let v = load_tile(s, self.stream, 64, at);
-        let v = s.mul(v, load_channels(s, self.scale, at.channel));
-        store_tile(s, self.stream, 64, at, v);
-    }
+    stream: TensorMut<'a, 1, 64>,
+    scale: &'a Table<[Le<f32>; 16], 4>,
 }
 
 impl Kernel for MapAt1x1x64<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
-        pixels(s, 1, 1, 1, 64, &mut tile)
+    fn run<S: Simd>(mut self, s: S) {
+        let y = 0;
+        for block in 0..4 {
+            let scale = s.load_le(&self.scale[block]);
+            let mut stream = self.stream.line(y, block);
+            let x = 0;
+            let v = stream.load(s, x);
+            let v = s.mul(v, scale);
+            stream.store(s, x, v);
+        }
     }
 }
 
 /// Real-valued fully connected layer, 64 -> 10
 struct Conv1x1At1x1x64To10<'a> {
-    x: &'a [f32],
-    weights: &'a [Le<f32>],
-    tile: Conv1x1At1x1x64To10Tile<'a>,
-}
-
-/// What a tile of [`Conv1x1At1x1x64To10`] goes through in registers.
-struct Conv1x1At1x1x64To10Tile<'a> {
-    shift: &'a [Le<f32>],
-    out: &'a mut [f32],
-}
-
-impl Epilogue for Conv1x1At1x1x64To10Tile<'_> {
-    #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, v: S::F, at: At) {
-        let v = s.add(v, load_channels(s, self.shift, at.channel));
-        store_tile(s, self.out, 10, at, v);
-    }
+    from: &'a [[[f32; 64]; 1]; 1],
+    /// `[block of channels][row of taps][column of taps][input][channel]`
+    weights: &'a [[Le<f32>; 16]; 64],
+    shift: &'a Table<[Le<f32>; 16], 1>,
+    out: TensorMut<'a, 1, 10>,
 }
 
 impl Kernel for Conv1x1At1x1x64To10<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut tile = self.tile;
-        real_conv::<S, _, 1, 1>(s, &CONV_1X1_64_TO_10, self.x, self.weights, &mut tile)
+    fn run<S: Simd>(mut self, s: S) {
+        let mut row = [[[0.0; 16]; 1]; 1];
+        let block = 0;
+        let shift = s.load_le(&self.shift[block]);
+        let y = 0;
+        let from = self.from.as_flattened().as_flattened();
+        real_conv_row::<
+            S,
+            1,
+            1,
+            false,
+            1,
+        >(s, &CONV_1X1_64_TO_10, from, self.weights, block, y, &mut row);
+        let [values] = &row;
+        let mut out = self.out.line(y, block);
+        for (x, v) in values.iter().enumerate() {
+            let v = s.load(v);
+            let v = s.add(v, shift);
+            out.store(s, x, v);
+        }
     }
 }
-
-const BITS_14X14X32: BitShape = BitShape {
-    n: 1,
-    h: 14,
-    w: 14,
-    c: 32,
-    groups: 1,
-    frame: [1, 1, 1, 1],
-    frame_ones: false,
-};
 
 const CONV_3X3_1_TO_32: RealShape = RealShape {
     n: 1,
@@ -1389,48 +1442,6 @@ const CONV_3X3_1_TO_32: RealShape = RealShape {
     dilations: [1, 1],
     pads: [1, 1],
     groups: 1,
-};
-
-const BITS_14X14X32_2: BitShape = BitShape {
-    n: 1,
-    h: 14,
-    w: 14,
-    c: 32,
-    groups: 1,
-    frame: [1, 1, 0, 0],
-    frame_ones: false,
-};
-
-const POOL_2X2_AT_14X14: PoolShape = PoolShape {
-    n: 1,
-    input: [14, 14, 32],
-    output: [7, 7, 32],
-    kernel: [2, 2],
-    strides: [2, 2],
-    dilations: [1, 1],
-    pads: [0, 0],
-    include_pad: None,
-};
-
-const CONV_1X1_32_TO_64: RealShape = RealShape {
-    n: 1,
-    input: [7, 7, 32],
-    output: [7, 7, 64],
-    kernel: [1, 1],
-    strides: [1, 1],
-    dilations: [1, 1],
-    pads: [0, 0],
-    groups: 1,
-};
-
-const BITS_7X7X64: BitShape = BitShape {
-    n: 1,
-    h: 7,
-    w: 7,
-    c: 64,
-    groups: 1,
-    frame: [1, 1, 1, 1],
-    frame_ones: false,
 };
 
 const CONV_1X1_64_TO_10: RealShape = RealShape {

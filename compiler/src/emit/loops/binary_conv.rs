@@ -132,7 +132,7 @@ impl Words {
     fn line(&self, g: &Geometry, row: &TokenStream, single: bool) -> TokenStream {
         let x = add(scaled(g.strides[1], &quote!(x)), self.offset[1]);
         let span = if single { n((g.kernel[1] - 1) * g.dilations[1] + 1).to_token_stream() } else { quote!(Q) };
-        quote!(let line = window::<_, _, #span>(&self.bits[#row], #x);)
+        quote!(let line = self.bits[#row].window::<#span>(#x);)
     }
 }
 

@@ -28,6 +28,7 @@ use crate::schedule::{Division, Nest, Order, Pixels, is_depthwise, is_pointwise}
 pub(super) use bit_pool::bit_pool;
 use names::{binary_title, geometry_title, kernel_name};
 use steps::{Fields, Steps, Writer};
+use text::{bound, looped, uses};
 
 /// A field of the source: what it reads.
 struct Operand {
@@ -293,11 +294,10 @@ fn row_buffer(nest: &Nest, source: &Source) -> Option<TokenStream> {
 fn computed(nest: &Nest, source: &Source, steps: &Steps, pixel: &TokenStream) -> TokenStream {
     let call = &source.computed;
     let (source_row, Steps { block, row, row_end, .. }) = (&source.row, steps);
-    let pixels = quote! {
-        for (x, v) in values.iter().enumerate() {
-            let v = s.load(v);
-            #pixel
-        }
+    let pixels = if uses(pixel, "x") {
+        quote!(for (x, v) in values.iter().enumerate() { let v = s.load(v); #pixel })
+    } else {
+        quote!(for v in values { let v = s.load(v); #pixel })
     };
     if nest.together == 1 {
         return quote!(#source_row #call let [values] = &row; #row #pixels #row_end);
@@ -354,17 +354,20 @@ fn is_divided(division: Division, dimension: Dimension) -> bool {
 /// A loop over rows or blocks of channels.
 fn over(nest: &Nest, dimension: Dimension, extent: usize, body: TokenStream) -> TokenStream {
     let (name, all) = match dimension {
-        Dimension::Rows => (quote!(y), quote!(self.area.rows.clone())),
-        Dimension::Blocks => (quote!(block), quote!(self.area.blocks.clone())),
+        Dimension::Rows => ("y", quote!(self.area.rows.clone())),
+        Dimension::Blocks => ("block", quote!(self.area.blocks.clone())),
     };
     if is_divided(nest.division, dimension) {
-        return quote!(for #name in #all { #body });
+        return looped(name, all, &body);
     }
     match extent {
-        1 => quote!(let #name = 0; #body),
+        1 => {
+            let only = bound(name, quote!(0), &body);
+            quote!(#only #body)
+        }
         _ => {
             let extent = n(extent);
-            quote!(for #name in 0..#extent { #body })
+            looped(name, quote!(0..#extent), &body)
         }
     }
 }
@@ -374,9 +377,13 @@ fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
     let width = n(nest.grid.columns);
     let (tile, value) = (&source.tile, &source.value);
     if is_single(nest) {
+        let body = quote!(#tile #value #pixel);
         return match nest.grid.columns {
-            1 => quote!(let x = 0; #tile #value #pixel),
-            _ => quote!(for x in 0..#width { #tile #value #pixel }),
+            1 => {
+                let only = bound("x", quote!(0), &body);
+                quote!(#only #body)
+            }
+            _ => looped("x", quote!(0..#width), &body),
         };
     }
     let typed = Literal::usize_suffixed(nest.grid.columns);
@@ -391,16 +398,13 @@ fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
     } else {
         (quote!(let x = P * tile;), None)
     };
+    let body = quote!(#again #value #pixel);
+    let x = bound("x", quote!(x + p), &body);
     quote! {
         for tile in 0..#typed.div_ceil(P) {
             #start
             #tile
-            for p in 0..P {
-                let x = x + p;
-                #again
-                #value
-                #pixel
-            }
+            for p in 0..P { #x #body }
         }
     }
 }
@@ -490,7 +494,7 @@ impl Loops {
                 let fields = self.fields.iter().map(|f| {
                     if is_window(f) {
                         let value = &f.value;
-                        return quote!(window: shaped_mut(#value),);
+                        return quote!(window: #value.shaped_mut(),);
                     }
                     own(f)
                 });
@@ -515,7 +519,7 @@ impl Loops {
                 let values = quote!((#(#values)*));
                 let fields = self.fields.iter().map(|f| {
                     if is_window(f) {
-                        return quote!(window: shaped_mut(window),);
+                        return quote!(window: window.shaped_mut(),);
                     }
                     if f.is_part {
                         let name = &f.name;

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::steps::Steps;
-use super::text::{offset, scaled};
+use super::text::{bound, looped, offset, scaled};
 use super::windows::{fold, rows_of_taps};
 use super::{Dimension, Source, over};
 use crate::emit::text::{n, note};
@@ -65,9 +65,13 @@ pub(super) fn body(
     let width = n(grid.columns);
     let (row, pixel, row_end) = (&behind.row, &behind.pixel, &behind.row_end);
     let taps = rows_of_taps(&rows);
+    let each = quote!(#value #pixel);
     let pixels = match grid.columns {
-        1 => quote!(let x = 0; #value #pixel),
-        _ => quote!(for x in 0..#width { #value #pixel }),
+        1 => {
+            let only = bound("x", quote!(0), &each);
+            quote!(#only #each)
+        }
+        _ => looped("x", quote!(0..#width), &each),
     };
     let under = note("The rows under the window that are not there yet.");
     let kept = quote!(let kept = &mut self.window #of[y % #ring];);

@@ -54,7 +54,7 @@ pub(super) fn pointwise(
         block: quote!(let w = &self.weights[block];),
         row: quote!(#ahead),
         tile: quote! {
-            let from = window::<_, _, #span>(&self.from[#y], #x);
+            let from = self.from[#y].window::<#span>(#x);
             #start
             for (i, w) in w.iter().enumerate() {
                 let w = s.load_le(w);

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{format_ident, quote};
 
 use crate::emit::text::n;
 
@@ -32,6 +32,28 @@ pub(super) fn offset(x: TokenStream, term: isize) -> TokenStream {
     }
     let term = n(term.unsigned_abs());
     quote!(#x - #term)
+}
+
+/// Whether a variable occurs in some statements: one that does not would be a warning in the emitted file.
+pub(super) fn uses(tokens: &TokenStream, variable: &str) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == variable,
+        TokenTree::Group(group) => uses(&group.stream(), variable),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+/// `let variable = value;`, where it is used.
+pub(super) fn bound(variable: &str, value: TokenStream, body: &TokenStream) -> TokenStream {
+    let name = format_ident!("{variable}");
+    if uses(body, variable) { quote!(let #name = #value;) } else { TokenStream::new() }
+}
+
+/// `for variable in range { body }`
+pub(super) fn looped(variable: &str, range: TokenStream, body: &TokenStream) -> TokenStream {
+    let name = if uses(body, variable) { variable } else { "_" };
+    let name = format_ident!("{name}");
+    quote!(for #name in #range { #body })
 }
 
 /// `match x { 0 => a, 13 => b, _ => c }` of runs of equal values: the longest run is the default.

@@ -71,12 +71,12 @@ impl<'a> Views<'a> {
             Place::Input(i) => {
                 self.input = true;
                 let input = self.interface.whole_input(i);
-                quote!(shaped::<#ty, _, _>(#input))
+                quote!(#input.shaped::<#ty>())
             }
             Place::Output(i) => {
                 self.output = true;
-                let output = self.interface.whole_output(i, write);
-                if write { quote!(shaped_mut::<#ty, _, _>(#output)) } else { quote!(shaped::<#ty, _, _>(#output)) }
+                let output = self.interface.whole_output(i);
+                if write { quote!(#output.shaped_mut::<#ty>()) } else { quote!(#output.shaped::<#ty>()) }
             }
             Place::Real(at, _) => view(&mut self.real, &mut self.names, role, at, ty),
             Place::Bits(at, _) => view(&mut self.bits, &mut self.names, role, at, ty),
@@ -88,7 +88,7 @@ impl<'a> Views<'a> {
         let line = |views: &mut Vec<View>, memory: TokenStream| {
             views.sort_by_key(|view| view.at);
             let (names, types) = nested(views)?;
-            Some(quote!(let #names = places::<#types, _, _>(&mut scratch.#memory);))
+            Some(quote!(let #names = scratch.#memory.places::<#types>();))
         };
         let (real, bits) = (line(&mut self.real, quote!(real)), line(&mut self.bits, quote!(bits)));
         quote!(#real #bits)
