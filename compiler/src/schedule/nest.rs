@@ -160,7 +160,12 @@ impl Nest {
         let together = interleaved(&tiled.source);
         let window = tiled.pooled.as_ref().map(|Pooled { pool, .. }| {
             let g = &pool.geometry;
-            let rows = ((g.kernel[0] - 1) * g.dilations[0] + 1).min(g.input[0]);
+            let reach = (g.kernel[0] - 1) * g.dilations[0] + 1;
+            // Where rows behind the last window are computed too, they come before it is pooled, and must not lie over its rows.
+            let last = (g.output[0] - 1) * g.strides[0] + reach;
+            let behind = (g.pads[0] + g.input[0]).saturating_sub(last);
+            let all = tiled.steps.iter().any(|step| step.write().is_some());
+            let rows = (reach + if all { behind } else { 0 }).min(g.input[0]);
             Window { rows, columns: g.input[1], together }
         });
         let sums = |steps: &[Step], grid: Grid| {
@@ -238,7 +243,9 @@ fn grids(network: &Network, tiled: &Tiled) -> (Grid, Option<Grid>) {
     let single = grid.rows == 1
         && grid.columns == 1
         && tiled.source.geometry().is_none_or(|g| g.kernel == [1, 1] && g.input[..2] == [1, 1]);
-    if single && grid.images > 1 && !by_image && !framed {
+    // Those of planes lie apart: all channels of one image, then those of the next.
+    let planar = matches!(tiled.source, Source::Planes { .. } | Source::RealConv { planar: true, .. });
+    if single && grid.images > 1 && !by_image && !framed && !planar {
         return (Grid { images: 1, rows: grid.images, ..grid }, None);
     }
     (grid, None)
@@ -271,7 +278,7 @@ fn pointwise_pixels(g: &Geometry) -> (Pixels, Fit) {
 pub(crate) fn is_pointwise(source: &Source) -> bool {
     match source {
         Source::RealConv { geometry: g, planar: false, products: Products::F32, .. } => {
-            g.kernel == [1, 1] && g.pads == [0, 0] && g.groups == 1 && g.output[1] > 1 && interleaved(source) == 1
+            g.kernel == [1, 1] && g.reach() == [0; 4] && g.groups == 1 && g.output[1] > 1 && interleaved(source) == 1
         }
         _ => false,
     }

@@ -43,7 +43,8 @@ pub(super) fn row_tile(source: &Source) -> Option<([usize; 2], Fit)> {
 pub(crate) fn real(g: &Geometry) -> (usize, usize) {
     let width = g.output[1];
     let blocks = (g.output[2] / g.groups).div_ceil(16);
-    let divides = |v: usize| blocks.is_multiple_of(v);
+    // Blocks that span groups are computed one by one.
+    let divides = |v: usize| blocks.is_multiple_of(v) && !super::is_mixed(g);
     if width == 1 {
         // A fully connected layer: independent sums come from the channels alone.
         return (1, [4, 3, 2].into_iter().find(|&v| divides(v)).unwrap_or(1));

@@ -209,7 +209,9 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
                 }
                 _ => TokenStream::new(),
             };
-            let words_of = if nest.rolled_words() { quote!(s.rolled(&#w)) } else { quote!(#w) };
+            // The weights of one tap by name are borrowed already, those of a number are not.
+            let borrowed = if kx.is_some() && !words.pointwise { quote!(&#w) } else { w.clone() };
+            let words_of = if nest.rolled_words() { quote!(s.rolled(#borrowed)) } else { w };
             quote!(for (word, w) in #words_of.iter().enumerate() { #body #room })
         };
         let behind = if matches!(at, Widen::Taps | Widen::Words(_)) && !words.pointwise { Some(&widen) } else { None };
@@ -229,6 +231,7 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
             tap(Some(0), quote!(w))
         } else if unrolled {
             (0..columns.kernel)
+                .filter(|&kx| !columns.outputs(kx).is_empty())
                 .map(|kx| {
                     let index = n(kx);
                     tap(Some(kx), quote!(w[#index]))
@@ -236,7 +239,15 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
                 .collect()
         } else {
             let tap = tap(None, quote!(w));
-            quote!(for (kx, w) in w.iter().enumerate() { #tap })
+            // The same taps count for all pixels, but that need not be all of them: a picture may be narrower than the window.
+            let some = match &columns.runs()[..] {
+                [(_, taps)] if *taps != (0..columns.kernel) => {
+                    let (start, end) = (n(taps.start), n(taps.end));
+                    quote!(.take(#end).skip(#start))
+                }
+                _ => TokenStream::new(),
+            };
+            quote!(for (kx, w) in w.iter().enumerate() #some { #tap })
         };
         let behind = (at == Widen::Rows).then_some(&widen);
         let w = (!words.pointwise).then(|| quote!(let w = &w[ky];));

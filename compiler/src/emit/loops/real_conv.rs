@@ -108,6 +108,7 @@ pub(super) fn floats(
 }
 
 /// A row of a convolution of narrow numbers, to which the input is rounded first.
+#[allow(clippy::too_many_arguments)] // a layer, and what is filled on the way
 pub(super) fn narrow_numbers(
     nest: &Nest,
     input: TensorId,

@@ -64,13 +64,14 @@ pub(super) fn fold(
     };
     let x = scaled(columns.stride, &quote!(x));
     let pad = columns.pad as isize;
-    let taps: TokenStream = if columns.runs().len() == 1 {
-        let count = n(columns.kernel);
+    let taps: TokenStream = if let [(_, taps)] = &columns.runs()[..] {
+        let (start, end) = (n(taps.start), n(taps.end));
         let tap = scaled(columns.dilation, &quote!(kx));
         let take = take(&quote!(kx), offset(quote!(#x + #tap), -pad));
-        quote!(for kx in 0..#count { #take })
+        quote!(for kx in #start..#end { #take })
     } else {
         (0..columns.kernel)
+            .filter(|&kx| !columns.outputs(kx).is_empty())
             .map(|kx| {
                 let outputs = columns.outputs(kx);
                 let index = n(kx);

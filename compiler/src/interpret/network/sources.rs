@@ -47,12 +47,13 @@ fn channels_last([n, h, w, c]: [usize; 4], planes: &[f32]) -> Vec<f32> {
     offsets(&[n, h * w, c], &strides).map(|at| planes[at as usize]).collect()
 }
 
+/// Each sum starts from the bias.
 pub(super) fn dense(layer: &Dense, inputs: &[f32]) -> Result<Vec<f32>, String> {
     if inputs.len() != layer.inputs || layer.weights.len() != layer.inputs * layer.outputs {
         return Err(format!("a layer of {} inputs gets {}", layer.inputs, inputs.len()));
     }
     let rows = layer.weights.chunks(layer.inputs).zip(layer.bias.iter());
-    Ok(rows.map(|(row, bias)| row.iter().zip(inputs).fold(0.0_f32, |sum, (w, x)| w.mul_add(*x, sum)) + bias).collect())
+    Ok(rows.map(|(row, bias)| row.iter().zip(inputs).fold(*bias, |sum, (w, x)| w.mul_add(*x, sum))).collect())
 }
 
 /// Exact whatever the order, so that 64 products are counted at once: networks of real size are run here, too.
