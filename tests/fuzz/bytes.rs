@@ -2,15 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::model::Random;
 use crate::{count, first_seed, mutants, text};
+use xnorc_tests::random::Random;
 
 /// A fixture with bytes changed, cut, doubled or moved; or bytes by chance.
 fn bytes(seed: u64, fixtures: &[(String, Vec<u8>)]) -> (String, Vec<u8>) {
     let mut r = Random::new(seed);
     if r.once_in(10) {
         let len = r.below(300);
-        return ("chance".into(), (0..len).map(|_| r.next() as u8).collect());
+        return ("chance".into(), (0..len).map(|_| r.word() as u8).collect());
     }
     let (name, model) = r.pick(fixtures);
     let mut bytes = model;

@@ -270,7 +270,7 @@ fn one_file() {
     let model = std::fs::read(path).unwrap();
     let mut graph = xnorc::import::load(&model, &xnorc::import::Options::default()).unwrap().graph;
     println!("{graph}");
-    let mut r = crate::model::Random::new(1);
+    let mut r = xnorc_tests::random::Random::new(1);
     let inputs: Vec<Tensor> = (graph.inputs.iter())
         .map(|&id| {
             let shape = graph.shape(id).to_vec();

@@ -1,4 +1,4 @@
-//! ONNX models written in code, and chance.
+//! ONNX models written in code.
 
 use prost::Message as _;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -7,39 +7,6 @@ use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
     ValueInfoProto, type_proto,
 };
-
-/// A stream of numbers that a seed decides.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 24
-    }
-
-    /// Less than `n`.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() >> 8) as usize % n
-    }
-
-    /// True once in `n` times.
-    pub(crate) fn once_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(crate) fn pick<T: Clone>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())].clone()
-    }
-
-    /// Uniform in [-1, 1).
-    pub(crate) fn real(&mut self) -> f32 {
-        self.below(1 << 24) as f32 / (1 << 23) as f32 - 1.0
-    }
-}
 
 /// A value of a model.
 #[derive(Clone, Debug)]

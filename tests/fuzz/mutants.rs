@@ -10,8 +10,8 @@ use tract_onnx::pb::{GraphProto, ModelProto};
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::{DType, Tensor};
 
-use crate::model::Random;
 use crate::{count, first_seed, text};
+use xnorc_tests::random::Random;
 
 /// Fixtures of at most so many bytes, in a fixed order.
 pub(crate) fn small_fixtures(most: usize) -> Vec<(String, Vec<u8>)> {

@@ -4,8 +4,9 @@
 //! every engine's arithmetic is exact, whatever its order of summation, and values lie exactly on thresholds, and are exactly
 //! zero, all the time. The other half has real numbers everywhere; values on a threshold are no concern there.
 
-use crate::model::{Model, Random, Value, float, int, ints};
+use crate::model::{Model, Value, float, int, ints};
 use xnorc::ir::Tensor;
+use xnorc_tests::random::Random;
 
 /// Finer than the grid: what is shifted by it is not zero.
 const SHIFT: f32 = 1.0 / 8192.0;

@@ -260,7 +260,7 @@ fn main() -> io::Result<()> {
     let mut from = io::BufReader::new(io::stdin().lock());
     let mut to = io::BufWriter::new(io::stdout().lock());
     let pools: Vec<runtime::Pool> =
-        (0..5).map(|n| runtime::Pool::new(n).map(|p| p.with_grain(0))).collect::<io::Result<_>>()?;
+        (0..8).map(|n| runtime::Pool::new(n).map(|p| p.with_grain(0))).collect::<io::Result<_>>()?;
     loop {
         let mut bytes = [0; 24];
         if from.read_exact(&mut bytes).is_err() {

@@ -267,7 +267,7 @@ fn misuse_writes_nothing() {
                 RealShape { pads: [usize::MAX, 1], ..good },
                 RealShape { output: [3, WIDTH - 1, 4], ..good },
             ];
-            let short: [(&[f32], &[[Le<f32>; 16]]); 3] = [(&x[1..], &w), (&x, &w[1..]), (&[], &[])];
+            let short = [(&x[1..], &w[..]), (&x[..], &w[1..]), (&[], &[])];
             let calls = short.into_iter().map(|(x, w)| (good, x, w, 0));
             let calls = calls.chain(wrong.into_iter().map(|shape| (shape, &x[..], &w[..], 0)));
             for (shape, x, w, y) in calls.chain([(good, &x[..], &w[..], 3)]) {

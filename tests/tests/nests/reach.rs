@@ -1,0 +1,243 @@
+//! That the random networks reach every form that a nest can take.
+
+use xnorc::ir::network::{BitPadding, Body, Geometry, Move, Network, PoolKind, Source, Step, Storage, Tiled};
+use xnorc::schedule::{Division, Nest, Order, Pixels, Widen};
+
+use crate::FEW;
+use crate::cases::{KINDS, case};
+
+/// What a network's nests are, by name.
+fn forms(network: &Network) -> Vec<&'static str> {
+    let mut forms = Vec::new();
+    for block in &network.blocks {
+        match &block.body {
+            Body::Move(Move::BitMaxPool { input, output, .. }) => {
+                let groups = |id| match &network.tensor(id).storage {
+                    Storage::Bits(layout) => layout.groups,
+                    Storage::Dense(_) => panic!("a pool of bits"),
+                };
+                let same = groups(*input) == groups(*output);
+                forms.push(if same { "a pool of bits in words" } else { "a pool of bits in other groups" });
+            }
+            Body::Tiled(tiled) => {
+                let nest = Nest::of(network, block, 0).expect("a tiled block");
+                of_nest(&nest, tiled, &mut forms);
+                of_source(&tiled.source, &mut forms);
+                of_steps(network, tiled, &mut forms);
+            }
+            Body::Gate(_) | Body::Move(_) | Body::Whole(_) => {}
+        }
+    }
+    forms
+}
+
+fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
+    let mut must = |holds: bool, name| {
+        if holds {
+            forms.push(name);
+        }
+    };
+    must(nest.grid.images > 1, "several images");
+    must(nest.order == Order::BlocksRows, "blocks of channels outside");
+    must(nest.order == Order::RowsBlocks, "rows outside");
+    must(nest.grid.channels % 16 != 0, "a block of fewer channels");
+    must(nest.pixels != Pixels::ONE && nest.overlaps(), "a last tile over the one before");
+    must(nest.pixels != Pixels::ONE && !nest.overlaps(), "tiles that divide a row");
+    must(nest.row_sums > 0, "sums of rows");
+    match nest.division {
+        Division::Whole(_) => must(true, "not divided"),
+        Division::Area { rows, blocks, together } => {
+            must(rows > 1, "divided by rows");
+            must(rows == 1, "divided by channels alone");
+            must(rows > 1 && blocks > 1, "divided by rows and channels");
+            must(together > 1, "divided by several blocks at a time");
+        }
+    }
+    if let Some(counting) = nest.counting {
+        must(
+            true,
+            match counting.widen {
+                Widen::Never => "never widened",
+                Widen::Rows => "widened after rows",
+                Widen::Taps => "widened after taps",
+                Widen::Words(_) => "widened after words",
+            },
+        );
+        must(counting.words >= 64, "64 words and more a tap");
+        must(nest.rolled_words(), "words that stay a loop");
+    }
+    if let Some([rows, columns]) = nest.axes {
+        let narrow = |axis: &xnorc::schedule::Axis| matches!(&axis.runs()[..], [(_, taps)] if *taps != (0..axis.kernel) && !taps.is_empty());
+        must(rows.runs().len() > 1, "rows with fewer taps");
+        must(columns.runs().len() > 1, "columns with fewer taps");
+        must(narrow(&rows) || narrow(&columns), "a picture smaller than the window");
+        let beside = |axis: &xnorc::schedule::Axis| axis.runs().iter().any(|(_, taps)| taps.is_empty());
+        must(beside(&rows) || beside(&columns), "windows beside the picture");
+    }
+    if let (Some(window), Some(pooled)) = (nest.window, &tiled.pooled) {
+        let g = &pooled.pool.geometry;
+        must(window.together > 1, "a pool behind several blocks at a time");
+        must(g.kernel[0] > g.strides[0], "windows of a pool that overlap");
+        must(g.kernel[0] < g.strides[0], "windows of a pool with rows between them");
+        must(tiled.steps.iter().any(|step| step.write().is_some()), "something written before the pool");
+        must(pooled.pool.kind == PoolKind::Max, "a maximum inside");
+        must(pooled.pool.kind != PoolKind::Max, "a mean inside");
+    }
+}
+
+fn of_source(source: &Source, forms: &mut Vec<&'static str>) {
+    let groups = |g: &Geometry| match g.output[2] / g.groups {
+        _ if g.groups == 1 => "one group",
+        outputs if outputs % 16 == 0 => "groups of whole blocks",
+        _ => "blocks of several groups",
+    };
+    match source {
+        Source::BinaryConv { geometry: g, padding, .. } => {
+            forms.push(groups(g));
+            forms.push(match padding {
+                BitPadding::Zero => "padding of 0",
+                BitPadding::Plus => "padding of +1",
+                BitPadding::Minus => "padding of -1",
+            });
+            let [top, left, bottom, right] = g.reach();
+            forms.extend(((top, left) != (bottom, right)).then_some("padding on some sides"));
+            forms.extend((g.input[2] % 64 != 0).then_some("a word of fewer channels"));
+            forms.extend((g.strides != [1, 1]).then_some("strides"));
+            forms.extend((g.dilations != [1, 1]).then_some("dilations"));
+            forms.extend((g.kernel == [7, 7]).then_some("7x7"));
+            forms.extend((g.kernel[0] != g.kernel[1]).then_some("a window that is no square"));
+            forms.extend((g.groups > 1 && g.groups == g.input[2]).then_some("binary depthwise"));
+            let connected = g.kernel == [1, 1] && g.input[..2] == [1, 1] && g.n > 1;
+            forms.extend(connected.then_some("a fully connected layer of several rows"));
+        }
+        Source::RealConv { geometry: g, planar, products, .. } => {
+            forms.push(match products.arithmetic() {
+                xnorc::Arithmetic::Bf16 => "bf16",
+                xnorc::Arithmetic::Int8 => "int8",
+                _ if *planar => "planar",
+                _ if g.groups > 1 && g.groups == g.output[2] && g.groups == g.input[2] => "depthwise",
+                _ if g.kernel == [1, 1] => "one tap",
+                _ if g.groups > 1 => "real groups",
+                _ => "f32",
+            });
+        }
+        Source::MaxPool { .. } => forms.push("a maximum"),
+        Source::AveragePool { count_include_pad: None, .. } => forms.push("a mean"),
+        Source::AveragePool { geometry: g, count_include_pad: Some(padding), .. } => {
+            let [_, _, bottom, right] = g.reach();
+            let ceil = [bottom, right] != *padding;
+            forms.push(if ceil { "a mean beyond the padding" } else { "a mean of padding" });
+        }
+        Source::Map { .. } => forms.push("a map"),
+        Source::Planes { .. } => forms.push("planes"),
+    }
+}
+
+fn of_steps(network: &Network, tiled: &Tiled, forms: &mut Vec<&'static str>) {
+    for step in tiled.all_steps() {
+        forms.push(match step {
+            Step::Scale(_) => "scale",
+            Step::Shift(_) => "shift",
+            Step::ScalePixels(_) => "scale of pixels",
+            Step::ShiftPixels(_) => "shift of pixels",
+            Step::Gate(_) => "gate",
+            Step::Activation(_) => "activation",
+            Step::Add(_) => "add",
+            Step::Mul(_) => "multiply",
+            Step::Store(_) => "store",
+            Step::Sum(_) => "sum",
+            Step::Sign { bits, .. } => match &network.tensor(*bits).storage {
+                Storage::Bits(layout) if layout.groups == 1 => "signs",
+                Storage::Bits(_) => "signs in groups",
+                Storage::Dense(_) => panic!("signs are bits"),
+            },
+        });
+    }
+}
+
+const FORMS: &[&str] = &[
+    "a pool of bits in words",
+    "a pool of bits in other groups",
+    "several images",
+    "blocks of channels outside",
+    "rows outside",
+    "a block of fewer channels",
+    "a last tile over the one before",
+    "tiles that divide a row",
+    "sums of rows",
+    "not divided",
+    "divided by rows",
+    "divided by channels alone",
+    "divided by rows and channels",
+    "divided by several blocks at a time",
+    "never widened",
+    "widened after rows",
+    "widened after taps",
+    "widened after words",
+    "64 words and more a tap",
+    "words that stay a loop",
+    "rows with fewer taps",
+    "columns with fewer taps",
+    "a picture smaller than the window",
+    "windows beside the picture",
+    "a pool behind several blocks at a time",
+    "windows of a pool that overlap",
+    "windows of a pool with rows between them",
+    "something written before the pool",
+    "a maximum inside",
+    "a mean inside",
+    "one group",
+    "groups of whole blocks",
+    "blocks of several groups",
+    "padding of 0",
+    "padding of +1",
+    "padding of -1",
+    "padding on some sides",
+    "a word of fewer channels",
+    "strides",
+    "dilations",
+    "7x7",
+    "a window that is no square",
+    "binary depthwise",
+    "a fully connected layer of several rows",
+    "bf16",
+    "int8",
+    "planar",
+    "depthwise",
+    "one tap",
+    "real groups",
+    "f32",
+    "a maximum",
+    "a mean",
+    "a mean beyond the padding",
+    "a mean of padding",
+    "a map",
+    "planes",
+    "scale",
+    "shift",
+    "scale of pixels",
+    "shift of pixels",
+    "gate",
+    "activation",
+    "add",
+    "multiply",
+    "store",
+    "sum",
+    "signs",
+    "signs in groups",
+];
+
+#[test]
+fn the_networks_reach_every_form() {
+    let all: Vec<Vec<&str>> = (0..FEW)
+        .flat_map(|seed| (0..KINDS.len()).map(move |kind| (kind, seed)))
+        .map(|(kind, seed)| forms(&case(kind, seed).0))
+        .collect();
+    let networks = |form: &str| all.iter().filter(|forms| forms.contains(&form)).count();
+    let counts: Vec<(&str, usize)> = FORMS.iter().map(|&form| (form, networks(form))).collect();
+    println!("{counts:#?}");
+    let never: Vec<&str> = counts.iter().filter(|(_, count)| *count == 0).map(|(form, _)| *form).collect();
+    assert!(never.is_empty(), "none of {} networks: {never:?}", all.len());
+    let unknown = all.iter().flatten().find(|form| !FORMS.contains(form));
+    assert_eq!(unknown, None, "a form that is not counted");
+}
