@@ -81,16 +81,6 @@ pub trait Simd: Copy + sealed::Sealed {
     fn widen(self, acc: Self::Acc) -> Self::Acc {
         acc
     }
-    /// [`xor_popcnt`](Simd::xor_popcnt) of some counters over a run of words: counter p takes `x(p, j)` and `w[j]` for every
-    /// j. Levels that can count many words in narrower lanes do.
-    #[inline(always)]
-    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
-        for (j, w) in w.iter().enumerate() {
-            for (p, acc) in acc.iter_mut().enumerate() {
-                *acc = self.xor_popcnt(*acc, x(p, j), w);
-            }
-        }
-    }
     /// The same slice, whose length the compiler cannot see where a loop over it had better stay one: unrolled, there would not be
     /// registers enough for it.
     #[inline(always)]

@@ -174,8 +174,10 @@ impl Kernel for Counts<'_> {
         let mut run = [s.acc_zero(); 2];
         for (x, weights) in x.chunks(ROOM).zip(weights.chunks(ROOM)) {
             // The second counter takes the words backwards.
-            let from = |p: usize, j: usize| if p == 0 { x[j] } else { x[x.len() - 1 - j] };
-            s.xor_popcnt_run(&mut run, weights, from);
+            for (j, w) in weights.iter().enumerate() {
+                run[0] = s.xor_popcnt(run[0], x[j], w);
+                run[1] = s.xor_popcnt(run[1], x[x.len() - 1 - j], w);
+            }
             run = run.map(|counter| s.widen(counter));
         }
         let k = s.splat(64.0 * x.len() as f32);

@@ -208,7 +208,14 @@ fn peak_binary<S: Simd, const P: usize>(s: S, rounds: usize) -> [f32; 16] {
     let w: [[Le<u64>; 16]; WORDS] = std::hint::black_box([[Le::<u64>::new(0x1234_5678_9abc_def0); 16]; WORDS]);
     let mut acc = [s.acc_zero(); P];
     for _ in 0..rounds {
-        s.xor_popcnt_run(&mut acc, &w, |p, j| x[(8 * p + j) % 64]);
+        for (j, w) in w.iter().enumerate() {
+            for p in 0..P {
+                acc[p] = s.xor_popcnt(acc[p], x[(8 * p + j) % 64], w);
+            }
+        }
+        for acc in &mut acc {
+            *acc = s.widen(*acc);
+        }
     }
     let mut sum = s.splat(0.0);
     for acc in acc {

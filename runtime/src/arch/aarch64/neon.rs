@@ -6,7 +6,6 @@ use core::arch::asm;
 use crate::level::Level;
 use crate::parts::Count;
 use crate::simd::{Simd, sealed::Sealed};
-use crate::team::{cut, cut_mut};
 use crate::weights::Le;
 
 /// Proof that the instructions exist: this module is only compiled for targets that have them.
@@ -20,22 +19,16 @@ impl Neon {
     }
 }
 
-/// Words whose differing bits a byte per eight bits can count: 31 * 8 < 256.
-const FULL: usize = 31;
-
-/// 16 counters. The number of words is a constant where the taps of a kernel are unrolled, so that the decisions that
-/// hang on it are made by the compiler.
+/// 16 counters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counters {
     /// Two lanes per vector, a counter for each of the eight bytes of their words.
     bytes: [uint8x16_t; 8],
-    /// How many words the bytes have counted: at most [`FULL`].
-    words: usize,
     /// What was counted before, four lanes per vector.
     sums: [uint32x4_t; 4],
 }
 
-/// Adds the differing bits of two vectors of weights to the bytes of one pixel.
+/// Adds the differing bits of two vectors of weights to the bytes of one pixel. The weights stay, for the next pixel.
 ///
 /// In assembly, because the compiler would turn the additions of many words into trees, and compute many of their numbers
 /// before the first addition: there are too few registers for that.
@@ -43,49 +36,19 @@ pub(super) struct Counters {
 /// # Safety
 /// NEON must exist.
 #[inline(always)]
-unsafe fn count_one(bytes: &mut [uint8x16_t; 2], x: uint8x16_t, w: [uint8x16_t; 2]) {
+unsafe fn count(bytes: &mut [uint8x16_t; 2], x: uint8x16_t, w: [uint8x16_t; 2]) {
     let [low, high] = bytes;
     // SAFETY: the caller's promise; nothing changes but the operands named.
     unsafe {
         asm!(
-            "eor {w0:v}.16b, {w0:v}.16b, {x:v}.16b",
-            "eor {w1:v}.16b, {w1:v}.16b, {x:v}.16b",
-            "cnt {w0:v}.16b, {w0:v}.16b",
-            "cnt {w1:v}.16b, {w1:v}.16b",
-            "add {low:v}.16b, {low:v}.16b, {w0:v}.16b",
-            "add {high:v}.16b, {high:v}.16b, {w1:v}.16b",
-            w0 = inout(vreg) w[0] => _, w1 = inout(vreg) w[1] => _, x = in(vreg) x,
-            low = inout(vreg) *low, high = inout(vreg) *high,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-}
-
-/// [`count_one`] for two pixels, which share the weights.
-///
-/// # Safety
-/// NEON must exist.
-#[inline(always)]
-unsafe fn count_two(bytes: [&mut [uint8x16_t; 2]; 2], x: [uint8x16_t; 2], w: [uint8x16_t; 2]) {
-    let [[a0, a1], [b0, b1]] = bytes;
-    // SAFETY: the caller's promise; nothing changes but the operands named.
-    unsafe {
-        asm!(
-            "eor {t0:v}.16b, {w0:v}.16b, {x0:v}.16b",
-            "eor {t1:v}.16b, {w1:v}.16b, {x0:v}.16b",
-            "eor {w0:v}.16b, {w0:v}.16b, {x1:v}.16b",
-            "eor {w1:v}.16b, {w1:v}.16b, {x1:v}.16b",
+            "eor {t0:v}.16b, {w0:v}.16b, {x:v}.16b",
+            "eor {t1:v}.16b, {w1:v}.16b, {x:v}.16b",
             "cnt {t0:v}.16b, {t0:v}.16b",
             "cnt {t1:v}.16b, {t1:v}.16b",
-            "cnt {w0:v}.16b, {w0:v}.16b",
-            "cnt {w1:v}.16b, {w1:v}.16b",
-            "add {a0:v}.16b, {a0:v}.16b, {t0:v}.16b",
-            "add {a1:v}.16b, {a1:v}.16b, {t1:v}.16b",
-            "add {b0:v}.16b, {b0:v}.16b, {w0:v}.16b",
-            "add {b1:v}.16b, {b1:v}.16b, {w1:v}.16b",
-            w0 = inout(vreg) w[0] => _, w1 = inout(vreg) w[1] => _, x0 = in(vreg) x[0], x1 = in(vreg) x[1],
-            t0 = out(vreg) _, t1 = out(vreg) _,
-            a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, b0 = inout(vreg) *b0, b1 = inout(vreg) *b1,
+            "add {low:v}.16b, {low:v}.16b, {t0:v}.16b",
+            "add {high:v}.16b, {high:v}.16b, {t1:v}.16b",
+            w0 = in(vreg) w[0], w1 = in(vreg) w[1], x = in(vreg) x, t0 = out(vreg) _, t1 = out(vreg) _,
+            low = inout(vreg) *low, high = inout(vreg) *high,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
@@ -108,49 +71,6 @@ impl Counters {
                 vaddw_u16(self.sums[2], vget_low_u16(high)),
                 vaddw_high_u16(self.sums[3], high),
             ]
-        }
-    }
-
-    /// Makes room for more words in the bytes, where there is too little.
-    #[inline(always)]
-    fn make_room(&mut self, words: usize) {
-        if self.words + words > FULL {
-            self.sums = self.sums();
-            // SAFETY: the module is only compiled where the instructions exist.
-            self.bytes = unsafe { [vdupq_n_u8(0); 8] };
-            self.words = 0;
-        }
-    }
-
-    /// The bytes as pairs of vectors.
-    #[inline(always)]
-    fn pairs(&mut self) -> &mut [[uint8x16_t; 2]] {
-        self.bytes.as_chunks_mut().0
-    }
-}
-
-/// Counts a word of one or two pixels, for which there must be room; the caller counts the words.
-#[inline(always)]
-fn count(acc: &mut [Counters], x: impl Fn(usize) -> u64, w: &[Le<u64>; 16]) {
-    let w = w.as_ptr().cast::<u8>();
-    // SAFETY: the module is only compiled where the instructions exist; `w` is 16 words, which is eight vectors.
-    unsafe {
-        let weights = |i: usize| [vld1q_u8(w.add(32 * i)), vld1q_u8(w.add(32 * i + 16))];
-        let x = |p: usize| vreinterpretq_u8_u64(vdupq_n_u64(x(p)));
-        match acc {
-            [a, b] => {
-                let x = [x(0), x(1)];
-                for (i, (a, b)) in a.pairs().iter_mut().zip(b.pairs()).enumerate() {
-                    count_two([a, b], x, weights(i));
-                }
-            }
-            [a] => {
-                let x = x(0);
-                for (i, a) in a.pairs().iter_mut().enumerate() {
-                    count_one(a, x, weights(i));
-                }
-            }
-            _ => {}
         }
     }
 }
@@ -306,41 +226,24 @@ impl Simd for Neon {
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
         // SAFETY: the token proves the instructions.
-        unsafe { Counters { bytes: [vdupq_n_u8(0); 8], words: 0, sums: [vdupq_n_u32(0); 4] } }
+        unsafe { Counters { bytes: [vdupq_n_u8(0); 8], sums: [vdupq_n_u32(0); 4] } }
     }
     #[inline(always)]
     fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
-        count(core::slice::from_mut(&mut acc), |_| x, w);
+        let w = w.as_ptr().cast::<u8>();
+        // SAFETY: the token proves the instructions; `w` is 16 words, which is eight vectors.
+        unsafe {
+            let x = vreinterpretq_u8_u64(vdupq_n_u64(x));
+            for (i, bytes) in acc.bytes.as_chunks_mut().0.iter_mut().enumerate() {
+                count(bytes, x, [vld1q_u8(w.add(32 * i)), vld1q_u8(w.add(32 * i + 16))]);
+            }
+        }
         acc
     }
     #[inline(always)]
     fn widen(self, acc: Self::Acc) -> Self::Acc {
         // SAFETY: the token proves the instructions.
-        unsafe { Counters { bytes: [vdupq_n_u8(0); 8], words: 0, sums: acc.sums() } }
-    }
-    #[inline(always)]
-    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
-        let mut done = 0;
-        let mut rest = w;
-        while !rest.is_empty() {
-            let (part, behind) = cut(rest, FULL);
-            rest = behind;
-            for acc in acc.iter_mut() {
-                acc.make_room(part.len());
-            }
-            for (j, w) in part.iter().enumerate() {
-                let (mut first, mut acc) = (0, &mut *acc);
-                while !acc.is_empty() {
-                    let (two, others) = cut_mut(acc, 2);
-                    count(two, |p| x(first + p, done + j), w);
-                    (first, acc) = (first + 2, others);
-                }
-            }
-            for acc in acc.iter_mut() {
-                acc.words += part.len();
-            }
-            done += part.len();
-        }
+        unsafe { Counters { bytes: [vdupq_n_u8(0); 8], sums: acc.sums() } }
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {

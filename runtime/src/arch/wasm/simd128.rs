@@ -10,7 +10,6 @@ use core::arch::wasm32::*;
 use crate::arch::fused;
 use crate::level::Level;
 use crate::simd::{Simd, sealed::Sealed};
-use crate::team::cut;
 use crate::weights::Le;
 
 /// Proof that the instructions exist: this module is only compiled for targets that have them.
@@ -32,17 +31,12 @@ macro_rules! each {
     }};
 }
 
-/// Words whose differing bits a byte per eight bits can count: 31 * 8 < 256.
-const FULL: usize = 31;
-
 /// 16 counters. The number of words is a constant where the taps of a kernel are unrolled, so that the decisions that
 /// hang on it are made by the compiler.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counters {
     /// Two lanes per vector, a counter for each of the eight bytes of their words.
     bytes: [v128; 8],
-    /// How many words the bytes have counted: at most [`FULL`].
-    words: usize,
     /// What was counted before, four lanes per vector.
     sums: [v128; 4],
 }
@@ -62,15 +56,7 @@ impl Counters {
         each!(i => i32x4_add(self.sums[i], pairs(halves(2 * i), halves(2 * i + 1))))
     }
 
-    /// Makes room for more words in the bytes, where there is too little.
-    #[inline(always)]
-    fn make_room(&mut self, words: usize) {
-        if self.words + words > FULL {
-            *self = Counters { bytes: [i64x2_splat(0); 8], words: 0, sums: self.sums() };
-        }
-    }
-
-    /// Counts a word, for which there must be room; the caller counts the words.
+    /// Counts a word, for which there must be room.
     #[inline(always)]
     fn count(&mut self, x: u64, w: &[Le<u64>; 16]) {
         let w = w.as_ptr().cast::<v128>();
@@ -229,7 +215,7 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
-        Counters { bytes: [i64x2_splat(0); 8], words: 0, sums: [i64x2_splat(0); 4] }
+        Counters { bytes: [i64x2_splat(0); 8], sums: [i64x2_splat(0); 4] }
     }
     #[inline(always)]
     fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
@@ -238,28 +224,7 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     fn widen(self, acc: Self::Acc) -> Self::Acc {
-        Counters { bytes: [i64x2_splat(0); 8], words: 0, sums: acc.sums() }
-    }
-    #[inline(always)]
-    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
-        let mut done = 0;
-        let mut rest = w;
-        while !rest.is_empty() {
-            let (part, behind) = cut(rest, FULL);
-            rest = behind;
-            for acc in acc.iter_mut() {
-                acc.make_room(part.len());
-            }
-            for (j, w) in part.iter().enumerate() {
-                for (p, acc) in acc.iter_mut().enumerate() {
-                    acc.count(x(p, done + j), w);
-                }
-            }
-            for acc in acc.iter_mut() {
-                acc.words += part.len();
-            }
-            done += part.len();
-        }
+        Counters { bytes: [i64x2_splat(0); 8], sums: acc.sums() }
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {

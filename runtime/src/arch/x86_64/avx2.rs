@@ -7,7 +7,6 @@ use crate::level::Level;
 use crate::parts::Count;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
-use crate::team::cut;
 use crate::weights::Le;
 
 /// Proof that the instructions exist.
@@ -42,16 +41,11 @@ unsafe fn mask(low: __m256, high: __m256) -> u16 {
     unsafe { (_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8) as u16 }
 }
 
-/// Words whose differing bits a byte per eight bits can count: 31 * 8 < 256.
-const FULL: usize = 31;
-
 /// 16 counters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counters {
     /// Four lanes per vector, a counter for each of the eight bytes of their words.
     bytes: [__m256i; 4],
-    /// How many words the bytes have counted: at most [`FULL`].
-    words: usize,
     /// What was counted before, four lanes per vector.
     sums: [__m256i; 4],
 }
@@ -71,19 +65,7 @@ impl Counters {
         sums
     }
 
-    /// Makes room for more words in the bytes, where there is too little.
-    ///
-    /// # Safety
-    /// AVX2 must be available.
-    #[inline(always)]
-    unsafe fn make_room(&mut self, words: usize) {
-        if self.words + words > FULL {
-            // SAFETY: the caller's promise.
-            unsafe { *self = Counters { bytes: [_mm256_setzero_si256(); 4], words: 0, sums: self.sums() } }
-        }
-    }
-
-    /// Counts a word, for which there must be room; the caller counts the words. Each nibble's count comes from a
+    /// Counts a word, for which there must be room. Each nibble's count comes from a
     /// table. (Mula, Kurz, Lemire, Faster population counts using AVX2 instructions, 2018.)
     ///
     /// # Safety
@@ -240,7 +222,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
         // SAFETY: the token proves the instructions.
-        unsafe { Counters { bytes: [_mm256_setzero_si256(); 4], words: 0, sums: [_mm256_setzero_si256(); 4] } }
+        unsafe { Counters { bytes: [_mm256_setzero_si256(); 4], sums: [_mm256_setzero_si256(); 4] } }
     }
     #[inline(always)]
     fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
@@ -251,28 +233,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn widen(self, acc: Self::Acc) -> Self::Acc {
         // SAFETY: the token proves the instructions.
-        unsafe { Counters { bytes: [_mm256_setzero_si256(); 4], words: 0, sums: acc.sums() } }
-    }
-    #[inline(always)]
-    fn xor_popcnt_run(self, acc: &mut [Self::Acc], w: &[[Le<u64>; 16]], x: impl Fn(usize, usize) -> u64) {
-        let mut done = 0;
-        let mut rest = w;
-        while !rest.is_empty() {
-            let (part, behind) = cut(rest, FULL);
-            rest = behind;
-            for acc in acc.iter_mut() {
-                // SAFETY: the token proves the instructions.
-                unsafe { acc.make_room(part.len()) }
-                acc.words += part.len();
-            }
-            for (j, w) in part.iter().enumerate() {
-                for (p, acc) in acc.iter_mut().enumerate() {
-                    // SAFETY: as above.
-                    unsafe { acc.count(x(p, done + j), w) }
-                }
-            }
-            done += part.len();
-        }
+        unsafe { Counters { bytes: [_mm256_setzero_si256(); 4], sums: acc.sums() } }
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
