@@ -40,7 +40,7 @@ fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
     must(nest.grid.images > 1, "several images");
     must(nest.order == Order::BlocksRows, "blocks of channels outside");
     must(nest.order == Order::RowsBlocks, "rows outside");
-    must(nest.grid.channels % 16 != 0, "a block of fewer channels");
+    must(!nest.grid.channels.is_multiple_of(16), "a block of fewer channels");
     must(nest.pixels != Pixels::ONE && nest.overlaps(), "a last tile over the one before");
     must(nest.pixels != Pixels::ONE && !nest.overlaps(), "tiles that divide a row");
     must(nest.row_sums > 0, "sums of rows");
@@ -88,7 +88,7 @@ fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
 fn of_source(source: &Source, forms: &mut Vec<&'static str>) {
     let groups = |g: &Geometry| match g.output[2] / g.groups {
         _ if g.groups == 1 => "one group",
-        outputs if outputs % 16 == 0 => "groups of whole blocks",
+        outputs if outputs.is_multiple_of(16) => "groups of whole blocks",
         _ => "blocks of several groups",
     };
     match source {
@@ -101,7 +101,7 @@ fn of_source(source: &Source, forms: &mut Vec<&'static str>) {
             });
             let [top, left, bottom, right] = g.reach();
             forms.extend(((top, left) != (bottom, right)).then_some("padding on some sides"));
-            forms.extend((g.input[2] % 64 != 0).then_some("a word of fewer channels"));
+            forms.extend((!g.input[2].is_multiple_of(64)).then_some("a word of fewer channels"));
             forms.extend((g.strides != [1, 1]).then_some("strides"));
             forms.extend((g.dilations != [1, 1]).then_some("dilations"));
             forms.extend((g.kernel == [7, 7]).then_some("7x7"));
