@@ -86,7 +86,7 @@ pub struct Row {
     pub weight_bytes: u64,
 }
 
-/// Sums over all blocks; [`cost`] says how they are counted.
+/// Sums over all blocks; [`cost`](crate::schedule::cost) says how they are counted.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
