@@ -71,13 +71,13 @@ pub fn of_network(
     plan::check::run(&network, &plan, &schedule)?;
     let emitted = emit::run(
         &network,
+        &schedule,
         &plan,
         &emit::Options {
             name: name.to_owned(),
             model_hash,
             probe: config.probe,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
-            share_from,
         },
     );
     Ok(Output { network, schedule, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() })

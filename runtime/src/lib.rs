@@ -79,6 +79,11 @@ mod sources;
 #[cfg(feature = "sources")]
 pub use sources::SOURCES;
 
+/// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
+/// compile.
+#[doc(hidden)]
+pub const CONTRACT: u32 = 2;
+
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
 #[doc(hidden)]
@@ -104,7 +109,7 @@ pub mod prelude {
     pub use crate::team::{Area, Lent, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
-    pub use crate::{Alone, Level, Team, math, scalar};
+    pub use crate::{Alone, CONTRACT, Level, Team, math, scalar};
     pub use core::ops::Range;
 }
 

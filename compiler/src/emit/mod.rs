@@ -26,7 +26,7 @@ use quote::{format_ident, quote};
 use crate::ir::Part;
 use crate::ir::network::{Arithmetic, Block, Body, Network, Source, Tiled};
 use crate::plan::{Blob, Plan};
-use crate::schedule::Nest;
+use crate::schedule::{Nest, Schedule};
 use interface::Interface;
 use names::Names;
 use shapes::Shapes;
@@ -56,15 +56,14 @@ pub struct Options {
     pub probe: bool,
     /// Path of the runtime in the emitted source: `::xnorc_runtime` or `crate::runtime`.
     pub runtime: String,
-    /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads.
-    pub share_from: usize,
 }
 
 /// Emits a network.
-pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
+pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Options) -> Emitted {
     let interface = Interface::new(network);
     let mut emitter = Emitter {
         network,
+        schedule,
         plan,
         interface: &interface,
         blob: Blob::default(),
@@ -76,7 +75,6 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
         functions: TokenStream::new(),
         calls: TokenStream::new(),
         probes: Vec::new(),
-        share_from: options.share_from,
         shares: false,
         used: [false; 3],
     };
@@ -140,12 +138,17 @@ pub fn run(network: &Network, plan: &Plan, options: &Options) -> Emitted {
 
         #probe
     };
-    let source = text::items(quote!(#[allow(unused_imports)] use #runtime::prelude::*; #body));
+    let contract = proc_macro2::Literal::u32_unsuffixed(xnorc_runtime::CONTRACT);
+    let tie = quote!(
+        const _: () = assert!(CONTRACT == #contract, "the runtime is of another version: compile the model again");
+    );
+    let source = text::items(quote!(#[allow(unused_imports)] use #runtime::prelude::*; #tie #body));
     Emitted { source, summary: summary(network, plan, options, weight_bytes), weights, weight_bytes }
 }
 
 struct Emitter<'a> {
     network: &'a Network,
+    schedule: &'a Schedule,
     plan: &'a Plan,
     interface: &'a Interface,
     blob: Blob,
@@ -158,8 +161,6 @@ struct Emitter<'a> {
     functions: TokenStream,
     calls: TokenStream,
     probes: Vec<TokenStream>,
-    /// As in [`Options`].
-    share_from: usize,
     /// Whether any block can be divided.
     shares: bool,
     /// Whether any block touches the caller's input, output, scratch memory.
@@ -171,7 +172,10 @@ impl Emitter<'_> {
         crate::internal::at(format!("block {:?}", block.name));
         let mut views = loops::Views::new(self.plan, self.interface, index);
         let body = match &block.body {
-            Body::Tiled(tiled) => return self.loops(block, tiled, views),
+            Body::Tiled(tiled) => {
+                let nest = self.schedule.nests[index].as_ref().expect("checked: a tiled block has loops");
+                return self.loops(block, tiled, nest, views);
+            }
             Body::Gate(gate) => generic::gate(self.network, gate, &mut views, &mut self.blob),
             Body::Move(moved) => generic::moved(self.network, moved, &mut views),
             Body::Whole(whole) => generic::whole(self.network, whole, &mut views),
@@ -186,9 +190,8 @@ impl Emitter<'_> {
     }
 
     /// A tiled block that is written as loops.
-    fn loops(&mut self, block: &Block, tiled: &Tiled, mut views: loops::Views<'_>) {
-        let nest = Nest::of(self.network, block, self.share_from).expect("a tiled block");
-        let loops = loops::of(self.network, tiled, &nest, &mut views, &mut self.blob, &mut self.shapes);
+    fn loops(&mut self, block: &Block, tiled: &Tiled, nest: &Nest, mut views: loops::Views<'_>) {
+        let loops = loops::of(self.network, tiled, nest, &mut views, &mut self.blob, &mut self.shapes);
         let key = loops.items(&format_ident!("Kernel")).to_string();
         let name = match self.known.get(&key) {
             Some(name) => name.clone(),

@@ -5,6 +5,7 @@ use crate::ir::network::testing::{Build, geometry, kinds, ramp, rising, signs};
 use crate::ir::network::*;
 use crate::ir::{DType, Op, Unary};
 use crate::plan;
+use crate::schedule::Schedule;
 
 fn emit(network: &Network) -> Emitted {
     let plan = plan::run(network);
@@ -13,9 +14,8 @@ fn emit(network: &Network) -> Emitted {
         model_hash: "00".into(),
         probe: false,
         runtime: "::xnorc_runtime".into(),
-        share_from: 1,
     };
-    emit::run(network, &plan, &options)
+    emit::run(network, &Schedule::of(network, 1), &plan, &options)
 }
 
 /// The function called `block`, and what it names: its kernel, and constants.

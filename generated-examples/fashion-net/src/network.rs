@@ -3,6 +3,9 @@
 #[allow(unused_imports)]
 use ::xnorc_runtime::prelude::*;
 
+const _: () = assert!(
+    CONTRACT == 2, "the runtime is of another version: compile the model again"
+);
 /// Shape of the input `picture`, as in the model.
 pub const INPUT_SHAPE: [usize; 4] = [1, 1, 28, 28];
 
