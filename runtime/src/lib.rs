@@ -1,16 +1,20 @@
-//! The kernels under the code that `xnorc` emits: binary and real-valued layers over packed sign bits and dense
-//! floats, without `std`, without allocation, without dependencies, without a panic.
+//! What the code that `xnorc` emits stands on: vectors of every instruction set, typed views of memory, threads, elementary
+//! functions; without `std`, without allocation, without dependencies, without a panic.
 //!
 //! # How it is built
 //!
-//! Every algorithm is written once ([`binary_conv`], [`real_conv`], ...) over the vector trait [`Simd`], whose unit
-//! is a *tile*: the values of 16 neighbouring channels of one pixel. [`dispatch()`] is the only door to the
-//! instruction sets: it looks once at the processor and calls the [`Kernel`] inside a function compiled for the best
-//! [`Level`]. Everything on the way is `#[inline(always)]`, so a kernel is compiled as one piece per level, with the
-//! geometry (constants of the caller) folded in.
+//! The loops of a network are in the emitted file, written once over the vector trait [`Simd`], whose unit is 16 neighbouring
+//! channels of one pixel. [`dispatch()`] is the only door to the instruction sets: it looks once at the processor and calls the
+//! [`Kernel`] inside a function compiled for the best [`Level`]. Everything on the way is `#[inline(always)]`, so a kernel is
+//! compiled as one piece per level.
 //!
-//! What happens to a tile after it was computed is an [`Epilogue`]: scale, gate, activation, skip, store, sign bits
-//! of the next layer, sums of the next gate, all while the tile is in registers.
+//! Loops reach tensors a *line* at a time, 16 channels of one row ([`Tensor`], [`TensorMut`], [`SignsMut`]), and arrays of
+//! parameters by an index that cannot panic ([`Table`]). What could be wrong about a view, its place or its shape, is in its
+//! type and a `const` assertion ([`Memory`], [`Weights::at`]). [`divide`] gives the rows and blocks of channels of a block to a
+//! [`Team`] of threads.
+//!
+//! Real-valued convolutions with more than one tap ([`real_conv_row`]) are here, a row at a time, and what works on whole tensors:
+//! gates, reductions, products of matrices, copies.
 //!
 //! # What a caller can rely on
 //!
@@ -22,8 +26,9 @@
 //!
 //! # The policy for `unsafe`
 //!
-//! Two reasons only: calling an instruction of a level whose token proves that the processor has it, and dropping a
-//! bounds check in an inner loop whose whole range was checked before it. Every block says which.
+//! Three reasons only: calling an instruction of a level whose token proves that the processor has it; seeing memory as an array
+//! of another shape, of types of which every bit pattern is a value; and reaching an element whose index was compared before, in a
+//! view that nobody else has. Every block says which.
 
 #![no_std]
 

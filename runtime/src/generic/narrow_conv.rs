@@ -1,6 +1,6 @@
 //! Convolution and fully connected layers on narrow numbers.
 //!
-//! As [`real_conv`](crate::real_conv): sixteen output channels are the lanes, a tile is P neighbouring pixels of V times
+//! As [`real_conv_row`](crate::real_conv_row): sixteen output channels are the lanes, a tile is P neighbouring pixels of V times
 //! 16 channels. But a word of two or four neighbouring values is taken at a time, and the frame of the input holds its
 //! padding, so that every pixel is an interior one.
 //!
