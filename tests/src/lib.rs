@@ -2,6 +2,7 @@
 
 pub mod half_block;
 pub mod many;
+pub mod panic_free;
 pub mod random;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 
 mod cases;
 mod maker;
+mod panics;
 mod reach;
 mod window;
 
