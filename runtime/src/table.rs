@@ -1,4 +1,4 @@
-//! Arrays that are indexed without a panic.
+//! Arrays that are indexed without a panic (in release builds: with debug assertions, an index behind the end is one).
 
 use core::ops::{Index, IndexMut};
 
@@ -24,6 +24,7 @@ impl<T, const N: usize> Index<usize> for Table<T, N> {
     #[inline(always)]
     fn index(&self, i: usize) -> &T {
         const { assert!(N > 0, "a first element") };
+        debug_assert!(i < N, "{i} of {N}");
         let i = if i < N { i } else { 0 };
         // SAFETY: less than N, which is not 0.
         unsafe { self.0.get_unchecked(i) }
@@ -34,6 +35,7 @@ impl<T, const N: usize> IndexMut<usize> for Table<T, N> {
     #[inline(always)]
     fn index_mut(&mut self, i: usize) -> &mut T {
         const { assert!(N > 0, "a first element") };
+        debug_assert!(i < N, "{i} of {N}");
         let i = if i < N { i } else { 0 };
         // SAFETY: less than N, which is not 0.
         unsafe { self.0.get_unchecked_mut(i) }
@@ -46,6 +48,7 @@ impl<T, const N: usize> Table<T, N> {
     #[inline(always)]
     pub fn window<const SPAN: usize>(&self, i: usize) -> &Table<T, SPAN> {
         const { assert!(SPAN <= N, "a window inside the row") };
+        debug_assert!(i <= N - SPAN, "{SPAN} from {i} of {N}");
         let i = if i <= N - SPAN { i } else { 0 };
         // SAFETY: i + SPAN <= N, so that many elements exist; a table is an array.
         unsafe { &*core::ptr::from_ref(self).cast::<T>().add(i).cast() }
@@ -72,6 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(debug_assertions, should_panic(expected = "2 of 2"))]
     fn behind_the_end_lies_the_first() {
         let mut x = Table([Table([1, 2]), Table([3, 4])]);
         x[1][1] = 5;
