@@ -111,7 +111,7 @@ pub mod prelude {
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
     pub use crate::table::{Table, prefetch};
-    pub use crate::team::{Area, Lent, batch, divide};
+    pub use crate::team::{Area, Lent, Under, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
     pub use crate::{Alone, CONTRACT, Level, Team, math, scalar};

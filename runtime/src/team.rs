@@ -174,6 +174,24 @@ parts!(A 0 B 1 C 2 D 3 E 4 F 5);
 parts!(A 0 B 1 C 2 D 3 E 4 F 5 G 6);
 parts!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7);
 
+/// A part whose rows lie under those of an [`Area`], K of them under each: what a block writes before its pool.
+#[derive(Debug)]
+pub struct Under<P, const K: usize>(pub P);
+
+impl<P: Part, const K: usize> Part for Under<P, K> {
+    #[inline(always)]
+    fn split_rows(self, row: usize) -> (Self, Self) {
+        let (first, rest) = self.0.split_rows(row.saturating_mul(K));
+        (Self(first), Self(rest))
+    }
+
+    #[inline(always)]
+    fn split_blocks(self, block: usize) -> (Self, Self) {
+        let (first, rest) = self.0.split_blocks(block);
+        (Self(first), Self(rest))
+    }
+}
+
 /// Memory that the first part works in; another part, on another thread, takes as much of its own stack.
 #[derive(Debug)]
 pub struct Lent<'a, T>(Option<&'a mut T>);

@@ -110,6 +110,12 @@ pub(super) fn of(
     writer.reserve_stored(tiled, &tiled.steps);
     let loads = writer.out.loads.clone();
     let steps = writer.steps(&tiled.steps);
+    if let Some(Pooled { pool, .. }) = &tiled.pooled
+        && is_divided(nest.division, Dimension::Rows)
+    {
+        // Each row belongs to the windows of one row of the pool, or nothing would be written here.
+        fields.list.iter_mut().for_each(|field| field.under = pool.geometry.strides[0]);
+    }
     let source = source(network, tiled, nest, loads, &mut fields, shapes);
     let pooled = tiled.pooled.as_ref().map(|Pooled { pool, steps }| {
         let grid = nest.pooled.expect("a pool inside");
@@ -148,6 +154,7 @@ pub(super) fn of(
         ty,
         value,
         is_part: false,
+        under: 1,
     });
     list.splice(0..0, operands);
     Loops {
@@ -510,13 +517,21 @@ impl Loops {
                     }
                 };
                 let parts: Vec<&steps::Field> = self.fields.iter().filter(|f| f.is_part).collect();
-                let names = parts.iter().map(|f| &f.name);
-                let names = quote!((#(#names,)*));
+                let names = parts.iter().map(|f| {
+                    let name = &f.name;
+                    if f.under > 1 { quote!(Under(#name)) } else { quote!(#name) }
+                });
+                let names = nested(names.collect());
                 let values = parts.iter().map(|f| {
                     let value = &f.value;
-                    if is_window(f) { quote!(Lent::new(#value),) } else { quote!(#value,) }
+                    let under = n(f.under);
+                    match f.under {
+                        _ if is_window(f) => quote!(Lent::new(#value)),
+                        1 => value.clone(),
+                        _ => quote!(Under::<_, #under>(#value)),
+                    }
                 });
-                let values = quote!((#(#values)*));
+                let values = nested(values.collect());
                 let fields = self.fields.iter().map(|f| {
                     if is_window(f) {
                         return quote!(window: window.shaped_mut(),);
@@ -542,6 +557,16 @@ impl Loops {
         let images = n(self.images);
         quote!(#before for image in 0..#images { #run #after })
     }
+}
+
+/// Parts in a tuple, or in tuples of tuples where there are more than the runtime knows a tuple of.
+fn nested(mut parts: Vec<TokenStream>) -> TokenStream {
+    const MOST: usize = 8;
+    if parts.len() > MOST {
+        let rest = parts.split_off(MOST - 1);
+        parts.push(nested(rest));
+    }
+    quote!((#(#parts,)*))
 }
 
 /// Base of the type's name, and one sentence on what it computes.

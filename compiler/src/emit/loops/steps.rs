@@ -26,6 +26,8 @@ pub(super) struct Field {
     pub(super) value: TokenStream,
     /// Whether it is written, and so divided among threads.
     pub(super) is_part: bool,
+    /// Its rows that lie under each of the area that threads divide: more than one before a pool.
+    pub(super) under: usize,
 }
 
 /// The steps on one grid, as statements.
@@ -100,7 +102,7 @@ impl<'a, 'b> Fields<'a, 'b> {
         is_part: bool,
     ) -> Ident {
         let name = self.names.unique(role);
-        self.list.push(Field { name: name.clone(), text: text.map(str::to_owned), ty, value, is_part });
+        self.list.push(Field { name: name.clone(), text: text.map(str::to_owned), ty, value, is_part, under: 1 });
         name
     }
 
