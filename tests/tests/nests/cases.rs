@@ -32,6 +32,7 @@ pub(crate) const KINDS: &[(&str, Make)] = &[
     ("map", map),
     ("map with a pool", pooled_map),
     ("gate", gate),
+    ("map that writes much", much),
 ];
 
 /// A network of a kind, and values for it.
@@ -378,4 +379,18 @@ fn gate(m: &mut Maker) {
     let mut steps = vec![Step::Scale(Arc::new(m.numbers(c))), Step::Gate(output)];
     steps.extend(m.steps(grid, 3, 2.0));
     m.block(Tiled::new(Source::Map { input: kept }, steps));
+}
+
+/// A block that writes all kinds of results, many of them.
+fn much(m: &mut Maker) {
+    let grid = grid(&mut m.r);
+    let input = m.input(&grid);
+    let mut steps = Vec::new();
+    for _ in 0..4 {
+        steps.extend(m.steps(grid, 2, 2.0));
+        steps.push(Step::Store(m.output(&grid)));
+        steps.push(m.sign(grid, 2.0));
+        steps.push(Step::Sum(m.output(&[grid[0], 1, 1, grid[3]])));
+    }
+    m.block(Tiled::new(Source::Map { input }, steps));
 }

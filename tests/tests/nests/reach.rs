@@ -79,7 +79,10 @@ fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
         must(window.together > 1, "a pool behind several blocks at a time");
         must(g.kernel[0] > g.strides[0], "windows of a pool that overlap");
         must(g.kernel[0] < g.strides[0], "windows of a pool with rows between them");
-        must(tiled.steps.iter().any(|step| step.write().is_some()), "something written before the pool");
+        let written = tiled.steps.iter().any(|step| step.write().is_some());
+        must(written, "something written before the pool");
+        let divided = matches!(nest.division, Division::Area { rows, .. } if rows > 1);
+        must(written && divided && g.strides[0] > 1, "rows under those that are divided");
         must(pooled.pool.kind == PoolKind::Max, "a maximum inside");
         must(pooled.pool.kind != PoolKind::Max, "a mean inside");
     }
@@ -134,6 +137,8 @@ fn of_source(source: &Source, forms: &mut Vec<&'static str>) {
 }
 
 fn of_steps(network: &Network, tiled: &Tiled, forms: &mut Vec<&'static str>) {
+    let written = tiled.all_steps().filter(|step| step.write().is_some()).count();
+    forms.extend((written > 8).then_some("more written than a tuple holds"));
     for step in tiled.all_steps() {
         forms.push(match step {
             Step::Scale(_) => "scale",
@@ -184,6 +189,7 @@ const FORMS: &[&str] = &[
     "windows of a pool that overlap",
     "windows of a pool with rows between them",
     "something written before the pool",
+    "rows under those that are divided",
     "a maximum inside",
     "a mean inside",
     "one group",
@@ -213,6 +219,7 @@ const FORMS: &[&str] = &[
     "a mean of padding",
     "a map",
     "planes",
+    "more written than a tuple holds",
     "scale",
     "shift",
     "scale of pixels",

@@ -72,10 +72,15 @@ pub(crate) fn window(r: &mut Random, output: [usize; 2], kind: Kind<'_>) -> Geom
     }
 }
 
-/// The window of a pool over so many channels.
+/// The window of a pool over so many channels: in half of the cases as most are, each pixel in one window.
 pub(crate) fn pool(r: &mut Random, output: [usize; 2], n: usize, channels: usize) -> Geometry {
     let kernels = &[[2, 2], [2, 2], [3, 3], [3, 3], [1, 3], [3, 1], [1, 1], [5, 2]];
-    let g = window(r, output, Kind { kernels, inside: true });
+    let mut g = window(r, output, Kind { kernels, inside: true });
+    if r.once_in(2) {
+        let [oh, ow] = output;
+        let [kh, kw] = g.kernel;
+        g = Geometry { input: [oh * kh, ow * kw, 1], strides: g.kernel, dilations: [1, 1], pads: [0, 0], ..g };
+    }
     let of = |[h, w, _]: [usize; 3]| [h, w, channels];
     Geometry { n, input: of(g.input), output: of(g.output), groups: channels, ..g }
 }
