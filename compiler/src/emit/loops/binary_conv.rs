@@ -141,7 +141,7 @@ pub(super) fn bits_type(nest: &Nest, g: &Geometry, layout: &BitLayout) -> TokenS
     let words = n(nest.counting.map_or(1, |counting| counting.words) * g.groups);
     let [top, left, bottom, right] = layout.frame;
     // Images of one pixel may be rows of one image.
-    let rows = if g.kernel == [1, 1] && nest.grid.images == 1 { nest.grid.rows.max(g.input[0]) } else { g.input[0] };
+    let rows = if nest.grid.images == g.n { g.input[0] } else { g.n };
     let (h, w) = (n(rows + top + bottom), n(g.input[1] + left + right));
     let pixel = if words.to_string() == "1" { quote!(u64) } else { quote!(Table<u64, #words>) };
     quote!(Table<Table<#pixel, #w>, #h>)
