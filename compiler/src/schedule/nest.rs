@@ -242,7 +242,7 @@ fn grids(network: &Network, tiled: &Tiled) -> (Grid, Option<Grid>) {
     });
     let single = grid.rows == 1
         && grid.columns == 1
-        && tiled.source.geometry().is_none_or(|g| g.kernel == [1, 1] && g.input[..2] == [1, 1]);
+        && tiled.source.geometry().is_none_or(|g| g.kernel == [1, 1] && g.input[..2] == [1, 1] && g.strides == [1, 1]);
     // Those of planes lie apart: all channels of one image, then those of the next.
     let planar = matches!(tiled.source, Source::Planes { .. } | Source::RealConv { planar: true, .. });
     if single && grid.images > 1 && !by_image && !framed && !planar {

@@ -149,11 +149,12 @@ fn connected(m: &mut Maker) {
     let words = m.r.pick(&[1, 2, 4, 8, 31, 32, 64, 70]);
     let inputs = channels(&mut m.r, words);
     let g = Geometry {
-        n: m.r.pick(&[1, 2, 3, 6]),
+        n: m.r.pick(&[1, 2, 3, 3, 6]),
         input: [1, 1, inputs],
         output: [1, 1, m.r.pick(&[1, 10, 16, 50])],
         kernel: [1, 1],
-        strides: [1, 1],
+        // What goes no further than one pixel.
+        strides: [m.r.pick(&[1, 2]); 2],
         dilations: [1, 1],
         pads: [0, 0],
         groups: 1,
@@ -256,7 +257,8 @@ fn real(m: &mut Maker) {
 
 /// Of all channels of a pixel, as shortcuts and fully connected layers are.
 fn one_tap(m: &mut Maker) {
-    let output = [m.r.pick(&[1, 2, 5]), m.r.pick(&[1, 2, 3, 7, 14])];
+    let single = m.r.once_in(3);
+    let output = if single { [1, 1] } else { [m.r.pick(&[1, 2, 5]), m.r.pick(&[1, 2, 3, 7, 14])] };
     let stride = m.r.pick(&[1, 1, 2]);
     let input = output.map(|extent| (extent - 1) * stride + 1);
     let channels = [m.r.pick(&[1, 3, 16, 40]), m.r.pick(&[1, 16, 17, 48, 64])];

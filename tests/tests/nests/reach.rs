@@ -38,6 +38,11 @@ fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
         }
     };
     must(nest.grid.images > 1, "several images");
+    let images = tiled.source.geometry().map_or(1, |g| g.n);
+    must(nest.grid.images < images, "images that are rows of one");
+    let far =
+        tiled.source.geometry().is_some_and(|g| g.kernel == [1, 1] && g.input[..2] == [1, 1] && g.strides != [1, 1]);
+    must(images > 1 && far, "strides over images of one pixel");
     must(nest.order == Order::BlocksRows, "blocks of channels outside");
     must(nest.order == Order::RowsBlocks, "rows outside");
     must(!nest.grid.channels.is_multiple_of(16), "a block of fewer channels");
@@ -164,6 +169,8 @@ const FORMS: &[&str] = &[
     "a pool of bits in words",
     "a pool of bits in other groups",
     "several images",
+    "images that are rows of one",
+    "strides over images of one pixel",
     "blocks of channels outside",
     "rows outside",
     "a block of fewer channels",
