@@ -2,6 +2,7 @@
 
 pub mod half_block;
 pub mod many;
+pub mod nests;
 pub mod panic_free;
 pub mod random;
 

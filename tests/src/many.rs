@@ -42,6 +42,15 @@ pub fn culprits(message: &str) -> Vec<usize> {
     culprits
 }
 
+/// What the program is built for, and run by.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// For rustc, besides the usual.
+    pub arguments: Vec<String>,
+    /// What runs it: a program and its arguments; nothing where this machine does.
+    pub runner: Vec<String>,
+}
+
 /// A running program of many networks.
 pub struct Many {
     child: Child,
@@ -58,13 +67,23 @@ impl Many {
     /// # Errors
     /// What rustc says.
     pub fn start(networks: &[Output]) -> Result<Self, String> {
+        Self::start_on(&Machine::default(), networks)
+    }
+
+    /// The same on a machine.
+    ///
+    /// # Errors
+    /// What rustc says.
+    pub fn start_on(machine: &Machine, networks: &[Output]) -> Result<Self, String> {
         let workshop = tempfile::tempdir().map_err(|e| e.to_string())?;
         write(networks, workshop.path())?;
         // Optimisation costs minutes here; every instruction set is there without it.
         let out = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
             .args(["--edition=2024", "--crate-name=many", "--cap-lints=allow", "--error-format=short"])
             .args(["-Copt-level=0", "-Ccodegen-units=16", "-Cdebug-assertions=on", "-Cdebuginfo=0"])
-            .args(["--cfg", "feature=\"std\"", "-o"])
+            .args(["--cfg", "feature=\"std\""])
+            .args(&machine.arguments)
+            .arg("-o")
             .arg(workshop.path().join("many"))
             .arg(workshop.path().join("src/main.rs"))
             .output()
@@ -74,11 +93,16 @@ impl Many {
             let lines: Vec<&str> = text.lines().filter(|l| l.contains("error")).take(100).collect();
             return Err(format!("rustc refused it: {}", lines.join("\n")));
         }
-        let mut child = Command::new(workshop.path().join("many"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|e| e.to_string())?;
+        let program = workshop.path().join("many");
+        let mut command = match &machine.runner[..] {
+            [] => Command::new(program),
+            [runner, arguments @ ..] => {
+                let mut command = Command::new(runner);
+                command.args(arguments).arg(program);
+                command
+            }
+        };
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|e| e.to_string())?;
         let (to, from) = (child.stdin.take().ok_or("no pipe")?, child.stdout.take().ok_or("no pipe")?);
         let ports = networks
             .iter()

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use xnorc_runtime::Level;
+use xnorc_tests::many::Machine;
+use xnorc_tests::nests::{FEW, cases, compare_on};
+
 use crate::tools::{self, cargo, clean, need, run};
 
 /// What the guest printed: the best level, and the results of each level.
@@ -106,6 +110,22 @@ fn aarch64_kernels_against_the_naive_reference() {
     assert!(text.contains("test result: ok") && text.contains("lanes_are_exact"), "{text}");
     let text = run(&mut aarch64(&["test", "-p", "xnorc-guest", "--test", "kernels"]));
     assert!(text.contains("test result: ok") && text.contains("levels_can_be_forced ... ok"), "{text}");
+}
+
+/// The loops that the compiler writes, which take other tiles there.
+#[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
+fn aarch64_nests_against_the_interpreter() {
+    need("qemu-aarch64-static", &["qemu-user-static"]);
+    need("aarch64-linux-gnu-gcc", &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
+    let arguments = [
+        format!("--target={AARCH64}"),
+        format!("--sysroot={}", tools::sysroot(AARCH64).display()),
+        "-Clinker=aarch64-linux-gnu-gcc".to_owned(),
+    ];
+    let runner = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"].map(str::to_owned);
+    let machine = Machine { arguments: arguments.to_vec(), runner: runner.to_vec() };
+    compare_on(&cases(FEW), &machine, &[Level::Portable, Level::Neon]);
 }
 
 /// Bare AArch64 without floating-point registers, the other way round: packed signs and weights do not depend on the

@@ -1,15 +1,13 @@
 //! That no nest can panic, however it is optimised.
 #![cfg(target_os = "linux")]
 
+use xnorc_tests::nests::{FEW, cases};
 use xnorc_tests::panic_free;
-
-use crate::cases::KINDS;
-use crate::{Case, FEW};
 
 /// So many networks of each kind.
 fn assert_links(each: u64, level: &str) {
-    let networks: Vec<_> = (0..each)
-        .flat_map(|seed| (0..KINDS.len()).map(move |kind| Case::new(kind, seed)))
+    let networks: Vec<_> = cases(each)
+        .into_iter()
         .enumerate()
         .map(|(i, case)| {
             xnorc::of_network(case.network, String::new(), &panic_free::name(i), &panic_free::config()).unwrap()

@@ -3,8 +3,7 @@
 use xnorc::ir::network::{BitPadding, Body, Geometry, Move, Network, PoolKind, Source, Step, Storage, Tiled};
 use xnorc::schedule::{Division, Nest, Order, Pixels, Widen};
 
-use crate::FEW;
-use crate::cases::{KINDS, case};
+use xnorc_tests::nests::{FEW, cases};
 
 /// What a network's nests are, by name.
 fn forms(network: &Network) -> Vec<&'static str> {
@@ -243,10 +242,7 @@ const FORMS: &[&str] = &[
 
 #[test]
 fn the_networks_reach_every_form() {
-    let all: Vec<Vec<&str>> = (0..FEW)
-        .flat_map(|seed| (0..KINDS.len()).map(move |kind| (kind, seed)))
-        .map(|(kind, seed)| forms(&case(kind, seed).0))
-        .collect();
+    let all: Vec<Vec<&str>> = cases(FEW).iter().map(|case| forms(&case.network)).collect();
     let networks = |form: &str| all.iter().filter(|forms| forms.contains(&form)).count();
     let counts: Vec<(&str, usize)> = FORMS.iter().map(|&form| (form, networks(form))).collect();
     println!("{counts:#?}");

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
+use crate::random::Random;
 use xnorc::ir::network::{
     Dense, Gate, Geometry, Move, Network, Pool, PoolKind, Pooled, Products, Quantized, Source, Step, TensorId, Tiled,
 };
 use xnorc::ir::{Tensor, Unary};
-use xnorc_tests::random::Random;
 
-use crate::maker::Maker;
-use crate::window::{self, Kind, window};
+use super::maker::Maker;
+use super::window::{self, Kind, window};
 
 /// What makes a network.
 type Make = fn(&mut Maker);
 
 /// By name.
-pub(crate) const KINDS: &[(&str, Make)] = &[
+pub(super) const KINDS: &[(&str, Make)] = &[
     ("binary convolution as most are", usual),
     ("binary convolution", binary),
     ("binary convolution of many words", many_words),
@@ -36,7 +36,7 @@ pub(crate) const KINDS: &[(&str, Make)] = &[
 ];
 
 /// A network of a kind, and values for it.
-pub(crate) fn case(kind: usize, seed: u64) -> (Network, Vec<Tensor>) {
+pub(super) fn case(kind: usize, seed: u64) -> (Network, Vec<Tensor>) {
     let mut m = Maker::new(seed * KINDS.len() as u64 + kind as u64);
     KINDS[kind].1(&mut m);
     m.finish()

@@ -1,7 +1,7 @@
 //! Random windows: what slides over what.
 
+use crate::random::Random;
 use xnorc::ir::network::Geometry;
-use xnorc_tests::random::Random;
 
 /// A window along one axis.
 #[derive(Clone, Copy, Debug)]

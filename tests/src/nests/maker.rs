@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::random::Random;
 use xnorc::ir::network::{
     Activation, BinaryWeights, BitLayout, BitPadding, Block, Body, Geometry, Interval, NetTensor, Network, PerPixel,
     Source, Step, Storage, TensorId, Tiled,
 };
 use xnorc::ir::{DType, Tensor, Unary};
-use xnorc_tests::random::Random;
 
 /// Numbers far from each other of neighbouring ones (the finaliser of SplitMix64), whose streams would begin alike.
 fn mixed(seed: u64) -> u64 {

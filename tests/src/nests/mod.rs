@@ -1,0 +1,111 @@
+//! Nests of loops of random geometry, a network of a few blocks each, and their comparison with the interpreter.
+
+mod cases;
+mod maker;
+mod window;
+
+use xnorc::interpret;
+use xnorc::ir::Tensor;
+use xnorc::ir::network::Network;
+use xnorc_runtime::Level;
+
+use crate::many::{self, Machine, Many};
+
+use cases::{KINDS, case};
+
+/// Networks of each kind, where nobody asks for more.
+pub const FEW: u64 = 8;
+
+/// So many networks of each kind.
+pub fn cases(each: u64) -> Vec<Case> {
+    (0..each).flat_map(|seed| (0..KINDS.len()).map(move |kind| Case::new(kind, seed))).collect()
+}
+
+/// A network and its inputs.
+#[derive(Clone, Debug)]
+pub struct Case {
+    kind: usize,
+    seed: u64,
+    /// The network.
+    pub network: Network,
+    /// Of the right shapes.
+    pub inputs: Vec<Tensor>,
+}
+
+impl Case {
+    /// A network of the kind of that number.
+    pub fn new(kind: usize, seed: u64) -> Self {
+        let (network, inputs) = case(kind, seed);
+        Self { kind, seed, network, inputs }
+    }
+
+    /// Its kind and its seed.
+    pub fn title(&self) -> String {
+        format!("{} {} ({})", self.kind, self.seed, KINDS[self.kind].0)
+    }
+}
+
+/// Bits of floats, all NaN alike.
+fn bits(x: f32) -> u64 {
+    u64::from(if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() })
+}
+
+/// Everything that is wrong with one of them in the running program.
+fn faults(many: &mut Many, index: usize, case: &Case, wanted: &[Vec<u64>], levels: &[Level]) -> Result<(), String> {
+    for level in levels {
+        for threads in [1, 2, 3, 7] {
+            let got = many.bits(index, &case.inputs, Some(level.name()), threads)?;
+            for (k, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+                let got: Vec<u64> = got.iter().map(|&v| bits(f32::from_bits(v as u32))).collect();
+                let first = got.iter().zip(wanted).position(|(a, b)| a != b);
+                if let Some(i) = first {
+                    let all = got.iter().zip(wanted).filter(|(a, b)| a != b).count();
+                    let [got, wanted] = [got[i], wanted[i]].map(|v| f32::from_bits(v as u32));
+                    return Err(format!(
+                        "{} with {threads} thread(s): output {k}, element {i} is {got:e}, not {wanted:e} ({all} differ)",
+                        level.name()
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares what is emitted with the interpreter, to the bit: on this machine, at every level that it has.
+///
+/// # Panics
+/// With all that differs.
+pub fn compare(cases: &[Case]) {
+    let levels: Vec<Level> = Level::ALL.into_iter().filter(|level| level.is_available()).collect();
+    compare_on(cases, &Machine::default(), &levels);
+}
+
+/// The same on a machine with these levels.
+///
+/// # Panics
+/// With all that differs.
+pub fn compare_on(cases: &[Case], machine: &Machine, levels: &[Level]) {
+    let compiled: Vec<_> = (cases.iter().enumerate())
+        .map(|(i, case)| {
+            let network = case.network.clone();
+            let output = xnorc::of_network(network, String::new(), &many::name(i), &many::config());
+            output.unwrap_or_else(|problems| panic!("{}: {problems}\n{}", case.title(), case.network))
+        })
+        .collect();
+    let mut many = Many::start_on(machine, &compiled).unwrap_or_else(|message| {
+        let titles: Vec<String> = many::culprits(&message).into_iter().map(|i| cases[i].title()).collect();
+        panic!("{titles:?}: {message}")
+    });
+    let mut failures = Vec::new();
+    for (i, case) in cases.iter().enumerate() {
+        let wanted = interpret::network::outputs(&compiled[i].network, &case.inputs)
+            .unwrap_or_else(|message| panic!("{}: {message}", case.title()));
+        let wanted: Vec<Vec<u64>> =
+            wanted.iter().map(|tensor| tensor.to_f32().into_iter().map(bits).collect()).collect();
+        if let Err(message) = faults(&mut many, i, case, &wanted, levels) {
+            failures.push(format!("{}: {message}", case.title()));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
