@@ -5,9 +5,10 @@
 //! `rust-src`, once, into `target/tmp/cross`. Anywhere else these programs have to be there already. What is missing is a
 //! failure, not a test left out.
 //!
-//! The program is `xnorc-guest`: every operation of the vector trait on numbers that are hard to round, convolutions of
-//! random geometries, elementary functions, and a whole network on real pictures, each result as bits. This processor's
-//! own kernels are compared with a naive reference in `kernels`; so are AArch64's, by the same tests.
+//! The program is `xnorc-guest`: every operation of the vector trait on numbers that are hard to round, words of signs, convolutions of
+//! random geometries, elementary functions, and a whole network on real pictures, each result as bits. This processor's own kernels
+//! are compared with a naive reference in `kernels`, and the loops that the compiler writes with the interpreter in `nests`; so are
+//! AArch64's, by the same tests.
 
 mod assembly;
 mod processors;
