@@ -262,9 +262,8 @@ fn binary_pixels(g: &Geometry) -> (Pixels, Fit) {
         Some(p) if width > 7 => (p, if twice(p) == 0 { Fit::Divides } else { Fit::Twice(twice(p)) }),
         _ => (width, Fit::Row),
     };
-    // NEON and WebAssembly load a weight apart from using it.
-    let two = width.min(2);
-    (Pixels { avx512, neon: two, simd128: two, ..Pixels::ONE }, fit)
+    // NEON loads a weight apart from using it.
+    (Pixels { avx512, neon: width.min(2), ..Pixels::ONE }, fit)
 }
 
 /// Pixels of a tile of a real-valued convolution of one tap: sums that grow side by side.
