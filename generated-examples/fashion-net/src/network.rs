@@ -849,7 +849,7 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -943,7 +943,7 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1116,7 +1116,7 @@ impl Kernel for BinaryConv3x3Stride2At14x14x32To64<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 15>(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 5>(s),
+            Level::Neon => self.tiles::<S, 2, 5>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1208,7 +1208,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1304,7 +1304,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64_2<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
