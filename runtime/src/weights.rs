@@ -68,19 +68,6 @@ impl<const N: usize> Weights<N> {
         unsafe { &*self.0.as_ptr().add(AT).cast() }
     }
 
-    /// `len` sign words from byte `offset` on; empty when they do not lie inside, or `offset` is not a multiple of 8.
-    #[inline(always)]
-    pub const fn words(&self, offset: usize, len: usize) -> &[Le<u64>] {
-        view(&self.0, offset, len)
-    }
-
-    /// `len` 32-bit words, of two bf16 or four int8 each, from byte `offset` on; empty when they do not lie inside, or
-    /// `offset` is not a multiple of 4.
-    #[inline(always)]
-    pub const fn narrow(&self, offset: usize, len: usize) -> &[Le<u32>] {
-        view(&self.0, offset, len)
-    }
-
     /// `len` floats from byte `offset` on; empty when they do not lie inside, or `offset` is not a multiple of 4.
     #[inline(always)]
     pub const fn floats(&self, offset: usize, len: usize) -> &[Le<f32>] {
@@ -110,21 +97,19 @@ mod tests {
 
     #[test]
     fn reads_little_endian() {
-        assert_eq!(W.words(0, 1)[0].get(), 0x0807_0605_0403_0201);
+        assert_eq!(W.at::<0, Le<u64>>().get(), 0x0807_0605_0403_0201);
         assert_eq!(W.floats(8, 2), [Le::<f32>::new(1.0), Le::<f32>::new(2.0)]);
-        assert_eq!(W.narrow(4, 1)[0].get(), 0x0807_0605);
-        assert_eq!(W.words(0, 3).len(), 3);
+        assert_eq!(W.at::<4, Le<u32>>().get(), 0x0807_0605);
+        assert_eq!(W.floats(0, 6).len(), 6);
         assert_eq!(W.at::<8, [[Le<f32>; 1]; 2]>()[1], [Le::<f32>::new(2.0)]);
     }
 
     #[test]
     fn misuse_is_empty() {
-        assert!(W.words(0, 4).is_empty());
-        assert!(W.words(4, 1).is_empty());
-        assert!(W.words(usize::MAX & !7, 1).is_empty());
+        assert!(W.floats(0, 7).is_empty());
+        assert!(W.floats(usize::MAX & !7, 1).is_empty());
         assert!(W.floats(24, 1).is_empty());
         assert!(W.floats(2, 1).is_empty());
-        assert!(W.narrow(2, 1).is_empty());
-        assert!(W.words(8, usize::MAX).is_empty());
+        assert!(W.floats(8, usize::MAX).is_empty());
     }
 }

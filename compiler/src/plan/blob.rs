@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::CACHE_LINE;
 use crate::ir::network::{BinaryWeights, Dense, Geometry, Quantized};
 
-/// Channels that a tile holds; parameters are padded to a multiple of it.
-pub const LANES: usize = 16;
+/// Parameters are padded to a multiple of it.
+pub use xnorc_runtime::LANES;
 
 /// A parameter's place in the weights file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-use super::text::{add, any_of, counted, scaled};
+use super::text::{add, counted, scaled};
+use super::windows::rows_of_taps;
 use super::{Operand, Source, is_single};
 use crate::emit::text::{n, note};
 use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
@@ -38,7 +39,7 @@ pub(super) fn source(
         value: quote!(WEIGHTS.at::<#at, _>()),
     };
     let (count, k) = (tile(nest, g, &words), value(nest, g));
-    let rows = row(nest);
+    let rows = rows_of_taps(&nest.axes.expect("a window")[0]);
     if mixed {
         // Group by group: the lanes of each are picked.
         return Source {
@@ -145,19 +146,6 @@ pub(super) fn bits_type(nest: &Nest, g: &Geometry, layout: &BitLayout) -> TokenS
     let (h, w) = (n(rows + top + bottom), n(g.input[1] + left + right));
     let pixel = if words.to_string() == "1" { quote!(u64) } else { quote!(Table<u64, #words>) };
     quote!(Table<Table<#pixel, #w>, #h>)
-}
-
-/// For each row: the rows of taps that count.
-fn row(nest: &Nest) -> TokenStream {
-    let Some([rows, _]) = &nest.axes else { return TokenStream::new() };
-    if rows.runs().len() == 1 {
-        return TokenStream::new();
-    }
-    let arms = any_of(&rows.runs(), &quote!(y), |taps| {
-        let (start, end) = (n(taps.start), n(taps.end));
-        quote!(#start..#end)
-    });
-    quote!(let rows = #arms;)
 }
 
 /// Counts the differing bits of a tile.

@@ -29,7 +29,7 @@ impl From<PoolKind> for Fold {
     }
 }
 
-/// For each row: the rows of taps inside the picture, where these are not the same for all.
+/// For each row: the rows of taps that count, where these are not the same for all.
 pub(super) fn rows_of_taps(rows: &Axis) -> TokenStream {
     if rows.runs().len() == 1 {
         return TokenStream::new();
