@@ -7,5 +7,6 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod bench;
+mod packing;
 pub mod toolchain;
 pub mod verify;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use xnorc::{Arithmetic, Config, Zeros};
 use xnorc_runtime::Level;
 
@@ -133,6 +133,21 @@ pub(super) struct Machine {
     /// Threads of one inference; the results are the same for each number
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: u32,
+    /// Build the program anew, and do not keep it. Programs are kept in the folder that XNORC_CACHE names [default: xnorc in
+    /// the platform's folder for caches, as ~/.cache], by the hash of all that they are made of; of more than 500 MB those
+    /// go that were not used for the longest time
+    #[arg(long)]
+    pub(super) no_cache: bool,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    /// The emitted program, built by rustc.
+    #[default]
+    Program,
+    /// The compiler's own interpreter: needs no rustc; about a thousand times as slow.
+    Interpreter,
 }
 
 /// The runtime's levels.
@@ -164,6 +179,9 @@ pub(super) struct Verify {
     /// Seed of the random samples
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(super) seed: u64,
+    /// What computes: the program, built by rustc, or the compiler's interpreter, which needs none and is much slower
+    #[arg(long, value_enum, default_value = "program")]
+    pub(super) engine: Engine,
     #[command(flatten)]
     pub(super) machine: Machine,
     /// Print JSON: ok, samples, max_abs_error, sign_flips, top1_agreement, blocks...
@@ -184,6 +202,9 @@ pub(super) struct Run {
     /// Measure so many inferences, after a warm-up; prints the shortest and the median
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) repeat: u32,
+    /// What computes: the program, built by rustc, or the compiler's interpreter, which needs none and is much slower
+    #[arg(long, value_enum, default_value = "program")]
+    pub(super) engine: Engine,
     #[command(flatten)]
     pub(super) machine: Machine,
     /// Print JSON: median_ms, min_ms, repeat, level...

@@ -7,7 +7,7 @@ use super::{Result, args, file_problem, program, report, say, say_json};
 pub(super) fn run(args: &args::Bench) -> Result {
     let output = program::load(&args.model)?;
     report(&output.warnings);
-    let mut started = program::start(&args.model, &output, &args.machine)?;
+    let mut started = program::start(&args.model, &output, &args.machine, args::Engine::Program)?;
     let result = bench::run(
         &output.network,
         &mut started.program,

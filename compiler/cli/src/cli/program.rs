@@ -1,23 +1,18 @@
 //! From a model to a running program.
 
-use std::fs::File;
-use std::path::Path;
-
-use tempfile::TempDir;
 use xnorc::Output;
-use xnorc_cli::toolchain::{self, Built, Program};
+use xnorc_cli::toolchain::{self, Cache, Obtained, Program};
 
-use super::args::{LEVELS, Machine, Model};
-use super::{Failure, Result, arrays, complain, file_problem};
+use super::args::{Engine, LEVELS, Machine, Model};
+use super::{Failure, Result, arrays, complain};
 
 /// A model, built and started.
 pub(super) struct Started {
     pub(super) program: Program,
-    pub(super) built: Built,
     /// The instructions in use.
     pub(super) level: String,
-    /// Holds the files as long as the program runs.
-    _workshop: Workshop,
+    /// The files, as long as the program runs; none of the interpreter.
+    pub(super) obtained: Option<Obtained>,
 }
 
 /// Compiles a model for [`start`].
@@ -27,56 +22,31 @@ pub(super) fn load(model: &Model) -> Result<Output> {
 }
 
 /// Builds and starts a model, at the level asked for.
-pub(super) fn start(model: &Model, output: &Output, machine: &Machine) -> Result<Started> {
+pub(super) fn start(model: &Model, output: &Output, machine: &Machine, engine: Engine) -> Result<Started> {
     let wanted = level(machine)?;
-    let workshop = Workshop::new().map_err(|e| file_problem(&std::env::temp_dir(), "cannot be written", e))?;
+    if engine == Engine::Interpreter {
+        return interpreted(output, machine);
+    }
+    let cache = if machine.no_cache { None } else { Cache::of_user() };
     let name = model.config().name_for(&model.path);
-    let built = toolchain::build(output, &name, workshop.folder.path())?;
-    let mut program = Program::start(&built)?;
+    let obtained = toolchain::obtain(output, &name, cache.as_ref())?;
+    let mut program = Program::start(&obtained.built)?;
     let level = program.level(wanted.as_deref())?;
     program.threads(machine.threads as usize, None)?;
     if let Some(wanted) = wanted.filter(|w| *w != level) {
         complain(&format!("warning: this processor cannot run {wanted}; using {level}"));
     }
-    Ok(Started { program, built, level, _workshop: workshop })
+    Ok(Started { program, level, obtained: Some(obtained) })
 }
 
-/// A folder to build in, that is put away in the end: by the next run if this one is killed.
-struct Workshop {
-    folder: TempDir,
-    /// Says to others that it is in use, as long as this process lives.
-    _lock: File,
-}
-
-impl Workshop {
-    const PREFIX: &str = "xnorc-";
-    const LOCK: &str = ".xnorc-lock";
-
-    fn new() -> std::io::Result<Self> {
-        sweep(&std::env::temp_dir());
-        let folder = tempfile::Builder::new().prefix(Self::PREFIX).tempdir()?;
-        // Under the name that others look for only when it is locked.
-        let fresh = folder.path().join("lock");
-        let lock = File::create(&fresh)?;
-        // Without locks the folder of a run that is killed stays.
-        if lock.try_lock().is_ok() {
-            std::fs::rename(&fresh, folder.path().join(Self::LOCK))?;
-        }
-        Ok(Self { folder, _lock: lock })
+fn interpreted(output: &Output, machine: &Machine) -> Result<Started> {
+    if machine.threads > 1 || machine.level.is_some() {
+        let option = if machine.threads > 1 { "--threads" } else { "--level" };
+        return Err(Failure::Usage(format!("{option} is of built programs, and --engine interpreter builds none")));
     }
-}
-
-/// Removes the workshops whose runs were killed.
-fn sweep(temporary: &Path) {
-    for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(Workshop::PREFIX) {
-            continue;
-        }
-        let lock = File::options().write(true).open(entry.path().join(Workshop::LOCK));
-        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
+    let mut program = Program::interpreted(output);
+    let level = program.level(None)?;
+    Ok(Started { program, level, obtained: None })
 }
 
 fn level(machine: &Machine) -> Result<Option<String>> {

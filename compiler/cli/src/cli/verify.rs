@@ -13,7 +13,7 @@ pub(super) fn run(args: &args::Verify) -> Result {
     let bytes = std::fs::read(&model.path).map_err(|e| file_problem(&model.path, "cannot be read", e))?;
     let graph = xnorc::load_graph(&model.path, &model.config())?;
     let folder = model.path.parent().unwrap_or(std::path::Path::new("."));
-    let mut started = program::start(model, &output, &args.machine)?;
+    let mut started = program::start(model, &output, &args.machine, args.engine)?;
     let subject = Subject { model: &bytes, folder, graph: &graph, output: &output };
     let mut verification = xnorc_cli::verify::verify(&subject, &mut started.program, &samples)?;
     verification.seed = args.inputs.is_empty().then_some(args.seed);

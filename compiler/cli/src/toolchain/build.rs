@@ -30,61 +30,97 @@ pub struct Built {
 /// [`Code::Toolchain`](xnorc::diagnostics::Code::Toolchain): no rustc, or its first errors; a folder that cannot be
 /// written.
 pub fn build(output: &Output, name: &str, folder: &Path) -> Result<Built, Diagnostics> {
-    let mut files = krate::files(output, name, &Runtime::Inside, None);
-    files.push(("harness.rs".to_owned(), harness(&output.network).into_bytes()));
-    for (path, bytes) in &files {
-        let path = folder.join(path);
-        path.parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| std::fs::write(&path, bytes))
-            .map_err(|e| problem(format!("\"{}\" cannot be written: {e}", path.display())))?;
+    Plans::new(output, name).build(folder)
+}
+
+/// The name of the executable.
+pub(super) const PROGRAM: &str = if cfg!(windows) { "harness.exe" } else { "harness" };
+
+/// What a program is built from.
+pub(super) struct Plans {
+    name: String,
+    /// The crate and the harness.
+    pub(super) files: Vec<krate::File>,
+}
+
+impl Plans {
+    pub(super) fn new(output: &Output, name: &str) -> Self {
+        let mut files = krate::files(output, name, &Runtime::Inside, None);
+        files.push(("harness.rs".to_owned(), harness(&output.network).into_bytes()));
+        Self { name: name.to_owned(), files }
     }
-    let library = folder.join("libnetwork.rlib");
-    let program = folder.join(if cfg!(windows) { "harness.exe" } else { "harness" });
-    let start = Instant::now();
-    rustc(&[
-        "--crate-name".into(),
-        name.into(),
-        "--crate-type=rlib".into(),
-        "--cfg=feature=\"std\"".into(),
-        "-o".into(),
-        library.clone().into(),
-        folder.join("src/lib.rs").into(),
-    ])?;
-    let rustc_time = start.elapsed();
-    let mut dependency = OsString::from("network=");
-    dependency.push(&library);
-    rustc(&[
-        "--crate-name=harness".into(),
-        "--crate-type=bin".into(),
-        "--extern".into(),
-        dependency,
-        "-o".into(),
-        program.clone().into(),
-        folder.join("harness.rs").into(),
-    ])?;
-    Ok(Built { program, rustc_time })
+
+    /// Writes it all into an empty folder, and builds it there.
+    pub(super) fn build(&self, folder: &Path) -> Result<Built, Diagnostics> {
+        for (path, bytes) in &self.files {
+            let path = folder.join(path);
+            path.parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| std::fs::write(&path, bytes))
+                .map_err(|e| problem(format!("\"{}\" cannot be written: {e}", path.display())))?;
+        }
+        let library = folder.join("libnetwork.rlib");
+        let program = folder.join(PROGRAM);
+        let start = Instant::now();
+        rustc(&[
+            "--crate-name".into(),
+            self.name.clone().into(),
+            "--crate-type=rlib".into(),
+            "--cfg=feature=\"std\"".into(),
+            "-o".into(),
+            library.clone().into(),
+            folder.join("src/lib.rs").into(),
+        ])?;
+        let rustc_time = start.elapsed();
+        let mut dependency = OsString::from("network=");
+        dependency.push(&library);
+        rustc(&[
+            "--crate-name=harness".into(),
+            "--crate-type=bin".into(),
+            "--extern".into(),
+            dependency,
+            "-o".into(),
+            program.clone().into(),
+            folder.join("harness.rs").into(),
+        ])?;
+        Ok(Built { program, rustc_time })
+    }
 }
 
 /// What cargo's release profile would do, without cargo: no manifest search, no lock, no second process tree.
-fn rustc(arguments: &[OsString]) -> Result<(), Diagnostics> {
+pub(super) const OPTIONS: [&str; 7] = [
+    "--edition=2024",
+    "-Copt-level=3",
+    "-Ccodegen-units=16",
+    "-Cpanic=abort",
+    "-Cembed-bitcode=no",
+    "--cap-lints=allow",
+    "--error-format=short",
+];
+
+/// rustc's own words about its version, its host and what it is made of.
+pub(super) fn version() -> Result<String, Diagnostics> {
+    let result = start(&["-vV".into()])?;
+    Ok(String::from_utf8_lossy(&result.stdout).into_owned())
+}
+
+fn start(arguments: &[OsString]) -> Result<std::process::Output, Diagnostics> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let options = [
-        "--edition=2024",
-        "-Copt-level=3",
-        "-Ccodegen-units=16",
-        "-Cpanic=abort",
-        "-Cembed-bitcode=no",
-        "--cap-lints=allow",
-        "--error-format=short",
-    ];
-    let arguments: Vec<OsString> = options.iter().map(OsString::from).chain(arguments.iter().cloned()).collect();
-    let result = guard::output(&rustc, &arguments).map_err(|e| {
+    guard::output(&rustc, arguments).map_err(|e| {
         let rustc = Path::new(&rustc).display();
         let mut missing = problem(format!("the Rust compiler `{rustc}` cannot be started: {e}"));
-        missing.0[0].help = Some("install Rust (https://rustup.rs) or name a rustc in the variable RUSTC".into());
+        missing.0[0].help = Some(
+            "install Rust (https://rustup.rs) or name a rustc in the variable RUSTC; `--engine interpreter` of run, \
+             verify and evaluate works without one, slowly"
+                .into(),
+        );
         missing
-    })?;
+    })
+}
+
+fn rustc(arguments: &[OsString]) -> Result<(), Diagnostics> {
+    let arguments: Vec<OsString> = OPTIONS.iter().map(OsString::from).chain(arguments.iter().cloned()).collect();
+    let result = start(&arguments)?;
     if result.status.success() {
         return Ok(());
     }

@@ -38,11 +38,9 @@ fn main() -> io::Result<()> {
             b'L' => {
                 let mut name = vec![0; number(&mut from)?];
                 from.read_exact(&mut name)?;
+                // No name: the highest, whatever was chosen before.
                 let wanted = String::from_utf8_lossy(&name).into_owned();
-                if !wanted.is_empty() {
-                    runtime::force_level(runtime::Level::from_name(&wanted));
-                }
-                let level = runtime::level().name();
+                let level = runtime::force_level(runtime::Level::from_name(&wanted)).name();
                 put(&mut to, level.len())?;
                 to.write_all(level.as_bytes())?;
             }

@@ -3,15 +3,22 @@
 //! The crate is compiled as it stands (`--standalone`, with the `probe` module), together with a small harness that
 //! takes commands on its standard input: write a tensor, run a block or all, read a tensor, measure. Talking over a
 //! pipe keeps the compiler free of unsafe code and of dynamic loading, and a crash of the program stays its own.
+//!
+//! What was built is kept ([`Cache`]). Where there is no rustc, the interpreter can stand in for the program
+//! ([`Program::interpreted`]).
 
 mod build;
+mod cache;
 mod guard;
+mod interpreter;
 mod program;
 #[cfg(test)]
 mod tests;
+mod workshop;
 
 pub(crate) use build::is_integer;
 pub use build::{Built, build};
+pub use cache::{Cache, Obtained, obtain};
 pub use program::{Program, Space, Timing};
 
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};

@@ -1,10 +1,12 @@
-//! The emitted program as a child process.
+//! The emitted program as a child process, or the interpreter in its place.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use super::interpreter::Interpreter;
 use super::{Built, problem};
+use xnorc::Output;
 use xnorc::diagnostics::Diagnostics;
 
 /// A part of the program's memory.
@@ -60,7 +62,16 @@ impl Timing {
 
 /// A running program. Dropping it ends the process.
 #[derive(Debug)]
-pub struct Program {
+pub struct Program(Engine);
+
+#[derive(Debug)]
+enum Engine {
+    Process(Process),
+    Interpreter(Box<Interpreter>),
+}
+
+#[derive(Debug)]
+struct Process {
     child: Child,
     to: BufWriter<ChildStdin>,
     from: BufReader<ChildStdout>,
@@ -78,29 +89,26 @@ impl Program {
             .spawn()
             .map_err(|e| problem(format!("the built program cannot be started: {e}")))?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(to), Some(from)) => Ok(Self {
+            (Some(to), Some(from)) => Ok(Self(Engine::Process(Process {
                 child,
                 to: BufWriter::with_capacity(1 << 16, to),
                 from: BufReader::with_capacity(1 << 16, from),
-            }),
+            }))),
             _ => Err(problem("the built program has no standard input and output")),
         }
     }
 
-    /// Sends a command, and reads `answer` bytes.
-    fn ask(&mut self, command: &[u8], answer: usize) -> Result<Vec<u8>, Diagnostics> {
-        let exchange = |program: &mut Self| -> io::Result<Vec<u8>> {
-            program.to.write_all(command)?;
-            program.to.flush()?;
-            let mut bytes = vec![0; answer];
-            program.from.read_exact(&mut bytes)?;
-            Ok(bytes)
-        };
-        exchange(self).map_err(|e| {
-            // Its end of a pipe is closed, so it has ended or is about to.
-            let status = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
-            problem(format!("the built program ended ({status}): {e}"))
-        })
+    /// The interpreter in the place of a program: it needs no rustc, and takes about a thousand times as long.
+    pub fn interpreted(output: &Output) -> Self {
+        Self(Engine::Interpreter(Box::new(Interpreter::new(output))))
+    }
+
+    /// What only a process can do.
+    fn process(&mut self) -> Result<&mut Process, Diagnostics> {
+        match &mut self.0 {
+            Engine::Process(process) => Ok(process),
+            Engine::Interpreter(_) => Err(problem("the interpreter has no blocks or peaks to be measured")),
+        }
     }
 
     /// Asks for a level (`portable`, `popcnt`, `avx2`, `avx512`, `neon`), or for the highest with `None`; gives the one in use,
@@ -109,13 +117,14 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn level(&mut self, name: Option<&str>) -> Result<String, Diagnostics> {
+        let Engine::Process(process) = &mut self.0 else { return Ok("interpreter".to_owned()) };
         let name = name.unwrap_or_default();
         let mut command = vec![b'L'];
         command.extend((name.len() as u64).to_le_bytes());
         command.extend(name.as_bytes());
-        let len = self.ask(&command, 8)?;
+        let len = process.ask(&command, 8)?;
         let len = u64::from_le_bytes(len.try_into().unwrap_or_default());
-        let name = self.ask(&[], usize::try_from(len).unwrap_or(0).min(64))?;
+        let name = process.ask(&[], usize::try_from(len).unwrap_or(0).min(64))?;
         Ok(String::from_utf8_lossy(&name).into_owned())
     }
 
@@ -125,10 +134,11 @@ impl Program {
     /// # Errors
     /// When the program has ended, as it does when there are not so many threads.
     pub fn threads(&mut self, threads: usize, grain: Option<usize>) -> Result<(), Diagnostics> {
+        let Engine::Process(process) = &mut self.0 else { return Ok(()) };
         let mut command = vec![b'J'];
         command.extend((threads as u64).to_le_bytes());
         command.extend(grain.map_or(u64::MAX, |grain| grain as u64).to_le_bytes());
-        self.ask(&command, 1).map(drop)
+        process.ask(&command, 1).map(drop)
     }
 
     /// Writes f32s.
@@ -136,9 +146,15 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn write_f32(&mut self, space: Space, offset: usize, values: &[f32]) -> Result<(), Diagnostics> {
-        let mut command = header(b'W', space.numbers(), offset, values.len());
-        command.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-        self.ask(&command, 0).map(drop)
+        match &mut self.0 {
+            Engine::Interpreter(it) => it.floats(space, offset, values.len())?.copy_from_slice(values),
+            Engine::Process(process) => {
+                let mut command = header(b'W', space.numbers(), offset, values.len());
+                command.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+                process.ask(&command, 0)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes words of sign bits into the scratch memory.
@@ -146,9 +162,15 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn write_bits(&mut self, offset: usize, words: &[u64]) -> Result<(), Diagnostics> {
-        let mut command = header(b'W', Space::Bits.numbers(), offset, words.len());
-        command.extend(words.iter().flat_map(|w| w.to_le_bytes()));
-        self.ask(&command, 0).map(drop)
+        match &mut self.0 {
+            Engine::Interpreter(it) => it.words(offset, words.len())?.copy_from_slice(words),
+            Engine::Process(process) => {
+                let mut command = header(b'W', Space::Bits.numbers(), offset, words.len());
+                command.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+                process.ask(&command, 0)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads f32s.
@@ -156,7 +178,11 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn read_f32(&mut self, space: Space, offset: usize, count: usize) -> Result<Vec<f32>, Diagnostics> {
-        let bytes = self.ask(&header(b'R', space.numbers(), offset, count), 4 * count)?;
+        let process = match &mut self.0 {
+            Engine::Interpreter(it) => return it.floats(space, offset, count).map(|values| values.to_vec()),
+            Engine::Process(process) => process,
+        };
+        let bytes = process.ask(&header(b'R', space.numbers(), offset, count), 4 * count)?;
         Ok(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
@@ -165,7 +191,11 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn read_bits(&mut self, offset: usize, count: usize) -> Result<Vec<u64>, Diagnostics> {
-        let bytes = self.ask(&header(b'R', Space::Bits.numbers(), offset, count), 8 * count)?;
+        let process = match &mut self.0 {
+            Engine::Interpreter(it) => return it.words(offset, count).map(|words| words.to_vec()),
+            Engine::Process(process) => process,
+        };
+        let bytes = process.ask(&header(b'R', Space::Bits.numbers(), offset, count), 8 * count)?;
         Ok(bytes.as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect())
     }
 
@@ -174,7 +204,11 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn read_i64(&mut self, output: usize, count: usize) -> Result<Vec<i64>, Diagnostics> {
-        let bytes = self.ask(&header(b'R', [4, output as u64], 0, count), 8 * count)?;
+        let process = match &mut self.0 {
+            Engine::Interpreter(it) => return it.integers(output).map(<[i64]>::to_vec),
+            Engine::Process(process) => process,
+        };
+        let bytes = process.ask(&header(b'R', [4, output as u64], 0, count), 8 * count)?;
         Ok(bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
     }
 
@@ -183,7 +217,10 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn infer(&mut self) -> Result<(), Diagnostics> {
-        self.ask(b"I", 1).map(drop)
+        match &mut self.0 {
+            Engine::Interpreter(it) => it.infer().map(drop),
+            Engine::Process(process) => process.ask(b"I", 1).map(drop),
+        }
     }
 
     /// Runs one block.
@@ -191,9 +228,14 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn block(&mut self, index: usize) -> Result<(), Diagnostics> {
-        let mut command = vec![b'B'];
-        command.extend((index as u64).to_le_bytes());
-        self.ask(&command, 1).map(drop)
+        match &mut self.0 {
+            Engine::Interpreter(it) => it.block(index),
+            Engine::Process(process) => {
+                let mut command = vec![b'B'];
+                command.extend((index as u64).to_le_bytes());
+                process.ask(&command, 1).map(drop)
+            }
+        }
     }
 
     /// Measures `count` inferences after `warm` that are not measured.
@@ -201,10 +243,17 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn time(&mut self, warm: usize, count: usize) -> Result<Timing, Diagnostics> {
+        let process = match &mut self.0 {
+            // Nothing of it gets warm.
+            Engine::Interpreter(it) => {
+                return (0..count).map(|_| it.infer()).collect::<Result<_, _>>().map(Timing::new);
+            }
+            Engine::Process(process) => process,
+        };
         let mut command = vec![b'T'];
         command.extend((warm as u64).to_le_bytes());
         command.extend((count as u64).to_le_bytes());
-        let bytes = self.ask(&command, 8 * count)?;
+        let bytes = process.ask(&command, 8 * count)?;
         Ok(Timing::new(bytes.as_chunks().0.iter().map(|b| Duration::from_nanos(u64::from_le_bytes(*b))).collect()))
     }
 }
@@ -218,7 +267,7 @@ impl Program {
         let mut command = vec![b'P'];
         command.extend((warm as u64).to_le_bytes());
         command.extend((count as u64).to_le_bytes());
-        let bytes = self.ask(&command, 8 * blocks * count)?;
+        let bytes = self.process()?.ask(&command, 8 * blocks * count)?;
         let times: Vec<Duration> =
             bytes.as_chunks().0.iter().map(|b| Duration::from_nanos(u64::from_le_bytes(*b))).collect();
         Ok(times.chunks(count.max(1)).map(|times| Timing::new(times.to_vec())).collect())
@@ -230,13 +279,31 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn peaks(&mut self) -> Result<[f64; 4], Diagnostics> {
-        let bytes = self.ask(b"K", 32)?;
+        let bytes = self.process()?.ask(b"K", 32)?;
         let rate = |i: usize| bytes.as_chunks().0.get(i).map_or(0.0, |b| f64::from_le_bytes(*b));
         Ok([0, 1, 2, 3].map(rate))
     }
 }
 
-impl Drop for Program {
+impl Process {
+    /// Sends a command, and reads `answer` bytes.
+    fn ask(&mut self, command: &[u8], answer: usize) -> Result<Vec<u8>, Diagnostics> {
+        let exchange = |process: &mut Self| -> io::Result<Vec<u8>> {
+            process.to.write_all(command)?;
+            process.to.flush()?;
+            let mut bytes = vec![0; answer];
+            process.from.read_exact(&mut bytes)?;
+            Ok(bytes)
+        };
+        exchange(self).map_err(|e| {
+            // Its end of a pipe is closed, so it has ended or is about to.
+            let status = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+            problem(format!("the built program ended ({status}): {e}"))
+        })
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
         // It may be in the middle of a computation that nobody waits for any more.
         let _ = self.child.kill();

@@ -60,16 +60,8 @@ fn random(n: usize, seed: u32, shift: f32) -> Vec<f32> {
     (0..n).map(|_| next() as f32 / 4.0 - 2.0 + shift).collect()
 }
 
-#[test]
-fn a_program_is_built_and_driven() {
-    let output = compiled(network());
-    let folder = tempfile::tempdir().unwrap();
-    let built = build(&output, "tiny", folder.path()).unwrap();
-    let mut program = Program::start(&built).unwrap();
-
-    assert_eq!(program.level(Some("portable")).unwrap(), "portable");
-    let best = program.level(None).unwrap();
-
+/// What the program and the interpreter in its place both do.
+fn drive(program: &mut Program, output: &Output) {
     program.write_f32(Space::Input(0), 0, &[1.5, 0.5, -3.0]).unwrap();
     assert_eq!(program.read_f32(Space::Input(0), 1, 2).unwrap(), [0.5, -3.0]);
     program.infer().unwrap();
@@ -88,13 +80,35 @@ fn a_program_is_built_and_driven() {
     program.block(1).unwrap();
     assert_eq!(program.read_f32(Space::Output(0), 0, 2).unwrap(), [6.0, -2.0]);
 
-    assert_eq!(program.level(None).unwrap(), best);
     let timing = program.time(1, 5).unwrap();
     assert!(timing.min() <= timing.median());
+}
 
+#[test]
+fn a_program_is_built_and_driven() {
+    let output = compiled(network());
+    let folder = tempfile::tempdir().unwrap();
+    let built = build(&output, "tiny", folder.path()).unwrap();
+    let mut program = Program::start(&built).unwrap();
+    let best = program.level(None).unwrap();
+    assert_eq!(program.level(Some("portable")).unwrap(), "portable");
+    drive(&mut program, &output);
+    assert_eq!(program.level(None).unwrap(), best);
     // What the program cannot do ends it, and that is a message.
     let error = program.block(7).unwrap_err().to_string();
     assert!(error.starts_with("X017: the built program ended"), "{error}");
+}
+
+#[test]
+fn the_interpreter_is_driven_like_a_program() {
+    let output = compiled(network());
+    let mut program = Program::interpreted(&output);
+    assert_eq!(program.level(Some("portable")).unwrap(), "interpreter");
+    drive(&mut program, &output);
+    // What it cannot do is a message, and it goes on.
+    let refused = [program.block(7), program.peaks().map(drop), program.write_f32(Space::Input(0), 1, &[0.0; 3])];
+    assert!(refused.iter().all(|r| r.as_ref().is_err_and(|e| e.to_string().starts_with("X017"))), "{refused:?}");
+    program.infer().unwrap();
 }
 
 /// One block that does everything a block can do twice, in front of its pool and behind it: two paddings of its signs, a
@@ -211,5 +225,15 @@ fn a_block_may_do_everything_twice() {
             // Small multiples of powers of two: every sum is exact.
             assert_eq!(found, wanted, "{} of {images}, {threads} threads, {level:?}", network.tensor(*id).name);
         }
+    }
+    // The interpreter's memory, block by block.
+    let mut program = Program::interpreted(&output);
+    for (i, input) in inputs.iter().enumerate() {
+        program.write_f32(Space::Input(i), 0, &input.to_f32()).unwrap();
+    }
+    (0..network.blocks.len()).for_each(|index| program.block(index).unwrap());
+    for (i, id) in network.outputs.iter().enumerate() {
+        let wanted = expected[id].to_f32();
+        assert_eq!(program.read_f32(Space::Output(i), 0, wanted.len()).unwrap(), wanted);
     }
 }

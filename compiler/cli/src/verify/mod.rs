@@ -42,7 +42,6 @@ mod explain;
 mod half;
 mod nan;
 mod oracle;
-mod packing;
 mod report;
 mod rounding;
 mod samples;
@@ -55,6 +54,7 @@ pub use blocks::outputs;
 pub use report::{BlockReport, ExpectReport, Verification};
 pub use samples::{Generator, Sample};
 
+use crate::packing::Packing;
 use crate::toolchain::Program;
 use blocks::{Pinned, Seen};
 use compare::{identical, within};
@@ -225,8 +225,7 @@ impl<'a> Judge<'a> {
     /// Whether a block takes signs whose zero is +1.
     fn takes_plus(&self, block: &xnorc::ir::network::Block) -> bool {
         let network = &self.subject.output.network;
-        let signs =
-            block.writes().into_iter().map(|id| network.tensor(id)).filter(|t| packing::Packing::of(t).is_some());
+        let signs = block.writes().into_iter().map(|id| network.tensor(id)).filter(|t| Packing::of(t).is_some());
         let mut names = signs.filter_map(|t| zeros::sign_behind(self.subject.graph, &t.origin.as_ref()?.name));
         !self.plus.is_empty() && names.any(|name| self.plus.contains(&name))
     }

@@ -140,7 +140,7 @@ fn a_killed_run_leaves_no_rustc() {
     let mut child = desk
         .command(&["verify", "r2b_ts17.onnx", "--input", "r2b_ts17.in.npy"])
         // By this the processes of this run are known, whatever else runs on this machine.
-        .env("TMPDIR", desk.path(""))
+        .env("XNORC_CACHE", desk.path("cache"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -169,13 +169,14 @@ fn a_killed_run_leaves_no_rustc() {
     assert!(ended, "still running: {:?}", running());
     // And its files are put away by the next one.
     let workshops = || {
-        let names = std::fs::read_dir(desk.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = std::fs::read_dir(desk.path("cache")).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.to_string_lossy().starts_with("xnorc-")).count()
     };
     assert_eq!(workshops(), 1);
     desk.put("relu.onnx", &models::relu(17).bytes());
     desk.put("x.npy", &xnorc::npy::write(&xnorc::ir::Tensor::f32([1, 4], vec![0.0; 4])));
-    let run = desk.command(&["run", "relu.onnx", "--input", "x.npy"]).env("TMPDIR", desk.path("")).output().unwrap();
+    let mut command = desk.command(&["run", "relu.onnx", "--input", "x.npy"]);
+    let run = command.env("XNORC_CACHE", desk.path("cache")).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     assert_eq!(workshops(), 0);
 }

@@ -3,6 +3,7 @@
 mod crates;
 mod folder;
 mod generated;
+mod kept;
 mod models;
 
 use std::fmt::Write as _;
@@ -42,6 +43,8 @@ impl Desk {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xnorc"));
         command.args(arguments).current_dir(self.0.path()).env_remove("XNORC_LEVEL");
+        // Programs are kept from test to test, and from run to run of the tests; nothing of it is the user's.
+        command.env("XNORC_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs"));
         command
     }
 

@@ -5,7 +5,7 @@ use xnorc::ir::network::{NetTensor, Storage};
 
 /// Where the elements of a tensor of bits lie.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packing {
+pub(crate) struct Packing {
     shape: [usize; 4],
     groups: usize,
     words: usize,
@@ -15,7 +15,7 @@ pub(super) struct Packing {
 
 impl Packing {
     /// `None` for a dense tensor.
-    pub(super) fn of(tensor: &NetTensor) -> Option<Self> {
+    pub(crate) fn of(tensor: &NetTensor) -> Option<Self> {
         let Storage::Bits(layout) = &tensor.storage else { return None };
         let shape = <[usize; 4]>::try_from(tensor.shape.as_slice()).ok()?;
         let words = (shape[3] / layout.groups).div_ceil(64);
@@ -51,7 +51,7 @@ impl Packing {
     }
 
     /// Packs signs given as `[n, h, w, c]`, with the frame.
-    pub(super) fn pack(&self, plus: &[bool]) -> Vec<u64> {
+    pub(crate) fn pack(&self, plus: &[bool]) -> Vec<u64> {
         let mut bits = Vec::new();
         self.words(|_, pixel, group, first, count| {
             let all = if count == 64 { u64::MAX } else { (1 << count) - 1 };
@@ -68,7 +68,7 @@ impl Packing {
     }
 
     /// The signs as `[n, h, w, c]`, and the number of pixels' words with a bit set behind the last channel.
-    pub(super) fn unpack(&self, bits: &[u64]) -> (Vec<bool>, usize) {
+    pub(crate) fn unpack(&self, bits: &[u64]) -> (Vec<bool>, usize) {
         let mut plus = vec![false; self.shape.iter().product()];
         let mut stray = 0;
         self.words(|index, pixel, group, first, count| {
