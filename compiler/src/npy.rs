@@ -6,64 +6,138 @@ use crate::ir::{Data, Tensor};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
+/// An array in a file, its elements as they lie there: a stack of pictures in bytes stays one.
+#[derive(Clone, Debug)]
+pub struct Array {
+    /// Extents.
+    pub shape: Vec<usize>,
+    kind: Kind,
+    file: Vec<u8>,
+    /// Where the elements begin.
+    start: usize,
+}
+
+/// What an element is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    F16,
+    F32,
+    F64,
+    I8,
+    U8,
+    I16,
+    U16,
+    I32,
+    U32,
+    I64,
+    Bool,
+}
+
+impl Kind {
+    const ALL: [(&str, Self, usize); 11] = [
+        ("<f2", Self::F16, 2),
+        ("<f4", Self::F32, 4),
+        ("<f8", Self::F64, 8),
+        ("|i1", Self::I8, 1),
+        ("|u1", Self::U8, 1),
+        ("<i2", Self::I16, 2),
+        ("<u2", Self::U16, 2),
+        ("<i4", Self::I32, 4),
+        ("<u4", Self::U32, 4),
+        ("<i8", Self::I64, 8),
+        ("|b1", Self::Bool, 1),
+    ];
+
+    fn size(self) -> usize {
+        Self::ALL.iter().find(|(_, kind, _)| *kind == self).map_or(1, |(.., size)| *size)
+    }
+}
+
+impl Array {
+    /// Takes a file, and looks at all but its elements.
+    ///
+    /// # Errors
+    /// A sentence saying what is wrong with the file.
+    pub fn new(file: Vec<u8>) -> Result<Self, String> {
+        let truncated = || "the file is truncated".to_owned();
+        let rest = file.strip_prefix(MAGIC).ok_or("not a .npy file")?;
+        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(truncated)?;
+        let (header_len, rest) = match major {
+            1 => {
+                let (len, rest) = rest.split_first_chunk::<2>().ok_or_else(truncated)?;
+                (usize::from(u16::from_le_bytes(*len)), rest)
+            }
+            2 | 3 => {
+                let (len, rest) = rest.split_first_chunk::<4>().ok_or_else(truncated)?;
+                (u32::from_le_bytes(*len) as usize, rest)
+            }
+            _ => return Err(format!("version {major} of the .npy format is not known")),
+        };
+        let (header, body) = rest.split_at_checked(header_len).ok_or_else(truncated)?;
+        let header = std::str::from_utf8(header).map_err(|_| "the header is not text")?;
+        let shape = parse_shape(field(header, "shape")?)?;
+        if shape.len() > 1 && !field(header, "fortran_order")?.starts_with("False") {
+            return Err("the array is in Fortran order; save it with numpy.ascontiguousarray".to_owned());
+        }
+        let descr = field(header, "descr")?;
+        let quote =
+            descr.chars().next().filter(|c| matches!(c, '\'' | '"')).ok_or("structured arrays are not supported")?;
+        let name = descr[1..].split(quote).next().unwrap_or_default();
+        let kind = Kind::ALL.into_iter().find(|(n, ..)| *n == name);
+        let (_, kind, size) = kind.ok_or_else(|| format!("elements of type {name:?} are not supported"))?;
+        let len = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent));
+        let wanted = len.and_then(|n| n.checked_mul(size)).ok_or("the array is too large")?;
+        if body.len() != wanted {
+            return Err(format!("{} bytes of data where {shape:?} takes {wanted}", body.len()));
+        }
+        let start = file.len() - body.len();
+        Ok(Self { shape, kind, file, start })
+    }
+
+    /// Whether the elements are whole numbers of one byte, as pictures have them.
+    pub fn is_bytes(&self) -> bool {
+        self.kind == Kind::U8
+    }
+
+    /// So many elements from the one with that index on, in row-major order; floats become f32, integers i64. Fewer where
+    /// there are not so many.
+    pub fn elements(&self, first: usize, count: usize) -> Data {
+        let body = &self.file[self.start..];
+        let size = self.kind.size();
+        let byte = |element: usize| element.saturating_mul(size).min(body.len());
+        let body = &body[byte(first)..byte(first.saturating_add(count))];
+        macro_rules! elements {
+            ($t:ty, $n:literal, $to:ty) => {
+                body.as_chunks::<$n>().0.iter().map(|&b| <$t>::from_le_bytes(b) as $to).collect()
+            };
+        }
+        match self.kind {
+            Kind::F16 => Data::F32(body.as_chunks::<2>().0.iter().map(|&b| half(u16::from_le_bytes(b))).collect()),
+            Kind::F32 => Data::F32(elements!(f32, 4, f32)),
+            Kind::F64 => Data::F32(elements!(f64, 8, f32)),
+            Kind::I8 => Data::I64(elements!(i8, 1, i64)),
+            Kind::U8 => Data::I64(elements!(u8, 1, i64)),
+            Kind::I16 => Data::I64(elements!(i16, 2, i64)),
+            Kind::U16 => Data::I64(elements!(u16, 2, i64)),
+            Kind::I32 => Data::I64(elements!(i32, 4, i64)),
+            Kind::U32 => Data::I64(elements!(u32, 4, i64)),
+            Kind::I64 => Data::I64(elements!(i64, 8, i64)),
+            Kind::Bool => Data::Bool(body.iter().map(|&b| b != 0).collect()),
+        }
+    }
+
+    /// All of it.
+    pub fn tensor(&self) -> Tensor {
+        Tensor { shape: self.shape.clone(), data: self.elements(0, usize::MAX) }
+    }
+}
+
 /// Reads an array. Floats become f32, integers i64.
 ///
 /// # Errors
 /// A sentence saying what is wrong with the file.
 pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
-    let truncated = || "the file is truncated".to_owned();
-    let rest = bytes.strip_prefix(MAGIC).ok_or("not a .npy file")?;
-    let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(truncated)?;
-    let (header_len, rest) = match major {
-        1 => {
-            let (len, rest) = rest.split_first_chunk::<2>().ok_or_else(truncated)?;
-            (usize::from(u16::from_le_bytes(*len)), rest)
-        }
-        2 | 3 => {
-            let (len, rest) = rest.split_first_chunk::<4>().ok_or_else(truncated)?;
-            (u32::from_le_bytes(*len) as usize, rest)
-        }
-        _ => return Err(format!("version {major} of the .npy format is not known")),
-    };
-    let (header, body) = rest.split_at_checked(header_len).ok_or_else(truncated)?;
-    let header = std::str::from_utf8(header).map_err(|_| "the header is not text")?;
-    let shape = parse_shape(field(header, "shape")?)?;
-    if shape.len() > 1 && !field(header, "fortran_order")?.starts_with("False") {
-        return Err("the array is in Fortran order; save it with numpy.ascontiguousarray".to_owned());
-    }
-    let descr = field(header, "descr")?;
-    let quote =
-        descr.chars().next().filter(|c| matches!(c, '\'' | '"')).ok_or("structured arrays are not supported")?;
-    let kind = descr[1..].split(quote).next().unwrap_or_default();
-    let size = match kind.get(2..).and_then(|digits| digits.parse::<usize>().ok()) {
-        Some(size @ 1..=8) => size,
-        _ => return Err(format!("elements of type {kind:?} are not supported")),
-    };
-    let len = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent));
-    let wanted = len.and_then(|n| n.checked_mul(size)).ok_or("the array is too large")?;
-    if body.len() != wanted {
-        return Err(format!("{} bytes of data where {shape:?} takes {wanted}", body.len()));
-    }
-    macro_rules! elements {
-        ($t:ty, $n:literal, $to:ty) => {
-            body.as_chunks::<$n>().0.iter().map(|&b| <$t>::from_le_bytes(b) as $to).collect()
-        };
-    }
-    let data = match kind {
-        "<f2" => Data::F32(body.as_chunks::<2>().0.iter().map(|&b| half(u16::from_le_bytes(b))).collect()),
-        "<f4" => Data::F32(elements!(f32, 4, f32)),
-        "<f8" => Data::F32(elements!(f64, 8, f32)),
-        "|i1" => Data::I64(elements!(i8, 1, i64)),
-        "|u1" => Data::I64(elements!(u8, 1, i64)),
-        "<i2" => Data::I64(elements!(i16, 2, i64)),
-        "<u2" => Data::I64(elements!(u16, 2, i64)),
-        "<i4" => Data::I64(elements!(i32, 4, i64)),
-        "<u4" => Data::I64(elements!(u32, 4, i64)),
-        "<i8" => Data::I64(elements!(i64, 8, i64)),
-        "|b1" => Data::Bool(body.iter().map(|&b| b != 0).collect()),
-        _ => return Err(format!("elements of type {kind:?} are not supported")),
-    };
-    Ok(Tensor { shape, data })
+    Ok(Array::new(bytes.to_vec())?.tensor())
 }
 
 /// The text behind a key of the header, which is a Python dictionary.
@@ -144,6 +218,11 @@ mod tests {
         assert_eq!(read(&half).unwrap(), Tensor::f32([2], vec![-2.0, (-24_f32).exp2()]));
         let byte = with_header(3, "{\"descr\": \"|u1\", \"fortran_order\": False, \"shape\": (2, 1)}", &[255, 1]);
         assert_eq!(read(&byte).unwrap(), Tensor::i64([2, 1], vec![255, 1]));
+        // A part of it; and what is not there.
+        let array = Array::new(write(&Tensor::f32([3], vec![1.0, 2.0, 3.0]))).unwrap();
+        assert_eq!(array.elements(1, 1), Data::F32(vec![2.0]));
+        assert_eq!(array.elements(2, usize::MAX), Data::F32(vec![3.0]));
+        assert_eq!(array.elements(4, 1), Data::F32(vec![]));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What the program `xnorc` does beyond compiling, for those who want it in a program of their own: building what was emitted
-//! and driving it ([`toolchain`]), checking it against an independent engine ([`verify`]), measuring it ([`mod@bench`]).
+//! and driving it ([`toolchain`]), checking it against an independent engine ([`verify`]), measuring it ([`mod@bench`]), and
+//! files of [`arrays`] around it.
 //!
 //! All of this is kept from [`xnorc`], so that a build script compiles no second engine and no parser of command lines.
 
 // As in xnorc: links to what is private are for readers of the house.
 #![allow(rustdoc::private_intra_doc_links)]
 
+pub mod arrays;
 pub mod bench;
 mod packing;
 pub mod toolchain;

@@ -66,7 +66,7 @@ pub(super) struct Model {
     /// its name in `inspect` (may be repeated, the last one counts)
     #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real)]
     pub(super) real: Vec<(Arithmetic, Option<String>)>,
-    /// Example input for int8 as .npy, or a stack of them along the first axis; a model of k inputs takes k of them per
+    /// Example input for int8 as .npy or .npz, or a stack of them along the first axis; a model of k inputs takes k of them per
     /// example, in the file's order (may be repeated)
     #[arg(long = "calibrate", value_name = "X.npy")]
     pub(super) calibrate: Vec<PathBuf>,
@@ -167,10 +167,11 @@ pub(super) const LEVELS: [&str; Level::ALL.len()] = {
 pub(super) struct Verify {
     #[command(flatten)]
     pub(super) model: Model,
-    /// Input as .npy; a model of k inputs takes k of them per sample, in the file's order (may be repeated)
+    /// Input as .npy, or a stack of them along the first axis; a model of k inputs takes k files per sample, in the file's
+    /// order, or one .npz that has them by name (may be repeated)
     #[arg(long = "input", value_name = "X.npy")]
     pub(super) inputs: Vec<PathBuf>,
-    /// Output expected for each sample, as .npy, in the same manner (may be repeated)
+    /// Output expected for each sample, in the same manner (may be repeated)
     #[arg(long = "expect", value_name = "Y.npy", requires = "inputs")]
     pub(super) expected: Vec<PathBuf>,
     /// Number of random samples (standard normal) when no input is given
@@ -193,13 +194,15 @@ pub(super) struct Verify {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) model: Model,
-    /// Input as .npy, one for each input of the model, in the file's order
+    /// Input as .npy, or a stack of them along the first axis; one for each input of the model, in the file's order, or one
+    /// .npz that has them by name. A stack is run picture by picture, or as many at a time as the model takes
     #[arg(long = "input", value_name = "X.npy", required = true)]
     pub(super) inputs: Vec<PathBuf>,
-    /// Where to write each output, as .npy, in the file's order
+    /// Where to write each output, as .npy (stacked, if the input was), in the file's order
     #[arg(long = "output", value_name = "Y.npy")]
     pub(super) outputs: Vec<PathBuf>,
-    /// Measure so many inferences, after a warm-up; prints the shortest and the median
+    /// Measure so many inferences, after a warm-up; prints the shortest and the median. Without it each picture of a stack
+    /// is measured once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) repeat: u32,
     /// What computes: the program, built by rustc, or the compiler's interpreter, which needs none and is much slower
@@ -207,7 +210,7 @@ pub(super) struct Run {
     pub(super) engine: Engine,
     #[command(flatten)]
     pub(super) machine: Machine,
-    /// Print JSON: median_ms, min_ms, repeat, level...
+    /// Print JSON: median_ms, min_ms, repeat, pictures, level...
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,6 +1,10 @@
 //! `xnorc run`.
 
+use std::time::Duration;
+
 use serde::Serialize;
+use xnorc_cli::arrays::{self as files, Collected};
+use xnorc_cli::toolchain::{Space, Timing};
 use xnorc_cli::verify::outputs;
 
 use super::{Failure, Result, args, arrays, program, report, say, say_json};
@@ -10,7 +14,10 @@ use super::{Failure, Result, args, arrays, program, report, say, say_json};
 struct Measurement {
     median_ms: f64,
     min_ms: f64,
-    repeat: u32,
+    /// Inferences measured.
+    repeat: usize,
+    /// Pictures of the stack.
+    pictures: usize,
     threads: u32,
     level: String,
     /// What rustc took for the crate, be it in an earlier run; none of the interpreter.
@@ -24,30 +31,45 @@ pub(super) fn run(args: &args::Run) -> Result {
     let output = program::load(&args.model)?;
     report(&output.warnings);
     let network = &output.network;
-    for (given, wanted, word) in
-        [(args.inputs.len(), network.inputs.len(), "input"), (args.outputs.len(), network.outputs.len(), "output")]
-    {
-        if given != wanted && (word == "input" || given != 0) {
-            return Err(Failure::Usage(format!("the model has {wanted} {word}s, but --{word} is given {given} times")));
-        }
+    let (given, wanted) = (args.outputs.len(), network.outputs.len());
+    if given != wanted && given != 0 {
+        return Err(Failure::Usage(format!("the model has {wanted} outputs, but --output is given {given} times")));
     }
-    let inputs = arrays::read_sets(&args.inputs, network, &network.inputs)?.into_iter().flatten();
+    let stacks = arrays::read(&args.inputs, network, &network.inputs, "--input")?;
+    let [stack] = &stacks[..] else {
+        let (wanted, given) = (network.inputs.len(), args.inputs.len());
+        let message = format!("the model has {wanted} inputs, but --input is given {given} times; stack the pictures");
+        return Err(Failure::Usage(message));
+    };
     let mut started = program::start(&args.model, &output, &args.machine, args.engine)?;
     let program = &mut started.program;
-    for (i, tensor) in inputs.enumerate() {
-        program.write_f32(xnorc_cli::toolchain::Space::Input(i), 0, &tensor.to_f32())?;
+    let mut collected = vec![Collected::new(); wanted];
+    let mut times: Vec<Duration> = Vec::new();
+    for index in 0..stack.samples() {
+        for (i, tensor) in stack.sample(index).iter().enumerate() {
+            program.write_f32(Space::Input(i), 0, &tensor.to_f32())?;
+        }
+        times.push(program.time(0, 1)?.min());
+        for (collected, tensor) in collected.iter_mut().zip(outputs(network, program)?) {
+            collected.add(&tensor, stack.own(index), stack.batch());
+        }
     }
     // Enough for caches and for the clock of a processor that was asleep.
-    let warm = if args.repeat > 1 { (args.repeat / 10).clamp(3, 50) } else { 0 };
-    let timing = program.time(warm as usize, args.repeat as usize)?;
-    for (path, tensor) in args.outputs.iter().zip(outputs(network, program)?) {
-        arrays::write(path, &tensor)?;
+    let timing = match args.repeat {
+        1 => Timing::new(times),
+        repeat => program.time((repeat / 10).clamp(3, 50) as usize, repeat as usize)?,
+    };
+    for (path, collected) in args.outputs.iter().zip(collected) {
+        if let Some(tensor) = collected.tensor() {
+            files::write(path, &tensor)?;
+        }
     }
-    let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let result = Measurement {
         median_ms: milliseconds(timing.median()),
         min_ms: milliseconds(timing.min()),
-        repeat: args.repeat,
+        repeat: if args.repeat == 1 { stack.samples() } else { args.repeat as usize },
+        pictures: stack.count(),
         threads: args.machine.threads,
         level: started.level,
         rustc_seconds: started.obtained.as_ref().map(|o| o.built.rustc_time.as_secs_f64()),
@@ -57,7 +79,7 @@ pub(super) fn run(args: &args::Run) -> Result {
     if args.json {
         return say_json(&result);
     }
-    if args.repeat > 1 {
+    if result.repeat > 1 {
         say(&format!(
             "per inference: minimum {:.4} ms, median {:.4} ms ({} runs, {}, {})",
             result.min_ms,

@@ -1,5 +1,7 @@
 //! `xnorc verify`.
 
+use xnorc::Tensor;
+use xnorc_cli::arrays::Stack;
 use xnorc_cli::verify::{Generator, Sample, Subject};
 
 use super::{Failure, Result, args, arrays, file_problem, program, report, say, say_json};
@@ -32,21 +34,21 @@ fn samples(args: &args::Verify, network: &xnorc::ir::network::Network) -> Result
         let mut generator = Generator::new(args.seed);
         return Ok((0..args.samples).map(|_| Sample::random(&shapes, &mut generator)).collect());
     }
-    let (inputs, outputs) = (network.inputs.len(), network.outputs.len());
-    if inputs == 0 || !args.inputs.len().is_multiple_of(inputs) {
-        let given = args.inputs.len();
-        return Err(Failure::Usage(format!("the model has {inputs} inputs, but --input is given {given} times")));
+    let inputs = arrays::read(&args.inputs, network, &network.inputs, "--input")?;
+    let expected = arrays::read(&args.expected, network, &network.outputs, "--expect")?;
+    let count = |stacks: &[Stack]| stacks.iter().map(Stack::count).sum::<usize>();
+    if !expected.is_empty() && count(&expected) != count(&inputs) {
+        let (inputs, expected) = (count(&inputs), count(&expected));
+        return Err(Failure::Usage(format!("--input gives {inputs} samples, but --expect gives {expected}")));
     }
-    let count = args.inputs.len() / inputs;
-    if !args.expected.is_empty() && args.expected.len() != count * outputs {
-        let given = args.expected.len();
-        return Err(Failure::Usage(format!(
-            "{count} samples of {outputs} outputs need --expect {} times, not {given}",
-            count * outputs
-        )));
+    let each = |stacks: &[Stack]| -> Vec<Vec<Tensor>> {
+        stacks.iter().flat_map(|stack| (0..stack.samples()).map(|index| stack.sample(index))).collect()
+    };
+    let (inputs, mut expected) = (each(&inputs), each(&expected));
+    if !expected.is_empty() && expected.len() != inputs.len() {
+        let message = "--input and --expect divide their pictures into different samples: give each as one stack";
+        return Err(Failure::Usage(message.to_owned()));
     }
-    let inputs = arrays::read_sets(&args.inputs, network, &network.inputs)?;
-    let mut expected = arrays::read_sets(&args.expected, network, &network.outputs)?;
     expected.resize(inputs.len(), Vec::new());
     Ok(inputs.into_iter().zip(expected).map(|(inputs, expected)| Sample { inputs, expected }).collect())
 }

@@ -40,7 +40,8 @@ pub struct Timing {
 }
 
 impl Timing {
-    fn new(mut times: Vec<Duration>) -> Self {
+    /// Of times in any order.
+    pub fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self { sorted: times }
     }

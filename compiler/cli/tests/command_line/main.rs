@@ -5,6 +5,7 @@ mod folder;
 mod generated;
 mod kept;
 mod models;
+mod stacks;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
