@@ -3,6 +3,7 @@
 //! A problem of the model is no panic of the build script. `cargo::error=` lines followed by a normal return are what
 //! cargo shows best: one line each, without a wrapper, a location or a backtrace.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::Config;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use crate::emit::{self, Output};
+use crate::target::Target;
 use crate::{driver, report};
 
 /// Compiles a model from a build script: writes `NAME.rs` and `NAME.weights` into `OUT_DIR`, named after the file.
@@ -34,8 +36,15 @@ pub fn compile(model: impl AsRef<Path>) {
 impl Config {
     /// As [`compile`], with this configuration.
     pub fn compile(&self, model: impl AsRef<Path>) {
+        let mut config = Cow::Borrowed(self);
+        if let (None, Ok(triple)) = (&self.target, std::env::var("TARGET"))
+            // A target of somebody's own may have any name: then the code is for everywhere.
+            && Target::named(&triple).is_ok()
+        {
+            config.to_mut().target(triple);
+        }
         // Cargo reads the standard output; if that is gone there is nobody left to tell.
-        let _ = script(self, model.as_ref(), std::env::var_os("OUT_DIR").map(PathBuf::from), &mut io::stdout());
+        let _ = script(&config, model.as_ref(), std::env::var_os("OUT_DIR").map(PathBuf::from), &mut io::stdout());
     }
 }
 

@@ -16,6 +16,9 @@ pub struct Config {
     pub name: Option<String>,
     /// The runtime's source goes inside the crate: it then depends on nothing at all.
     pub standalone: bool,
+    /// Where the code will run, as rustc calls it (`x86_64-unknown-linux-gnu`): a crate with the runtime inside then carries only the
+    /// instruction sets that can occur there. Everywhere when `None`; in a build script, what cargo builds for.
+    pub target: Option<String>,
     /// Warnings are errors: a model is refused rather than compiled to something other engines may answer differently.
     pub strict: bool,
     /// What a sign that is 0 at zero, as ONNX's own, becomes in front of a binary layer.
@@ -74,6 +77,12 @@ impl Config {
     /// Whether the runtime's source goes inside what is emitted.
     pub fn standalone(&mut self, standalone: bool) -> &mut Self {
         self.standalone = standalone;
+        self
+    }
+
+    /// Where the code will run: a target of rustc's, as `x86_64-unknown-linux-gnu`.
+    pub fn target(&mut self, triple: impl Into<String>) -> &mut Self {
+        self.target = Some(triple.into());
         self
     }
 

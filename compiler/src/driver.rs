@@ -10,6 +10,7 @@ use crate::emit::{self, Output};
 use crate::ir::Graph;
 use crate::ir::network::Network;
 use crate::schedule::Schedule;
+use crate::target::Target;
 use crate::{check, import, internal, passes, plan, schedule};
 
 /// The pure core: bytes in, source out; touches no file but the model's external data.
@@ -58,6 +59,7 @@ pub fn of_network(
     name: &str,
     config: &Config,
 ) -> Result<Output, Diagnostics> {
+    let target = config.target.as_deref().map(Target::named).transpose()?;
     internal::at("the order of the blocks");
     // From here on the blocks run in the order that needs the least memory, the file's among equals.
     plan::order::run(&mut network);
@@ -80,7 +82,7 @@ pub fn of_network(
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
         },
     );
-    Ok(Output { network, schedule, plan, emitted, files: Vec::new(), warnings: Diagnostics::default() })
+    Ok(Output { network, schedule, plan, target, emitted, files: Vec::new(), warnings: Diagnostics::default() })
 }
 
 /// Reads and compiles a model file: the pure core with the file around it.

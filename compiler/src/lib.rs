@@ -74,6 +74,8 @@ mod printable;
 pub mod report;
 #[doc(hidden)]
 pub mod schedule;
+#[doc(hidden)]
+pub mod target;
 mod tokens;
 mod unique;
 

@@ -105,6 +105,7 @@ pub struct SignLine<'a, const N: usize, const C: usize, const G: usize> {
     width: usize,
     block: usize,
     /// Whether the part has all blocks of its pixels.
+    #[allow(dead_code)] // A network that sets no whole words does without what reads it.
     whole: bool,
     of: PhantomData<&'a mut Pixel<N>>,
 }

@@ -20,6 +20,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("arch/x86_64/bf16.rs", include_str!("arch/x86_64/bf16.rs")),
     ("arch/x86_64/cpuid.rs", include_str!("arch/x86_64/cpuid.rs")),
     ("arch/x86_64/mod.rs", include_str!("arch/x86_64/mod.rs")),
+    ("arch/x86_64/narrow.rs", include_str!("arch/x86_64/narrow.rs")),
     ("arch/x86_64/vnni.rs", include_str!("arch/x86_64/vnni.rs")),
     ("dispatch.rs", include_str!("dispatch.rs")),
     ("generic/activation.rs", include_str!("generic/activation.rs")),

@@ -204,9 +204,7 @@ fn write(networks: &[Output], folder: &Path) -> Result<(), String> {
     for (index, output) in networks.iter().enumerate() {
         let name = name(index);
         for (path, bytes) in krate::files(output, &name, &Runtime::Inside, None) {
-            if path.starts_with("src/runtime/") && index == 0 {
-                put(&path, &bytes)?;
-            } else if path == "src/network.rs" {
+            if path == "src/network.rs" {
                 put(&format!("src/{name}.rs"), &bytes)?;
             } else if path.ends_with(".weights") {
                 put(&path, &bytes)?;
@@ -227,6 +225,10 @@ fn write(networks: &[Output], folder: &Path) -> Result<(), String> {
             new(&network.outputs, "Output"),
             network.inputs.len()
         );
+    }
+    let users: Vec<&str> = networks.iter().map(Output::source).chain([MAIN]).collect();
+    for (path, bytes) in krate::runtime_files(&users, None) {
+        put(&path, &bytes)?;
     }
     put("src/main.rs", MAIN.replace("MODULES", &modules).replace("TABLE", &table).as_bytes())
 }

@@ -55,7 +55,6 @@ pub fn link(networks: &[Output], level: &str, more: &str) -> process::Output {
             match path.as_str() {
                 "src/network.rs" => put(&format!("{name}.rs"), &bytes),
                 _ if path.ends_with(".weights") => put(path.trim_start_matches("src/"), &bytes),
-                _ if path.starts_with("src/runtime/") => put(path.trim_start_matches("src/"), &bytes),
                 _ => {}
             }
         }
@@ -70,6 +69,10 @@ pub fn link(networks: &[Output], level: &str, more: &str) -> process::Output {
                 {name}::infer_batch(&Two, core::slice::from_ref(input), core::slice::from_mut(output), core::slice::from_mut(scratch));
             }}"
         );
+    }
+    let users: Vec<&str> = networks.iter().map(Output::source).chain([ROOT]).collect();
+    for (path, bytes) in krate::runtime_files(&users, None) {
+        put(path.trim_start_matches("src/"), &bytes);
     }
     // Whoever starts it says where the memory lies, so that nothing is known when it is compiled.
     let start = format!(

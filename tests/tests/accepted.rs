@@ -8,8 +8,8 @@ use std::process::Command;
 use prost::Message as _;
 use tract_onnx::pb::ModelProto;
 use xnorc::emit::krate::{self, Runtime};
-use xnorc::{Config, Output};
-use xnorc_tests::fixtures;
+use xnorc::{Arithmetic, Config, Output};
+use xnorc_tests::{fixtures, long, recorded};
 
 /// A crate of many networks.
 #[derive(Default)]
@@ -27,10 +27,6 @@ impl Crate {
     /// Takes in a network, by the file that a build script would write.
     fn add(&mut self, output: &Output) {
         let name = self.next();
-        if self.files.is_empty() {
-            let runtime = krate::files(output, &name, &Runtime::Inside, None);
-            self.files.extend(runtime.into_iter().filter(|(path, _)| path.starts_with("src/runtime/")));
-        }
         self.files.push((format!("src/{name}.rs"), krate::module(output, &name).into_bytes()));
         self.files.push((format!("src/{name}.weights"), output.emitted.weights.clone()));
         self.root += &format!("include!({:?});\n", format!("{name}.rs"));
@@ -42,9 +38,12 @@ impl Crate {
     /// What rustc says to it: nothing.
     fn assert_accepted(self) {
         let folder = tempfile::tempdir().unwrap();
-        let runtime = "#[allow(unsafe_code, dead_code, unreachable_pub, unused_imports)]\npub mod runtime;\n";
+        let runtime = "#[allow(unsafe_code, unreachable_pub, unused_imports)]\npub mod runtime;\n";
         let root = format!("//! Many.\n#![no_std]\n#![deny(unsafe_code, missing_docs)]\n{runtime}{}", self.root);
-        for (path, bytes) in self.files.iter().chain([&("src/lib.rs".to_owned(), root.into_bytes())]) {
+        let sources = self.files.iter().filter(|(path, _)| path.ends_with("_alone.rs"));
+        let users: Vec<&str> = sources.map(|(_, source)| std::str::from_utf8(source).unwrap()).collect();
+        let carried = krate::runtime_files(&users, None);
+        for (path, bytes) in self.files.iter().chain(&carried).chain([&("src/lib.rs".to_owned(), root.into_bytes())]) {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, bytes).unwrap();
@@ -256,4 +255,72 @@ fn a_warning_would_be_found() {
     output.emitted.source += "\nfn unused(mut x: u8) -> u8 { x }\n";
     all.add(&output);
     assert!(std::panic::catch_unwind(|| all.assert_accepted()).is_err());
+}
+
+/// Each crate on its own, as it is written for somebody to keep: rustc finds nothing in it that is not used, of the runtime
+/// neither, with a pool of threads or without, for everywhere or for one target.
+#[test]
+fn nothing_is_carried_in_vain() {
+    use Arithmetic::{Bf16, F32, Int8};
+    let few = ["activations_ts17", "larq_quicknet_op17", "r2b_ts17", "shuffling_ts17"];
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let (everywhere, here, plain) = (None, Some(host.as_str()), Some("riscv32imac-unknown-none-elf"));
+    let all = [everywhere, here, plain].map(|target| [F32, Bf16, Int8].map(|real| (target, real)));
+    let some = [(everywhere, F32), (everywhere, Bf16), (here, F32), (here, Int8), (plain, F32)];
+    let kinds = if long() { all.as_flattened() } else { &some };
+    let mut crates = 0;
+    for path in models() {
+        if !long() && !few.contains(&path.file_stem().unwrap().to_str().unwrap()) {
+            continue;
+        }
+        let model = std::fs::read(&path).unwrap();
+        for &(target, real) in kinds {
+            let mut config = Config::new();
+            config.standalone(true).name("network").real_layers(real).target = target.map(str::to_owned);
+            if real == Int8 {
+                config.calibrate(recorded(&path).inputs);
+            }
+            // Some are refused, as they should be.
+            let Ok(output) = xnorc::generate(&model, Some(&fixtures()), "network", &config) else { continue };
+            let files = krate::files(&output, "network", &Runtime::Inside, None);
+            let std = "--cfg=feature=\"std\"";
+            for features in [&[][..], &[std]].into_iter().take(if long() || target == here { 2 } else { 1 }) {
+                let (accepted, errors) = checked(&files, features);
+                assert!(accepted, "{} {target:?} {real:?} {features:?}:\n{errors}", path.display());
+                crates += 1;
+            }
+        }
+    }
+    assert!(crates >= 20, "{crates}");
+}
+
+/// An item that nothing uses is found.
+#[test]
+fn something_in_vain_would_be_found() {
+    let output = xnorc::load(&fixtures().join("clip_ste_ts17.onnx"), Config::new().standalone(true).name("network"));
+    let mut files = krate::files(&output.unwrap(), "network", &Runtime::Inside, None);
+    let (_, bytes) = files.iter_mut().find(|(path, _)| path == "src/runtime/parts.rs").unwrap();
+    bytes.extend_from_slice(b"\npub(crate) fn in_vain() {}\n");
+    let (accepted, errors) = checked(&files, &[]);
+    assert!(!accepted && errors.contains("function `in_vain` is never used"), "{errors}");
+}
+
+/// Whether rustc accepts a crate without a warning, and what it says.
+fn checked(files: &[(String, Vec<u8>)], more: &[&str]) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, bytes) in files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let result = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--edition=2024", "--crate-type=lib", "--crate-name=network", "--emit=metadata", "-Dwarnings"])
+        .args(["--check-cfg=cfg(test)", "--check-cfg=cfg(feature, values(\"std\"))"])
+        .args(more)
+        .arg("--out-dir")
+        .arg(folder.path())
+        .arg(folder.path().join("src/lib.rs"))
+        .output()
+        .unwrap();
+    (result.status.success(), String::from_utf8_lossy(&result.stderr).into_owned())
 }

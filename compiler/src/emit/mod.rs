@@ -4,6 +4,7 @@
 //! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
 //! a network of a hundred equal blocks holds its loops once.
 
+mod carried;
 mod generic;
 mod interface;
 pub mod krate;

@@ -7,6 +7,7 @@ use crate::diagnostics::Diagnostics;
 use crate::ir::network::Network;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
+use crate::target::Target;
 
 /// A compiled model.
 #[derive(Debug)]
@@ -21,6 +22,9 @@ pub struct Output {
     /// The memory plan.
     #[doc(hidden)]
     pub plan: Plan,
+    /// Where it will run, if that is known.
+    #[doc(hidden)]
+    pub target: Option<Target>,
     /// Source and weights.
     #[doc(hidden)]
     pub emitted: Emitted,

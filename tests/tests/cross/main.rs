@@ -12,4 +12,5 @@
 
 mod assembly;
 mod processors;
+mod standalone;
 mod tools;

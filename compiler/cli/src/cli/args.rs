@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use xnorc::target::Target;
 use xnorc::{Arithmetic, Config, Zeros};
 use xnorc_runtime::Level;
 
@@ -13,6 +14,8 @@ Examples:
   xnorc inspect --threads 64 net.onnx           how far more threads can help
   xnorc compile net.onnx --out net              a crate that depends on xnorc-runtime
   xnorc compile net.onnx --out net --standalone a crate that depends on nothing
+  xnorc compile net.onnx --out net --standalone --target aarch64-unknown-linux-gnu
+                                                ... and carries the instruction sets of that target only
   xnorc verify net.onnx                         against tract, on random pictures
   xnorc verify net.onnx --input x.npy --expect y.npy
   xnorc run net.onnx --input x.npy --output y.npy --repeat 100
@@ -98,6 +101,10 @@ pub(super) struct Compile {
     /// Put the runtime's source inside, so that the crate depends on nothing at all
     #[arg(long)]
     pub(super) standalone: bool,
+    /// Where the code will run, as rustc calls it: a crate with the runtime inside then carries only the instruction sets that
+    /// can occur there [default: everywhere]
+    #[arg(long, value_name = "TRIPLE", value_parser = target)]
+    pub(super) target: Option<String>,
     /// Take the runtime from this folder (as the manifest shall say it) instead of from the registry
     #[arg(long, value_name = "PATH", conflicts_with = "standalone")]
     pub(super) runtime_path: Option<String>,
@@ -263,6 +270,11 @@ fn dimension(text: &str) -> Result<(String, usize), String> {
         return Err("expected a name and an extent of at least 1, as in batch=1".to_owned());
     }
     Ok((name.to_owned(), extent))
+}
+
+fn target(text: &str) -> Result<String, String> {
+    let problem = |e: xnorc::Diagnostic| format!("{}; {}", e.message, e.help.unwrap_or_default());
+    Target::named(text).map(|target| target.triple().to_owned()).map_err(problem)
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -12,6 +12,7 @@ use super::{Result, args, arrays, crate_folder, report, say};
 pub(super) fn run(args: &args::Compile) -> Result {
     let mut config = arrays::config(&args.model)?;
     config.standalone(args.standalone);
+    config.target.clone_from(&args.target);
     let name = config.name_for(&args.model.path);
     let output = xnorc::load(&args.model.path, &config)?;
     let runtime = match (&args.runtime_path, args.standalone) {

@@ -46,6 +46,9 @@ pub(super) struct Plans {
 impl Plans {
     pub(super) fn new(output: &Output, name: &str) -> Self {
         let mut files = krate::files(output, name, &Runtime::Inside, None);
+        // Of the runtime also what the harness takes from it.
+        files.retain(|(path, _)| !path.starts_with("src/runtime/"));
+        files.extend(krate::runtime_files(&[output.source(), HARNESS], output.target.as_ref()));
         files.push(("harness.rs".to_owned(), harness(&output.network).into_bytes()));
         Self { name: name.to_owned(), files }
     }

@@ -22,13 +22,14 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Run {
 
 /// `xnorc compile --standalone`, then `cargo test` of the crate: with overflow checks, so that a sum of indices that
 /// only happens to wrap is found too.
-fn standalone_crate_passes_its_test(name: &str) {
+fn standalone_crate_passes_its_test(name: &str, compile: &[&str], test: &[&str]) {
     let desk = Desk::new();
     let model = fixture(&format!("{name}.onnx"));
-    let run = desk.run(&["compile", model.to_str().unwrap(), "--out", "net", "--standalone"]);
+    let arguments = [&["compile", model.to_str().unwrap(), "--out", "net", "--standalone"], compile].concat();
+    let run = desk.run(&arguments);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let folder = desk.path("net");
-    let tested = cargo(&folder, &["test", "--tests"]);
+    let tested = cargo(&folder, &[&["test", "--tests"], test].concat());
     assert_eq!(tested.code, Some(0), "{}\n{}", tested.stdout, tested.stderr);
     assert!(tested.stdout.contains("test recorded_example ... ok"), "{}", tested.stdout);
     let lock = std::fs::read_to_string(folder.join("Cargo.lock")).unwrap();
@@ -47,12 +48,26 @@ fn standalone_crate_passes_its_test(name: &str) {
 
 #[test]
 fn a_standalone_crate_builds_and_passes_its_test() {
-    standalone_crate_passes_its_test("clip_ste_ts17");
+    standalone_crate_passes_its_test("clip_ste_ts17", &[], &[]);
 }
 
 #[test]
 fn two_inputs_and_two_outputs() {
-    standalone_crate_passes_its_test("two_in_two_out_ts17");
+    standalone_crate_passes_its_test("two_in_two_out_ts17", &[], &[]);
+}
+
+/// With the instructions of this machine's architecture only, and with the pool of threads.
+#[test]
+fn a_crate_for_one_target_builds_with_threads() {
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    standalone_crate_passes_its_test("r2b_ts17", &["--target", &host, "--real", "bf16"], &["--features", "std"]);
+}
+
+/// With another architecture's it runs too, on plain Rust.
+#[test]
+fn a_crate_for_another_target_falls_back() {
+    standalone_crate_passes_its_test("r2b_ts17", &["--target", "thumbv7em-none-eabihf"], &[]);
+    standalone_crate_passes_its_test("clip_ste_ts17", &["--target", "aarch64-apple-darwin"], &[]);
 }
 
 /// Names that no exporter writes, in all that is emitted: source, documentation, manifest, test.

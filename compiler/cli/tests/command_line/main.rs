@@ -249,6 +249,7 @@ fn usage_errors_are_exit_code_2() {
         &["compile", "relu.onnx", "--out", "a", "--name", "fn"],
         &["compile", "relu.onnx", "--out", "a", "--real", "fp16"],
         &["compile", "relu.onnx", "--out", "a", "--dim", "batch"],
+        &["compile", "relu.onnx", "--out", "a", "--standalone", "--target", "avx2"],
         &["inspect"],
         &["inspect", "relu.onnx", "--threads", "65"],
         &["inspect", "relu.onnx", "--threads", "4", "--schedule"],

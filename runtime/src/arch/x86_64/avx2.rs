@@ -17,7 +17,7 @@ impl Avx2 {
     /// # Safety
     /// [`Level::Avx2`] must be available.
     #[inline(always)]
-    pub(super) unsafe fn new() -> Self {
+    pub(super) unsafe fn token() -> Self {
         Self(())
     }
 }

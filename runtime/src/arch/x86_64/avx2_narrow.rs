@@ -20,7 +20,7 @@ struct Int8;
 #[target_feature(enable = "popcnt,avx2,fma")]
 pub(super) unsafe fn enter_bf16<K: NarrowKernel>(kernel: K) -> K::Output {
     // SAFETY: the caller's promise.
-    kernel.run(unsafe { Avx2::new() }, Bf16)
+    kernel.run(unsafe { Avx2::token() }, Bf16)
 }
 
 /// # Safety
@@ -28,7 +28,7 @@ pub(super) unsafe fn enter_bf16<K: NarrowKernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "popcnt,avx2,fma")]
 pub(super) unsafe fn enter_int8<K: NarrowKernel>(kernel: K) -> K::Output {
     // SAFETY: the caller's promise.
-    kernel.run(unsafe { Avx2::new() }, Int8)
+    kernel.run(unsafe { Avx2::token() }, Int8)
 }
 
 /// Two vectors of words.

@@ -16,7 +16,7 @@ impl Avx512 {
     /// # Safety
     /// [`Level::Avx512`] must be available.
     #[inline(always)]
-    pub(super) unsafe fn new() -> Self {
+    pub(super) unsafe fn token() -> Self {
         Self(())
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Bf16(());
 #[target_feature(enable = "popcnt,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx512bf16")]
 pub(super) unsafe fn enter<K: NarrowKernel>(kernel: K) -> K::Output {
     // SAFETY: the caller's promise.
-    kernel.run(unsafe { Avx512::new() }, Bf16(()))
+    kernel.run(unsafe { Avx512::token() }, Bf16(()))
 }
 
 impl Sealed for Bf16 {}

@@ -13,8 +13,6 @@ pub(super) struct Registers {
     leaf7_ebx: u32,
     /// ECX of leaf 7, subleaf 0; 0 if there is no such leaf.
     leaf7_ecx: u32,
-    /// EAX of leaf 7, subleaf 1; 0 if there is no such leaf.
-    leaf7_1_eax: u32,
     /// XCR0: the register state that the system saves; 0 if it does not say.
     xcr0: u64,
 }
@@ -45,14 +43,10 @@ impl Registers {
         let (max, leaf1) = unsafe { (__cpuid(0).eax, __cpuid(1)) };
         // SAFETY: as above; the leaf exists.
         let leaf7 = (max >= 7).then(|| unsafe { __cpuid_count(7, 0) });
-        // EAX of subleaf 0 is the number of the last subleaf.
-        // SAFETY: as above.
-        let leaf7_1 = leaf7.filter(|l| l.eax >= 1).map(|_| unsafe { __cpuid_count(7, 1) });
         Registers {
             leaf1_ecx: leaf1.ecx,
             leaf7_ebx: leaf7.map_or(0, |l| l.ebx),
             leaf7_ecx: leaf7.map_or(0, |l| l.ecx),
-            leaf7_1_eax: leaf7_1.map_or(0, |l| l.eax),
             // SAFETY: OSXSAVE says that the system has made XGETBV available.
             xcr0: if leaf1.ecx & OSXSAVE != 0 { unsafe { xcr0() } } else { 0 },
         }
@@ -78,11 +72,21 @@ impl Registers {
 }
 
 impl Registers {
-    /// Whether the processor has AVX512_BF16 and AVX512_VNNI, beside [`Level::Avx512`].
-    pub(super) fn narrow(self) -> [bool; 2] {
-        [self.leaf7_1_eax & AVX512_BF16 != 0, self.leaf7_ecx & AVX512_VNNI != 0]
+    /// Whether the processor has AVX512_BF16 and AVX512_VNNI, beside [`Level::Avx512`]; of [`leaf7_1_eax`].
+    pub(super) fn narrow(self, leaf7_1_eax: u32) -> [bool; 2] {
+        [leaf7_1_eax & AVX512_BF16 != 0, self.leaf7_ecx & AVX512_VNNI != 0]
             .map(|has| has && self.level() == Level::Avx512)
     }
+}
+
+/// EAX of leaf 7, subleaf 1; 0 if there is no such leaf. Apart from the other registers, as no level depends on it.
+#[allow(unused_unsafe)]
+pub(super) fn leaf7_1_eax() -> u32 {
+    // SAFETY: every x86-64 processor has CPUID.
+    let has_leaf7 = unsafe { __cpuid(0).eax >= 7 };
+    // EAX of subleaf 0 is the number of the last subleaf.
+    // SAFETY: the leaves exist.
+    if has_leaf7 && unsafe { __cpuid_count(7, 0).eax >= 1 } { unsafe { __cpuid_count(7, 1).eax } } else { 0 }
 }
 
 /// # Safety
@@ -101,7 +105,6 @@ mod tests {
         leaf1_ecx: FMA | POPCNT | OSXSAVE | AVX,
         leaf7_ebx: AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL,
         leaf7_ecx: AVX512_VPOPCNTDQ | AVX512_VNNI,
-        leaf7_1_eax: AVX512_BF16,
         xcr0: 0xe7,
     };
 
@@ -134,12 +137,12 @@ mod tests {
 
     #[test]
     fn narrow_products_are_asked_for_on_their_own() {
-        assert_eq!(FULL.narrow(), [true, true]);
+        assert_eq!(FULL.narrow(AVX512_BF16), [true, true]);
         // Ice Lake.
-        assert_eq!(Registers { leaf7_1_eax: 0, ..FULL }.narrow(), [false, true]);
-        assert_eq!(Registers { leaf7_ecx: AVX512_VPOPCNTDQ, ..FULL }.narrow(), [true, false]);
+        assert_eq!(FULL.narrow(0), [false, true]);
+        assert_eq!(Registers { leaf7_ecx: AVX512_VPOPCNTDQ, ..FULL }.narrow(AVX512_BF16), [true, false]);
         // Cooper Lake has both, but stays on a level without them.
-        assert_eq!(Registers { leaf7_ecx: AVX512_VNNI, ..FULL }.narrow(), [false, false]);
+        assert_eq!(Registers { leaf7_ecx: AVX512_VNNI, ..FULL }.narrow(AVX512_BF16), [false, false]);
     }
 
     #[test]
@@ -156,6 +159,6 @@ mod tests {
         assert_eq!(level >= Level::Avx2, avx2);
         assert_eq!(level >= Level::Avx512, avx512);
         let narrow = [std::is_x86_feature_detected!("avx512bf16"), std::is_x86_feature_detected!("avx512vnni")];
-        assert_eq!(Registers::read().narrow(), narrow.map(|has| has && avx512));
+        assert_eq!(Registers::read().narrow(leaf7_1_eax()), narrow.map(|has| has && avx512));
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Vnni(());
 #[target_feature(enable = "popcnt,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx512vnni")]
 pub(super) unsafe fn enter<K: NarrowKernel>(kernel: K) -> K::Output {
     // SAFETY: the caller's promise.
-    kernel.run(unsafe { Avx512::new() }, Vnni(()))
+    kernel.run(unsafe { Avx512::token() }, Vnni(()))
 }
 
 impl Sealed for Vnni {}

@@ -1,0 +1,137 @@
+//! What the emitted code will run on, as far as its author needs to know.
+
+use crate::diagnostics::{Code, Diagnostic};
+
+/// Where emitted code will run: one of rustc's targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    triple: String,
+    family: Family,
+}
+
+/// Processors for which the same code is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Family {
+    /// x86 with 64 bits: POPCNT, AVX2, AVX-512, chosen when the program runs.
+    X86_64,
+    /// 64-bit ARM: NEON.
+    Aarch64,
+    /// WebAssembly: SIMD128.
+    Wasm,
+    /// Everything else: plain Rust.
+    Portable,
+}
+
+/// Names of architectures as targets begin with them (as far as a number or letter that may follow), and their families.
+const ARCHITECTURES: &[(&str, Family)] = &[
+    ("x86_64", Family::X86_64),
+    ("aarch64_be", Family::Portable),
+    ("aarch64", Family::Aarch64),
+    ("arm64", Family::Aarch64),
+    ("wasm32", Family::Wasm),
+    ("wasm64", Family::Wasm),
+    ("arm", Family::Portable),
+    ("thumb", Family::Portable),
+    ("riscv32", Family::Portable),
+    ("riscv64", Family::Portable),
+    ("i386", Family::Portable),
+    ("i586", Family::Portable),
+    ("i686", Family::Portable),
+    ("loongarch", Family::Portable),
+    ("mips", Family::Portable),
+    ("powerpc", Family::Portable),
+    ("s390x", Family::Portable),
+    ("sparc", Family::Portable),
+    ("xtensa", Family::Portable),
+    ("avr", Family::Portable),
+    ("msp430", Family::Portable),
+    ("hexagon", Family::Portable),
+    ("m68k", Family::Portable),
+    ("csky", Family::Portable),
+    ("bpf", Family::Portable),
+    ("nvptx", Family::Portable),
+    ("amdgcn", Family::Portable),
+];
+
+impl Target {
+    /// The target that rustc calls so, a triple: architecture, vendor, system.
+    ///
+    /// # Errors
+    /// A triple has at least two parts, of which the first is an architecture that Rust has.
+    pub fn named(triple: &str) -> Result<Self, Diagnostic> {
+        let is_word =
+            |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+        let parts: Vec<&str> = triple.split('-').collect();
+        let is_triple = (2..=5).contains(&parts.len()) && parts.iter().all(|part| is_word(part));
+        let family = ARCHITECTURES.iter().find(|(name, _)| is_triple && parts[0].starts_with(name));
+        let Some(&(_, family)) = family else {
+            let message = format!("{triple:?} is no target of Rust's");
+            return Err(Diagnostic::error(Code::BadAttribute, None, message).help(
+                "name one as `rustc --print target-list` does, as in x86_64-unknown-linux-gnu, aarch64-apple-darwin, \
+                 wasm32-unknown-unknown, thumbv7em-none-eabihf, riscv32imac-unknown-none-elf",
+            ));
+        };
+        Ok(Self { triple: triple.to_owned(), family })
+    }
+
+    /// As rustc calls it.
+    pub fn triple(&self) -> &str {
+        &self.triple
+    }
+
+    /// What code is written for it.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Whether its instruction sets are those of the `target_arch` of that name.
+    pub(crate) fn has_architecture(&self, name: &str) -> bool {
+        match self.family {
+            Family::X86_64 => name == "x86_64",
+            Family::Aarch64 => name == "aarch64",
+            Family::Wasm => name == "wasm32" || name == "wasm64",
+            Family::Portable => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triples_have_families() {
+        for (triple, family) in [
+            ("x86_64-unknown-linux-gnu", Family::X86_64),
+            ("x86_64-unknown-none", Family::X86_64),
+            ("i686-pc-windows-msvc", Family::Portable),
+            ("aarch64-apple-darwin", Family::Aarch64),
+            ("arm64e-apple-ios", Family::Aarch64),
+            ("aarch64_be-unknown-linux-gnu", Family::Portable),
+            ("wasm32-wasip1", Family::Wasm),
+            ("thumbv7em-none-eabihf", Family::Portable),
+            ("thumbv8m.main-none-eabi", Family::Portable),
+            ("riscv32imac-unknown-none-elf", Family::Portable),
+            ("s390x-unknown-linux-gnu", Family::Portable),
+        ] {
+            let target = Target::named(triple).unwrap();
+            assert_eq!((target.family(), target.triple()), (family, triple));
+        }
+        for wrong in ["", "x86_64", "x86-64", "avx2", "windows", "amd64-linux", "x86_64--linux", "native", "a b-c"] {
+            let text = Target::named(wrong).unwrap_err().to_string();
+            assert!(text.contains("is no target of Rust's") && text.contains("x86_64-unknown-linux-gnu"), "{text}");
+        }
+    }
+
+    /// All that rustc knows.
+    #[test]
+    fn every_target_of_this_compiler_is_known() {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let list = std::process::Command::new(rustc).args(["--print", "target-list"]).output().unwrap();
+        let list = String::from_utf8(list.stdout).unwrap();
+        assert!(list.lines().count() > 100);
+        let unknown: Vec<&str> = list.lines().filter(|triple| Target::named(triple).is_err()).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
