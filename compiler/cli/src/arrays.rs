@@ -36,17 +36,32 @@ fn members(bytes: Vec<u8>) -> Result<Vec<(String, Array)>, String> {
     if arrays.is_empty() { Err("the archive holds no .npy".to_owned()) } else { Ok(arrays) }
 }
 
-/// The only array of a file.
+/// The only array of a file, or the one that is named behind it, as in `mnist.npz:x_test`.
 ///
 /// # Errors
-/// Those of [`open`]; several arrays.
+/// Those of [`open`]; several arrays, or none of that name.
 pub fn single(path: &Path) -> Result<Array, Diagnostics> {
+    let text = path.to_string_lossy();
+    let (path, member) = match text.rsplit_once(".npz:") {
+        Some((file, name)) => (PathBuf::from(format!("{file}.npz")), Some(name)),
+        None => (path.to_owned(), None),
+    };
+    let path = &path;
     let mut arrays = open(path)?;
+    if let Some(member) = member {
+        let found = arrays.iter().position(|(name, _)| name == member);
+        return match found {
+            Some(position) => Ok(arrays.swap_remove(position).1),
+            None => Err(problem(path, format!("holds no array {member:?}"))),
+        };
+    }
     match (arrays.len(), arrays.pop()) {
         (1, Some((_, array))) => Ok(array),
         (_, last) => {
             let names: Vec<String> = arrays.into_iter().chain(last).map(|(name, _)| format!("{name:?}")).collect();
-            Err(problem(path, format!("holds {} arrays ({}) where one is wanted", names.len(), names.join(", "))))
+            let message = format!("holds {} arrays ({}) where one is wanted", names.len(), names.join(", "));
+            let help = "name it behind the file, as in FILE.npz:NAME";
+            Err(Diagnostic::error(Code::Io, place(path), message).help(help).into())
         }
     }
 }
@@ -69,12 +84,15 @@ pub fn sets(paths: &[PathBuf], count: usize) -> Option<Vec<&[PathBuf]>> {
 /// is then filled up with the last picture.
 #[derive(Clone, Debug)]
 pub struct Stack {
-    tensors: Vec<(Vec<usize>, Array)>,
+    tensors: Vec<Stacked>,
     /// In the stack.
     count: usize,
     /// In a sample.
     batch: usize,
 }
+
+/// An array, and the shape of the tensor that it is for.
+type Stacked = (Vec<usize>, Array);
 
 /// How an array is a stack for a tensor: pictures in it, and in a sample.
 fn counts(array: &[usize], tensor: &[usize]) -> Option<(usize, usize)> {
@@ -122,7 +140,8 @@ impl Stack {
             };
             arrays.push((*path, found.swap_remove(position).1));
         }
-        let (mut tensors, mut all): (Vec<(Vec<usize>, Array)>, Option<(usize, usize)>) = (Vec::new(), None);
+        let mut tensors: Vec<Stacked> = Vec::new();
+        let mut all: Option<(usize, usize)> = None;
         for ((path, array), &id) in arrays.into_iter().zip(ids) {
             let tensor = network.tensor(id);
             let Some(counts) = counts(&array.shape, &tensor.shape) else {
@@ -171,7 +190,7 @@ impl Stack {
     /// The values of a sample, by tensor.
     pub fn sample(&self, index: usize) -> Vec<Tensor> {
         let own = self.own(index);
-        let tensor = |(shape, array): &(Vec<usize>, Array)| {
+        let tensor = |(shape, array): &Stacked| {
             let picture = shape.iter().product::<usize>() / self.batch;
             let first = index * self.batch * picture;
             let mut data = array.elements(first, own * picture);
@@ -248,15 +267,18 @@ pub fn write(path: &Path, tensor: &Tensor) -> Result<(), Diagnostics> {
     xnorc::write_if_changed(path, &npy::write(tensor)).map_err(|e| problem(path, format!("cannot be written: {e}")))
 }
 
-fn list(extents: &[usize]) -> String {
+/// Extents, as numpy writes them between brackets.
+pub(crate) fn list(extents: &[usize]) -> String {
     extents.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn place(path: &Path) -> String {
+/// A file, as a place.
+pub(crate) fn place(path: &Path) -> String {
     format!("file \"{}\"", path.display())
 }
 
-fn problem(path: &Path, message: String) -> Diagnostics {
+/// A problem with a file.
+pub(crate) fn problem(path: &Path, message: String) -> Diagnostics {
     Diagnostic::error(Code::Io, place(path), message).into()
 }
 

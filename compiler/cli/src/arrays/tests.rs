@@ -91,6 +91,8 @@ fn archives_have_arrays_by_name() {
         assert_eq!(one.sample(0)[0].to_f32(), [0.0, 1.0, 2.0]);
     }
     assert!(single(&path).unwrap_err().to_string().contains("holds 2 arrays (\"b/c\", \"a\") where one is wanted"));
+    assert_eq!(single(&home.path().join("x.npz:b/c")).unwrap().shape, [4, 3]);
+    assert!(single(&home.path().join("x.npz:c")).unwrap_err().to_string().contains("holds no array \"c\""));
     // One array needs no name that fits.
     archive(&path, &[("arr_0.npy", &a)], zip::CompressionMethod::Deflated);
     assert_eq!(Stack::read(&[&path], &network, &ids[..1]).unwrap().count(), 4);

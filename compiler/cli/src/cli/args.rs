@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use xnorc::target::Target;
 use xnorc::{Arithmetic, Config, Zeros};
+use xnorc_cli::evaluate;
 use xnorc_runtime::Level;
 
 const EXAMPLES: &str = "\
@@ -43,6 +44,8 @@ pub(super) enum Command {
     Verify(Verify),
     /// Build the model and run it
     Run(Run),
+    /// Build the model and let it classify pictures: accuracy, confusions, time, beside another engine
+    Evaluate(Evaluate),
     /// Build the model and measure each block against the machine's limit
     Bench(Bench),
 }
@@ -222,6 +225,74 @@ pub(super) struct Run {
     pub(super) json: bool,
 }
 
+/// Pictures come as a stack or a folder, labels as a file or by the folders. A value x of a picture becomes
+/// (x * scale - mean) / std.
+#[derive(Args, Debug)]
+pub(super) struct Evaluate {
+    #[command(flatten)]
+    pub(super) model: Model,
+    /// Pictures: a stack of them along the first axis (.npy, .npz, or FILE.npz:NAME); or a folder of PNG and JPEG files, or of
+    /// a folder of these for each class, whose names in order are the classes 0, 1, 2...
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(super) images: PathBuf,
+    /// Right classes, 0, 1, 2...: .npy, .npz or FILE.npz:NAME, or a text with one in each line, or with the name of a
+    /// picture's file, a comma, and its class
+    #[arg(long, value_name = "FILE")]
+    pub(super) labels: Option<PathBuf>,
+    /// Multiply every value by this first, as 0.00784 or 1/127.5 [default: 1/255 for bytes, 1 for floats]
+    #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = number)]
+    pub(super) scale: Option<f32>,
+    /// Then subtract this: one number, or one for each channel, as in 0.485,0.456,0.406
+    #[arg(long, value_name = "M,...", value_delimiter = ',', allow_hyphen_values = true, value_parser = number)]
+    pub(super) mean: Vec<f32>,
+    /// Then divide by this, in the same manner, as in 0.229,0.224,0.225
+    #[arg(long, value_name = "S,...", value_delimiter = ',', value_parser = divisor)]
+    pub(super) std: Vec<f32>,
+    /// Order of the axes of the stack, where it is not that of the model's input [default: as it fits]; of the model's input,
+    /// for a folder, where its shape does not tell
+    #[arg(long, value_enum)]
+    pub(super) layout: Option<Layout>,
+    /// Take the first N pictures only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: Option<u32>,
+    /// Write the model's first output for all pictures, as .npy
+    #[arg(long, value_name = "Y.npy")]
+    pub(super) save: Option<PathBuf>,
+    /// Write how often each class was taken for each, as CSV: a row for each label, a column for each answer
+    #[arg(long, value_name = "FILE.csv")]
+    pub(super) confusion: Option<PathBuf>,
+    /// Another engine's answers for the same pictures, as .npy: a row of scores for each, or a class; said are its accuracy and
+    /// how often it agrees (may be repeated)
+    #[arg(long, value_name = "Y.npy")]
+    pub(super) beside: Vec<PathBuf>,
+    /// What computes: the program, built by rustc, or the compiler's interpreter, which needs none and is much slower
+    #[arg(long, value_enum, default_value = "program")]
+    pub(super) engine: Engine,
+    #[command(flatten)]
+    pub(super) machine: Machine,
+    /// Print JSON: pictures, right, top1, top5, median_ms, min_ms, worst, beside...
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The order of axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Layout {
+    /// Channel by channel, as PyTorch has it.
+    Nchw,
+    /// Pixel by pixel, as TensorFlow has it.
+    Nhwc,
+}
+
+impl From<Layout> for evaluate::Layout {
+    fn from(layout: Layout) -> Self {
+        match layout {
+            Layout::Nchw => Self::Nchw,
+            Layout::Nhwc => Self::Nhwc,
+        }
+    }
+}
+
 /// The limit is what the multiply-accumulates would take at the rates this machine reaches with nothing else to do, both
 /// measured in the same run. The input is noise: times do not depend on it.
 #[derive(Args, Debug)]
@@ -252,6 +323,20 @@ fn real(text: &str) -> Result<(Arithmetic, Option<String>), String> {
         return Err("expected the name of a layer behind the colon, as `xnorc inspect` prints it".to_owned());
     }
     Ok((arithmetic, name))
+}
+
+/// A number, or one divided by another.
+fn number(text: &str) -> Result<f32, String> {
+    let one = |text: &str| text.trim().parse::<f32>().ok().filter(|number| number.is_finite());
+    let number = match text.split_once('/') {
+        Some((above, below)) => one(above).zip(one(below)).map(|(above, below)| above / below),
+        None => one(text),
+    };
+    number.filter(|number| number.is_finite()).ok_or_else(|| "expected a number, as 0.5 or 1/255".to_owned())
+}
+
+fn divisor(text: &str) -> Result<f32, String> {
+    number(text).and_then(|number| if number == 0.0 { Err("0 divides nothing".to_owned()) } else { Ok(number) })
 }
 
 fn zero(text: &str) -> Result<Zeros, String> {
@@ -323,6 +408,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers() {
+        assert_eq!((number("1/4"), number(" -0.5"), number("2e1")), (Ok(0.25), Ok(-0.5), Ok(20.0)));
+        for bad in ["", "x", "1/0", "nan", "1/2/3", "inf"] {
+            assert!(number(bad).is_err(), "{bad}");
+        }
+        assert!(divisor("0").is_err() && divisor("0.2") == Ok(0.2));
+        let line = "xnorc evaluate a.onnx --images d --mean -0.5,0.25,1/2 --layout nhwc";
+        let Command::Evaluate(args) = Invocation::try_parse_from(line.split(' ')).unwrap().command else {
+            unreachable!()
+        };
+        assert_eq!((args.mean, args.layout), (vec![-0.5, 0.25, 0.5], Some(Layout::Nhwc)));
+    }
+
+    #[test]
     fn the_last_choice_counts() {
         let line = ["xnorc", "inspect", "a.onnx", "--real", "int8", "--real", "f32:x", "--real", "bf16"];
         let Command::Inspect(args) = Invocation::try_parse_from(line).unwrap().command else { unreachable!() };
@@ -340,6 +439,8 @@ mod tests {
             &["xnorc", "verify", "a.onnx", "--expect", "y.npy"],
             &["xnorc", "verify", "a.onnx", "--samples", "0"],
             &["xnorc", "run", "a.onnx"],
+            &["xnorc", "evaluate", "a.onnx"],
+            &["xnorc", "evaluate", "a.onnx", "--images", "d", "--std", "0"],
             &["xnorc", "inspect", "a.onnx", "--threads", "65"],
             &["xnorc", "inspect", "a.onnx", "--threads", "4", "--schedule"],
             &["xnorc", "bench", "a.onnx", "--threads", "0"],

@@ -1,4 +1,4 @@
-//! `xnorc compile`, `inspect`, `verify`, `run`, `bench`.
+//! `xnorc compile`, `inspect`, `verify`, `run`, `evaluate`, `bench`.
 //!
 //! Results go to the standard output, problems to the standard error, one line each. Exit codes: 0 fine, 1 the model
 //! cannot be compiled (or `verify` found something wrong), 2 the command was not understood.
@@ -8,8 +8,10 @@ mod arrays;
 mod bench;
 mod compile;
 mod crate_folder;
+mod evaluate;
 mod inspect;
 mod program;
+mod progress;
 mod run;
 mod verify;
 
@@ -70,6 +72,7 @@ fn run(command: &Command) -> Result {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Run(args) => run::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

@@ -1,6 +1,7 @@
 //! The command itself: exit codes, one line per problem, nothing half-written, JSON as promised.
 
 mod crates;
+mod evaluate;
 mod folder;
 mod generated;
 mod kept;
