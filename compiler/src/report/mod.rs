@@ -6,6 +6,7 @@
 pub mod demand;
 #[doc(hidden)]
 pub mod explain;
+mod glance;
 mod table;
 mod threads;
 
@@ -14,6 +15,8 @@ use crate::ir::DType;
 use crate::ir::network::{Arithmetic, NetTensor, Storage, TensorId};
 use crate::schedule::cost::Cost;
 
+#[doc(hidden)]
+pub use glance::Glance;
 #[doc(hidden)]
 pub use table::columns;
 #[doc(hidden)]

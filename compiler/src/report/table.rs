@@ -27,7 +27,7 @@ pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
     text
 }
 
-fn port(f: &mut fmt::Formatter<'_>, word: &str, port: &Port) -> fmt::Result {
+pub(super) fn port(f: &mut fmt::Formatter<'_>, word: &str, port: &Port) -> fmt::Result {
     let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
     writeln!(f, "{word:<7} {} : {} [{}]", port.name, port.element, shape.join(", "))
 }

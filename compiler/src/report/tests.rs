@@ -191,3 +191,27 @@ fn an_unfused_binary_block_has_a_reason() {
 fn text_of_the_report() {
     insta::assert_snapshot!(Report::new(&output()).to_string());
 }
+
+#[test]
+fn text_of_the_glance() {
+    let glance = Glance::new(&output(), xnorc_runtime::Level::Avx2, 123_456);
+    insta::assert_snapshot!(glance.to_string());
+}
+
+/// Equal reasons are one line, wherever the blocks stand.
+#[test]
+fn what_stands_in_the_way_is_collapsed_and_sorted() {
+    let mut output = output();
+    let again = output.network.blocks[3].clone();
+    output.network.blocks.insert(1, Block { name: "pool_2".into(), ..again });
+    let text = Glance::new(&output, xnorc_runtime::Level::Portable, 1000).to_string();
+    assert_eq!(text.matches("pools real values").count(), 1, "{text}");
+    assert!(text.contains("pools real values (2)"), "{text}");
+    let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+    assert!(place("binary weights, but an input") < place("gates, which"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 120) && text.lines().count() <= 40, "{text}");
+    // A network that is binary through and through.
+    output.network.blocks.retain(|b| b.is_binary());
+    let text = Glance::new(&output, xnorc_runtime::Level::Avx2, 1000).to_string();
+    assert!(text.contains("Nothing stands in the way") && text.contains("100.0 %"), "{text}");
+}

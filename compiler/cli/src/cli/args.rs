@@ -120,6 +120,10 @@ pub(super) struct Compile {
 pub(super) struct Inspect {
     #[command(flatten)]
     pub(super) model: Model,
+    /// Show every block: kind, geometry, operations, bytes, what was fused, and the reason for all that is not binary; then
+    /// the totals, notes and warnings
+    #[arg(long, conflicts_with_all = ["schedule", "threads"])]
+    pub(super) all: bool,
     /// Show how each block is computed instead: its loops in the order in which they are emitted, tiles by instruction set,
     /// borders, what threads divide, memory and cost, each choice with its reason
     #[arg(long, conflicts_with = "threads")]

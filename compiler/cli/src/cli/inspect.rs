@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use serde::Serialize;
-use xnorc::report::{Report, Threads};
+use xnorc::report::{Glance, Report, Threads};
 
 use super::{Result, args, arrays, report, say, say_json};
 
@@ -12,7 +12,12 @@ pub(super) fn run(args: &args::Inspect) -> Result {
     match args.threads {
         Some(most) => show(&Threads::new(&output, most as usize), args.json)?,
         None if args.schedule => show(&output.schedule.text(&output.network), args.json)?,
-        None => show(&Report::new(&output), args.json)?,
+        None if args.json || args.all => show(&Report::new(&output), args.json)?,
+        None => {
+            let files = std::iter::once(&args.model.path).chain(&output.files);
+            let bytes = files.filter_map(|file| std::fs::metadata(file).ok()).map(|file| file.len()).sum();
+            say(&Glance::new(&output, xnorc_runtime::level(), bytes).to_string());
+        }
     }
     report(&output.warnings);
     Ok(())

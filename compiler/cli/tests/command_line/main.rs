@@ -325,6 +325,22 @@ fn inspect_shows_the_schedule_and_what_threads_can_gain() {
     assert!(text.contains(&format!("{:.2}", json["network"][3].as_f64().unwrap())), "{text}");
 }
 
+/// The glance first; every block behind `--all`.
+#[test]
+fn inspect_is_one_screen_unless_asked_for_more() {
+    let (desk, model) = (Desk::new(), fixture("r2b_ts17.onnx"));
+    let inspect = |more: &[&str]| desk.run(&[&["inspect", model.to_str().unwrap()], more].concat()).stdout;
+    let (glance, all) = (inspect(&[]), inspect(&["--all"]));
+    assert!(glance.lines().count() <= 24, "{glance}");
+    let size = std::fs::metadata(&model).unwrap().len() as f64 / 1e3;
+    for words in ["binary  ", &format!("size    {size:.1} kB in the file"), "time    about ", "estimated", "`--all`"] {
+        assert!(glance.contains(words), "{words}: {glance}");
+    }
+    assert!(!glance.contains("a gate is real-valued; its first layer"), "{glance}");
+    assert!(all.contains("a gate is real-valued; its first layer") && all.contains("least of any order"), "{all}");
+    assert_eq!(desk.run(&["inspect", "a.onnx", "--all", "--threads", "2"]).code, Some(2));
+}
+
 #[test]
 fn inspect_gives_the_promised_keys() {
     let report = Desk::new().run(&["inspect", fixture("r2b_ts17.onnx").to_str().unwrap(), "--json"]).json();
