@@ -287,23 +287,23 @@ fn halves<T: Team + ?Sized, P: Part>(team: &T, threads: usize, area: Area, parts
 }
 
 /// Runs a network on several inputs, each on one thread: as many at the same time as the team has threads and there
-/// are scratch memories. Without scratch memory, nothing is computed; nor is what has no output.
+/// are scratch memories. Without scratch memory, nothing is computed; nor is what has no output. Returns how many it were.
 pub fn batch<T: Team + ?Sized, I: Sync, O: Send, S: Send>(
     team: &T,
     inputs: &[I],
     outputs: &mut [O],
     scratches: &mut [S],
     infer: &(impl Fn(&I, &mut O, &mut S) + Sync),
-) {
+) -> usize {
     let count = inputs.len().min(outputs.len());
-    let (Some(inputs), Some(outputs)) = (inputs.get(..count), outputs.get_mut(..count)) else { return };
+    let (Some(inputs), Some(outputs)) = (inputs.get(..count), outputs.get_mut(..count)) else { return 0 };
     let threads = team.width().min(scratches.len()).min(count);
     if threads <= 1 {
-        let Some(scratch) = scratches.first_mut() else { return };
+        let Some(scratch) = scratches.first_mut() else { return 0 };
         for (input, output) in inputs.iter().zip(outputs) {
             infer(input, output, scratch);
         }
-        return;
+        return count;
     }
     let left = threads.ceil_over(2);
     let (first, rest) = cut(inputs, (count * left).ceil_over(threads));
@@ -312,9 +312,10 @@ pub fn batch<T: Team + ?Sized, I: Sync, O: Send, S: Send>(
     // As many scratch memories as threads, or the halves would together ask for more threads than there are.
     let others = at(threads - left, scratches.len());
     let others = scratches.get_mut(..others).unwrap_or_default();
-    team.join(&mut || batch(team, first, first_outputs, first_scratches, infer), &mut || {
+    team.join(&mut || _ = batch(team, first, first_outputs, first_scratches, infer), &mut || {
         batch(team, rest, outputs, others, infer);
     });
+    count
 }
 
 /// An index that is not behind the end.

@@ -74,8 +74,8 @@ pub fn in_halves(input: &Input, output: &mut Output, scratch: &mut Scratch) {
     infer_on(&Two, input, output, scratch);
 }
 /// Runs the network on several inputs.
-pub fn several(inputs: &[Input], outputs: &mut [Output], scratches: &mut [Scratch]) {
-    infer_batch(&Two, inputs, outputs, scratches);
+pub fn several(inputs: &[Input], outputs: &mut [Output], scratches: &mut [Scratch]) -> usize {
+    infer_batch(&Two, inputs, outputs, scratches)
 }
 ";
 

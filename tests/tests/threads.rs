@@ -183,10 +183,12 @@ fn batches_take_every_image_once() {
             for scratches in [1, 2, 3, 10] {
                 let inputs: Vec<usize> = (0..images).collect();
                 let (mut outputs, mut scratches) = (vec![0; images], vec![0_usize; scratches]);
-                batch(&pool, &inputs, &mut outputs, &mut scratches, &|input, output: &mut usize, scratch| {
-                    *output += input + 1;
-                    *scratch += 1;
-                });
+                let computed =
+                    batch(&pool, &inputs, &mut outputs, &mut scratches, &|input, output: &mut usize, scratch| {
+                        *output += input + 1;
+                        *scratch += 1;
+                    });
+                assert_eq!(computed, images);
                 assert!(outputs.iter().enumerate().all(|(i, &output)| output == i + 1));
                 assert_eq!(scratches.iter().sum::<usize>(), images);
                 assert!(scratches.iter().filter(|&&used| used > 0).count() <= width);
@@ -194,8 +196,8 @@ fn batches_take_every_image_once() {
         }
     }
     // Nothing to write to, nothing to work in.
-    batch(&Alone, &[1, 2], &mut [0], &mut [0_u8; 0], &|_, output, _| *output = 1);
+    assert_eq!(batch(&Alone, &[1, 2], &mut [0], &mut [0_u8; 0], &|_, output, _| *output = 1), 0);
     let mut outputs = [0];
-    batch(&Alone, &[1, 2], &mut outputs, &mut [0], &|input, output, _| *output += input);
+    assert_eq!(batch(&Alone, &[1, 2], &mut outputs, &mut [0], &|input, output, _| *output += input), 1);
     assert_eq!(outputs, [1]);
 }

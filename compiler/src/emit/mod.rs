@@ -125,10 +125,10 @@ pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Option
 
         /// [`infer`] on several inputs, each by one thread of a team; as many at a time as there are scratch memories.
         ///
-        /// Without scratch memory nothing is computed; an input without an output, and an output without an input, is left
-        /// out.
-        pub fn infer_batch(team: &impl Team, inputs: &[Input], outputs: &mut [Output], scratches: &mut [Scratch]) {
-            batch(team, inputs, outputs, scratches, &infer);
+        /// Returns how many were computed: without scratch memory none; an input without an output, and an output without
+        /// an input, is left out.
+        pub fn infer_batch(team: &impl Team, inputs: &[Input], outputs: &mut [Output], scratches: &mut [Scratch]) -> usize {
+            batch(team, inputs, outputs, scratches, &infer)
         }
 
         #functions

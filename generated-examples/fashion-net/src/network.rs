@@ -88,15 +88,15 @@ pub fn infer_on(
 
 /// [`infer`] on several inputs, each by one thread of a team; as many at a time as there are scratch memories.
 ///
-/// Without scratch memory nothing is computed; an input without an output, and an output without an input, is left
-/// out.
+/// Returns how many were computed: without scratch memory none; an input without an output, and an output without
+/// an input, is left out.
 pub fn infer_batch(
     team: &impl Team,
     inputs: &[Input],
     outputs: &mut [Output],
     scratches: &mut [Scratch],
-) {
-    batch(team, inputs, outputs, scratches, &infer);
+) -> usize {
+    batch(team, inputs, outputs, scratches, &infer)
 }
 
 /// `normalise.centred`: shift, scale.

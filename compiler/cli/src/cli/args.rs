@@ -98,7 +98,8 @@ impl Model {
 pub(super) struct Compile {
     #[command(flatten)]
     pub(super) model: Model,
-    /// Folder of the crate; made if need be, replaced if xnorc wrote it, otherwise it must be empty
+    /// Folder of the crate; made if need be, replaced if it holds an earlier one of this network (the same file, or the same
+    /// name, inputs and outputs), otherwise it must be empty
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Put the runtime's source inside, so that the crate depends on nothing at all
@@ -111,7 +112,8 @@ pub(super) struct Compile {
     /// Take the runtime from this folder (as the manifest shall say it) instead of from the registry
     #[arg(long, value_name = "PATH", conflicts_with = "standalone")]
     pub(super) runtime_path: Option<String>,
-    /// Write into a folder that holds something else; only files of the same names are replaced
+    /// Replace another network's crate; write into a folder that holds something else, where only files of the same names
+    /// are replaced
     #[arg(long)]
     pub(super) force: bool,
 }

@@ -39,6 +39,7 @@ pub(super) fn write(folder: &Path, files: &[File], force: bool) -> Result {
         return Err(file_problem(folder, "cannot be written", "it is not a folder").into());
     }
     refuse_strangers(folder, force)?;
+    refuse_another(folder, files, force)?;
     // Behind symbolic links: the folder itself changes places, not a link to it.
     let target = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let parent = match target.parent() {
@@ -49,6 +50,7 @@ pub(super) fn write(folder: &Path, files: &[File], force: bool) -> Result {
     let lock = lock(&parent);
     // Another run may have been there in the meantime.
     refuse_strangers(&target, force)?;
+    refuse_another(&target, files, force)?;
     if lock.is_some() {
         sweep(&parent);
         sweep(&target);
@@ -73,6 +75,56 @@ fn refuse_strangers(folder: &Path, force: bool) -> Result {
     Err(Diagnostic::error(Code::Io, place, "it holds something that xnorc did not write")
         .help("choose another folder, or replace files in this one with --force")
         .into())
+}
+
+/// Which network a crate is of, as its files say.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    /// Of the crate.
+    name: String,
+    /// Of the model's file.
+    hash: String,
+    /// Inputs and outputs with their shapes.
+    interface: String,
+}
+
+impl Identity {
+    /// From a manifest and a root module.
+    fn of(manifest: &str, root: &str) -> Option<Self> {
+        let behind = |text: &str, start: &str| -> Option<String> {
+            let line = text.lines().find_map(|line| line.split_once(start))?.1;
+            Some(line.trim_matches(['"', '.', ' ']).to_owned())
+        };
+        let interface = behind(root, "//! - input ").unwrap_or_default();
+        Some(Self { name: behind(manifest, "name = ")?, hash: behind(root, "model SHA-256 ")?, interface })
+    }
+
+    /// The same file, be it compiled otherwise; or one that takes its place, as after more training.
+    fn is_same(&self, other: &Self) -> bool {
+        self.hash == other.hash || self.name == other.name && self.interface == other.interface
+    }
+}
+
+/// Refuses a folder that holds another network: it would be gone.
+fn refuse_another(folder: &Path, files: &[File], force: bool) -> Result {
+    let text = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_default();
+    let fresh = |path: &str| {
+        let bytes = files.iter().find(|(file, _)| file == path).map(|(_, bytes)| &bytes[..]);
+        String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+    };
+    let there = Identity::of(&text("Cargo.toml"), &text("src/lib.rs"));
+    let new = Identity::of(&fresh("Cargo.toml"), &fresh("src/lib.rs"));
+    let (Some(there), Some(new)) = (there, new) else { return Ok(()) };
+    if force || there.is_same(&new) {
+        return Ok(());
+    }
+    let place = format!("folder \"{}\"", folder.display());
+    let message = format!(
+        "it holds the crate {:?} of another network (input {}), which {:?} (input {}) would replace",
+        there.name, there.interface, new.name, new.interface
+    );
+    let help = "choose another folder with --out, or replace it with --force";
+    Err(Diagnostic::error(Code::Io, place, message).help(help).into())
 }
 
 /// Keeps other runs away from the folders in this one, until it is dropped or the process ends, however that happens.
@@ -405,6 +457,32 @@ mod tests {
         std::fs::write(home.path().join("Cargo.lock"), "mine").unwrap();
         in_place(home.path(), &files(&["Cargo.toml", "src/lib.rs", "src/new.weights"])).unwrap();
         assert_eq!(names(home.path()), ["Cargo.lock", "Cargo.toml", "src/lib.rs", "src/new.weights"]);
+    }
+
+    #[test]
+    fn another_network_is_not_replaced_unless_told() {
+        let of = |name: &str, hash: &str, interface: &str| -> Vec<File> {
+            let manifest = format!("# {MARK} 1\n[package]\nname = {name:?}\n\n[lib]\nname = \"x\"\n");
+            let root =
+                format!("// {MARK} 1\n\n//! The network `n`; model SHA-256 {hash}.\n//!\n//! - input {interface}\n");
+            vec![("Cargo.toml".into(), manifest.into_bytes()), ("src/lib.rs".into(), root.into_bytes())]
+        };
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("net");
+        let picture = "`x` [1, 3]; output `y` [1, 10]";
+        assert!(written(write(&folder, &of("net", "01", picture), false)));
+        // The same file, compiled for more at a time under another name; trained further.
+        assert!(written(write(&folder, &of("other", "01", "`x` [8, 3]; output `y` [8, 10]"), false)));
+        assert!(written(write(&folder, &of("net", "01", picture), false)));
+        assert!(written(write(&folder, &of("net", "02", picture), false)));
+        for another in [of("other", "03", picture), of("net", "03", "`x` [1, 4]; output `y` [1, 10]")] {
+            let before = std::fs::read(folder.join("src/lib.rs")).unwrap();
+            let Err(Failure::Problems(problems)) = write(&folder, &another, false) else { panic!("it was replaced") };
+            let text = problems.to_string();
+            assert!(text.contains("holds the crate \"net\" of another network") && text.contains("--force"), "{text}");
+            assert_eq!(std::fs::read(folder.join("src/lib.rs")).unwrap(), before);
+        }
+        assert!(written(write(&folder, &of("other", "03", picture), true)));
     }
 
     #[cfg(unix)]

@@ -13,8 +13,8 @@ type Files = BTreeMap<String, Vec<u8>>;
 
 /// Two crates that differ in every file that the other has too, and in their number.
 const RUNS: [&[&str]; 2] = [
-    &["compile", "clip_ste_ts17.onnx", "--out", "net", "--name", "first", "--standalone"],
-    &["compile", "relu.onnx", "--out", "net", "--name", "second"],
+    &["compile", "clip_ste_ts17.onnx", "--out", "net", "--name", "first", "--standalone", "--force"],
+    &["compile", "relu.onnx", "--out", "net", "--name", "second", "--force"],
 ];
 
 /// A desk with both models, and both crates.
@@ -118,7 +118,7 @@ fn no_example_is_worth_any_time() {
 fn the_current_folder() {
     let (desk, crates) = desk();
     let run = |model: &str, name: &str, more: &[&str]| {
-        let mut command = desk.command(&[&["compile", model, "--out", ".", "--name", name], more].concat());
+        let mut command = desk.command(&[&["compile", model, "--out", ".", "--name", name, "--force"], more].concat());
         command.current_dir(desk.path("net")).output().unwrap()
     };
     for (index, model, name, more) in

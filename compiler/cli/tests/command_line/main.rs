@@ -136,6 +136,8 @@ fn catalogue() -> String {
     std::fs::create_dir(desk.path("mine")).unwrap();
     desk.put("mine/letter.txt", b"dear");
     desk.take("r2b_ts17.onnx");
+    desk.take("clip_ste_ts17.onnx");
+    assert_eq!(desk.run(&["compile", "clip_ste_ts17.onnx", "--out", "theirs"]).code, Some(0));
     for (name, arguments) in [
         ("no_such_layer", &["compile", "relu.onnx", "--out", "crate", "--real", "bf16:stem"][..]),
         ("a_layer_that_cannot_be_narrow", &["compile", "relu.onnx", "--out", "crate", "--real", "bf16:y"]),
@@ -144,6 +146,7 @@ fn catalogue() -> String {
         ("no_such_dimension", &["compile", "relu.onnx", "--out", "crate", "--dim", "batch=2"]),
         ("no_such_file", &["compile", "lost.onnx", "--out", "crate"]),
         ("folder_of_another", &["compile", "relu.onnx", "--out", "mine"]),
+        ("folder_of_another_network", &["compile", "relu.onnx", "--out", "theirs"]),
         ("not_an_array", &["run", "relu.onnx", "--input", "relu.onnx"]),
         ("array_of_another_shape", &["run", "relu.onnx", "--input", "other.npy"]),
     ] {
