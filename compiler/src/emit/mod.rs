@@ -143,7 +143,9 @@ pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Option
     let tie = quote!(
         const _: () = assert!(CONTRACT == #contract, "the runtime is of another version: compile the model again");
     );
-    let source = text::items(quote!(#[allow(unused_imports)] use #runtime::prelude::*; #tie #body));
+    // A macro is known below its definition only.
+    let pixels = schedule.nests.iter().flatten().any(Nest::counts_by_pixels).then(text::pixels);
+    let source = text::items(quote!(#[allow(unused_imports)] use #runtime::prelude::*; #tie #pixels #body));
     Emitted { source, summary: summary(network, plan, options, weight_bytes), weights, weight_bytes }
 }
 

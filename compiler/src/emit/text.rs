@@ -44,6 +44,55 @@ fn with_notes(text: &str) -> String {
     out
 }
 
+/// A loop over the pixels of a tile that the macro of the emitted file writes out ([`pixels`]). A macro's body is not formatted,
+/// so it is a loop until it is text.
+pub(super) fn each_pixel(body: &TokenStream) -> TokenStream {
+    quote!(for p in pixels!(P) { #body })
+}
+
+/// The macro of [`each_pixel`].
+pub(super) fn pixels() -> TokenStream {
+    quote! {
+        /// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a
+        /// counter whose index is not a constant lies in memory.
+        macro_rules! pixels {
+            (for $p:ident in 0..$P:ident $body:block) => {
+                if $P > 2 {
+                    for $p in 0..$P $body
+                } else {
+                    { let $p = 0; $body }
+                    if $P == 2 {
+                        let $p = $P - 1;
+                        $body
+                    }
+                }
+            };
+        }
+    }
+}
+
+/// The loops of [`each_pixel`] as calls of the macro.
+fn with_pixels(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // The indents of those that are open.
+    let mut open = Vec::new();
+    for line in text.lines() {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        if code == "for p in pixels!(P) {" {
+            open.push(indent);
+            out.push_str(&format!("{indent}pixels!(for p in 0..P {{\n"));
+        } else if code == "}" && open.last() == Some(&indent) {
+            open.pop();
+            out.push_str(&format!("{indent}}});\n"));
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
 /// Formats items, with an empty line between them (which tokens cannot carry). One item is parsed and printed after the other:
 /// the tree of a whole file takes ten times the memory of its text.
 ///
@@ -63,7 +112,7 @@ pub(super) fn items(tokens: TokenStream) -> String {
             }
             previous = Some(kind);
             let one = syn::File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
-            text.push_str(&with_notes(&prettyplease::unparse(&one)));
+            text.push_str(&with_pixels(&with_notes(&prettyplease::unparse(&one))));
         }
         Ok(())
     };

@@ -216,10 +216,15 @@ impl Nest {
         self.pixels.all().iter().any(|&pixels| !self.grid.columns.is_multiple_of(pixels))
     }
 
+    /// Whether it has a counter for each of several pixels.
+    pub fn counts_by_pixels(&self) -> bool {
+        self.counting.is_some() && self.pixels != Pixels::ONE
+    }
+
     /// Whether the words of a tap stay a loop for tiles of several pixels: so many of them, unrolled, the compiler would keep
     /// more values at a time than there are registers.
     pub fn rolled_words(&self) -> bool {
-        self.pixels != Pixels::ONE && self.counting.is_some_and(|counting| counting.words >= 2)
+        self.counts_by_pixels() && self.counting.is_some_and(|counting| counting.words >= 2)
     }
 
     /// f32s that the block needs only while it runs.
@@ -262,8 +267,9 @@ fn binary_pixels(g: &Geometry) -> (Pixels, Fit) {
         Some(p) if width > 7 => (p, if twice(p) == 0 { Fit::Divides } else { Fit::Twice(twice(p)) }),
         _ => (width, Fit::Row),
     };
-    // NEON loads a weight apart from using it.
-    (Pixels { avx512, neon: width.min(2), ..Pixels::ONE }, fit)
+    // NEON and SIMD128 load a weight apart from using it.
+    let two = width.min(2);
+    (Pixels { avx512, neon: two, simd128: two, ..Pixels::ONE }, fit)
 }
 
 /// Pixels of a tile of a real-valued convolution of one tap: sums that grow side by side.

@@ -121,7 +121,6 @@ fn inner_loops_do_little_beside_the_work() {
         let text = assembly(channels, size, "aarch64-unknown-linux-gnu", &[]);
         check(&format!("NEON, 3x3x{channels}"), &text, neon, 80);
         let text = assembly(channels, size, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
-        // A third of the rest is additions that make addresses: the compiler does not fold those of unrolled taps into the loads.
-        check(&format!("SIMD128, 3x3x{channels}"), &text, simd128, 57);
+        check(&format!("SIMD128, 3x3x{channels}"), &text, simd128, 70);
     }
 }

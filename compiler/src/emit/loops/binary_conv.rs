@@ -9,7 +9,7 @@ use quote::{ToTokens, quote};
 use super::text::{add, counted, scaled};
 use super::windows::rows_of_taps;
 use super::{Operand, Source, is_single};
-use crate::emit::text::{n, note};
+use crate::emit::text::{each_pixel, n, note};
 use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
 use crate::plan::{Blob, LANES, blob};
 use crate::schedule::{Nest, Widen, is_mixed};
@@ -184,7 +184,7 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
                 Some(condition) => quote!(if #condition { #count }),
                 None => count,
             };
-            if single { count } else { quote!(for p in 0..P { #count }) }
+            if single { count } else { each_pixel(&count) }
         };
         let over = if words.count == 1 {
             each(quote!(&#w))

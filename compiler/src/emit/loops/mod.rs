@@ -21,7 +21,7 @@ use quote::{format_ident, quote};
 pub(super) use views::Views;
 
 use super::shapes::Shapes;
-use super::text::{doc, n, note};
+use super::text::{doc, each_pixel, n, note};
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::plan::Blob;
 use crate::schedule::{Division, Nest, Order, Pixels, is_depthwise, is_pointwise};
@@ -396,22 +396,20 @@ fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
     let typed = Literal::usize_suffixed(nest.grid.columns);
     let (start, again) = if nest.overlaps() {
         let note = note("The last tile is a whole one, too: its first pixels are done already.");
-        (
-            quote!(#note let x = (P * tile).min(#width - P);),
-            Some(quote!(if x < P * tile {
-                continue;
-            })),
-        )
+        (quote!(#note let x = (P * tile).min(#width - P);), true)
     } else {
-        (quote!(let x = P * tile;), None)
+        (quote!(let x = P * tile;), false)
     };
-    let body = quote!(#again #value #pixel);
+    let body = quote!(#value #pixel);
     let x = bound("x", quote!(x + p), &body);
+    let body = if again { quote!(let x = x + p; if x >= P * tile { #body }) } else { quote!(#x #body) };
+    // The values of a binary convolution are counters in registers.
+    let pixels = if nest.counts_by_pixels() { each_pixel(&body) } else { quote!(for p in 0..P { #body }) };
     quote! {
         for tile in 0..#typed.div_ceil(P) {
             #start
             #tile
-            for p in 0..P { #x #body }
+            #pixels
         }
     }
 }
