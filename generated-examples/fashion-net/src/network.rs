@@ -6,6 +6,16 @@ use ::xnorc_runtime::prelude::*;
 const _: () = assert!(
     CONTRACT == 2, "the runtime is of another version: compile the model again"
 );
+
+/// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a
+/// counter whose index is not a constant lies in memory.
+macro_rules! pixels {
+    (for $p:ident in 0 .. $P:ident $body:block) => {
+        if $P > 2 { for $p in 0.. $P $body } else { { let $p = 0; $body } if $P == 2 {
+        let $p = $P - 1; $body } }
+    };
+}
+
 /// Shape of the input `picture`, as in the model.
 pub const INPUT_SHAPE: [usize; 4] = [1, 1, 28, 28];
 
@@ -849,7 +859,7 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon => self.tiles::<S, 2, 4>(s),
+            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -882,21 +892,21 @@ impl BinaryConv3x3At14x14x32To32<'_> {
                         let line = self.bits[y + ky].window::<Q>(x);
                         let w = &w[ky];
                         // Taps outside the picture are left out.
-                        for p in 0..P {
+                        pixels!(for p in 0..P {
                             if p > 0 || x > 0 {
                                 differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
                             }
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             if p + 1 < P || x + p < 13 {
                                 differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
                             }
-                        }
+                        });
                     }
-                    for p in 0..P {
+                    pixels!(for p in 0..P {
                         let x = x + p;
                         let columns = match x {
                             0 | 13 => 2,
@@ -910,7 +920,7 @@ impl BinaryConv3x3At14x14x32To32<'_> {
                         stream.store(s, x, v);
                         signs.set(x, s.ge(v, low));
                         sum = s.add(sum, v);
-                    }
+                    });
                 }
                 self.sums.line(y, block).store(s, 0, sum);
             }
@@ -943,7 +953,7 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon => self.tiles::<S, 2, 4>(s),
+            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -981,21 +991,21 @@ impl BinaryConv3x3At14x14x32To32_2<'_> {
                             let line = self.bits[y + ky].window::<Q>(x);
                             let w = &w[ky];
                             // Taps outside the picture are left out.
-                            for p in 0..P {
+                            pixels!(for p in 0..P {
                                 if p > 0 || x > 0 {
                                     differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
                                 }
-                            }
-                            for p in 0..P {
+                            });
+                            pixels!(for p in 0..P {
                                 differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
-                            }
-                            for p in 0..P {
+                            });
+                            pixels!(for p in 0..P {
                                 if p + 1 < P || x + p < 13 {
                                     differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
                                 }
-                            }
+                            });
                         }
-                        for p in 0..P {
+                        pixels!(for p in 0..P {
                             let x = x + p;
                             let columns = match x {
                                 0 | 13 => 2,
@@ -1012,7 +1022,7 @@ impl BinaryConv3x3At14x14x32To32_2<'_> {
                             signs.set(x, s.ge(v, low));
                             sum = s.add(sum, v);
                             s.store(&mut kept[x], v);
-                        }
+                        });
                     }
                     self.sums.line(y, block).store(s, 0, sum);
                 }
@@ -1081,13 +1091,12 @@ impl Conv1x1At7x7x32To64<'_> {
                     }
                     for p in 0..P {
                         let x = x + p;
-                        if x < P * tile {
-                            continue;
+                        if x >= P * tile {
+                            let v = sums[p];
+                            let v = s.mul(v, scale);
+                            let v = s.add(v, shift);
+                            out.store(s, x, v);
                         }
-                        let v = sums[p];
-                        let v = s.mul(v, scale);
-                        let v = s.add(v, shift);
-                        out.store(s, x, v);
                     }
                 }
             }
@@ -1116,7 +1125,7 @@ impl Kernel for BinaryConv3x3Stride2At14x14x32To64<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 15>(s),
-            Level::Neon => self.tiles::<S, 2, 5>(s),
+            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 5>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1149,36 +1158,38 @@ impl BinaryConv3x3Stride2At14x14x32To64<'_> {
                         let line = self.bits[2 * y + ky].window::<Q>(2 * x);
                         let w = &w[ky];
                         // Taps outside the picture are left out.
-                        for p in 0..P {
+                        pixels!(for p in 0..P {
                             if p > 0 || x > 0 {
                                 differ[p] = s.xor_popcnt(differ[p], line[2 * p], &w[0]);
                             }
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             differ[p] = s.xor_popcnt(differ[p], line[2 * p + 1], &w[1]);
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             differ[p] = s.xor_popcnt(differ[p], line[2 * p + 2], &w[2]);
-                        }
+                        });
                     }
-                    for p in 0..P {
+                    pixels!(for p in 0..P {
                         let x = x + p;
-                        if x < P * tile {
-                            continue;
+                        if x >= P * tile {
+                            let columns = match x {
+                                0 => 2,
+                                _ => 3,
+                            };
+                            let v = s
+                                .dot(
+                                    differ[p],
+                                    s.splat((32 * rows.len() * columns) as f32),
+                                );
+                            let v = s.mul(v, factor);
+                            let v = prelu(s, v, slope);
+                            let v = s.add(v, stream.load(s, x));
+                            stream.store(s, x, v);
+                            signs.set(x, s.ge(v, low));
+                            sum = s.add(sum, v);
                         }
-                        let columns = match x {
-                            0 => 2,
-                            _ => 3,
-                        };
-                        let v = s
-                            .dot(differ[p], s.splat((32 * rows.len() * columns) as f32));
-                        let v = s.mul(v, factor);
-                        let v = prelu(s, v, slope);
-                        let v = s.add(v, stream.load(s, x));
-                        stream.store(s, x, v);
-                        signs.set(x, s.ge(v, low));
-                        sum = s.add(sum, v);
-                    }
+                    });
                 }
                 self.sums.line(y, block).store(s, 0, sum);
             }
@@ -1208,7 +1219,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon => self.tiles::<S, 2, 4>(s),
+            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1242,38 +1253,40 @@ impl BinaryConv3x3At7x7x64To64<'_> {
                         let line = self.bits[y + ky].window::<Q>(x);
                         let w = &w[ky];
                         // Taps outside the picture are left out.
-                        for p in 0..P {
+                        pixels!(for p in 0..P {
                             if p > 0 || x > 0 {
                                 differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
                             }
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             if p + 1 < P || x + p < 6 {
                                 differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
                             }
-                        }
+                        });
                     }
-                    for p in 0..P {
+                    pixels!(for p in 0..P {
                         let x = x + p;
-                        if x < P * tile {
-                            continue;
+                        if x >= P * tile {
+                            let columns = match x {
+                                0 | 6 => 2,
+                                _ => 3,
+                            };
+                            let v = s
+                                .dot(
+                                    differ[p],
+                                    s.splat((64 * rows.len() * columns) as f32),
+                                );
+                            let v = s.mul(v, factor);
+                            let v = prelu(s, v, slope);
+                            let v = s.add(v, stream.load(s, x));
+                            stream.store(s, x, v);
+                            signs.set(x, s.ge(v, low));
+                            sum = s.add(sum, v);
                         }
-                        let columns = match x {
-                            0 | 6 => 2,
-                            _ => 3,
-                        };
-                        let v = s
-                            .dot(differ[p], s.splat((64 * rows.len() * columns) as f32));
-                        let v = s.mul(v, factor);
-                        let v = prelu(s, v, slope);
-                        let v = s.add(v, stream.load(s, x));
-                        stream.store(s, x, v);
-                        signs.set(x, s.ge(v, low));
-                        sum = s.add(sum, v);
-                    }
+                    });
                 }
                 self.sums.line(y, block).store(s, 0, sum);
             }
@@ -1304,7 +1317,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64_2<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Neon => self.tiles::<S, 2, 4>(s),
+            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1339,39 +1352,41 @@ impl BinaryConv3x3At7x7x64To64_2<'_> {
                         let line = self.bits[y + ky].window::<Q>(x);
                         let w = &w[ky];
                         // Taps outside the picture are left out.
-                        for p in 0..P {
+                        pixels!(for p in 0..P {
                             if p > 0 || x > 0 {
                                 differ[p] = s.xor_popcnt(differ[p], line[p], &w[0]);
                             }
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             differ[p] = s.xor_popcnt(differ[p], line[p + 1], &w[1]);
-                        }
-                        for p in 0..P {
+                        });
+                        pixels!(for p in 0..P {
                             if p + 1 < P || x + p < 6 {
                                 differ[p] = s.xor_popcnt(differ[p], line[p + 2], &w[2]);
                             }
-                        }
+                        });
                     }
-                    for p in 0..P {
+                    pixels!(for p in 0..P {
                         let x = x + p;
-                        if x < P * tile {
-                            continue;
+                        if x >= P * tile {
+                            let columns = match x {
+                                0 | 6 => 2,
+                                _ => 3,
+                            };
+                            let v = s
+                                .dot(
+                                    differ[p],
+                                    s.splat((64 * rows.len() * columns) as f32),
+                                );
+                            let v = s.mul(v, factor);
+                            let v = prelu(s, v, slope);
+                            let v = s.add(v, skip.load(s, x));
+                            let v = s.mul(v, scale_2);
+                            let v = s.add(v, shift);
+                            let v = prelu(s, v, slope_2);
+                            sum = s.add(sum, v);
                         }
-                        let columns = match x {
-                            0 | 6 => 2,
-                            _ => 3,
-                        };
-                        let v = s
-                            .dot(differ[p], s.splat((64 * rows.len() * columns) as f32));
-                        let v = s.mul(v, factor);
-                        let v = prelu(s, v, slope);
-                        let v = s.add(v, skip.load(s, x));
-                        let v = s.mul(v, scale_2);
-                        let v = s.add(v, shift);
-                        let v = prelu(s, v, slope_2);
-                        sum = s.add(sum, v);
-                    }
+                    });
                 }
                 self.sums.line(y, block).store(s, 0, sum);
             }
