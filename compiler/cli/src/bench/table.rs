@@ -13,6 +13,11 @@ pub(super) fn label(block: &BlockTime) -> String {
     }
 }
 
+/// How much of the limit a time reaches, if there is one.
+pub(super) fn share(limit: f64, time: f64) -> Option<String> {
+    (limit > 0.0 && time > 0.0).then(|| format!("{:.0} %", 100.0 * limit / time))
+}
+
 /// One line per block, then the totals.
 pub fn table(bench: &Bench) -> String {
     let width = bench.blocks.iter().map(|b| label(b).chars().count()).max().unwrap_or(0).clamp(5, 60);
@@ -20,9 +25,7 @@ pub fn table(bench: &Bench) -> String {
         "{:<width$}  {:>10}  {:>10}  {:>10}  {:>8}  {:>9}\n",
         "block", "median ms", "min ms", "limit ms", "of limit", "kB moved"
     );
-    let share = |limit: f64, time: f64| {
-        if limit > 0.0 && time > 0.0 { format!("{:.0} %", 100.0 * limit / time) } else { "-".to_owned() }
-    };
+    let share = |limit, time| share(limit, time).unwrap_or_else(|| "-".to_owned());
     for block in &bench.blocks {
         let _ = writeln!(
             text,

@@ -3,32 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use xnorc::target::Target;
 use xnorc::{Arithmetic, Config, Zeros};
 use xnorc_cli::evaluate;
 use xnorc_runtime::Level;
 
-const EXAMPLES: &str = "\
-Examples:
-  xnorc inspect net.onnx                        what it is, what was fused, what it costs
-  xnorc inspect --schedule net.onnx             the loops of each block, and why they are so
-  xnorc inspect --threads 64 net.onnx           how far more threads can help
-  xnorc compile net.onnx --out net              a crate that depends on xnorc-runtime
-  xnorc compile net.onnx --out net --standalone a crate that depends on nothing
-  xnorc compile net.onnx --out net --standalone --target aarch64-unknown-linux-gnu
-                                                ... and carries the instruction sets of that target only
-  xnorc verify net.onnx                         against tract, on random pictures
-  xnorc verify net.onnx --input x.npy --expect y.npy
-  xnorc run net.onnx --input x.npy --output y.npy --repeat 100
-  xnorc verify net.onnx --real int8 --calibrate x.npy
-                                                real-valued layers in 8 bits: what that costs in accuracy
-
-Exit codes: 0 fine, 1 the model cannot be compiled or something is wrong, 2 usage.
-Problems go to the standard error, one line each, with a stable code (X001...).";
+use super::help;
 
 /// An ahead-of-time compiler for binary neural networks: a trained ONNX file in, specialised `no_std` Rust out.
 #[derive(Debug, Parser)]
-#[command(name = "xnorc", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "xnorc", version, after_help = help::ALL, max_term_width = 100)]
 pub(super) struct Invocation {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -37,17 +22,26 @@ pub(super) struct Invocation {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Write a complete crate: manifest, README, source, weights, a test with a recorded input and output
+    #[command(after_help = help::COMPILE)]
     Compile(Compile),
-    /// Show the blocks a model becomes, what they cost, and why something is not binary or not fused
+    /// Show at a glance how binary, small and fast a model is, and what stands in the way; or every block
+    #[command(after_help = help::INSPECT)]
     Inspect(Inspect),
     /// Build the model and compare it with an independent engine, block by block and end to end
+    #[command(after_help = help::VERIFY)]
     Verify(Verify),
     /// Build the model and run it
+    #[command(after_help = help::RUN)]
     Run(Run),
     /// Build the model and let it classify pictures: accuracy, confusions, time, beside another engine
+    #[command(after_help = help::EVALUATE)]
     Evaluate(Evaluate),
     /// Build the model and measure each block against the machine's limit
+    #[command(after_help = help::BENCH)]
     Bench(Bench),
+    /// Print what makes a shell complete these commands
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(Completions),
 }
 
 /// The model, common to all commands.
@@ -57,24 +51,24 @@ pub(super) struct Model {
     #[arg(value_name = "MODEL")]
     pub(super) path: PathBuf,
     /// Bind a symbolic dimension, as in `batch=1` (may be repeated); an unbound batch is 1
-    #[arg(long = "dim", value_name = "NAME=N", value_parser = dimension)]
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = dimension, help_heading = "The model")]
     pub(super) dims: Vec<(String, usize)>,
     /// Name of the crate and module: letters, digits and underscores [default: from the file's name]
-    #[arg(long, value_parser = name)]
+    #[arg(long, value_parser = name, help_heading = "The model")]
     pub(super) name: Option<String>,
     /// Take every warning (X1xx) for an error
-    #[arg(long)]
+    #[arg(long, help_heading = "The model")]
     pub(super) strict: bool,
     /// What ONNX's sign(0) = 0 becomes in front of a binary layer: `plus`, +1 in one bit; `exact`, 0 in a second plane of bits
-    #[arg(long, value_name = "RULE", default_value = "plus", value_parser = zero)]
+    #[arg(long, value_name = "RULE", default_value = "plus", value_parser = zero, help_heading = "The model")]
     pub(super) zero: Zeros,
     /// Arithmetic of the real-valued layers: f32, or faster and looser bf16 or int8; of a single one as in `bf16:NAME`, by
     /// its name in `inspect` (may be repeated, the last one counts)
-    #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real)]
+    #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real, help_heading = "The model")]
     pub(super) real: Vec<(Arithmetic, Option<String>)>,
     /// Example input for int8 as .npy or .npz, or a stack of them along the first axis; a model of k inputs takes k of them per
     /// example, in the file's order (may be repeated)
-    #[arg(long = "calibrate", value_name = "X.npy")]
+    #[arg(long = "calibrate", value_name = "X.npy", help_heading = "The model")]
     pub(super) calibrate: Vec<PathBuf>,
 }
 
@@ -144,15 +138,17 @@ pub(super) struct Inspect {
 #[derive(Args, Debug)]
 pub(super) struct Machine {
     /// Instructions to use at most [default: the environment variable XNORC_LEVEL, else the best there are]
-    #[arg(long, value_parser = LEVELS)]
+    #[arg(long, value_parser = LEVELS, help_heading = "The program")]
     pub(super) level: Option<String>,
     /// Threads of one inference; the results are the same for each number
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "The program")]
     pub(super) threads: u32,
-    /// Build the program anew, and do not keep it. Programs are kept in the folder that XNORC_CACHE names [default: xnorc in
+    /// Build the program anew, and do not keep it
+    ///
+    /// Programs are kept in the folder that XNORC_CACHE names [default: xnorc in
     /// the platform's folder for caches, as ~/.cache], by the hash of all that they are made of; of more than 500 MB those
     /// go that were not used for the longest time
-    #[arg(long)]
+    #[arg(long, help_heading = "The program")]
     pub(super) no_cache: bool,
 }
 
@@ -329,6 +325,12 @@ fn real(text: &str) -> Result<(Arithmetic, Option<String>), String> {
         return Err("expected the name of a layer behind the colon, as `xnorc inspect` prints it".to_owned());
     }
     Ok((arithmetic, name))
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: Shell,
 }
 
 /// A number, or one divided by another.

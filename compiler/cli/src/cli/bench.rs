@@ -2,12 +2,14 @@
 
 use xnorc_cli::bench;
 
+use super::progress::Waiting;
 use super::{Result, args, file_problem, program, report, say, say_json};
 
 pub(super) fn run(args: &args::Bench) -> Result {
     let output = program::load(&args.model)?;
     report(&output.warnings);
     let mut started = program::start(&args.model, &output, &args.machine, args::Engine::Program)?;
+    let waiting = Waiting::new("measuring");
     let result = bench::run(
         &output.network,
         &mut started.program,
@@ -15,6 +17,7 @@ pub(super) fn run(args: &args::Bench) -> Result {
         args.machine.threads as usize,
         args.repeat as usize,
     )?;
+    drop(waiting);
     if let Some(path) = &args.plot {
         std::fs::write(path, bench::plot(&result)).map_err(|e| file_problem(path, "cannot be written", e))?;
     }

@@ -7,6 +7,7 @@ use xnorc::report::demand::Demand;
 use xnorc::{Output, interpret};
 use xnorc_cli::verify::{Generator, Sample};
 
+use super::progress::Waiting;
 use super::{Result, args, arrays, crate_folder, report, say};
 
 pub(super) fn run(args: &args::Compile) -> Result {
@@ -14,6 +15,7 @@ pub(super) fn run(args: &args::Compile) -> Result {
     config.standalone(args.standalone);
     config.target.clone_from(&args.target);
     let name = config.name_for(&args.model.path);
+    let waiting = Waiting::new("compiling the model");
     let output = xnorc::load(&args.model.path, &config)?;
     let runtime = match (&args.runtime_path, args.standalone) {
         (_, true) => Runtime::Inside,
@@ -23,6 +25,7 @@ pub(super) fn run(args: &args::Compile) -> Result {
     let demand = Demand::of(&output.network);
     let recording = if demand.is_modest() { Some(record(&output)?) } else { None };
     let files = krate::files(&output, &name, &runtime, recording.as_ref());
+    drop(waiting);
     crate_folder::write(&args.out, &files, args.force)?;
     report(&output.warnings);
     say(&summary(args, &name, &output));

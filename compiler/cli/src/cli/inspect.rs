@@ -5,10 +5,13 @@ use std::fmt::Display;
 use serde::Serialize;
 use xnorc::report::{Glance, Report, Threads};
 
+use super::progress::Waiting;
 use super::{Result, args, arrays, report, say, say_json};
 
 pub(super) fn run(args: &args::Inspect) -> Result {
+    let waiting = Waiting::new("compiling the model");
     let output = xnorc::load(&args.model.path, &arrays::config(&args.model)?)?;
+    drop(waiting);
     match args.threads {
         Some(most) => show(&Threads::new(&output, most as usize), args.json)?,
         None if args.schedule => show(&output.schedule.text(&output.network), args.json)?,

@@ -1,4 +1,4 @@
-//! `xnorc compile`, `inspect`, `verify`, `run`, `evaluate`, `bench`.
+//! `xnorc compile`, `inspect`, `verify`, `run`, `evaluate`, `bench`, `completions`.
 //!
 //! Results go to the standard output, problems to the standard error, one line each. Exit codes: 0 fine, 1 the model
 //! cannot be compiled (or `verify` found something wrong), 2 the command was not understood.
@@ -9,6 +9,7 @@ mod bench;
 mod compile;
 mod crate_folder;
 mod evaluate;
+mod help;
 mod inspect;
 mod program;
 mod progress;
@@ -18,7 +19,7 @@ mod verify;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 
 use args::{Command, Invocation};
@@ -74,6 +75,12 @@ fn run(command: &Command) -> Result {
         Command::Run(args) => run::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Invocation::command(), "xnorc", &mut script);
+            say(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
     }
 }
 

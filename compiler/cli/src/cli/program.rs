@@ -4,6 +4,7 @@ use xnorc::Output;
 use xnorc_cli::toolchain::{self, Cache, Obtained, Program};
 
 use super::args::{Engine, LEVELS, Machine, Model};
+use super::progress::Waiting;
 use super::{Failure, Result, arrays, complain};
 
 /// A model, built and started.
@@ -17,6 +18,7 @@ pub(super) struct Started {
 
 /// Compiles a model for [`start`].
 pub(super) fn load(model: &Model) -> Result<Output> {
+    let _waiting = Waiting::new("compiling the model");
     let mut config = arrays::config(model)?;
     Ok(xnorc::load(&model.path, config.standalone(true).probe(true))?)
 }
@@ -29,7 +31,12 @@ pub(super) fn start(model: &Model, output: &Output, machine: &Machine, engine: E
     }
     let cache = if machine.no_cache { None } else { Cache::of_user() };
     let name = model.config().name_for(&model.path);
+    let waiting = match cache {
+        Some(_) => Waiting::new("building the program, which is kept for the next time"),
+        None => Waiting::new("building the program"),
+    };
     let obtained = toolchain::obtain(output, &name, cache.as_ref())?;
+    drop(waiting);
     let mut program = Program::start(&obtained.built)?;
     let level = program.level(wanted.as_deref())?;
     program.threads(machine.threads as usize, None)?;

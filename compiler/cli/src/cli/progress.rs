@@ -1,7 +1,18 @@
 //! A line on a terminal about what takes longer than a second.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Replaces the line, or takes it away.
+fn put(line: &str) {
+    let mut stream = std::io::stderr().lock();
+    let _ = write!(stream, "\r\x1b[K{line}");
+    let _ = stream.flush();
+}
 
 /// It is there from the first second on, and gone in the end: what is written to a file or a pipe knows nothing of it.
 pub(super) struct Progress {
@@ -14,12 +25,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    const PATIENCE: Duration = Duration::from_secs(1);
     const PAUSE: Duration = Duration::from_millis(100);
 
     pub(super) fn new(what: impl Into<String>, total: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { what: what.into(), total, start: Instant::now(), next: Self::PATIENCE, shown: false, terminal }
+        Self { what: what.into(), total, start: Instant::now(), next: PATIENCE, shown: false, terminal }
     }
 
     /// So many are done.
@@ -30,16 +40,48 @@ impl Progress {
         }
         self.next = elapsed + Self::PAUSE;
         self.shown = true;
-        let line = line(&self.what, count, self.total, elapsed);
-        let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
-        let _ = std::io::stderr().flush();
+        put(&line(&self.what, count, self.total, elapsed));
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            put("");
+        }
+    }
+}
+
+/// The same for what does not say how far it is: the seconds go by until it is dropped.
+pub(super) struct Waiting(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Waiting {
+    pub(super) fn new(what: &'static str) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let (end, ended) = channel::<()>();
+        let start = Instant::now();
+        let tick = move || {
+            let mut shown = false;
+            while ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                shown = true;
+                put(&format!("{what}: {} s", start.elapsed().as_secs()));
+            }
+            if shown {
+                put("");
+            }
+        };
+        // Without a thread to tell it there is nothing to tell.
+        Self(std::thread::Builder::new().spawn(tick).ok().map(|thread| (end, thread)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((end, thread)) = self.0.take() {
+            drop(end);
+            let _ = thread.join();
         }
     }
 }

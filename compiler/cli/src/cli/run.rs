@@ -7,6 +7,7 @@ use xnorc_cli::arrays::{self as files, Collected};
 use xnorc_cli::toolchain::{Space, Timing};
 use xnorc_cli::verify::outputs;
 
+use super::progress::Progress;
 use super::{Failure, Result, args, arrays, program, report, say, say_json};
 
 /// The keys of `run --json`.
@@ -45,6 +46,7 @@ pub(super) fn run(args: &args::Run) -> Result {
     let program = &mut started.program;
     let mut collected = vec![Collected::new(); wanted];
     let mut times: Vec<Duration> = Vec::new();
+    let mut progress = Progress::new("inferences", stack.samples());
     for index in 0..stack.samples() {
         for (i, tensor) in stack.sample(index).iter().enumerate() {
             program.write_f32(Space::Input(i), 0, &tensor.to_f32())?;
@@ -53,7 +55,9 @@ pub(super) fn run(args: &args::Run) -> Result {
         for (collected, tensor) in collected.iter_mut().zip(outputs(network, program)?) {
             collected.add(&tensor, stack.own(index), stack.batch());
         }
+        progress.done(index + 1);
     }
+    drop(progress);
     // Enough for caches and for the clock of a processor that was asleep.
     let timing = match args.repeat {
         1 => Timing::new(times),

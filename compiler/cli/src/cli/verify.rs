@@ -4,6 +4,7 @@ use xnorc::Tensor;
 use xnorc_cli::arrays::Stack;
 use xnorc_cli::verify::{Generator, Sample, Subject};
 
+use super::progress::Progress;
 use super::{Failure, Result, args, arrays, file_problem, program, report, say, say_json};
 
 pub(super) fn run(args: &args::Verify) -> Result {
@@ -17,7 +18,11 @@ pub(super) fn run(args: &args::Verify) -> Result {
     let folder = model.path.parent().unwrap_or(std::path::Path::new("."));
     let mut started = program::start(model, &output, &args.machine, args.engine)?;
     let subject = Subject { model: &bytes, folder, graph: &graph, output: &output };
-    let mut verification = xnorc_cli::verify::verify(&subject, &mut started.program, &samples)?;
+    let mut progress = Progress::new("samples", samples.len());
+    let mut verification = xnorc_cli::verify::verify_telling(&subject, &mut started.program, &samples, &mut |done| {
+        progress.done(done);
+    })?;
+    drop(progress);
     verification.seed = args.inputs.is_empty().then_some(args.seed);
     verification.level = started.level;
     if args.json {

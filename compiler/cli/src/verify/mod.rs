@@ -94,10 +94,24 @@ pub struct Subject<'a> {
 /// When the engine cannot run the model, or the program ends. That something is *wrong* is no error, but
 /// `ok: false` in the result.
 pub fn verify(subject: &Subject<'_>, program: &mut Program, samples: &[Sample]) -> Result<Verification, Diagnostics> {
+    verify_telling(subject, program, samples, &mut |_| {})
+}
+
+/// [`verify`], and `progress` is told how many samples are done.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_telling(
+    subject: &Subject<'_>,
+    program: &mut Program,
+    samples: &[Sample],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Verification, Diagnostics> {
     let mut judge = Judge::new(subject);
     let mut verification = Verification::new(&subject.output.network);
-    for sample in samples {
+    for (index, sample) in samples.iter().enumerate() {
         judge.sample(program, sample, &mut verification)?;
+        progress(index + 1);
     }
     verification.oracle = judge.oracle.name();
     verification.oracle_note = judge.oracle.why_not_tract().map(str::to_owned);

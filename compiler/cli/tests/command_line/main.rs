@@ -279,6 +279,28 @@ fn usage_errors_are_exit_code_2() {
     }
 }
 
+/// Every command has a page with examples, and a shell can complete it.
+#[test]
+fn every_command_is_explained_and_completed() {
+    let desk = Desk::new();
+    let overview = desk.run(&["--help"]).stdout;
+    let script = desk.run(&["completions", "bash"]);
+    assert_eq!(script.code, Some(0));
+    for command in ["compile", "inspect", "verify", "run", "evaluate", "bench", "completions"] {
+        assert!(overview.contains(&format!("  {command} ")), "{overview}");
+        let help = desk.run(&[command, "--help"]).stdout;
+        assert!(help.contains("Examples:") && help.contains(&format!("xnorc {command} ")), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 122), "{help}");
+        assert!(script.stdout.contains(command), "{command}");
+    }
+    for shell in ["zsh", "fish", "powershell", "elvish"] {
+        assert!(desk.run(&["completions", shell]).stdout.contains("evaluate"), "{shell}");
+    }
+    // A pipe knows nothing of progress.
+    desk.put("relu.onnx", &models::relu(17).bytes());
+    assert_eq!(desk.run(&["verify", "relu.onnx", "--samples", "50"]).stderr, "");
+}
+
 /// A key of a report, and what its value must be.
 type Key = (&'static str, fn(&Value) -> bool);
 
