@@ -13,8 +13,7 @@
 //! type and a `const` assertion ([`Memory`], [`Weights::at`]). [`divide`] gives the rows and blocks of channels of a block to a
 //! [`Team`] of threads.
 //!
-//! Real-valued convolutions with more than one tap ([`real_conv_row`]) are here, a row at a time, and what works on whole tensors:
-//! gates, reductions, products of matrices, copies.
+//! Real-valued convolutions with more than one tap ([`real_conv_row`]) are here, a row at a time.
 //!
 //! # What a caller can rely on
 //!
@@ -63,12 +62,6 @@ pub use threads::Pool;
 #[doc(hidden)]
 pub use dispatch::{dispatch_at, dispatch_bf16_at, dispatch_int8_at};
 #[doc(hidden)]
-pub use generic::activation::map_lanes;
-#[doc(hidden)]
-pub use generic::gate::{GateShape, gate_with};
-#[doc(hidden)]
-pub use generic::matmul::matmul_with;
-#[doc(hidden)]
 pub use lanes::LANES;
 #[doc(hidden)]
 pub use narrow::{PlainBf16Kernel, PlainInt8Kernel, SMALLEST, to_bf16};
@@ -97,14 +90,10 @@ pub mod prelude {
     pub use crate::generic::activation::{
         abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, reciprocal, relu,
     };
-    pub use crate::generic::copy::{broadcast, choose, copy_strided, fill};
-    pub use crate::generic::gate::gate;
-    pub use crate::generic::matmul::matmul;
     pub use crate::generic::narrow_conv::narrow_conv_row;
     pub use crate::generic::narrow_input::{input_to_bf16, input_to_int8};
     pub use crate::generic::real_conv::real_conv_row;
     pub use crate::generic::real_shape::RealShape;
-    pub use crate::generic::reduce::{Reduction, argmax, reduce, softmax};
     pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
     pub use crate::place::{Memory, Place};

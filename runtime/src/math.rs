@@ -27,7 +27,7 @@ const EXP_SERIES: [f64; 14] = {
 
 /// e^x in f64, to some units of its last place.
 #[inline]
-pub(crate) fn exp_f64(x: f64) -> f64 {
+pub fn exp_f64(x: f64) -> f64 {
     if x.is_nan() {
         return x;
     }
@@ -52,7 +52,7 @@ pub(crate) fn exp_f64(x: f64) -> f64 {
 }
 
 /// The natural logarithm in f64, to some units of its last place.
-pub(crate) fn ln_f64(x: f64) -> f64 {
+pub fn ln_f64(x: f64) -> f64 {
     if x.is_nan() || x < 0.0 {
         return f64::NAN;
     }
@@ -99,7 +99,7 @@ fn exp_m1_f64(x: f64) -> f64 {
 }
 
 /// The square root in f64, to a unit of its last place.
-pub(crate) fn sqrt_f64(x: f64) -> f64 {
+pub fn sqrt_f64(x: f64) -> f64 {
     if x == 0.0 || x.is_nan() || x == f64::INFINITY {
         return x;
     }

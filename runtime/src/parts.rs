@@ -45,56 +45,6 @@ impl Count for usize {
     }
 }
 
-/// 0, `step`, 2 `step` and so on, below `end`.
-#[inline(always)]
-pub(crate) fn steps(end: usize, step: usize) -> Steps {
-    Steps { at: 0, end: if step == 0 { 0 } else { end }, step }
-}
-
-/// [`steps`].
-#[derive(Clone)]
-pub(crate) struct Steps {
-    at: usize,
-    end: usize,
-    step: usize,
-}
-
-impl Iterator for Steps {
-    type Item = usize;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        let at = self.at;
-        (at < self.end).then(|| {
-            self.at = at.saturating_add(self.step);
-            at
-        })
-    }
-}
-
-/// As `chunks_exact`; no parts of no elements.
-#[inline(always)]
-pub(crate) fn parts<T>(x: &[T], size: usize) -> Parts<'_, T> {
-    Parts { rest: x, size }
-}
-
-/// [`parts`].
-pub(crate) struct Parts<'a, T> {
-    rest: &'a [T],
-    size: usize,
-}
-
-impl<'a, T> Iterator for Parts<'a, T> {
-    type Item = &'a [T];
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<&'a [T]> {
-        let (part, rest) = self.rest.split_at_checked(self.size)?;
-        self.rest = rest;
-        (self.size > 0).then_some(part)
-    }
-}
-
 /// As `chunks_exact_mut`; no parts of no elements.
 #[inline(always)]
 pub(crate) fn parts_mut<T>(x: &mut [T], size: usize) -> PartsMut<'_, T> {
@@ -131,14 +81,12 @@ mod tests {
         for len in 0..10 {
             let mut x: Vec<usize> = (0..len).collect();
             for size in 1..12 {
-                assert!(parts(&x, size).eq(x.chunks_exact(size)));
                 let mut y = x.clone();
                 assert!(parts_mut(&mut x, size).eq(y.chunks_exact_mut(size)));
-                assert!(steps(len, size).eq((0..len).step_by(size)));
                 let counts = (len.over(size), len.beyond(size), len.ceil_over(size));
                 assert_eq!(counts, (len / size, len % size, len.div_ceil(size)));
             }
-            assert_eq!(parts(&x, 0).count() + parts_mut(&mut x, 0).count() + steps(len, 0).count(), 0);
+            assert_eq!(parts_mut(&mut x, 0).count(), 0);
             assert_eq!((len.over(0), len.beyond(0), len.ceil_over(0)), (0, 0, 0));
         }
     }

@@ -53,6 +53,27 @@ impl<T, const N: usize> Table<T, N> {
         // SAFETY: i + SPAN <= N, so that many elements exist; a table is an array.
         unsafe { &*core::ptr::from_ref(self).cast::<T>().add(i).cast() }
     }
+
+    /// [`window`](Self::window), to write.
+    #[inline(always)]
+    pub fn window_mut<const SPAN: usize>(&mut self, i: usize) -> &mut Table<T, SPAN> {
+        const { assert!(SPAN <= N, "a window inside the row") };
+        debug_assert!(i <= N - SPAN, "{SPAN} from {i} of {N}");
+        let i = if i <= N - SPAN { i } else { 0 };
+        // SAFETY: as above, and borrowed for writing.
+        unsafe { &mut *core::ptr::from_mut(self).cast::<T>().add(i).cast() }
+    }
+
+    /// Copies all elements; unlike an assignment, not by way of the stack where nothing is optimised.
+    #[inline(always)]
+    pub fn copy_from(&mut self, from: &Self)
+    where
+        T: Copy,
+    {
+        // SAFETY: as many elements on both sides, which can be copied; what is borrowed for writing is not what is read. (Slices would
+        // compare their lengths, and keep a panic.)
+        unsafe { core::ptr::copy_nonoverlapping(from, self, 1) };
+    }
 }
 
 /// Asks for part number `part` of `parts` equal parts of what the table holds at `i`, if it holds that: its way from memory

@@ -67,25 +67,6 @@ impl<const N: usize> Weights<N> {
         // bit pattern is a value of a `Plain` type.
         unsafe { &*self.0.as_ptr().add(AT).cast() }
     }
-
-    /// `len` floats from byte `offset` on; empty when they do not lie inside, or `offset` is not a multiple of 4.
-    #[inline(always)]
-    pub const fn floats(&self, offset: usize, len: usize) -> &[Le<f32>] {
-        view(&self.0, offset, len)
-    }
-}
-
-#[inline(always)]
-const fn view<T: Plain, const N: usize>(bytes: &[u8; N], offset: usize, len: usize) -> &[T] {
-    let size = size_of::<T>();
-    // `bytes` starts on a cache line: it is the one field of `Weights`.
-    if offset > N || !offset.is_multiple_of(size) || len > (N - offset) / size {
-        return &[];
-    }
-    // SAFETY: `offset + len * size <= N`, so the range lies inside `bytes`; its start is aligned, as `bytes` is
-    // aligned to 64 and `offset` is a multiple of the size, which for these types is the alignment or a multiple of
-    // it; every bit pattern is a value of a `Plain` type.
-    unsafe { core::slice::from_raw_parts(bytes.as_ptr().add(offset).cast::<T>(), len) }
 }
 
 #[cfg(test)]
@@ -98,18 +79,8 @@ mod tests {
     #[test]
     fn reads_little_endian() {
         assert_eq!(W.at::<0, Le<u64>>().get(), 0x0807_0605_0403_0201);
-        assert_eq!(W.floats(8, 2), [Le::<f32>::new(1.0), Le::<f32>::new(2.0)]);
+        assert_eq!(*W.at::<8, [Le<f32>; 2]>(), [Le::<f32>::new(1.0), Le::<f32>::new(2.0)]);
         assert_eq!(W.at::<4, Le<u32>>().get(), 0x0807_0605);
-        assert_eq!(W.floats(0, 6).len(), 6);
         assert_eq!(W.at::<8, [[Le<f32>; 1]; 2]>()[1], [Le::<f32>::new(2.0)]);
-    }
-
-    #[test]
-    fn misuse_is_empty() {
-        assert!(W.floats(0, 7).is_empty());
-        assert!(W.floats(usize::MAX & !7, 1).is_empty());
-        assert!(W.floats(24, 1).is_empty());
-        assert!(W.floats(2, 1).is_empty());
-        assert!(W.floats(8, usize::MAX).is_empty());
     }
 }

@@ -82,6 +82,8 @@ pub fn link(networks: &[Output], level: &str, more: &str) -> process::Output {
     Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--edition=2024", "--crate-type=bin", "--crate-name=all", "-Cpanic=abort", "-Ccodegen-units=4"])
         .arg(format!("-Copt-level={level}"))
+        // What a remainder of floats is computed by is compiled to unwind, though it does not.
+        .arg("-Clink-arg=-Wl,--defsym=rust_eh_personality=0")
         .args(["-Clink-arg=-nostartfiles", "-Clink-arg=-Wl,--gc-sections,-e,start", "-Clink-arg=-lc", "-o"])
         .arg(folder.path().join("all"))
         .arg(folder.path().join("main.rs"))

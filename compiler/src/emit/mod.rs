@@ -5,7 +5,6 @@
 //! a network of a hundred equal blocks holds its loops once.
 
 mod carried;
-mod generic;
 mod interface;
 pub mod krate;
 mod loops;
@@ -25,7 +24,8 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use crate::ir::Part;
-use crate::ir::network::{Arithmetic, Block, Body, Network, Source, Tiled};
+use crate::ir::network::{Arithmetic, Block, Body, Network, Source};
+use crate::ops::{self, Form};
 use crate::plan::{Blob, Plan};
 use crate::schedule::{Nest, Schedule};
 use interface::Interface;
@@ -177,11 +177,23 @@ impl Emitter<'_> {
         let body = match &block.body {
             Body::Tiled(tiled) => {
                 let nest = self.schedule.nests[index].as_ref().expect("checked: a tiled block has loops");
-                return self.loops(block, tiled, nest, views);
+                let loops = loops::of(self.network, tiled, nest, &mut views, &mut self.blob, &mut self.shapes);
+                return self.kernel(block, &loops, views);
             }
-            Body::Gate(gate) => generic::gate(self.network, gate, &mut views, &mut self.blob),
-            Body::Move(moved) => generic::moved(self.network, moved, &mut views),
-            Body::Whole(whole) => generic::whole(self.network, whole, &mut views),
+            Body::Gate(gate) => {
+                let loops = loops::gate(self.network, gate, &mut views, &mut self.blob);
+                return self.kernel(block, &loops, views);
+            }
+            Body::Move(moved) => loops::moved(self.network, moved, &mut views),
+            Body::Whole(whole) => {
+                let operator = ops::of(&whole.op);
+                let form = operator.whole().expect("checked: it has a form on whole tensors").form();
+                if matches!(form, Form::Product) {
+                    let loops = loops::product(self.network, whole, &mut views, &mut self.blob);
+                    return self.kernel(block, &loops, views);
+                }
+                loops::whole(self.network, whole, &form, &mut views)
+            }
         };
         if body.is_empty() {
             // A reshape in place. The probe keeps the numbering of the blocks.
@@ -192,9 +204,8 @@ impl Emitter<'_> {
         self.function(block, views.uses(), false, quote!(#bindings #body));
     }
 
-    /// A tiled block that is written as loops.
-    fn loops(&mut self, block: &Block, tiled: &Tiled, nest: &Nest, mut views: loops::Views<'_>) {
-        let loops = loops::of(self.network, tiled, nest, &mut views, &mut self.blob, &mut self.shapes);
+    /// A block whose loops are a type that others share.
+    fn kernel(&mut self, block: &Block, loops: &loops::Loops, mut views: loops::Views<'_>) {
         let key = loops.items(&format_ident!("Kernel")).to_string();
         let name = match self.known.get(&key) {
             Some(name) => name.clone(),

@@ -1,15 +1,11 @@
 //! The place of the maximum along an axis.
 
-use proc_macro2::{Literal, TokenStream};
-use quote::quote;
-
 use super::node::{NodeContext, bad, problem};
 use super::reduce::without;
-use super::{AtRunTime, Call, Infer, Onnx, Operator, Results, WholeCost, mismatched, unsupported};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, Results, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Code;
 use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Reduction, Shape, Tensor, Unary, ValueId};
-use crate::tokens::n;
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("ArgMax", 1, |cx| arg_max(cx, false)),
@@ -77,20 +73,13 @@ impl AtRunTime for ArgMax {
         "needs all values of an axis at once"
     }
 
-    fn call(&self, call: &Call<'_>) -> TokenStream {
-        let [(x, shape)] = &call.inputs[..] else { return TokenStream::new() };
-        let ([outer, len, inner], last, y) = (around(shape, self.axis), self.last, &call.output.0);
-        quote!(argmax(#x, #y, #outer, #len, #inner, #last);)
+    fn form(&self) -> Form {
+        Form::ArgMax { axis: self.axis, last: self.last }
     }
 
     fn cost(&self, inputs: &[&[usize]], _: &[usize]) -> WholeCost {
         WholeCost::each(inputs[0], 1)
     }
-}
-
-/// Extents before an axis, of it, and behind it, as emitted code has them.
-pub(super) fn around(shape: &[usize], axis: usize) -> [Literal; 3] {
-    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()].map(n)
 }
 
 /// Calls `line` with the position of the first element, and the distance of neighbours, of every line along `axis`.

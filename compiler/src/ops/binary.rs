@@ -3,11 +3,9 @@
 //! A NaN in one of them is a NaN in the result, but for comparisons, which it makes false, and for the powers that IEEE 754
 //! excepts. Of two zeros, `Max` and `Min` give either.
 
-use proc_macro2::TokenStream;
-
 use super::node::{NodeContext, bad};
 use super::strided::{Rows, broadcast_strides};
-use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Outcome;
 use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId, broadcast};
 
@@ -33,7 +31,7 @@ pub struct Row {
     pub truth: bool,
     /// Whether integers are divided: not by 0.
     divides: bool,
-    /// A function of two floats, as an expression of emitted code; booleans are 0 and 1 there.
+    /// Of two floats `a` and `b`, as an expression of emitted code; booleans are 0 and 1 there.
     pub scalar: &'static str,
 }
 
@@ -96,44 +94,44 @@ functions! {
         onnx: ("Add", 7),
         floats: F32, |x, y| x + y,
         integers: I64, i64::wrapping_add,
-        scalar: "|a, b| a + b",
+        scalar: "a + b",
     }
     Sub {
         onnx: ("Sub", 7),
         floats: F32, |x, y| x - y,
         integers: I64, i64::wrapping_sub,
-        scalar: "|a, b| a - b",
+        scalar: "a - b",
     }
     Mul {
         onnx: ("Mul", 7),
         floats: F32, |x, y| x * y,
         integers: I64, i64::wrapping_mul,
-        scalar: "|a, b| a * b",
+        scalar: "a * b",
     }
     Div {
         onnx: ("Div", 7),
         floats: F32, |x, y| x / y,
         integers: I64, i64::wrapping_div,
         divides: true,
-        scalar: "|a, b| a / b",
+        scalar: "a / b",
     }
     Pow {
         onnx: ("Pow", 7),
         floats: F32, |x, y| f64::from(x).powf(f64::from(y)) as f32,
         integers: I64, |x, y| (x as f64).powf(y as f64) as i64,
-        scalar: "math::pow",
+        scalar: "math::pow(a, b)",
     }
     Min {
         onnx: ("Min", 6),
         floats: F32, |x, y| if x < y || x.is_nan() { x } else { y },
         integers: I64, i64::min,
-        scalar: "scalar::min",
+        scalar: "scalar::min(a, b)",
     }
     Max {
         onnx: ("Max", 6),
         floats: F32, |x, y| if x > y || x.is_nan() { x } else { y },
         integers: I64, i64::max,
-        scalar: "scalar::max",
+        scalar: "scalar::max(a, b)",
     }
     Mod {
         onnx: ("Mod", 10),
@@ -146,14 +144,14 @@ functions! {
             if r != 0 && (r < 0) != (y < 0) { r + y } else { r }
         },
         divides: true,
-        scalar: "scalar::modulo",
+        scalar: "scalar::modulo(a, b)",
     }
     Fmod {
         onnx: ("Mod", 10),
         floats: F32, |x, y| x % y,
         integers: I64, i64::wrapping_rem,
         divides: true,
-        scalar: "|a, b| a % b",
+        scalar: "a % b",
     }
     Equal {
         onnx: ("Equal", 7),
@@ -161,53 +159,53 @@ functions! {
         integers: Bool, |x, y| x == y,
         booleans: |x, y| x == y,
         truth: true,
-        scalar: "|a, b| scalar::truth(a == b)",
+        scalar: "scalar::truth(a == b)",
     }
     Less {
         onnx: ("Less", 7),
         floats: Bool, |x, y| x < y,
         integers: Bool, |x, y| x < y,
         truth: true,
-        scalar: "|a, b| scalar::truth(a < b)",
+        scalar: "scalar::truth(a < b)",
     }
     LessOrEqual {
         onnx: ("LessOrEqual", 12),
         floats: Bool, |x, y| x <= y,
         integers: Bool, |x, y| x <= y,
         truth: true,
-        scalar: "|a, b| scalar::truth(a <= b)",
+        scalar: "scalar::truth(a <= b)",
     }
     Greater {
         onnx: ("Greater", 7),
         floats: Bool, |x, y| x > y,
         integers: Bool, |x, y| x > y,
         truth: true,
-        scalar: "|a, b| scalar::truth(a > b)",
+        scalar: "scalar::truth(a > b)",
     }
     GreaterOrEqual {
         onnx: ("GreaterOrEqual", 12),
         floats: Bool, |x, y| x >= y,
         integers: Bool, |x, y| x >= y,
         truth: true,
-        scalar: "|a, b| scalar::truth(a >= b)",
+        scalar: "scalar::truth(a >= b)",
     }
     And {
         onnx: ("And", 7),
         booleans: |x, y| x & y,
         truth: true,
-        scalar: "|a, b| scalar::truth(a != 0.0 && b != 0.0)",
+        scalar: "scalar::truth(a != 0.0 && b != 0.0)",
     }
     Or {
         onnx: ("Or", 7),
         booleans: |x, y| x | y,
         truth: true,
-        scalar: "|a, b| scalar::truth(a != 0.0 || b != 0.0)",
+        scalar: "scalar::truth(a != 0.0 || b != 0.0)",
     }
     Xor {
         onnx: ("Xor", 7),
         booleans: |x, y| x ^ y,
         truth: true,
-        scalar: "|a, b| scalar::truth((a != 0.0) != (b != 0.0))",
+        scalar: "scalar::truth((a != 0.0) != (b != 0.0))",
     }
 }
 
@@ -220,11 +218,6 @@ impl Binary {
     /// Whether its operands are booleans, and cannot be numbers.
     pub fn is_logical(self) -> bool {
         self.row().floats.is_none()
-    }
-
-    /// A function `fn(f32, f32) -> f32`, as an expression of emitted code.
-    fn scalar(self) -> TokenStream {
-        self.row().scalar.parse().expect("an expression")
     }
 }
 
@@ -303,8 +296,8 @@ impl AtRunTime for Binary {
         "element-wise on two real-valued tensors of different shape"
     }
 
-    fn call(&self, call: &Call<'_>) -> TokenStream {
-        call.broadcast("broadcast", Some(self.scalar()))
+    fn form(&self) -> Form {
+        Form::Elements { names: &["a", "b"], expression: self.row().scalar.parse().expect("an expression") }
     }
 
     fn cost(&self, _: &[&[usize]], output: &[usize]) -> WholeCost {

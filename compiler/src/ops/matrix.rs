@@ -1,16 +1,12 @@
 //! Matrix products, of real numbers and of signs.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-
 use super::node::{NodeContext, problem};
 use super::strided::{Rows, broadcast_strides};
-use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
 use crate::diagnostics::Code;
 use crate::diagnostics::Outcome;
 use crate::ir::BinaryWeights;
 use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId, broadcast};
-use crate::tokens::array;
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("MatMul", 1, matmul).operands(2), Onnx::one("Gemm", 7, gemm).operands(3)];
 
@@ -89,17 +85,8 @@ impl AtRunTime for MatMul {
         "both factors are known only at run time"
     }
 
-    fn call(&self, call: &Call<'_>) -> TokenStream {
-        let [(a, left), (b, right)] = &call.inputs[..] else { return TokenStream::new() };
-        let (out, shape) = &call.output;
-        let [m, k] = left.last_chunk().copied().unwrap_or([1, 1]);
-        let [_, n] = right.last_chunk().copied().unwrap_or([1, 1]);
-        let batch = |shape: &[usize], size: usize| shape.iter().product::<usize>() / size.max(1);
-        let batches = batch(shape, m * n);
-        // An operand without a batch of its own is the same for all.
-        let stride = |shape: &[usize], size: usize| if batch(shape, size) == batches { size } else { 0 };
-        let (extents, strides) = (array(&[batches, m, k, n]), array(&[stride(left, m * k), stride(right, k * n)]));
-        quote!(matmul(#a, #b, #out, #extents, #strides);)
+    fn form(&self) -> Form {
+        Form::Product
     }
 
     fn cost(&self, inputs: &[&[usize]], output: &[usize]) -> WholeCost {

@@ -54,13 +54,11 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use proc_macro2::TokenStream;
 
 use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::ir::{self, DType, Data, Op, Shape, Tensor, Value, ValueId};
-use crate::tokens::array;
+use crate::ir::{self, DType, Data, Op, Reduction, Shape, Tensor, Value, ValueId};
 use node::NodeContext;
 
 /// One operator with its parameters.
@@ -85,7 +83,7 @@ pub(crate) trait Operator {
     }
 }
 
-/// An operator at run time that needs more of its operands at once than a tile: one call of the runtime.
+/// An operator at run time that needs more of its operands at once than a tile.
 pub(crate) trait AtRunTime: Operator {
     /// What it is, in the field's words.
     fn kind(&self) -> String;
@@ -93,8 +91,8 @@ pub(crate) trait AtRunTime: Operator {
     /// Why it is not binary, or not part of another block.
     fn reason(&self) -> &'static str;
 
-    /// The call.
-    fn call(&self, call: &Call<'_>) -> TokenStream;
+    /// Its loops.
+    fn form(&self) -> Form;
 
     /// What it costs, from the shapes of the operands and of the result.
     fn cost(&self, inputs: &[&[usize]], output: &[usize]) -> WholeCost;
@@ -129,28 +127,38 @@ impl WholeCost {
     }
 }
 
-/// A tensor in emitted code: an expression, and its shape.
-pub(crate) type Place<'a> = (TokenStream, &'a [usize]);
-
-/// The operands and the result of a call in emitted code.
-pub(crate) struct Call<'a> {
-    pub(crate) inputs: Vec<Place<'a>>,
-    pub(crate) output: Place<'a>,
-}
-
-impl Call<'_> {
-    /// An element-wise function `name` of the operands, each with its strides over the result; with what comes before them.
-    fn broadcast(&self, name: &str, first: Option<TokenStream>) -> TokenStream {
-        let name = Ident::new(name, Span::call_site());
-        let (y, shape) = &self.output;
-        let operands = self.inputs.iter().map(|(x, own)| {
-            let strides = array(&ir::broadcast_strides(own, shape).unwrap_or_default());
-            quote!(#x, &#strides,)
-        });
-        let extents = array(shape);
-        let first = first.map(|first| quote!(#first,));
-        quote!(#name(#first #(#operands)* #y, &#extents);)
-    }
+/// The loops of an operator on whole tensors.
+pub(crate) enum Form {
+    /// Element by element, over operands that are broadcast.
+    Elements {
+        /// What the elements of the operands are called in the expression.
+        names: &'static [&'static str],
+        /// The element of the result.
+        expression: TokenStream,
+    },
+    /// A reduction over axes.
+    Reduce {
+        /// What it computes.
+        kind: Reduction,
+        /// Sorted.
+        axes: Vec<usize>,
+    },
+    /// The product of two matrices, for each of a batch.
+    Product,
+    /// Softmax along an axis, or its logarithm.
+    Softmax {
+        /// The axis.
+        axis: usize,
+        /// Natural logarithm of it.
+        log: bool,
+    },
+    /// The place of the maximum along an axis.
+    ArgMax {
+        /// The axis.
+        axis: usize,
+        /// The last of equal maxima instead of the first.
+        last: bool,
+    },
 }
 
 /// What an operator means.

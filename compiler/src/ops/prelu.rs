@@ -1,10 +1,9 @@
 //! PRelu: a function of one argument whose slope is a tensor.
 
-use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::binary::{broadcast_or, zip};
-use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, floats, mismatch, mismatched};
 use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 
@@ -51,8 +50,8 @@ impl AtRunTime for PRelu {
         "the slope is neither one number nor one per channel"
     }
 
-    fn call(&self, call: &Call<'_>) -> TokenStream {
-        call.broadcast("broadcast", Some(quote!(scalar::leaky)))
+    fn form(&self) -> Form {
+        Form::Elements { names: &["a", "slope"], expression: quote!(scalar::leaky(a, slope)) }
     }
 
     fn cost(&self, _: &[&[usize]], output: &[usize]) -> WholeCost {

@@ -1,14 +1,10 @@
 //! Reductions over axes.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
-
 use super::node::{NodeContext, bad};
 use super::strided::{Rows, gather, strides};
-use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Reduction, Shape, Tensor, ValueId};
-use crate::tokens::array;
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("ReduceMean", 1, |cx| convert(cx, Reduction::Mean)).growing(&[(1, 1), (18, 2)]),
@@ -94,19 +90,8 @@ impl AtRunTime for Reduce<'_> {
         "needs all values of an axis at once"
     }
 
-    fn call(&self, call: &Call<'_>) -> TokenStream {
-        let [(x, shape)] = &call.inputs[..] else { return TokenStream::new() };
-        let axis = |reduced: bool| {
-            let axes = (0..shape.len()).filter(move |a| self.axes.contains(a) == reduced);
-            let (extents, strides): (Vec<usize>, Vec<usize>) =
-                axes.map(|a| (shape[a], shape[a + 1..].iter().product::<usize>())).unzip();
-            let (extents, strides) = (array(&extents), array(&strides));
-            quote!((&#extents, &#strides))
-        };
-        let (kept, reduced, y) = (axis(false), axis(true), &call.output.0);
-        // The runtime's kinds have the same names.
-        let kind = Ident::new(&format!("{:?}", self.kind), Span::call_site());
-        quote!(reduce(Reduction::#kind, #x, #kept, #reduced, #y);)
+    fn form(&self) -> Form {
+        Form::Reduce { kind: self.kind, axes: self.axes.to_vec() }
     }
 
     fn cost(&self, inputs: &[&[usize]], _: &[usize]) -> WholeCost {

@@ -1,11 +1,8 @@
 //! Softmax and its logarithm.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-
-use super::arg_max::{around, lines};
+use super::arg_max::lines;
 use super::node::NodeContext;
-use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, floats, mismatched};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, floats, mismatched};
 use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
 
@@ -58,10 +55,8 @@ impl AtRunTime for Softmax {
         "needs all values of an axis at once"
     }
 
-    fn call(&self, call: &Call<'_>) -> TokenStream {
-        let [(x, shape)] = &call.inputs[..] else { return TokenStream::new() };
-        let ([outer, len, inner], log, y) = (around(shape, self.axis), self.log, &call.output.0);
-        quote!(softmax(#x, #y, #outer, #len, #inner, #log);)
+    fn form(&self) -> Form {
+        Form::Softmax { axis: self.axis, log: self.log }
     }
 
     /// Maximum, difference, exponential, sum, quotient.

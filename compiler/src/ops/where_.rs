@@ -1,10 +1,10 @@
 //! Where: a choice by a condition.
 
-use proc_macro2::TokenStream;
+use quote::quote;
 
 use super::binary::broadcast_or;
 use super::strided::{Rows, broadcast_strides};
-use super::{AtRunTime, Call, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 
@@ -69,8 +69,9 @@ impl AtRunTime for Where {
         "a choice between real-valued tensors"
     }
 
-    fn call(&self, call: &Call<'_>) -> TokenStream {
-        call.broadcast("choose", None)
+    fn form(&self) -> Form {
+        // Nothing of the one that is not taken is seen.
+        Form::Elements { names: &["condition", "a", "b"], expression: quote!(if condition != 0.0 { a } else { b }) }
     }
 
     fn cost(&self, _: &[&[usize]], output: &[usize]) -> WholeCost {

@@ -73,7 +73,7 @@ impl Threads {
         let blocks = network.blocks.iter().zip(&divisions).map(|(block, &(cost, division))| ThreadsRow {
             name: block.name.clone(),
             cost,
-            divided: division.map_or_else(|| "one call".to_owned(), |division| division.to_string()),
+            divided: division.map_or_else(|| "one thread".to_owned(), |division| division.to_string()),
             bounds: threads.iter().map(|&n| bound(division, n)).collect(),
         });
         Self {

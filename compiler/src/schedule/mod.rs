@@ -11,6 +11,7 @@
 
 mod axis;
 pub mod check;
+pub mod copies;
 pub mod cost;
 mod division;
 mod nest;
@@ -18,6 +19,7 @@ mod reasons;
 mod text;
 mod tiles;
 pub mod title;
+pub mod walk;
 
 pub use axis::Axis;
 pub use division::Division;
@@ -26,7 +28,7 @@ pub(crate) use nest::{is_mixed, is_pointwise, windows_apart};
 pub use reasons::{Fit, Tie, Undivided};
 pub use text::{Line, Text};
 use tiles::row_tile;
-pub(crate) use tiles::{interleaved, is_depthwise, narrow, real};
+pub(crate) use tiles::{gate_blocks, interleaved, is_depthwise, narrow, real};
 pub use xnorc_runtime::LANES;
 
 use crate::ir::network::{Block, Network};
@@ -34,7 +36,7 @@ use crate::ir::network::{Block, Network};
 /// How a network is computed.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
-    /// By block; `None` for gates, moves and whole operators, which are calls.
+    /// By block; `None` for gates, moves and whole operators, whose loops follow from their shapes alone ([`copies`], [`walk`]).
     pub nests: Vec<Option<Nest>>,
 }
 

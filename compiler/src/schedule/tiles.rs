@@ -3,8 +3,8 @@
 //! More pixels a tile mean fewer loads of weights, until the registers are full. The figures were measured; results never
 //! depend on them.
 
-use super::{Fit, is_pointwise};
-use crate::ir::network::{Geometry, Products, Source};
+use super::{Fit, LANES, is_pointwise};
+use crate::ir::network::{Dense, Geometry, Products, Source};
 
 /// True when each channel is convolved on its own, which has a kernel of its own.
 pub(crate) fn is_depthwise(g: &Geometry) -> bool {
@@ -76,4 +76,9 @@ fn inside(g: &Geometry) -> usize {
     let reach = (g.kernel[1] - 1) * g.dilations[1];
     let end = (g.input[1] + pad).saturating_sub(reach).div_ceil(stride).min(g.output[1]);
     end.saturating_sub(pad.div_ceil(stride))
+}
+
+/// Blocks of units of a gate's layer that are computed together: each sum is a chain, and one chain alone would wait for itself.
+pub(crate) fn gate_blocks(layer: &Dense) -> usize {
+    layer.outputs.div_ceil(LANES).min(4)
 }

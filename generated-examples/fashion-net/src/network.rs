@@ -168,23 +168,15 @@ fn stem_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_0_blocks_0_first_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<6720, [f32; 32]>, Place<7504, [f32; 32]>)>();
-    let mut between = [0.0; 4];
-    gate(
+        .places::<(Place<6720, [[[f32; 32]; 1]; 1]>, Place<7504, [f32; 32]>)>();
+    dispatch(Gate32To4To32 {
         sums,
-        1,
-        32,
-        4,
-        32,
-        WEIGHTS.floats(1920, 512),
-        WEIGHTS.floats(3968, 16),
-        WEIGHTS.floats(4032, 128),
-        WEIGHTS.floats(4544, 32),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<1920, _>(),
+        hidden_bias: WEIGHTS.at::<3968, _>(),
+        output_weights: WEIGHTS.at::<4032, _>(),
+        output_bias: WEIGHTS.at::<4544, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.0.blocks.0.first.conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
@@ -237,23 +229,15 @@ fn stages_0_blocks_0_first_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_0_blocks_0_second_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<6720, [f32; 32]>, Place<6752, [f32; 32]>)>();
-    let mut between = [0.0; 4];
-    gate(
+        .places::<(Place<6720, [[[f32; 32]; 1]; 1]>, Place<6752, [f32; 32]>)>();
+    dispatch(Gate32To4To32 {
         sums,
-        1,
-        32,
-        4,
-        32,
-        WEIGHTS.floats(7360, 512),
-        WEIGHTS.floats(9408, 16),
-        WEIGHTS.floats(9472, 128),
-        WEIGHTS.floats(4544, 32),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<7360, _>(),
+        hidden_bias: WEIGHTS.at::<9408, _>(),
+        output_weights: WEIGHTS.at::<9472, _>(),
+        output_bias: WEIGHTS.at::<4544, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.0.blocks.0.second.conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
@@ -306,23 +290,15 @@ fn stages_0_blocks_0_second_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_0_blocks_1_first_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<6720, [f32; 32]>, Place<6752, [f32; 32]>)>();
-    let mut between = [0.0; 4];
-    gate(
+        .places::<(Place<6720, [[[f32; 32]; 1]; 1]>, Place<6752, [f32; 32]>)>();
+    dispatch(Gate32To4To32 {
         sums,
-        1,
-        32,
-        4,
-        32,
-        WEIGHTS.floats(12672, 512),
-        WEIGHTS.floats(14720, 16),
-        WEIGHTS.floats(14784, 128),
-        WEIGHTS.floats(4544, 32),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<12672, _>(),
+        hidden_bias: WEIGHTS.at::<14720, _>(),
+        output_weights: WEIGHTS.at::<14784, _>(),
+        output_bias: WEIGHTS.at::<4544, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.0.blocks.1.first.conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
@@ -375,23 +351,15 @@ fn stages_0_blocks_1_first_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_0_blocks_1_second_gate_down(scratch: &mut Scratch) {
     let (sums, factors) = scratch
         .real
-        .places::<(Place<6752, [f32; 32]>, Place<8736, [f32; 32]>)>();
-    let mut between = [0.0; 4];
-    gate(
+        .places::<(Place<6752, [f32; 32]>, Place<8736, [[[f32; 32]; 1]; 1]>)>();
+    dispatch(Gate32To4To32 {
         sums,
-        1,
-        32,
-        4,
-        32,
-        WEIGHTS.floats(17984, 512),
-        WEIGHTS.floats(20032, 16),
-        WEIGHTS.floats(20096, 128),
-        WEIGHTS.floats(4544, 32),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<17984, _>(),
+        hidden_bias: WEIGHTS.at::<20032, _>(),
+        output_weights: WEIGHTS.at::<20096, _>(),
+        output_bias: WEIGHTS.at::<4544, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.0.blocks.1.second.conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip, AveragePool.
@@ -450,23 +418,15 @@ fn stages_0_blocks_1_second_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_1_blocks_0_first_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<3584, [f32; 64]>, Place<8768, [f32; 32]>)>();
-    let mut between = [0.0; 8];
-    gate(
+        .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<8768, [f32; 32]>)>();
+    dispatch(Gate32To8To64 {
         sums,
-        1,
-        32,
-        8,
-        64,
-        WEIGHTS.floats(23296, 512),
-        WEIGHTS.floats(25344, 16),
-        WEIGHTS.floats(25408, 512),
-        WEIGHTS.floats(27456, 64),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<23296, _>(),
+        hidden_bias: WEIGHTS.at::<25344, _>(),
+        output_weights: WEIGHTS.at::<25408, _>(),
+        output_bias: WEIGHTS.at::<27456, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.1.blocks.0.first.shortcut.real`: Conv, BatchNormalization.
@@ -538,23 +498,15 @@ fn stages_1_blocks_0_first_conv(scratch: &mut Scratch) {
 fn stages_1_blocks_0_second_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<3584, [f32; 64]>, Place<3648, [f32; 64]>)>();
-    let mut between = [0.0; 8];
-    gate(
+        .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
+    dispatch(Gate64To8To64 {
         sums,
-        1,
-        64,
-        8,
-        64,
-        WEIGHTS.floats(41792, 1024),
-        WEIGHTS.floats(45888, 16),
-        WEIGHTS.floats(45952, 512),
-        WEIGHTS.floats(27456, 64),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<41792, _>(),
+        hidden_bias: WEIGHTS.at::<45888, _>(),
+        output_weights: WEIGHTS.at::<45952, _>(),
+        output_bias: WEIGHTS.at::<27456, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.1.blocks.0.second.conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
@@ -605,23 +557,15 @@ fn stages_1_blocks_0_second_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_1_blocks_1_first_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<3584, [f32; 64]>, Place<3648, [f32; 64]>)>();
-    let mut between = [0.0; 8];
-    gate(
+        .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
+    dispatch(Gate64To8To64 {
         sums,
-        1,
-        64,
-        8,
-        64,
-        WEIGHTS.floats(53376, 1024),
-        WEIGHTS.floats(57472, 16),
-        WEIGHTS.floats(57536, 512),
-        WEIGHTS.floats(27456, 64),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<53376, _>(),
+        hidden_bias: WEIGHTS.at::<57472, _>(),
+        output_weights: WEIGHTS.at::<57536, _>(),
+        output_bias: WEIGHTS.at::<27456, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.1.blocks.1.first.conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip.
@@ -672,23 +616,15 @@ fn stages_1_blocks_1_first_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_1_blocks_1_second_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<3584, [f32; 64]>, Place<3648, [f32; 64]>)>();
-    let mut between = [0.0; 8];
-    gate(
+        .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
+    dispatch(Gate64To8To64 {
         sums,
-        1,
-        64,
-        8,
-        64,
-        WEIGHTS.floats(64960, 1024),
-        WEIGHTS.floats(69056, 16),
-        WEIGHTS.floats(69120, 512),
-        WEIGHTS.floats(27456, 64),
-        scalar::relu,
-        math::sigmoid,
-        &mut between,
-        factors,
-    );
+        hidden_weights: WEIGHTS.at::<64960, _>(),
+        hidden_bias: WEIGHTS.at::<69056, _>(),
+        output_weights: WEIGHTS.at::<69120, _>(),
+        output_bias: WEIGHTS.at::<27456, _>(),
+        factors: TensorMut::new(factors),
+    });
 }
 
 /// `stages.1.blocks.1.second.conv`: BatchNormalization, Sign, Conv, scale, gate, PRelu, skip, BatchNormalization, PRelu.
@@ -833,6 +769,49 @@ impl Kernel for Conv3x3Stride2At28x28x1To32<'_> {
                     self.sums.line(y, block).store(s, 0, sum);
                 }
             }
+        }
+    }
+}
+
+/// Gate: fully connected layers 32 -> 4 -> 32
+struct Gate32To4To32<'a> {
+    sums: &'a [f32; 32],
+    /// `[block of units][input][unit]`
+    hidden_weights: &'a Table<Table<[Le<f32>; 16], 32>, 1>,
+    hidden_bias: &'a Table<[Le<f32>; 16], 1>,
+    /// `[block of units][input][unit]`
+    output_weights: &'a Table<Table<[Le<f32>; 16], 4>, 2>,
+    output_bias: &'a Table<[Le<f32>; 16], 2>,
+    factors: TensorMut<'a, 1, 32>,
+}
+
+impl Kernel for Gate32To4To32<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        // Each sum starts from its bias and takes the inputs in order.
+        let mut hidden = Table([[0.0; 16]; 1]);
+        let mut v = s.load_le(&self.hidden_bias[0]);
+        for (x, w) in self.sums.iter().zip(&self.hidden_weights[0].0) {
+            v = s.fma(s.splat(*x), s.load_le(w), v);
+        }
+        let v = relu(s, v);
+        s.store(&mut hidden[0], v);
+        let hidden = hidden.0;
+        let (w, bias) = (self.output_weights, self.output_bias);
+        let mut sums = [s.splat(0.0); 2];
+        for (sum, bias) in sums.iter_mut().zip(&bias.0) {
+            *sum = s.load_le(bias);
+        }
+        for (input, x) in hidden.as_flattened().iter().take(4).enumerate() {
+            let x = s.splat(*x);
+            for (sum, w) in sums.iter_mut().zip(&w.0) {
+                *sum = s.fma(x, s.load_le(&w[input]), *sum);
+            }
+        }
+        for (i, v) in sums.into_iter().enumerate() {
+            let v = map_lanes_with(s, v, math::sigmoid);
+            self.factors.line(0, i).store(s, 0, v);
         }
     }
 }
@@ -1044,6 +1023,49 @@ impl BinaryConv3x3At14x14x32To32_2<'_> {
     }
 }
 
+/// Gate: fully connected layers 32 -> 8 -> 64
+struct Gate32To8To64<'a> {
+    sums: &'a [f32; 32],
+    /// `[block of units][input][unit]`
+    hidden_weights: &'a Table<Table<[Le<f32>; 16], 32>, 1>,
+    hidden_bias: &'a Table<[Le<f32>; 16], 1>,
+    /// `[block of units][input][unit]`
+    output_weights: &'a Table<Table<[Le<f32>; 16], 8>, 4>,
+    output_bias: &'a Table<[Le<f32>; 16], 4>,
+    factors: TensorMut<'a, 1, 64>,
+}
+
+impl Kernel for Gate32To8To64<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        // Each sum starts from its bias and takes the inputs in order.
+        let mut hidden = Table([[0.0; 16]; 1]);
+        let mut v = s.load_le(&self.hidden_bias[0]);
+        for (x, w) in self.sums.iter().zip(&self.hidden_weights[0].0) {
+            v = s.fma(s.splat(*x), s.load_le(w), v);
+        }
+        let v = relu(s, v);
+        s.store(&mut hidden[0], v);
+        let hidden = hidden.0;
+        let (w, bias) = (self.output_weights, self.output_bias);
+        let mut sums = [s.splat(0.0); 4];
+        for (sum, bias) in sums.iter_mut().zip(&bias.0) {
+            *sum = s.load_le(bias);
+        }
+        for (input, x) in hidden.as_flattened().iter().take(8).enumerate() {
+            let x = s.splat(*x);
+            for (sum, w) in sums.iter_mut().zip(&w.0) {
+                *sum = s.fma(x, s.load_le(&w[input]), *sum);
+            }
+        }
+        for (i, v) in sums.into_iter().enumerate() {
+            let v = map_lanes_with(s, v, math::sigmoid);
+            self.factors.line(0, i).store(s, 0, v);
+        }
+    }
+}
+
 /// Real-valued 1x1 convolution, 7x7x32 -> 7x7x64
 struct Conv1x1At7x7x32To64<'a> {
     area: Area,
@@ -1193,6 +1215,49 @@ impl BinaryConv3x3Stride2At14x14x32To64<'_> {
                 }
                 self.sums.line(y, block).store(s, 0, sum);
             }
+        }
+    }
+}
+
+/// Gate: fully connected layers 64 -> 8 -> 64
+struct Gate64To8To64<'a> {
+    sums: &'a [f32; 64],
+    /// `[block of units][input][unit]`
+    hidden_weights: &'a Table<Table<[Le<f32>; 16], 64>, 1>,
+    hidden_bias: &'a Table<[Le<f32>; 16], 1>,
+    /// `[block of units][input][unit]`
+    output_weights: &'a Table<Table<[Le<f32>; 16], 8>, 4>,
+    output_bias: &'a Table<[Le<f32>; 16], 4>,
+    factors: TensorMut<'a, 1, 64>,
+}
+
+impl Kernel for Gate64To8To64<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        // Each sum starts from its bias and takes the inputs in order.
+        let mut hidden = Table([[0.0; 16]; 1]);
+        let mut v = s.load_le(&self.hidden_bias[0]);
+        for (x, w) in self.sums.iter().zip(&self.hidden_weights[0].0) {
+            v = s.fma(s.splat(*x), s.load_le(w), v);
+        }
+        let v = relu(s, v);
+        s.store(&mut hidden[0], v);
+        let hidden = hidden.0;
+        let (w, bias) = (self.output_weights, self.output_bias);
+        let mut sums = [s.splat(0.0); 4];
+        for (sum, bias) in sums.iter_mut().zip(&bias.0) {
+            *sum = s.load_le(bias);
+        }
+        for (input, x) in hidden.as_flattened().iter().take(8).enumerate() {
+            let x = s.splat(*x);
+            for (sum, w) in sums.iter_mut().zip(&w.0) {
+                *sum = s.fma(x, s.load_le(&w[input]), *sum);
+            }
+        }
+        for (i, v) in sums.into_iter().enumerate() {
+            let v = map_lanes_with(s, v, math::sigmoid);
+            self.factors.line(0, i).store(s, 0, v);
         }
     }
 }

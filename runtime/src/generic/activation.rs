@@ -47,7 +47,7 @@ pub fn neg<S: Simd>(s: S, v: S::F) -> S::F {
 /// |x|
 #[inline(always)]
 pub fn abs<S: Simd>(s: S, v: S::F) -> S::F {
-    map_lanes(s, v, f32::abs)
+    map_lanes_with(s, v, f32::abs)
 }
 
 /// 1 / x
@@ -57,12 +57,6 @@ pub fn reciprocal<S: Simd>(s: S, v: S::F) -> S::F {
 }
 
 /// Any function, lane by lane: for those that are not worth a vector version.
-#[inline(always)]
-pub fn map_lanes<S: Simd>(s: S, v: S::F, f: fn(f32) -> f32) -> S::F {
-    map_lanes_with(s, v, f)
-}
-
-/// [`map_lanes`] of a closure.
 #[inline(always)]
 pub fn map_lanes_with<S: Simd>(s: S, v: S::F, f: impl Fn(f32) -> f32) -> S::F {
     let mut lanes = s.to_array(v);

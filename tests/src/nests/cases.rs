@@ -9,6 +9,7 @@ use xnorc::ir::network::{
 use xnorc::ir::{Tensor, Unary};
 
 use super::maker::Maker;
+use super::wholes;
 use super::window::{self, Kind, window};
 
 /// What makes a network.
@@ -33,11 +34,19 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("map with a pool", pooled_map),
     ("gate", gate),
     ("map that writes much", much),
+    ("copy", wholes::copies),
+    ("copy of several", wholes::concat),
+    ("copy of rows by a list", wholes::gather),
+    ("reduction", wholes::reductions),
+    ("product", wholes::product),
+    ("function of several", wholes::elements),
+    ("softmax and maxima", wholes::lines),
 ];
 
 /// A network of a kind, and values for it.
 pub(super) fn case(kind: usize, seed: u64) -> (Network, Vec<Tensor>) {
-    let mut m = Maker::new(seed * KINDS.len() as u64 + kind as u64);
+    // A new kind changes none of the others.
+    let mut m = Maker::new(seed << 8 | kind as u64);
     KINDS[kind].1(&mut m);
     m.finish()
 }
@@ -369,7 +378,7 @@ fn gate(m: &mut Maker) {
     let (input, sums, kept) = (m.input(&grid), m.dense(&[n, 1, 1, c]), m.dense(&grid));
     let scale = Arc::new(m.numbers(c));
     m.block(Tiled::new(Source::Map { input }, vec![Step::Scale(scale), Step::Sum(sums), Step::Store(kept)]));
-    let (between, output) = (m.r.pick(&[1, 8, 20]), m.dense(&[n, 1, 1, c]));
+    let (between, output) = (m.r.pick(&[1, 8, 20, 70, 128, 128]), m.dense(&[n, 1, 1, c]));
     let mut layer = |inputs: usize, outputs: usize| Dense {
         inputs,
         outputs,

@@ -24,6 +24,8 @@ pub(crate) struct Maker {
     /// Whether all signs are +1, and all weights of some channels the same: then counters of differing bits become as full as
     /// they can be.
     full: bool,
+    /// Whether some numbers are none, infinite, or zeros of either sign, and many are equal.
+    pub(crate) odd: bool,
     /// Bits that nobody reads yet.
     pending: Vec<TensorId>,
 }
@@ -33,11 +35,15 @@ impl Maker {
         let mut r = Random::new(mixed(seed));
         let full = r.once_in(3);
         let network = Network { name: format!("seed {seed}"), ..Network::default() };
-        Self { network, r, full, pending: Vec::new() }
+        Self { network, r, full, odd: false, pending: Vec::new() }
     }
 
     /// With a full mantissa, so that every rounding shows; a few are zero.
     pub(crate) fn number(&mut self) -> f32 {
+        if self.odd && self.r.once_in(2) {
+            let (inf, nan) = (f32::INFINITY, f32::NAN);
+            return self.r.pick(&[0.0, -0.0, 1.0, 1.0, -2.0, -2.0, 0.5, inf, -inf, nan]);
+        }
         if self.r.once_in(20) { 0.0 } else { 2.0 * self.r.real() }
     }
 
@@ -62,6 +68,13 @@ impl Maker {
 
     pub(crate) fn output(&mut self, shape: &[usize]) -> TensorId {
         let id = self.add("y", shape, Storage::Dense(DType::F32));
+        self.network.outputs.push(id);
+        id
+    }
+
+    /// An output of the network that holds integers.
+    pub(crate) fn integers(&mut self, shape: &[usize]) -> TensorId {
+        let id = self.add("y", shape, Storage::Dense(DType::I64));
         self.network.outputs.push(id);
         id
     }

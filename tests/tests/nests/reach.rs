@@ -1,6 +1,10 @@
 //! That the random networks reach every form that a nest can take.
 
-use xnorc::ir::network::{BitPadding, Body, Geometry, Move, Network, PoolKind, Source, Step, Storage, Tiled};
+use xnorc::ir::Op;
+use xnorc::ir::network::{
+    BitPadding, Body, Gate, Geometry, Move, Network, PoolKind, Source, Step, Storage, TensorId, Tiled, Whole,
+};
+use xnorc::schedule::copies::{Copying, Pattern};
 use xnorc::schedule::{Division, Nest, Order, Pixels, Widen};
 
 use xnorc_tests::nests::{FEW, cases};
@@ -24,10 +28,79 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 of_source(&tiled.source, &mut forms);
                 of_steps(network, tiled, &mut forms);
             }
-            Body::Gate(_) | Body::Move(_) | Body::Whole(_) => {}
+            Body::Gate(gate) => of_gate(gate, &mut forms),
+            Body::Move(Move::Copy { fill, pieces, output }) => {
+                let written = network.tensor(*output).storage_len();
+                forms.extend(fill.map(|_| "filled"));
+                forms.extend((pieces.len() > 1).then_some("pieces of a copy"));
+                pieces.iter().for_each(|piece| of_copy(&Copying::of(network, piece, written), &mut forms));
+            }
+            Body::Move(Move::Reshape { .. }) => forms.push("reshape"),
+            Body::Whole(Whole { op, inputs, output }) => of_whole(network, op, inputs, *output, &mut forms),
         }
     }
     forms
+}
+
+fn of_gate(gate: &Gate, forms: &mut Vec<&'static str>) {
+    for layer in [&gate.first, &gate.second] {
+        forms.push(match layer.outputs.div_ceil(16) {
+            1 => "a gate's layer of one block",
+            2..=4 => "a gate's layer of one group",
+            blocks if blocks.is_multiple_of(4) => "a gate's layer of groups",
+            _ => "a gate's layer whose last group is shorter",
+        });
+    }
+}
+
+fn of_copy(Copying { axes, from, to, pattern }: &Copying, forms: &mut Vec<&'static str>) {
+    let last = axes.last();
+    forms.push(match pattern {
+        Pattern::Runs if from.extents.last() == last.map(|axis| &axis.extent) => "rows at once",
+        Pattern::Runs => "parts of rows at once",
+        Pattern::Strips { .. } if last.is_some_and(|axis| axis.extent % 16 == 0) => "strips",
+        Pattern::Strips { .. } => "strips of which the last is shorter",
+        Pattern::Elements => "element by element",
+    });
+    forms.extend((!from.is_nested()).then_some("axes read by one index"));
+    forms.extend((!to.is_nested()).then_some("axes written by one index"));
+    forms.extend(axes.iter().any(|axis| axis.strides[0] < 0).then_some("backwards"));
+    forms.extend(axes.iter().any(|axis| axis.strides[0] == 0).then_some("repeated"));
+    forms.extend(axes.iter().any(|axis| axis.strides[1] == 0).then_some("written twice"));
+    forms.extend((axes.len() > 4).then_some("many axes"));
+}
+
+fn of_whole(network: &Network, op: &Op, inputs: &[TensorId], output: TensorId, forms: &mut Vec<&'static str>) {
+    match op {
+        Op::Reduce { axes, .. } => {
+            let shape = &network.tensor(inputs[0]).shape;
+            let mut kept = (0..shape.len()).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis]);
+            forms.push(match kept.rfind(|&extent| extent > 1) {
+                None => "reduced to one",
+                Some(16) => "sixteen results side by side",
+                Some(2..16) => "few results side by side",
+                Some(extent) if extent % 16 == 0 => "many results side by side",
+                Some(_) => "results side by side, of which the last are fewer",
+            });
+        }
+        Op::MatMul => {
+            let matrix = |id: TensorId| network.tensor(id).shape.iter().rev().take(2).product::<usize>();
+            let batch = |id: TensorId| network.tensor(id).storage_len() / matrix(id);
+            forms.push(match batch(output) {
+                1 => "product",
+                all if inputs.iter().all(|&id| batch(id) == all) => "products of a batch",
+                _ => "products with the same matrix",
+            });
+        }
+        Op::Binary(_) => forms.push("function of two"),
+        Op::PRelu => forms.push("PRelu by a tensor"),
+        Op::Where => forms.push("choice"),
+        Op::Softmax { log: false, .. } => forms.push("softmax"),
+        Op::Softmax { log: true, .. } => forms.push("log softmax"),
+        Op::ArgMax { last: false, .. } => forms.push("first maximum"),
+        Op::ArgMax { last: true, .. } => forms.push("last maximum"),
+        _ => panic!("{} has no form on whole tensors", op.name()),
+    }
 }
 
 fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
@@ -165,6 +238,39 @@ fn of_steps(network: &Network, tiled: &Tiled, forms: &mut Vec<&'static str>) {
 }
 
 const FORMS: &[&str] = &[
+    "a gate's layer of one block",
+    "a gate's layer of one group",
+    "a gate's layer of groups",
+    "a gate's layer whose last group is shorter",
+    "filled",
+    "pieces of a copy",
+    "rows at once",
+    "parts of rows at once",
+    "strips",
+    "strips of which the last is shorter",
+    "element by element",
+    "axes read by one index",
+    "axes written by one index",
+    "backwards",
+    "repeated",
+    "written twice",
+    "many axes",
+    "reshape",
+    "reduced to one",
+    "few results side by side",
+    "sixteen results side by side",
+    "many results side by side",
+    "results side by side, of which the last are fewer",
+    "product",
+    "products of a batch",
+    "products with the same matrix",
+    "function of two",
+    "PRelu by a tensor",
+    "choice",
+    "softmax",
+    "log softmax",
+    "first maximum",
+    "last maximum",
     "a pool of bits in words",
     "a pool of bits in other groups",
     "several images",

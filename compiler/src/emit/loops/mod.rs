@@ -1,16 +1,23 @@
-//! Tiled blocks as loops: what the emitted file shows of a network.
+//! Blocks as loops: what the emitted file shows of a network. Tiled blocks and how they are put together are here; gates, moves
+//! and whole operators have a file of their own for each kind.
 //!
-//! A nest is put together from three parts: the [`Source`], which gives the values of a tile (a file of its own for each
+//! The nest of a tiled block is put together from three parts: the [`Source`], which gives the values of a tile (a file of its own for each
 //! kind), the [`Steps`] that they go through, and the loops around them (here), as [`crate::schedule`] has laid them out. What
 //! is emitted is a type with the tensors and parameters of one call, and its `Kernel::run`; blocks of equal geometry and
 //! equal steps share it.
 
 mod binary_conv;
 mod bit_pool;
+mod copy;
+mod elementwise;
+mod gate;
+mod matmul;
 mod names;
 mod pooled;
 mod real_conv;
+mod reduce;
 mod steps;
+mod strided;
 mod text;
 mod views;
 mod windows;
@@ -23,9 +30,12 @@ pub(super) use views::Views;
 use super::shapes::Shapes;
 use super::text::{doc, each_pixel, n, note};
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
+use crate::ops::Form;
 use crate::plan::Blob;
-use crate::schedule::{Division, Nest, Order, Pixels, is_depthwise, is_pointwise};
-pub(super) use bit_pool::bit_pool;
+use crate::schedule::{Division, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
+pub(super) use copy::moved;
+pub(super) use gate::gate;
+pub(super) use matmul::product;
 use names::{binary_title, geometry_title, kernel_name};
 use steps::{Fields, Steps, Writer};
 use text::{bound, looped, uses};
@@ -95,7 +105,18 @@ fn tiles(nest: &Nest) -> Option<Vec<(&'static str, usize, usize)>> {
     Some(all.chain([("", 1)]).map(|(name, pixels)| (name, pixels, span(pixels))).collect())
 }
 
-/// The loops of a block.
+/// The body of the function of an operator on whole tensors; nothing for products, which are [`product`]s.
+pub(super) fn whole(network: &Network, whole: &network::Whole, form: &Form, views: &mut Views<'_>) -> TokenStream {
+    match form {
+        Form::Elements { names, expression } => elementwise::elements(network, whole, names, expression, views),
+        Form::Reduce { kind, axes } => reduce::reduce(network, whole, *kind, axes, views),
+        Form::Softmax { axis, log } => reduce::softmax(network, whole, *axis, *log, views),
+        Form::ArgMax { axis, last } => reduce::arg_max(network, whole, *axis, *last, views),
+        Form::Product => TokenStream::new(),
+    }
+}
+
+/// The loops of a tiled block.
 pub(super) fn of(
     network: &Network,
     tiled: &Tiled,
@@ -415,6 +436,26 @@ fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
 }
 
 impl Loops {
+    /// Of what one thread does.
+    fn undivided(base: String, title: String, fields: Fields<'_, '_>, body: TokenStream) -> Self {
+        let images = fields.images;
+        let Fields { list, after, .. } = fields;
+        Self {
+            base,
+            title,
+            fields: list,
+            items: TokenStream::new(),
+            body,
+            division: Division::Whole(Undivided::Single),
+            tiles: None,
+            cost: 0,
+            images,
+            before: TokenStream::new(),
+            after,
+            arithmetic: Arithmetic::F32,
+        }
+    }
+
     /// The items of the type, under a given name.
     pub(super) fn items(&self, name: &Ident) -> TokenStream {
         let title = doc(&self.title);

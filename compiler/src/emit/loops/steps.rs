@@ -54,7 +54,7 @@ pub(super) struct Fields<'a, 'b> {
     pub(super) blob: &'a mut Blob,
     /// What the block's function does when all parts are done.
     pub(super) after: TokenStream,
-    images: usize,
+    pub(super) images: usize,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
     dense: Vec<(Place, Ident)>,
 }

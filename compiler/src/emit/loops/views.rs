@@ -83,6 +83,11 @@ impl<'a> Views<'a> {
         }
     }
 
+    /// A name that nothing else of the block has.
+    pub(super) fn local(&mut self, role: &str) -> Ident {
+        self.names.unique(role)
+    }
+
     /// The `let` lines that give the views of the scratch memory their names.
     pub(in crate::emit) fn bindings(&mut self) -> TokenStream {
         let line = |views: &mut Vec<View>, memory: TokenStream| {

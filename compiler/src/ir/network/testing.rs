@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ir::network::*;
-use crate::ir::{DType, Op, Reduction, Unary};
+use crate::ir::{Binary, DType, Op, Reduction, Unary};
 
 /// A network under construction; parameters are simple numbers, so that texts do not change by chance.
 pub(crate) struct Build(pub(crate) Network);
@@ -125,7 +125,15 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
         ("planes", planes),
         ("gate", gate),
         ("copy", copy),
+        ("transposed", transposed),
+        ("concat", concat),
         ("reduction", reduction),
+        ("reduction_side_by_side", reduction_side_by_side),
+        ("product", product),
+        ("broadcast", broadcast),
+        ("choice", choice),
+        ("softmax", softmax),
+        ("arg_max", arg_max),
     ];
     let build = |&(name, make): &Kind| {
         let mut b = Build::new();
@@ -328,4 +336,67 @@ fn reduction(b: &mut Build) {
     let (x, y) = (b.input("x", &[2, 3]), b.output("y", &[2]));
     let op = Op::Reduce { kind: Reduction::Mean, axes: vec![1], keepdims: false };
     b.other("block", Whole { op, inputs: vec![x], output: y });
+}
+
+/// Channels last to channels first.
+fn transposed(b: &mut Build) {
+    let (x, y) = (b.input("x", &[1, 49, 16]), b.output("y", &[1, 16, 49]));
+    let piece = Piece {
+        input: x,
+        input_offset: 0,
+        input_strides: vec![0, 1, 16],
+        output_offset: 0,
+        output_strides: vec![784, 49, 1],
+        extents: vec![1, 16, 49],
+    };
+    b.other("block", Move::Copy { fill: None, pieces: vec![piece], output: y });
+}
+
+/// The channels of two tensors.
+fn concat(b: &mut Build) {
+    let (first, second, y) = (b.input("a", &[9, 16]), b.input("b", &[9, 32]), b.output("y", &[9, 48]));
+    let piece = |input, at, width: usize| Piece {
+        input,
+        input_offset: 0,
+        input_strides: vec![width as isize, 1],
+        output_offset: at,
+        output_strides: vec![48, 1],
+        extents: vec![9, width],
+    };
+    b.other("block", Move::Copy { fill: None, pieces: vec![piece(first, 0, 16), piece(second, 16, 32)], output: y });
+}
+
+/// Over rows and columns, as a mean of a picture is.
+fn reduction_side_by_side(b: &mut Build) {
+    let (x, y) = (b.input("x", &[1, 7, 7, 40]), b.output("y", &[1, 40]));
+    let op = Op::Reduce { kind: Reduction::Max, axes: vec![1, 2], keepdims: false };
+    b.other("block", Whole { op, inputs: vec![x], output: y });
+}
+
+fn product(b: &mut Build) {
+    let (x, w, y) = (b.input("x", &[3, 5, 8]), b.input("w", &[8, 20]), b.output("y", &[3, 5, 20]));
+    b.other("block", Whole { op: Op::MatMul, inputs: vec![x, w], output: y });
+}
+
+fn broadcast(b: &mut Build) {
+    let (x, w, y) = (b.input("x", &[4, 3, 5]), b.input("w", &[3, 1]), b.output("y", &[4, 3, 5]));
+    b.other("block", Whole { op: Op::Binary(Binary::Sub), inputs: vec![x, w], output: y });
+}
+
+fn choice(b: &mut Build) {
+    let (which, x, y) = (b.input("which", &[4, 1]), b.input("x", &[4, 6]), b.output("y", &[4, 6]));
+    let other = b.input("other", &[1]);
+    b.other("block", Whole { op: Op::Where, inputs: vec![which, x, other], output: y });
+}
+
+fn softmax(b: &mut Build) {
+    let (x, y) = (b.input("x", &[2, 10]), b.output("y", &[2, 10]));
+    b.other("block", Whole { op: Op::Softmax { axis: 1, log: false }, inputs: vec![x], output: y });
+}
+
+fn arg_max(b: &mut Build) {
+    let x = b.input("x", &[1, 10]);
+    let y = b.tensor("y", &[1], Storage::Dense(DType::I64));
+    b.0.outputs.push(y);
+    b.other("block", Whole { op: Op::ArgMax { axis: 1, last: false, keepdims: false }, inputs: vec![x], output: y });
 }

@@ -4,6 +4,7 @@
 //! ([`crate::ir`]), so that whoever wants a certain schedule writes the network that has it. A parser would only give what
 //! [`Schedule::of`] gives, or something that the emitter must not get.
 
+mod others;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -16,7 +17,7 @@ use super::Schedule;
 use super::cost::Cost;
 use super::title::{extents, kind};
 use crate::ir::network::{Block, Body, Move, Network};
-use crate::printable::{count, printable, thousands};
+use crate::printable::{printable, thousands};
 
 /// A schedule in words.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ pub struct BlockText {
     /// The block before it that is computed in the same way.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub same_as: Option<String>,
-    /// How it is computed where there are no lines: a gate, a move or a whole operator.
+    /// By whom it is computed where lines do not say it: a gate, a move or a whole operator.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "str::is_empty"))]
     pub note: String,
     /// From the outermost loop to the innermost; then threads, memory, cost.
@@ -67,7 +68,7 @@ impl Text {
             let title = format!("{} {}", kind(block), extents(network, block));
             let lines = match (nest, block.tiled()) {
                 (Some(nest), Some(tiled)) => writer::lines(network, block, tiled, nest),
-                _ => Vec::new(),
+                _ => others::lines(network, block),
             };
             let name = printable(&block.name);
             let same_as = match lines.is_empty() {
@@ -84,14 +85,14 @@ impl Text {
     }
 }
 
-/// How a block without loops of its own is computed.
+/// By whom a block that is not tiled is computed, and how one without lines.
 fn note(block: &Block, cost: usize) -> String {
     match &block.body {
         Body::Tiled(_) => String::new(),
         Body::Move(Move::Reshape { .. }) => "nothing is done, unless both are the caller's".to_owned(),
-        Body::Move(Move::Copy { pieces, .. }) => format!("{}, one thread", count(pieces.len(), "strided piece")),
+        Body::Move(Move::Copy { .. }) => "one thread".to_owned(),
         Body::Move(Move::BitMaxPool { .. }) => "the OR of the words under a window, one thread".to_owned(),
-        Body::Gate(_) | Body::Whole(_) => format!("one call, one thread, {} ns", thousands(cost as u64)),
+        Body::Gate(_) | Body::Whole(_) => format!("one thread, {} ns", thousands(cost as u64)),
     }
 }
 

@@ -1,0 +1,112 @@
+//! Blocks that move elements: loops over rows, strips and elements, as [`crate::schedule::copies`] has them.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::bit_pool::bit_pool;
+use super::strided::{Operands, array_type, element, nest, run, variable};
+use super::text::looped;
+use super::views::Views;
+use crate::emit::text::{float, n, note};
+use crate::ir::network::{Move, Network, Piece, TensorId};
+use crate::schedule::copies::{Copying, Pattern, STRIP};
+
+/// The body of the block's function, behind the bindings of its tensors.
+pub(in crate::emit) fn moved(network: &Network, moved: &Move, views: &mut Views<'_>) -> TokenStream {
+    match moved {
+        Move::BitMaxPool { input, output, geometry } => bit_pool(network, *input, *output, geometry, views),
+        Move::Copy { fill, pieces, output } => copy(network, *fill, pieces, *output, views),
+        Move::Reshape { input, output } => {
+            if views.place(*input) == views.place(*output) {
+                return TokenStream::new();
+            }
+            let mut operands = Operands::new(network, views);
+            let (element, len) = (operands.element(*input), n(network.tensor(*input).storage_len()));
+            let ty = quote!(Table<#element, #len>);
+            let (open_x, x) = operands.open(*input, "x", &ty, false);
+            let (open_y, y) = operands.open(*output, "y", &ty, true);
+            quote!(#open_x #open_y #y.copy_from(#x);)
+        }
+    }
+}
+
+fn copy(
+    network: &Network,
+    fill: Option<f32>,
+    pieces: &[Piece],
+    output: TensorId,
+    views: &mut Views<'_>,
+) -> TokenStream {
+    let written = network.tensor(output).storage_len();
+    let all: Vec<Copying> = pieces.iter().map(|piece| Copying::of(network, piece, written)).collect();
+    let mut operands = Operands::new(network, views);
+    let f32s = quote!(f32);
+    for (piece, copying) in pieces.iter().zip(&all) {
+        operands.want(piece.input, &array_type(&copying.from, &f32s));
+        operands.want(output, &array_type(&copying.to, &f32s));
+    }
+    let flat = operands.flat(output);
+    let filled = fill.map(|value| {
+        operands.want(output, &flat);
+        let (open, y) = operands.open(output, "y", &flat, true);
+        let value = float(value);
+        quote!(#open #y.fill(#value);)
+    });
+    // All pieces see it alike, or each in its own way.
+    let mut shared = None;
+    let mut body = TokenStream::new();
+    for (piece, copying) in pieces.iter().zip(&all) {
+        let (from, to) = (array_type(&copying.from, &f32s), array_type(&copying.to, &f32s));
+        let (open_y, y) = match &shared {
+            Some(y) => (TokenStream::new(), quote!(#y)),
+            None => {
+                let (open, y) = operands.open(output, "y", &to, true);
+                if operands.is_one(output) {
+                    shared = Some(y.clone());
+                }
+                (open, quote!(#y))
+            }
+        };
+        let (open_x, x) = operands.open(piece.input, "x", &from, false);
+        let loops = loops(copying, &quote!(#x), &y);
+        body.extend(quote!(#open_y #open_x #loops));
+    }
+    quote!(#filled #body)
+}
+
+/// The loops of one piece.
+fn loops(Copying { axes, from, to, pattern }: &Copying, x: &TokenStream, y: &TokenStream) -> TokenStream {
+    match *pattern {
+        Pattern::Runs => {
+            let (from, to) = (run(x, from, axes, false), run(y, to, axes, true));
+            nest(&axes[..axes.len() - 1], 0, quote!(#to.copy_from(#from);))
+        }
+        Pattern::Elements => {
+            let (from, to) = (element(x, from), element(y, to));
+            nest(axes, 0, quote!(#to = #from;))
+        }
+        Pattern::Strips { across } => {
+            let (last, columns) = (axes.len() - 1, axes[axes.len() - 1].extent);
+            let (from, to) = (element(x, from), element(y, to));
+            let column = format_ident!("{}", variable(last));
+            let strip = n(STRIP);
+            let first = match columns % STRIP {
+                0 => quote!(#strip * strip),
+                _ => {
+                    let most = n(columns - STRIP);
+                    quote!((#strip * strip).min(#most))
+                }
+            };
+            let each = looped(&column.to_string(), quote!(first..first + #strip), &quote!(#to = #from;));
+            let rows = nest(&axes[across..last], across, each);
+            let strips = n(columns.div_ceil(STRIP));
+            let text = format!("{STRIP} columns at a time, so that both sides use whole cache lines.");
+            let note = note(&if columns.is_multiple_of(STRIP) {
+                text
+            } else {
+                format!("{} The last {STRIP} begin among those before.", text)
+            });
+            nest(&axes[..across], 0, quote!(#note for strip in 0..#strips { let first = #first; #rows }))
+        }
+    }
+}
