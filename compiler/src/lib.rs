@@ -25,7 +25,7 @@
 // | `printable` `diagnostics` `internal` `half` `unique` `tokens` | words: names as text, problems of the user (codes X001...), faults of ours, 16-bit floats, unique names, tokens of Rust |
 // | `exact` | arithmetic that does not round; the interval of inputs where a sign is +1; the rule for zero |
 // | `ir` | the levels as data: `ir/tensor.rs` (shapes, strides), `ir/graph.rs` (levels 1 and 2), `ir/network.rs` (level 3: fused blocks; begin there), `ir/text` (each written and read) |
-// | `npy` `config` | arrays in files; what the user chooses |
+// | `npy` `target` `config` | arrays in files; what a crate is built for; what the user chooses |
 // | `ops` | what every operator means, a file per family: ONNX names, shape rule, elements, facts, cost, spelling in emitted code |
 // | `interpret` | runs every level: the yardstick of every pass |
 // | `check` | what holds of each level, stated in code; runs after every pass in every build |
