@@ -63,6 +63,31 @@ impl Copying {
     }
 }
 
+/// Pieces that differ in nothing but where they begin, one behind the other.
+pub fn alike(pieces: &[Piece]) -> impl Iterator<Item = &[Piece]> {
+    pieces.chunk_by(|a, b| {
+        let walk = |piece: &Piece| (piece.input, piece.extents.clone());
+        walk(a) == walk(b) && a.input_strides == b.input_strides && a.output_strides == b.output_strides
+    })
+}
+
+/// So many alike are one loop over a list of where they begin.
+pub const LISTED: usize = 4;
+
+impl Copying {
+    /// Of pieces that are alike: they begin at the variables `from` and `to`.
+    pub fn listed(network: &Network, piece: &Piece, written: usize) -> Self {
+        let axes = axes(&piece.extents, &[piece.input_strides.clone(), signed(&piece.output_strides)]);
+        let read = network.tensor(piece.input).storage_len();
+        let (from, to) = (View::from_base(read, "from", &axes, 0), View::from_base(written, "to", &axes, 1));
+        let pattern = match axes.last() {
+            Some(axis) if axis.strides == [1, 1] => Pattern::Runs,
+            _ => Pattern::Elements,
+        };
+        Self { axes, from, to, pattern }
+    }
+}
+
 fn pattern(axes: &[Axis], from: &View, to: &View) -> Pattern {
     let Some(last) = axes.len().checked_sub(1) else { return Pattern::Elements };
     if !to.ends_in(last) {

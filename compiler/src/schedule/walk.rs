@@ -53,6 +53,8 @@ pub struct View {
 /// An index: the start, and for some axes their steps times a factor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
+    /// The variable that is added, if the start is not known before.
+    pub base: Option<&'static str>,
     /// Where no step is taken.
     pub start: usize,
     /// Axes, and factors that are not 0.
@@ -67,8 +69,15 @@ impl View {
         nested(len, start, axes, &strides).unwrap_or_else(|| Self {
             // Axes that share a digit: one index of all.
             extents: vec![len],
-            index: vec![Index { start, terms: strides }],
+            index: vec![Index { base: None, start, terms: strides }],
         })
+    }
+
+    /// All elements in a row, from a variable on.
+    pub fn from_base(len: usize, base: &'static str, axes: &[Axis], operand: usize) -> Self {
+        let strides = axes.iter().map(|axis| axis.strides[operand]).enumerate();
+        let terms = strides.filter(|(_, stride)| *stride != 0).collect();
+        Self { extents: vec![len], index: vec![Index { base: Some(base), start: 0, terms }] }
     }
 
     /// Whether every axis has an index of its own, so that no element is met twice but along axes that repeat it.
@@ -98,12 +107,12 @@ fn nested(len: usize, start: usize, axes: &[Axis], strides: &[(usize, isize)]) -
             return None;
         }
         view.extents.push(extent);
-        view.index.push(Index { start: first, terms: vec![(axis, factor)] });
+        view.index.push(Index { base: None, start: first, terms: vec![(axis, factor)] });
         (unit, rest) = (inner, rest % inner);
     }
     if unit > 1 || view.extents.is_empty() {
         view.extents.push(unit);
-        view.index.push(Index { start: rest, terms: Vec::new() });
+        view.index.push(Index { base: None, start: rest, terms: Vec::new() });
     }
     Some(view)
 }
@@ -122,7 +131,7 @@ mod tests {
     }
 
     fn index(start: usize, terms: &[(usize, isize)]) -> Index {
-        Index { start, terms: terms.to_vec() }
+        Index { base: None, start, terms: terms.to_vec() }
     }
 
     #[test]

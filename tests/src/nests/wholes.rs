@@ -163,9 +163,11 @@ pub(super) fn gather(m: &mut Maker) {
     };
     m.block(Move::Copy { fill: None, pieces: vec![copied], output: input });
     let (mut pieces, mut written) = (Vec::new(), 0);
+    let longest = m.r.pick(&[1, 3]);
     for _ in 0..2 + m.r.below(8) {
         let (first, step) = (m.r.below(4), m.r.pick(&[0, 1, 2, 3]));
-        let count = 1 + m.r.below(3);
+        let count = 1 + m.r.below(longest);
+        let step = if longest == 1 { 0 } else { step };
         pieces.push(Piece {
             input,
             input_offset: first * width,

@@ -4,7 +4,7 @@ use xnorc::ir::Op;
 use xnorc::ir::network::{
     BitPadding, Body, Gate, Geometry, Move, Network, PoolKind, Source, Step, Storage, TensorId, Tiled, Whole,
 };
-use xnorc::schedule::copies::{Copying, Pattern};
+use xnorc::schedule::copies::{Copying, LISTED, Pattern, alike};
 use xnorc::schedule::{Division, Nest, Order, Pixels, Widen};
 
 use xnorc_tests::nests::{FEW, cases};
@@ -33,6 +33,7 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 let written = network.tensor(*output).storage_len();
                 forms.extend(fill.map(|_| "filled"));
                 forms.extend((pieces.len() > 1).then_some("pieces of a copy"));
+                forms.extend(alike(pieces).any(|same| same.len() >= LISTED).then_some("pieces by a list"));
                 pieces.iter().for_each(|piece| of_copy(&Copying::of(network, piece, written), &mut forms));
             }
             Body::Move(Move::Reshape { .. }) => forms.push("reshape"),
@@ -244,6 +245,7 @@ const FORMS: &[&str] = &[
     "a gate's layer whose last group is shorter",
     "filled",
     "pieces of a copy",
+    "pieces by a list",
     "rows at once",
     "parts of rows at once",
     "strips",

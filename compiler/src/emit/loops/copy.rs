@@ -1,6 +1,6 @@
 //! Blocks that move elements: loops over rows, strips and elements, as [`crate::schedule::copies`] has them.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use super::bit_pool::bit_pool;
@@ -9,7 +9,7 @@ use super::text::looped;
 use super::views::Views;
 use crate::emit::text::{float, n, note};
 use crate::ir::network::{Move, Network, Piece, TensorId};
-use crate::schedule::copies::{Copying, Pattern, STRIP};
+use crate::schedule::copies::{Copying, LISTED, Pattern, STRIP, alike};
 
 /// The body of the block's function, behind the bindings of its tensors.
 pub(in crate::emit) fn moved(network: &Network, moved: &Move, views: &mut Views<'_>) -> TokenStream {
@@ -38,11 +38,17 @@ fn copy(
     views: &mut Views<'_>,
 ) -> TokenStream {
     let written = network.tensor(output).storage_len();
-    let all: Vec<Copying> = pieces.iter().map(|piece| Copying::of(network, piece, written)).collect();
+    let all: Vec<(&[Piece], Copying)> = alike(pieces)
+        .flat_map(|same| if same.len() < LISTED { same.chunks(1) } else { same.chunks(same.len()) })
+        .map(|same| match same {
+            [one] => (same, Copying::of(network, one, written)),
+            _ => (same, Copying::listed(network, &same[0], written)),
+        })
+        .collect();
     let mut operands = Operands::new(network, views);
     let f32s = quote!(f32);
-    for (piece, copying) in pieces.iter().zip(&all) {
-        operands.want(piece.input, &array_type(&copying.from, &f32s));
+    for (same, copying) in &all {
+        operands.want(same[0].input, &array_type(&copying.from, &f32s));
         operands.want(output, &array_type(&copying.to, &f32s));
     }
     let flat = operands.flat(output);
@@ -54,8 +60,9 @@ fn copy(
     });
     // All pieces see it alike, or each in its own way.
     let mut shared = None;
+    let mut opened: Vec<((TensorId, String), Ident)> = Vec::new();
     let mut body = TokenStream::new();
-    for (piece, copying) in pieces.iter().zip(&all) {
+    for (same, copying) in &all {
         let (from, to) = (array_type(&copying.from, &f32s), array_type(&copying.to, &f32s));
         let (open_y, y) = match &shared {
             Some(y) => (TokenStream::new(), quote!(#y)),
@@ -67,8 +74,24 @@ fn copy(
                 (open, quote!(#y))
             }
         };
-        let (open_x, x) = operands.open(piece.input, "x", &from, false);
-        let loops = loops(copying, &quote!(#x), &y);
+        let key = (same[0].input, from.to_string());
+        let (open_x, x) = match opened.iter().find(|(known, _)| *known == key) {
+            Some((_, x)) => (TokenStream::new(), x.clone()),
+            None => {
+                let (open, x) = operands.open(same[0].input, "x", &from, false);
+                opened.push((key, x.clone()));
+                (open, x)
+            }
+        };
+        let mut loops = loops(copying, &quote!(#x), &y);
+        if same.len() > 1 {
+            let starts = same.iter().map(|piece| {
+                let (from, to) = (n(piece.input_offset), n(piece.output_offset));
+                quote!((#from, #to))
+            });
+            let note = note("Where each begins, in what is read and in what is written.");
+            loops = quote!(#note for (from, to) in [#(#starts),*] { #loops });
+        }
         body.extend(quote!(#open_y #open_x #loops));
     }
     quote!(#filled #body)

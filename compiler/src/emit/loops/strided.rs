@@ -57,7 +57,7 @@ pub(super) fn run(of: &TokenStream, view: &View, axes: &[Axis], written: bool) -
         let index = expression(index, &ident, None);
         quote!(#of[#index])
     });
-    if extent == all {
+    if extent == all && index.base.is_none() {
         return if around.is_empty() || written { row } else { quote!(&#row) };
     }
     let (window, first) = (if written { "window_mut" } else { "window" }, expression(index, &ident, Some(last)));
@@ -80,7 +80,11 @@ fn expression(index: &Index, by: &impl Fn(usize) -> TokenStream, without: Option
     let terms = index.terms.iter().filter(|(axis, _)| Some(*axis) != without);
     let (forwards, backwards): (Vec<_>, Vec<_>) = terms.partition(|(_, factor)| *factor > 0);
     let start = n(index.start);
-    let mut parts: Vec<TokenStream> = forwards.into_iter().map(term).collect();
+    let base = index.base.map(|base| {
+        let base = format_ident!("{base}");
+        quote!(#base)
+    });
+    let mut parts: Vec<TokenStream> = base.into_iter().chain(forwards.into_iter().map(term)).collect();
     if index.start > 0 || parts.is_empty() {
         parts.push(quote!(#start));
     }
