@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
@@ -45,7 +45,26 @@ impl Config {
         }
         // Cargo reads the standard output; if that is gone there is nobody left to tell.
         let _ = script(&config, model.as_ref(), std::env::var_os("OUT_DIR").map(PathBuf::from), &mut io::stdout());
+        // Once per build script, however many models it compiles.
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        let variable = |name: &str| std::env::var(name).ok();
+        if let Some(advice) = slow(variable("OPT_LEVEL").as_deref(), variable("CARGO_PKG_NAME").as_deref())
+            && !TOLD.swap(true, Ordering::Relaxed)
+        {
+            println!("cargo::warning={advice}");
+        }
     }
+}
+
+/// What to say where nothing is optimised: loops over vectors are calls of functions there, and a network takes about a hundred
+/// times as long.
+fn slow(opt_level: Option<&str>, package: Option<&str>) -> Option<String> {
+    let package = package.filter(|_| opt_level == Some("0"))?;
+    Some(format!(
+        "networks are about 100 times slower in this build, which is not optimised; these lines in Cargo.toml (of the workspace) \
+         make them fast in every profile: [profile.dev.package.{package}] opt-level = 3 [profile.dev.package.xnorc-runtime] \
+         opt-level = 3"
+    ))
 }
 
 /// What [`Config::compile`] does, with cargo's two ends as arguments.
@@ -320,6 +339,17 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays");
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_build_without_optimisation_is_told_once_how_to_be_fast() {
+        let advice = slow(Some("0"), Some("my-app")).unwrap();
+        assert!(advice.contains("[profile.dev.package.my-app] opt-level = 3") && !advice.contains('\n'), "{advice}");
+        for optimised in ["1", "2", "3", "s", "z"] {
+            assert_eq!(slow(Some(optimised), Some("my-app")), None);
+        }
+        // Not in a build script.
+        assert_eq!((slow(None, None), slow(Some("0"), None)), (None, None));
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod tensor;
 #[cfg(feature = "std")]
 mod threads;
 mod weights;
+mod workspace;
 
 // For whoever calls a network.
 pub use dispatch::{force_level, level};
@@ -56,6 +57,9 @@ pub use level::Level;
 pub use team::{Alone, Team};
 #[cfg(feature = "std")]
 pub use threads::Pool;
+pub use workspace::Workspace;
+#[cfg(feature = "alloc")]
+pub use workspace::boxed;
 
 // For the tests and examples of the house. What emitted code uses is in the prelude, and is no part of what is promised: a
 // compiler and a runtime of one version belong together.
@@ -80,7 +84,7 @@ pub use sources::SOURCES;
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 2;
+pub const CONTRACT: u32 = 3;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
@@ -103,7 +107,7 @@ pub mod prelude {
     pub use crate::team::{Area, Lent, Under, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
-    pub use crate::{Alone, CONTRACT, Level, Team, math, scalar};
+    pub use crate::{Alone, CONTRACT, Level, Team, Workspace, math, scalar};
     pub use core::ops::Range;
 }
 

@@ -46,4 +46,5 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("tensor.rs", include_str!("tensor.rs")),
     ("threads.rs", include_str!("threads.rs")),
     ("weights.rs", include_str!("weights.rs")),
+    ("workspace.rs", include_str!("workspace.rs")),
 ];

@@ -78,7 +78,7 @@ def cost(layers, width, repeat):
     writer.start()
     writer.join()
     crate = folder / "network"
-    xnorc = [engines.XNORC, "compile", model, "--out", crate, "--name", "network", "--standalone", "--force"]
+    xnorc = [engines.XNORC, "compile", model, "--out", crate, "--name", "network", "--force"]
     xnorc_s, xnorc_mib = least(xnorc, repeat)
     # As cargo's release profile calls it, without cargo.
     rustc = ["rustc", "--edition=2024", "-Copt-level=3", "-Ccodegen-units=16", "-Cembed-bitcode=no", "--cap-lints=allow"]

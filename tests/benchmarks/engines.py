@@ -127,7 +127,7 @@ def build_xnorc(model, folder, target=None, flags=None):
     `target`: a WASI target instead of this machine's; `flags`: for rustc.
     """
     result = subprocess.run(
-        [XNORC, "compile", model, "--out", folder / "network", "--name", "network", "--standalone", "--force"],
+        [XNORC, "compile", model, "--out", folder / "network", "--name", "network", "--force"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

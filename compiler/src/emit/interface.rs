@@ -98,27 +98,9 @@ impl Interface {
             pub const SCRATCH_BYTES: usize = #bytes;
 
             /// The memory [`infer`] works in: no other is used. What it holds before does not matter.
-            #[repr(C, align(64))]
-            #[derive(Clone)]
-            pub struct Scratch {
-                /// Real-valued tensors.
-                pub real: [f32; #real],
-                /// Sign bits.
-                pub bits: [u64; #bits],
-            }
-
-            impl Scratch {
-                /// Fit for a `static`.
-                pub const fn new() -> Self {
-                    Self { real: [0.0; #real], bits: [0; #bits] }
-                }
-            }
-
-            impl Default for Scratch {
-                fn default() -> Self {
-                    Self::new()
-                }
-            }
+            ///
+            /// It may be too large for a stack: let it be a `static`, or use `Scratch::boxed()` (feature `alloc`).
+            pub type Scratch = Workspace<#real, #bits>;
         }
     }
 

@@ -49,7 +49,7 @@ fn retrained(root: &Path) -> Result<ExitCode> {
     );
     println!("{verification}");
     let compile = "run --release -p xnorc-cli -- compile generated-examples/fashion/fashion.onnx --out \
-                   generated-examples/fashion-net --name fashion_net --runtime-path ../../runtime --force";
+                   generated-examples/fashion-net --name fashion_net --runtime ../../runtime --force";
     for arguments in [compile, "run --release -p classify"] {
         cargo(root, arguments)?;
     }

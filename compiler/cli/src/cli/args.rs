@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use xnorc::emit::krate::Runtime;
 use xnorc::target::Target;
 use xnorc::{Arithmetic, Config, Zeros};
 use xnorc_cli::evaluate;
@@ -96,16 +97,14 @@ pub(super) struct Compile {
     /// name, inputs and outputs), otherwise it must be empty
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
-    /// Put the runtime's source inside, so that the crate depends on nothing at all
-    #[arg(long)]
-    pub(super) standalone: bool,
+    /// Where the runtime is: its source `inside` the crate, which then depends on nothing at all; the `registry`; or a folder, as the
+    /// manifest shall say it
+    #[arg(long, value_name = "inside|registry|PATH", value_parser = runtime, default_value = "inside")]
+    pub(super) runtime: Runtime,
     /// Where the code will run, as rustc calls it: a crate with the runtime inside then carries only the instruction sets that
     /// can occur there [default: everywhere]
     #[arg(long, value_name = "TRIPLE", value_parser = target)]
     pub(super) target: Option<String>,
-    /// Take the runtime from this folder (as the manifest shall say it) instead of from the registry
-    #[arg(long, value_name = "PATH", conflicts_with = "standalone")]
-    pub(super) runtime_path: Option<String>,
     /// Replace another network's crate; write into a folder that holds something else, where only files of the same names
     /// are replaced
     #[arg(long)]
@@ -370,6 +369,15 @@ fn target(text: &str) -> Result<String, String> {
     Target::named(text).map(|target| target.triple().to_owned()).map_err(problem)
 }
 
+fn runtime(text: &str) -> Result<Runtime, String> {
+    match text {
+        "inside" => Ok(Runtime::Inside),
+        "registry" => Ok(Runtime::Published),
+        _ if text.contains(['/', '\\']) || text.starts_with('.') => Ok(Runtime::Path(text.to_owned())),
+        _ => Err("expected `inside`, `registry`, or the path of a folder, as in ./runtime".to_owned()),
+    }
+}
+
 fn name(text: &str) -> Result<String, String> {
     if xnorc::is_name(text) {
         return Ok(text.to_owned());
@@ -393,6 +401,19 @@ mod tests {
         assert_eq!(dimension("batch=4"), Ok(("batch".to_owned(), 4)));
         for bad in ["batch", "batch=", "=1", "batch=0", "batch=x", "batch=-1"] {
             assert!(dimension(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn places_of_the_runtime() {
+        let path = |text: &str| Ok(Runtime::Path(text.to_owned()));
+        assert_eq!(runtime("inside"), Ok(Runtime::Inside));
+        assert_eq!(runtime("registry"), Ok(Runtime::Published));
+        for folder in ["../runtime", "/opt/xnorc/runtime", ".", r"C:\xnorc\runtime"] {
+            assert_eq!(runtime(folder), path(folder));
+        }
+        for bad in ["insde", "", "runtime"] {
+            assert!(runtime(bad).is_err(), "{bad}");
         }
     }
 

@@ -12,19 +12,14 @@ use super::{Result, args, arrays, crate_folder, report, say};
 
 pub(super) fn run(args: &args::Compile) -> Result {
     let mut config = arrays::config(&args.model)?;
-    config.standalone(args.standalone);
+    config.standalone(args.runtime == Runtime::Inside);
     config.target.clone_from(&args.target);
     let name = config.name_for(&args.model.path);
     let waiting = Waiting::new("compiling the model");
     let output = xnorc::load(&args.model.path, &config)?;
-    let runtime = match (&args.runtime_path, args.standalone) {
-        (_, true) => Runtime::Inside,
-        (Some(path), _) => Runtime::Path(path.clone()),
-        (None, _) => Runtime::Published,
-    };
     let demand = Demand::of(&output.network);
     let recording = if demand.is_modest() { Some(record(&output)?) } else { None };
-    let files = krate::files(&output, &name, &runtime, recording.as_ref());
+    let files = krate::files(&output, &name, &args.runtime, recording.as_ref());
     drop(waiting);
     crate_folder::write(&args.out, &files, args.force)?;
     report(&output.warnings);
@@ -49,7 +44,7 @@ fn record(output: &Output) -> Result<Recording> {
 fn summary(args: &args::Compile, name: &str, output: &Output) -> String {
     let report = Report::new(output);
     let t = report.totals;
-    let runtime = if args.standalone { ", with the runtime inside" } else { "" };
+    let runtime = if args.runtime == Runtime::Inside { ", with the runtime inside" } else { "" };
     format!(
         "{}: crate `{name}`{runtime}\n{} blocks, {} binary operators ({} fused), {:.1} M binary MACs, {:.1} M real MACs, \
          {} kB of weights, {} kB of scratch memory",

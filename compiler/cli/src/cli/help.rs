@@ -6,7 +6,7 @@ Examples:
   xnorc verify net.onnx                         is it right? against tract, on random pictures
   xnorc evaluate net.onnx --images test/        how often is it right? on your pictures
   xnorc bench net.onnx                          how fast is it? block by block, beside the machine's limit
-  xnorc compile net.onnx --out net --standalone a crate that depends on nothing
+  xnorc compile net.onnx --out net              a crate that depends on nothing
 
 `xnorc COMMAND --help` has more of each.
 
@@ -15,10 +15,11 @@ Problems go to the standard error, one line each, with a stable code (X001...)."
 
 pub(super) const COMPILE: &str = "\
 Examples:
-  xnorc compile net.onnx --out net              a crate that depends on xnorc-runtime
-  xnorc compile net.onnx --out net --standalone a crate that depends on nothing
-  xnorc compile net.onnx --out net --standalone --target aarch64-unknown-linux-gnu
-                                                ... and carries the instruction sets of that target only
+  xnorc compile net.onnx --out net              a crate that depends on nothing: the runtime is inside
+  xnorc compile net.onnx --out net --target aarch64-unknown-linux-gnu
+                                                ... with the instruction sets of that target only
+  xnorc compile net.onnx --out net --runtime ../xnorc/runtime
+                                                a crate that depends on the runtime there
   cd net && cargo test --release                runs the example recorded in it
 
 The folder has Cargo.toml, README.md, src/ with the network as source and its weights, and tests/ with an example, unless

@@ -1,6 +1,6 @@
 //! Builds an emitted crate on this machine and drives it from outside.
 //!
-//! The crate is compiled as it stands (`--standalone`, with the `probe` module), together with a small harness that
+//! The crate is compiled as it stands (with the runtime inside and the `probe` module), together with a small harness that
 //! takes commands on its standard input: write a tensor, run a block or all, read a tensor, measure. Talking over a
 //! pipe keeps the compiler free of unsafe code and of dynamic loading, and a crash of the program stays its own.
 //!

@@ -20,12 +20,12 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Run {
     Run::of(&command.output().unwrap())
 }
 
-/// `xnorc compile --standalone`, then `cargo test` of the crate: with overflow checks, so that a sum of indices that
+/// `xnorc compile`, then `cargo test` of the crate: with overflow checks, so that a sum of indices that
 /// only happens to wrap is found too.
 fn standalone_crate_passes_its_test(name: &str, compile: &[&str], test: &[&str]) {
     let desk = Desk::new();
     let model = fixture(&format!("{name}.onnx"));
-    let arguments = [&["compile", model.to_str().unwrap(), "--out", "net", "--standalone"], compile].concat();
+    let arguments = [&["compile", model.to_str().unwrap(), "--out", "net"], compile].concat();
     let run = desk.run(&arguments);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let folder = desk.path("net");
@@ -83,7 +83,7 @@ fn a_crate_of_strange_names_is_clean() {
         .output("Product\u{2028}");
     let desk = Desk::new();
     desk.put("test.onnx", &model.bytes());
-    let run = desk.run(&["compile", "test.onnx", "--out", "net", "--standalone"]);
+    let run = desk.run(&["compile", "test.onnx", "--out", "net"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(run.stdout.contains("crate `model_test`"), "{}", run.stdout);
     let folder = desk.path("net");

@@ -13,7 +13,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 
 /// Two crates that differ in every file that the other has too, and in their number.
 const RUNS: [&[&str]; 2] = [
-    &["compile", "clip_ste_ts17.onnx", "--out", "net", "--name", "first", "--standalone", "--force"],
+    &["compile", "clip_ste_ts17.onnx", "--out", "net", "--name", "first", "--force"],
     &["compile", "relu.onnx", "--out", "net", "--name", "second", "--force"],
 ];
 
@@ -122,7 +122,7 @@ fn the_current_folder() {
         command.current_dir(desk.path("net")).output().unwrap()
     };
     for (index, model, name, more) in
-        [(0, "../clip_ste_ts17.onnx", "first", &["--standalone"][..]), (1, "../relu.onnx", "second", &[])]
+        [(0, "../clip_ste_ts17.onnx", "first", &["--runtime", "inside"][..]), (1, "../relu.onnx", "second", &[])]
     {
         let output = run(model, name, more);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

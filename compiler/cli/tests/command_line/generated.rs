@@ -35,7 +35,7 @@ fn compiled(model: &Path, options: &[&str]) -> BTreeMap<String, Vec<u8>> {
 fn the_generated_example_is_current() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../generated-examples");
     let model = "generated-examples/fashion/fashion.onnx";
-    let options = ["--name", "fashion_net", "--runtime-path", "../../runtime"];
+    let options = ["--name", "fashion_net", "--runtime", "../../runtime"];
     let wanted = compiled(&examples.join("fashion/fashion.onnx"), &options);
     let found = files(&examples.join("fashion-net"));
     let stale: Vec<&String> =
@@ -58,8 +58,7 @@ fn the_same_model_gives_the_same_bytes_wherever_it_lies() {
         let here = fixture(&format!("{name}.onnx"));
         let elsewhere = Desk::new();
         elsewhere.take(&format!("{name}.onnx"));
-        let (a, b) =
-            (compiled(&here, &["--standalone"]), compiled(&elsewhere.path(&format!("{name}.onnx")), &["--standalone"]));
+        let (a, b) = (compiled(&here, &[]), compiled(&elsewhere.path(&format!("{name}.onnx")), &[]));
         assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{name}");
         for (path, bytes) in &a {
             assert!(b[path] == *bytes, "{name}: {path} differs");
@@ -86,7 +85,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn emitted_code_is_safe_and_says_nothing_of_its_maker() {
     for name in ["r2b_ts17", "two_in_two_out_ts17", "shuffling_ts17", "larq_quicknet_op17"] {
-        let files = compiled(&fixture(&format!("{name}.onnx")), &["--standalone"]);
+        let files = compiled(&fixture(&format!("{name}.onnx")), &[]);
         let source = String::from_utf8(files["src/network.rs"].clone()).unwrap();
         for forbidden in ["unsafe", "std", "alloc", "panic", "unwrap", "expect", "unreachable", "todo"] {
             // Documentation may say so.

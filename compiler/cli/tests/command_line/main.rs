@@ -120,7 +120,7 @@ fn catalogue() -> String {
         let file = format!("{name}.onnx");
         desk.put(&file, &bytes);
         let before = desk.everything();
-        let run = desk.run(&["compile", &file, "--out", "crate", "--standalone"]);
+        let run = desk.run(&["compile", &file, "--out", "crate"]);
         run.assert_refused(name);
         assert_eq!(desk.everything(), before, "{name}: something was written");
         section(name, &run);
@@ -253,7 +253,7 @@ fn usage_errors_are_exit_code_2() {
         &["compile", "relu.onnx", "--out", "a", "--name", "fn"],
         &["compile", "relu.onnx", "--out", "a", "--real", "fp16"],
         &["compile", "relu.onnx", "--out", "a", "--dim", "batch"],
-        &["compile", "relu.onnx", "--out", "a", "--standalone", "--target", "avx2"],
+        &["compile", "relu.onnx", "--out", "a", "--target", "avx2"],
         &["inspect"],
         &["inspect", "relu.onnx", "--threads", "65"],
         &["inspect", "relu.onnx", "--threads", "4", "--schedule"],

@@ -79,8 +79,8 @@ impl World<'_> {
     /// without that target's instructions, but it compiles.
     fn never(self, key: &str, value: &str) -> bool {
         match key {
-            // The one feature that the crate has.
-            "feature" => value != "std",
+            // The features that the crate has.
+            "feature" => !matches!(value, "std" | "alloc"),
             "target_arch" => self.target.is_some_and(|target| !target.has_architecture(value)),
             "target_family" => value == "wasm" && self.target.is_some_and(|target| !target.has_architecture("wasm32")),
             _ => false,
