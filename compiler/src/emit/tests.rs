@@ -39,7 +39,9 @@ fn block_of(source: &str) -> String {
     let is_kernels = |head: &str| kernel.as_ref().is_some_and(|kernel| head.contains(kernel.as_str()));
     let kept = items.iter().filter(|item| {
         let head = head(item);
-        head.starts_with("fn block(") || head.starts_with("const ") || !head.starts_with("fn ") && is_kernels(&head)
+        head.starts_with("fn block(")
+            || head.starts_with("const ") && !head.starts_with("const _:")
+            || !head.starts_with("fn ") && is_kernels(&head)
     });
     kept.map(String::as_str).collect::<Vec<_>>().join("\n\n")
 }

@@ -4,7 +4,7 @@
 use ::xnorc_runtime::prelude::*;
 
 const _: () = assert!(
-    CONTRACT == 2, "the runtime is of another version: compile the model again"
+    CONTRACT == 3, "the runtime is of another version: compile the model again"
 );
 
 /// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a
@@ -32,30 +32,9 @@ pub type Output = [f32; 10];
 pub const SCRATCH_BYTES: usize = 39296;
 
 /// The memory [`infer`] works in: no other is used. What it holds before does not matter.
-#[repr(C, align(64))]
-#[derive(Clone)]
-pub struct Scratch {
-    /// Real-valued tensors.
-    pub real: [f32; 8800],
-    /// Sign bits.
-    pub bits: [u64; 512],
-}
-
-impl Scratch {
-    /// Fit for a `static`.
-    pub const fn new() -> Self {
-        Self {
-            real: [0.0; 8800],
-            bits: [0; 512],
-        }
-    }
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+///
+/// It may be too large for a stack: let it be a `static`, or use `Scratch::boxed()` (feature `alloc`).
+pub type Scratch = Workspace<8800, 512>;
 
 /// Runs the network once.
 ///
