@@ -284,8 +284,8 @@ fn nothing_is_carried_in_vain() {
             // Some are refused, as they should be.
             let Ok(output) = xnorc::generate(&model, Some(&fixtures()), "network", &config) else { continue };
             let files = krate::files(&output, "network", &Runtime::Inside, None);
-            let std = "--cfg=feature=\"std\"";
-            for features in [&[][..], &[std]].into_iter().take(if long() || target == here { 2 } else { 1 }) {
+            let all_features = ["--cfg=feature=\"std\"", "--cfg=feature=\"alloc\""];
+            for features in [&[][..], &all_features].into_iter().take(if long() || target == here { 2 } else { 1 }) {
                 let (accepted, errors) = checked(&files, features);
                 assert!(accepted, "{} {target:?} {real:?} {features:?}:\n{errors}", path.display());
                 crates += 1;
@@ -316,7 +316,7 @@ fn checked(files: &[(String, Vec<u8>)], more: &[&str]) -> (bool, String) {
     }
     let result = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--edition=2024", "--crate-type=lib", "--crate-name=network", "--emit=metadata", "-Dwarnings"])
-        .args(["--check-cfg=cfg(test)", "--check-cfg=cfg(feature, values(\"std\"))"])
+        .args(["--check-cfg=cfg(test)", "--check-cfg=cfg(feature, values(\"std\", \"alloc\"))"])
         .args(more)
         .arg("--out-dir")
         .arg(folder.path())

@@ -52,7 +52,7 @@ fn the_quick_start_runs_as_it_stands() {
     let (printed, told) = cargo(folder.path(), "run");
     assert!(!told.contains("warning"), "{told}");
     let output = xnorc::load(&model, &Config::new()).unwrap();
-    let picture = Tensor::f32(&[1, 1, 28, 28], vec![0.5; 784]);
+    let picture = Tensor::f32([1, 1, 28, 28], vec![0.5; 784]);
     let expected = xnorc::interpret::network::outputs(&output.network, &[picture]).unwrap()[0].to_f32();
     let (shapes, values) = printed.trim().split_once(": [").unwrap();
     assert_eq!(shapes, "[1, 1, 28, 28] -> [1, 10]");

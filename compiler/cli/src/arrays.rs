@@ -8,11 +8,14 @@ use xnorc::ir::network::{Network, TensorId};
 use xnorc::ir::{Data, Tensor};
 use xnorc::npy::{self, Array};
 
+/// An array with its name, which may be empty.
+pub type Named = (String, Array);
+
 /// The arrays of a file, with their names; that of a `.npy` has none.
 ///
 /// # Errors
 /// A file that cannot be read, or is neither.
-pub fn open(path: &Path) -> Result<Vec<(String, Array)>, Diagnostics> {
+pub fn open(path: &Path) -> Result<Vec<Named>, Diagnostics> {
     let bytes = std::fs::read(path).map_err(|e| problem(path, format!("cannot be read: {e}")))?;
     let refused = |e: String| problem(path, format!("cannot be read: {e}"));
     if bytes.starts_with(b"PK") {
@@ -120,7 +123,7 @@ impl Stack {
     /// Files that cannot be read; arrays of other shapes; stacks of different numbers.
     pub fn read(paths: &[impl AsRef<Path>], network: &Network, ids: &[TensorId]) -> Result<Self, Diagnostics> {
         let each = paths.len() == ids.len();
-        let mut files = Vec::new();
+        let mut files: Vec<(&Path, Vec<Named>)> = Vec::new();
         for path in paths {
             files.push((path.as_ref(), open(path.as_ref())?));
         }

@@ -36,7 +36,11 @@ fn nothing_is_carried_in_vain_for_other_processors() {
                 }
                 let mut rustc = clean("rustc");
                 rustc.args(["--edition=2024", "--crate-type=lib", "--crate-name=network", "--emit=metadata"]);
-                rustc.args(["-Dwarnings", "--check-cfg=cfg(test)", "--check-cfg=cfg(feature, values(\"std\"))"]);
+                rustc.args([
+                    "-Dwarnings",
+                    "--check-cfg=cfg(test)",
+                    "--check-cfg=cfg(feature, values(\"std\", \"alloc\"))",
+                ]);
                 rustc.args(["--target", target, "--sysroot"]).arg(sysroot(target)).args(flags);
                 rustc.arg("--out-dir").arg(folder.path()).arg(folder.path().join("src/lib.rs"));
                 try_run(&mut rustc).unwrap_or_else(|e| panic!("{name}, {real:?}, own: {own}: {e}"));

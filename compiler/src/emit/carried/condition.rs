@@ -130,6 +130,7 @@ mod tests {
             ("not(test)", None, Condition::Always),
             ("any(test, unix)", None, open("unix")),
             ("feature = \"std\"", None, open("feature = \"std\"")),
+            ("feature = \"alloc\"", None, open("feature = \"alloc\"")),
             ("feature = \"sources\"", None, Condition::Never),
             (x86, None, open(x86)),
             (x86, Some(&arm), Condition::Never),
