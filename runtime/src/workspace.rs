@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 /// What one inference works in: REAL numbers and BITS words of signs. What it holds before does not matter.
 ///
 /// It can be far larger than a stack: let it be a `static` (of zeros, which take no place in the program's file), or use
-/// [`boxed`](Self::boxed). `Box::new(Workspace::new())` lies on the stack first where nothing is optimised.
+/// `boxed`, with the feature `alloc`. `Box::new(Workspace::new())` lies on the stack first where nothing is optimised.
 #[repr(C, align(64))]
 #[derive(Clone, Debug)]
 pub struct Workspace<const REAL: usize, const BITS: usize> {
