@@ -12,10 +12,11 @@ use crate::plan::Plan;
 /// One of the caller's tensors.
 pub(super) struct Port {
     /// Field of the struct, when there are several.
-    field: Option<Ident>,
+    pub(super) field: Option<Ident>,
     /// Element type.
     pub(super) element: TokenStream,
-    len: usize,
+    /// Elements.
+    pub(super) len: usize,
 }
 
 /// The caller's tensors.

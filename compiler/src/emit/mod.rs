@@ -4,6 +4,7 @@
 //! block (what it is, where its tensors lie, which weights it takes), and one kernel type per *distinct* geometry, so that
 //! a network of a hundred equal blocks holds its loops once.
 
+mod c;
 mod carried;
 mod interface;
 pub mod krate;
@@ -18,6 +19,7 @@ mod tests;
 
 use std::collections::HashMap;
 
+pub use c::check_name;
 pub use output::Output;
 
 use proc_macro2::{Ident, TokenStream};

@@ -11,6 +11,7 @@
 //! AArch64's, by the same tests.
 
 mod assembly;
+mod c_face;
 mod processors;
 mod standalone;
 mod tools;

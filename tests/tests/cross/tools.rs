@@ -96,6 +96,14 @@ fn compiler() -> (String, PathBuf) {
     (version, PathBuf::from(run(clean("rustc").args(["--print", "sysroot"])).trim()))
 }
 
+/// The linker that comes with the compiler.
+pub(crate) fn linker() -> PathBuf {
+    let (_, toolchain) = compiler();
+    let hosts = fs::read_dir(toolchain.join("lib/rustlib")).expect("the compiler's folder");
+    let mut linkers = hosts.map(|host| host.expect("an entry").path().join("bin/rust-lld"));
+    linkers.find(|linker| linker.is_file()).expect("rust-lld is beside the compiler")
+}
+
 /// Where this machine gets Debian's packages from. The archive of security updates does not have the other suites.
 fn archive() -> Result<String, String> {
     let targets = try_run(Command::new("apt-get").args([
@@ -110,7 +118,7 @@ fn archive() -> Result<String, String> {
 }
 
 /// The source of the standard library of this very compiler: what came with it, or Debian's package.
-fn library_source() -> Result<PathBuf, String> {
+pub(crate) fn library_source() -> Result<PathBuf, String> {
     let (version, toolchain) = compiler();
     let own = toolchain.join("lib/rustlib/src/rust/library");
     if own.join("core/src/lib.rs").is_file() {

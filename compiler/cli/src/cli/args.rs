@@ -101,6 +101,10 @@ pub(super) struct Compile {
     /// manifest shall say it
     #[arg(long, value_name = "inside|registry|PATH", value_parser = runtime, default_value = "inside")]
     pub(super) runtime: Runtime,
+    /// For C and C++ too: a header, and a library that needs no Rust where it is linked; the crate's README has the commands, a
+    /// Makefile and CMake's lines
+    #[arg(long)]
+    pub(super) c: bool,
     /// Where the code will run, as rustc calls it: a crate with the runtime inside then carries only the instruction sets that
     /// can occur there [default: everywhere]
     #[arg(long, value_name = "TRIPLE", value_parser = target)]

@@ -1,6 +1,7 @@
 //! `xnorc compile`.
 
 use xnorc::diagnostics::{Code, Diagnostic};
+use xnorc::emit::check_name;
 use xnorc::emit::krate::{self, Recording, Runtime};
 use xnorc::report::Report;
 use xnorc::report::demand::Demand;
@@ -8,18 +9,24 @@ use xnorc::{Output, interpret};
 use xnorc_cli::verify::{Generator, Sample};
 
 use super::progress::Waiting;
-use super::{Result, args, arrays, crate_folder, report, say};
+use super::{Failure, Result, args, arrays, crate_folder, report, say};
 
 pub(super) fn run(args: &args::Compile) -> Result {
     let mut config = arrays::config(&args.model)?;
     config.standalone(args.runtime == Runtime::Inside);
     config.target.clone_from(&args.target);
     let name = config.name_for(&args.model.path);
+    if args.c {
+        check_c(args, &name)?;
+    }
     let waiting = Waiting::new("compiling the model");
     let output = xnorc::load(&args.model.path, &config)?;
     let demand = Demand::of(&output.network);
     let recording = if demand.is_modest() { Some(record(&output)?) } else { None };
-    let files = krate::files(&output, &name, &args.runtime, recording.as_ref());
+    let files = match args.c {
+        true => krate::c_files(&output, &name, recording.as_ref()),
+        false => krate::files(&output, &name, &args.runtime, recording.as_ref()),
+    };
     drop(waiting);
     crate_folder::write(&args.out, &files, args.force)?;
     report(&output.warnings);
@@ -28,6 +35,17 @@ pub(super) fn run(args: &args::Compile) -> Result {
         say(&format!("no test with an example: {}", demand.excess()));
     }
     Ok(())
+}
+
+/// What speaks against a library for C.
+fn check_c(args: &args::Compile, name: &str) -> Result {
+    if args.runtime != Runtime::Inside {
+        return Err(Failure::Usage(
+            "--c puts the runtime inside the library: it cannot be used with --runtime".to_owned(),
+        ));
+    }
+    let problem = |what: String| Failure::Usage(format!("the name \"{name}\" {what}: choose another with --name"));
+    check_name(name).map_err(problem)
 }
 
 /// An example for the crate's test: what the interpreter makes of a random picture. It has its own arithmetic, so the
@@ -44,7 +62,11 @@ fn record(output: &Output) -> Result<Recording> {
 fn summary(args: &args::Compile, name: &str, output: &Output) -> String {
     let report = Report::new(output);
     let t = report.totals;
-    let runtime = if args.runtime == Runtime::Inside { ", with the runtime inside" } else { "" };
+    let runtime = match args.runtime {
+        Runtime::Inside if args.c => format!(", with the runtime inside, and for C include/{name}.h"),
+        Runtime::Inside => ", with the runtime inside".to_owned(),
+        _ => String::new(),
+    };
     format!(
         "{}: crate `{name}`{runtime}\n{} blocks, {} binary operators ({} fused), {:.1} M binary MACs, {:.1} M real MACs, \
          {} kB of weights, {} kB of scratch memory",

@@ -20,6 +20,7 @@ Examples:
                                                 ... with the instruction sets of that target only
   xnorc compile net.onnx --out net --runtime ../xnorc/runtime
                                                 a crate that depends on the runtime there
+  xnorc compile net.onnx --out net --c          for C and C++ too: include/net.h, and in README.md how to link it
   cd net && cargo test --release                runs the example recorded in it
 
 The folder has Cargo.toml, README.md, src/ with the network as source and its weights, and tests/ with an example, unless

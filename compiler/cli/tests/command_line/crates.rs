@@ -135,3 +135,30 @@ fn modules_of_two_models_live_in_one_crate() {
     assert!(lines.iter().all(|line| !line.contains("NaN") && !line.contains("inf")), "{}", run.stdout);
     assert!(lines[0] != lines[1] && !lines[0].starts_with("[0.0, 0.0"), "{}", run.stdout);
 }
+
+/// A name that C cannot use, and a runtime that is not inside, before anything is read or written; a header that goes again.
+#[test]
+fn a_crate_for_c() {
+    let desk = Desk::new();
+    desk.take("clip_ste_ts17.onnx");
+    std::fs::rename(desk.path("clip_ste_ts17.onnx"), desk.path("double.onnx")).unwrap();
+    let model = ["compile", "double.onnx", "--out", "net", "--c"];
+    for (more, message) in [
+        (&[][..], "the name \"double\" is a keyword of C or C++: choose another with --name"),
+        (&["--name", "math"], "the name \"math\" is taken: its header would hide <math.h>"),
+        (&["--name", "a", "--runtime", "registry"], "--c puts the runtime inside the library"),
+    ] {
+        let run = desk.run(&[&model[..], more].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+        assert!(run.stderr.contains(message), "{}", run.stderr);
+        assert!(!desk.path("net").exists());
+    }
+    let run = desk.run(&[&model[..], &["--name", "clip"]].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("for C include/clip.h"), "{}", run.stdout);
+    let header = std::fs::read_to_string(desk.path("net/include/clip.h")).unwrap();
+    assert!(header.contains("int clip_infer(const float *input, float *output, void *scratch);"), "{header}");
+    let run = desk.run(&["compile", "double.onnx", "--out", "net", "--name", "clip"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(!desk.path("net/include/clip.h").exists() && !desk.path("net/src/c.rs").exists());
+}
