@@ -1,5 +1,7 @@
-//! The program `xnorc`.
+//! The command line of xnorc.
+
+mod cli;
 
 fn main() -> std::process::ExitCode {
-    xnorc_cli::cli::main(std::env::args_os()).into()
+    cli::main()
 }

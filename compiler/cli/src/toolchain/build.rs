@@ -12,12 +12,11 @@ use xnorc::ir::DType;
 use xnorc::ir::network::{NetTensor, Network, Storage, TensorId};
 
 const HARNESS: &str = include_str!("harness.rs");
-const LIBRARY: &str = include_str!("library.rs");
 
 /// A program ready to run.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// The executable, or the shared library.
+    /// The executable.
     pub program: PathBuf,
     /// Time rustc took for the crate, without the harness.
     pub rustc_time: Duration,
@@ -34,36 +33,24 @@ pub fn build(output: &Output, name: &str, folder: &Path) -> Result<Built, Diagno
     Plans::new(output, name).build(folder)
 }
 
-/// The name of the executable. A library has it too: what loads it is told the path.
+/// The name of the executable.
 pub(super) const PROGRAM: &str = if cfg!(windows) { "harness.exe" } else { "harness" };
 
 /// What a program is built from.
 pub(super) struct Plans {
     name: String,
-    /// What is built around the crate: a file, and rustc's word for what it becomes.
-    around: (&'static str, &'static str),
-    /// The crate, and that file.
+    /// The crate and the harness.
     pub(super) files: Vec<krate::File>,
 }
 
 impl Plans {
-    /// Of a program that takes commands.
     pub(super) fn new(output: &Output, name: &str) -> Self {
-        Self::around(output, name, ("harness.rs", "bin"), harness(&output.network))
-    }
-
-    /// Of a shared library.
-    pub(super) fn library(output: &Output, name: &str) -> Self {
-        Self::around(output, name, ("library.rs", "cdylib"), library(&output.network))
-    }
-
-    fn around(output: &Output, name: &str, around: (&'static str, &'static str), text: String) -> Self {
         let mut files = krate::files(output, name, &Runtime::Inside, None);
-        // Of the runtime also what the text takes from it.
+        // Of the runtime also what the harness takes from it.
         files.retain(|(path, _)| !path.starts_with("src/runtime/"));
-        files.extend(krate::runtime_files(&[output.source(), &text], output.target.as_ref()));
-        files.push((around.0.to_owned(), text.into_bytes()));
-        Self { name: name.to_owned(), around, files }
+        files.extend(krate::runtime_files(&[output.source(), HARNESS], output.target.as_ref()));
+        files.push(("harness.rs".to_owned(), harness(&output.network).into_bytes()));
+        Self { name: name.to_owned(), files }
     }
 
     /// Writes it all into an empty folder, and builds it there.
@@ -90,15 +77,14 @@ impl Plans {
         let rustc_time = start.elapsed();
         let mut dependency = OsString::from("network=");
         dependency.push(&library);
-        let (source, kind) = self.around;
         rustc(&[
             "--crate-name=harness".into(),
-            format!("--crate-type={kind}").into(),
+            "--crate-type=bin".into(),
             "--extern".into(),
             dependency,
             "-o".into(),
             program.clone().into(),
-            folder.join(source).into(),
+            folder.join("harness.rs").into(),
         ])?;
         Ok(Built { program, rustc_time })
     }
@@ -154,34 +140,6 @@ fn harness(network: &Network) -> String {
         .replace("output: OUTPUT", &format!("output: {}", zero(network, &network.outputs, "Output")))
 }
 
-/// A tensor alone is where the caller has it; several are fields of a struct, and are copied into it and from it.
-fn library(network: &Network) -> String {
-    let lens = |ids: &[TensorId]| -> Vec<usize> { ids.iter().map(|&id| network.tensor(id).storage_len()).collect() };
-    let input = match lens(&network.inputs)[..] {
-        [_] => "unsafe { &*inputs.read().cast() }".to_owned(),
-        ref lens => {
-            let copy = |(i, len): (usize, &usize)| {
-                format!("unsafe {{ give(inputs.add({i}).read(), probe::input(&mut state.input, {i}), {len}) }}; ")
-            };
-            format!("{{ {}&state.input }}", lens.iter().enumerate().map(copy).collect::<String>())
-        }
-    };
-    let (output, after) = match network.outputs[..] {
-        [_] => ("unsafe { &mut *outputs.read().cast() }", String::new()),
-        ref ids => {
-            let copy = |(i, &id): (usize, &TensorId)| {
-                let word = if is_integer(network.tensor(id)) { "i64" } else { "f32" };
-                format!("unsafe {{ take(probe::output_{word}(&state.output, {i}), outputs.add({i}).read()) }};\n")
-            };
-            ("&mut state.output", ids.iter().enumerate().map(copy).collect())
-        }
-    };
-    LIBRARY
-        .replace("= INPUT;", &format!("= {input};"))
-        .replace("= OUTPUT;", &format!("= {output};"))
-        .replace("/* AFTER */", &after)
-}
-
 /// The zero of the emitted `Input` or `Output`: an array when there is one tensor, else a struct.
 fn zero(network: &Network, ids: &[TensorId], name: &str) -> String {
     match ids {
@@ -220,33 +178,6 @@ mod tests {
         assert!(text.contains("input: [0.0; 6], output: [0; 6],"), "{text}");
         network.outputs.push(y);
         assert!(harness(&network).contains("output: network::Output::new(),"));
-    }
-
-    #[test]
-    fn a_library_copies_what_is_not_alone() {
-        let mut network = Network::default();
-        let mut add = |name: &str, dtype| {
-            network.add_tensor(NetTensor {
-                name: name.into(),
-                shape: vec![1, 6],
-                storage: Storage::Dense(dtype),
-                origin: None,
-            })
-        };
-        let (x, class) = (add("x", DType::F32), add("class", DType::I64));
-        (network.inputs, network.outputs) = (vec![x], vec![class]);
-        let alone = library(&network);
-        assert!(alone.contains("Input = unsafe { &*inputs.read().cast() };"), "{alone}");
-        (network.inputs, network.outputs) = (vec![x, x], vec![x, class]);
-        let several = library(&network);
-        let given = "give(inputs.add(1).read(), probe::input(&mut state.input, 1), 6)";
-        let taken = "take(probe::output_i64(&state.output, 1), outputs.add(1).read())";
-        for part in [given, "= &mut state.output;", "probe::output_f32(&state.output, 0)", taken] {
-            assert!(several.contains(part), "{part}: {several}");
-        }
-        for text in [alone, several] {
-            syn::parse_file(&text).unwrap();
-        }
     }
 
     #[test]

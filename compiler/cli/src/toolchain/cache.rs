@@ -146,24 +146,11 @@ fn folder_of_user(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Opti
 /// [`Code::Toolchain`](xnorc::diagnostics::Code::Toolchain): no rustc, or its first errors; a folder that cannot be
 /// written.
 pub fn obtain(output: &Output, name: &str, cache: Option<&Cache>) -> Result<Obtained, Diagnostics> {
-    obtain_of(&Plans::new(output, name), cache)
-}
-
-/// Gives a shared library of a model, as [`obtain`] does a program. It has three functions of C: `xnorc_new` gives memory for
-/// inferences, `xnorc_infer(memory, inputs, outputs)` takes the addresses of tensors in the caller's memory, `xnorc_free` takes
-/// the memory back (`library.rs`). Loading it is for who may: nothing here does.
-///
-/// # Errors
-/// Those of [`obtain`].
-pub fn obtain_library(output: &Output, name: &str, cache: Option<&Cache>) -> Result<Obtained, Diagnostics> {
-    obtain_of(&Plans::library(output, name), cache)
-}
-
-fn obtain_of(plans: &Plans, cache: Option<&Cache>) -> Result<Obtained, Diagnostics> {
+    let plans = Plans::new(output, name);
     if let Some(cache) = cache
         && std::fs::create_dir_all(&cache.folder).is_ok()
     {
-        let key = key(plans, &build::version()?);
+        let key = key(&plans, &build::version()?);
         if let Some(found) = cache.find(&key) {
             return Ok(found);
         }
