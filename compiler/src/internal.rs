@@ -35,8 +35,9 @@ pub fn caught<T>(part: impl FnOnce() -> Result<T, Diagnostics>) -> Result<T, Dia
     outcome.unwrap_or_else(|_| Err(fault().into()))
 }
 
-/// The problem with what just went wrong.
-fn fault() -> Diagnostic {
+/// The problem with what just went wrong; for callers too where a panic ends the program, as in WebAssembly, and can be asked
+/// about afterwards.
+pub fn fault() -> Diagnostic {
     let at = AT.with(|at| at.take());
     let said = SAID.with(|said| said.take());
     Diagnostic::error(Code::Internal, Some(at).filter(|at| !at.is_empty()), format!("internal error: {said}"))

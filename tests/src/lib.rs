@@ -1,6 +1,7 @@
 //! What the tests that cross crate borders share: the models, and a compiled model as a running program.
 
 pub mod half_block;
+pub mod known;
 pub mod many;
 pub mod nests;
 pub mod panic_free;

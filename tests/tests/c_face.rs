@@ -9,17 +9,12 @@ use std::process::Command;
 use xnorc::Config;
 use xnorc::emit::krate;
 use xnorc::ir::Tensor;
-use xnorc_cli::verify::Sample;
-use xnorc_tests::{Running, fixtures, recorded};
+use xnorc_tests::{fixtures, known, recorded};
 
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn fashion() -> PathBuf {
-    repository().join("generated-examples/fashion/fashion.onnx")
 }
 
 /// A command free of what the cargo around the tests has set; what it printed.
@@ -63,23 +58,6 @@ fn library(folder: &Path) -> PathBuf {
     run(Command::new("sh").args(["-c", &format!("RUSTFLAGS=-Dwarnings {line} --offline")]).current_dir(folder));
     let name = folder.file_name().unwrap().to_str().unwrap();
     folder.join(format!("target/release/lib{name}.a"))
-}
-
-/// What Rust itself makes of a sample, as bits.
-fn expected(model: &Path, samples: &[Sample]) -> Vec<Vec<u64>> {
-    let mut running = Running::start(model).unwrap();
-    samples.iter().map(|sample| running.bits(sample, None).unwrap().concat()).collect()
-}
-
-/// The first ten pictures of the example.
-fn pictures() -> Vec<Sample> {
-    let bytes = std::fs::read(repository().join("generated-examples/fashion/pictures.bin")).unwrap();
-    let picture = |bytes: &[u8]| Tensor::f32([1, 1, 28, 28], bytes.iter().map(|&b| f32::from(b) / 255.0).collect());
-    bytes
-        .chunks_exact(28 * 28)
-        .take(10)
-        .map(|bytes| Sample { inputs: vec![picture(bytes)], expected: Vec::new() })
-        .collect()
 }
 
 /// A program in what C and C++ have in common: it reads inputs of `two` and of `fashion` as floats, and prints the bits of their
@@ -139,17 +117,15 @@ int main(void)
 fn two_networks_in_one_program() {
     let home = tempfile::tempdir().unwrap();
     let model = fixtures().join("two_in_two_out_ts17.onnx");
-    let folders = [crate_of(&fashion(), "fashion", home.path()), crate_of(&model, "two", home.path())];
+    let folders = [crate_of(&known::fashion(), "fashion", home.path()), crate_of(&model, "two", home.path())];
     let libraries: Vec<PathBuf> = folders.iter().map(|folder| library(folder)).collect();
 
-    let (pictures, twos) = (pictures(), vec![recorded(&model); 10]);
-    let wanted: String = std::iter::zip(expected(&model, &twos), expected(&fashion(), &pictures)).fold(
-        String::new(),
-        |mut text, (two, logits)| {
+    let (pictures, twos) = (known::pictures(), vec![recorded(&model); 10]);
+    let wanted: String = std::iter::zip(known::expected(&model, &twos), known::expected(&known::fashion(), &pictures))
+        .fold(String::new(), |mut text, (two, logits)| {
             two.iter().chain(&logits).for_each(|bits| write!(text, " {bits}").unwrap());
             text + "\n"
-        },
-    );
+        });
     let inputs: Vec<u8> = std::iter::zip(&twos, &pictures)
         .flat_map(|(two, picture)| two.inputs.iter().chain(&picture.inputs))
         .flat_map(Tensor::to_f32)
@@ -223,7 +199,7 @@ fn what_the_readme_says_works() {
 #[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn the_example() {
     let build = tempfile::tempdir().unwrap();
-    let net = crate_of(&fashion(), "fashion_net", build.path());
+    let net = crate_of(&known::fashion(), "fashion_net", build.path());
     let example = repository().join("generated-examples/fashion-c");
     let mut make = Command::new("make");
     // Newer than the model: it need not be compiled again.
@@ -236,7 +212,7 @@ fn the_example() {
     let labels = std::fs::read(repository().join("generated-examples/fashion/labels.bin")).unwrap();
     let classes =
         ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
-    let expected = expected(&fashion(), &pictures());
+    let expected = known::expected(&known::fashion(), &known::pictures());
     assert_eq!(printed.lines().count(), 10, "{printed}");
     let mut right = 0;
     for (index, (line, expected)) in std::iter::zip(printed.lines(), &expected).enumerate() {

@@ -13,6 +13,7 @@ mod names;
 mod output;
 mod shapes;
 pub(crate) mod text;
+mod web;
 
 #[cfg(test)]
 mod tests;

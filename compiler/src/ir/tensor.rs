@@ -105,7 +105,9 @@ impl Tensor {
 pub fn size(shape: &[usize]) -> Option<usize> {
     // Extents of 0 must not hide others whose products overflow later.
     let bound = shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent.max(1)));
-    let bounded = shape.len() <= 64 && bound.is_some_and(|n| n <= 1 << 48);
+    // Beyond what memory holds: on 32 bits, of elements of 8 bytes.
+    const MOST: u64 = if usize::BITS < 64 { i32::MAX as u64 / 8 } else { 1 << 48 };
+    let bounded = shape.len() <= 64 && bound.is_some_and(|n| n as u64 <= MOST);
     bounded.then(|| shape.iter().product())
 }
 

@@ -98,7 +98,7 @@ fn reshape(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
                 1
             }
             0 if !keep_zero => *from.get(i).ok_or_else(|| bad(format!("extent {i} of {wanted:?} keeps nothing")))?,
-            0.. => extent as usize,
+            0.. => usize::try_from(extent).unwrap_or(usize::MAX),
             _ => return Err(bad(format!("the shape {wanted:?} is not one"))),
         });
     }

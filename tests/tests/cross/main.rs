@@ -1,7 +1,7 @@
 //! Other processors than this one, by emulation: the same program gives the same bits on all of them.
 //!
 //! The long tests (`XNORC_LONG=1`). On Debian, as root, they install what they need (`qemu-user-static`,
-//! `qemu-system-arm`, `gcc-aarch64-linux-gnu`, `nodejs`) and build Rust's library for the other targets from Debian's
+//! `qemu-system-arm`, `gcc-aarch64-linux-gnu`, `nodejs`, `chromium`) and build Rust's library for the other targets from Debian's
 //! `rust-src`, once, into `target/tmp/cross`. Anywhere else these programs have to be there already. What is missing is a
 //! failure, not a test left out.
 //!
@@ -11,7 +11,9 @@
 //! AArch64's, by the same tests.
 
 mod assembly;
+mod browser;
 mod c_face;
 mod processors;
 mod standalone;
 mod tools;
+mod web;

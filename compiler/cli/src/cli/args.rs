@@ -105,6 +105,10 @@ pub(super) struct Compile {
     /// Makefile and CMake's lines
     #[arg(long)]
     pub(super) c: bool,
+    /// For the web too: a module of JavaScript with types, and two lines in the crate's README that build the WebAssembly behind it
+    /// [with no other target and no --c: for WebAssembly's instruction sets only]
+    #[arg(long)]
+    pub(super) web: bool,
     /// Where the code will run, as rustc calls it: a crate with the runtime inside then carries only the instruction sets that
     /// can occur there [default: everywhere]
     #[arg(long, value_name = "TRIPLE", value_parser = target)]

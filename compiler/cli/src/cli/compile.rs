@@ -2,7 +2,7 @@
 
 use xnorc::diagnostics::{Code, Diagnostic};
 use xnorc::emit::check_name;
-use xnorc::emit::krate::{self, Recording, Runtime};
+use xnorc::emit::krate::{self, Faces, Recording, Runtime};
 use xnorc::report::Report;
 use xnorc::report::demand::Demand;
 use xnorc::{Output, interpret};
@@ -14,18 +14,20 @@ use super::{Failure, Result, args, arrays, crate_folder, report, say};
 pub(super) fn run(args: &args::Compile) -> Result {
     let mut config = arrays::config(&args.model)?;
     config.standalone(args.runtime == Runtime::Inside);
+    let faces = Faces { c: args.c, web: args.web };
     config.target.clone_from(&args.target);
-    let name = config.name_for(&args.model.path);
-    if args.c {
-        check_c(args, &name)?;
+    if args.web && !args.c && args.target.is_none() {
+        config.target = Some("wasm32-unknown-unknown".to_owned());
     }
+    let name = config.name_for(&args.model.path);
+    check_faces(args, faces, &name)?;
     let waiting = Waiting::new("compiling the model");
     let output = xnorc::load(&args.model.path, &config)?;
     let demand = Demand::of(&output.network);
     let recording = if demand.is_modest() { Some(record(&output)?) } else { None };
-    let files = match args.c {
-        true => krate::c_files(&output, &name, recording.as_ref()),
-        false => krate::files(&output, &name, &args.runtime, recording.as_ref()),
+    let files = match faces == Faces::default() {
+        false => krate::faced_files(&output, &name, faces, recording.as_ref()),
+        true => krate::files(&output, &name, &args.runtime, recording.as_ref()),
     };
     drop(waiting);
     crate_folder::write(&args.out, &files, args.force)?;
@@ -37,12 +39,16 @@ pub(super) fn run(args: &args::Compile) -> Result {
     Ok(())
 }
 
-/// What speaks against a library for C.
-fn check_c(args: &args::Compile, name: &str) -> Result {
+/// What speaks against a library for C or for the web.
+fn check_faces(args: &args::Compile, faces: Faces, name: &str) -> Result {
+    let option = match (faces.c, faces.web) {
+        (false, false) => return Ok(()),
+        (true, _) => "--c",
+        (false, true) => "--web",
+    };
     if args.runtime != Runtime::Inside {
-        return Err(Failure::Usage(
-            "--c puts the runtime inside the library: it cannot be used with --runtime".to_owned(),
-        ));
+        let message = format!("{option} puts the runtime inside the library: it cannot be used with --runtime");
+        return Err(Failure::Usage(message));
     }
     let problem = |what: String| Failure::Usage(format!("the name \"{name}\" {what}: choose another with --name"));
     check_name(name).map_err(problem)
@@ -62,11 +68,16 @@ fn record(output: &Output) -> Result<Recording> {
 fn summary(args: &args::Compile, name: &str, output: &Output) -> String {
     let report = Report::new(output);
     let t = report.totals;
-    let runtime = match args.runtime {
-        Runtime::Inside if args.c => format!(", with the runtime inside, and for C include/{name}.h"),
-        Runtime::Inside => ", with the runtime inside".to_owned(),
-        _ => String::new(),
-    };
+    let mut runtime = String::new();
+    if args.runtime == Runtime::Inside {
+        runtime += ", with the runtime inside";
+    }
+    if args.c {
+        runtime += &format!(", and for C include/{name}.h");
+    }
+    if args.web {
+        runtime += &format!(", and for the web web/{name}.js");
+    }
     format!(
         "{}: crate `{name}`{runtime}\n{} blocks, {} binary operators ({} fused), {:.1} M binary MACs, {:.1} M real MACs, \
          {} kB of weights, {} kB of scratch memory",

@@ -21,6 +21,7 @@ Examples:
   xnorc compile net.onnx --out net --runtime ../xnorc/runtime
                                                 a crate that depends on the runtime there
   xnorc compile net.onnx --out net --c          for C and C++ too: include/net.h, and in README.md how to link it
+  xnorc compile net.onnx --out net --web        for the web: web/net.js, and in README.md two lines that build the WebAssembly
   cd net && cargo test --release                runs the example recorded in it
 
 The folder has Cargo.toml, README.md, src/ with the network as source and its weights, and tests/ with an example, unless

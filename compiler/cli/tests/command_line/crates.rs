@@ -162,3 +162,38 @@ fn a_crate_for_c() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(!desk.path("net/include/clip.h").exists() && !desk.path("net/src/c.rs").exists());
 }
+
+/// The same for the web; and what was built beside a module goes with it, as it is of the old network.
+#[test]
+fn a_crate_for_the_web() {
+    let desk = Desk::new();
+    desk.take("clip_ste_ts17.onnx");
+    let model = ["compile", "clip_ste_ts17.onnx", "--out", "net", "--web", "--name"];
+    for (more, message) in [
+        (&["int"][..], "the name \"int\" is a keyword of C or C++: choose another with --name"),
+        (&["a", "--runtime", "registry"], "--web puts the runtime inside the library"),
+    ] {
+        let run = desk.run(&[&model[..], more].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+        assert!(run.stderr.contains(message), "{}", run.stderr);
+        assert!(!desk.path("net").exists());
+    }
+    let compiled = |more: &[&str]| {
+        let run = desk.run(&[&model[..], &["clip"], more].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        assert!(run.stdout.contains("for the web web/clip.js"), "{}", run.stdout);
+        let readme = std::fs::read_to_string(desk.path("net/README.md")).unwrap();
+        assert!(readme.contains("## On the web"), "{readme}");
+        (readme.contains("## From C and C++"), desk.path("net/src/runtime/arch/x86_64").exists())
+    };
+    assert_eq!(compiled(&[]), (false, false), "of WebAssembly alone");
+    desk.put("net/web/clip.wasm", b"of the old network");
+    desk.put("net/web/index.html", b"somebody's");
+    assert_eq!(compiled(&["--c"]), (true, true), "of all that C can run on");
+    assert!(!desk.path("net/web/clip.wasm").exists() && desk.path("net/web/index.html").exists());
+    let run = desk.run(&["compile", "clip_ste_ts17.onnx", "--out", "net", "--name", "clip"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for gone in ["web/clip.js", "web/clip.d.ts", "web/simd128", "web/relaxed-simd", "src/c.rs"] {
+        assert!(!desk.path("net").join(gone).exists(), "{gone}");
+    }
+}

@@ -1,4 +1,5 @@
-//! What C and C++ see of a crate: a header, the function it declares, and what the manifest and the README say of them.
+//! What C and C++ see of a crate: a header, the function it declares, and what the manifest and the README say of them. The web calls
+//! the same function.
 //!
 //! The crate stays one of Rust's: its library for C is built with the feature `c`, which alone brings the file with `unsafe` in it.
 //! It is optimised as a whole in every profile, which hides all of Rust's own names in it (the panic handler among them): so that
@@ -7,6 +8,8 @@
 mod face;
 mod header;
 mod readme;
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +22,10 @@ use crate::ir::network::TensorId;
 pub(super) use readme::section;
 
 /// Alignment of the scratch memory, in bytes: that of the runtime's `Workspace`.
-const ALIGN: usize = 64;
+pub(super) const ALIGN: usize = 64;
 
 /// What the manifest says more: the feature, in front of the others.
-pub(super) const FEATURE: &str = "# What `include/` declares, for C and C++.\nc = []\n";
+pub(super) const FEATURE: &str = "# What `include/` declares, for C and C++, and for what else calls it so.\nc = []\n";
 
 /// What the manifest says more, at its end.
 pub(super) const PROFILES: &str = "
@@ -225,7 +228,7 @@ const HEADERS: &[&str] = &[
 ];
 
 /// A tensor of the caller's.
-struct Side {
+pub(super) struct Side {
     /// As the header's macros call it: `INPUT`, `OUTPUT_LOGITS`.
     upper: String,
     /// As the function calls it: `input`, `output_logits`.
@@ -233,10 +236,10 @@ struct Side {
     /// The field of `Input` or `Output`, if there are several.
     field: Option<String>,
     /// In the file.
-    name: String,
-    shape: Vec<usize>,
-    len: usize,
-    is_integer: bool,
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) len: usize,
+    pub(super) is_integer: bool,
 }
 
 impl Side {
@@ -263,28 +266,33 @@ impl Side {
         if self.is_integer { 8 } else { 4 }
     }
 
+    /// As the model's file and the report call it.
+    pub(super) fn element(&self) -> &'static str {
+        if self.is_integer { "i64" } else { "f32" }
+    }
+
     fn c_type(&self) -> &'static str {
         if self.is_integer { "int64_t" } else { "float" }
     }
 
     fn rust_type(&self) -> String {
-        format!("[{}; {}]", if self.is_integer { "i64" } else { "f32" }, self.len)
+        format!("[{}; {}]", self.element(), self.len)
     }
 }
 
 /// A network as C sees it.
-struct View<'a> {
-    name: &'a str,
+pub(super) struct View<'a> {
+    pub(super) name: &'a str,
     /// In front of every macro.
     upper: String,
-    inputs: Vec<Side>,
-    outputs: Vec<Side>,
+    pub(super) inputs: Vec<Side>,
+    pub(super) outputs: Vec<Side>,
     /// Of the scratch memory, where the inputs and the outputs lie too when there are several: Rust has them as one value.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl<'a> View<'a> {
-    fn of(output: &Output, name: &'a str) -> Self {
+    pub(super) fn of(output: &Output, name: &'a str) -> Self {
         let interface = Interface::new(&output.network);
         let inputs = Side::all(output, &output.network.inputs, &interface.inputs, "input");
         let outputs = Side::all(output, &output.network.outputs, &interface.outputs, "output");
@@ -307,6 +315,6 @@ impl<'a> View<'a> {
 }
 
 /// `1, 28, 28`.
-fn list(shape: &[usize]) -> String {
+pub(super) fn list(shape: &[usize]) -> String {
     array(shape).to_string().trim_matches(['[', ']']).replace(" ,", ",").trim().to_owned()
 }

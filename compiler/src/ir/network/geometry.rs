@@ -71,6 +71,7 @@ impl Geometry {
     /// Multiply-accumulates, counted as in the paper's Table 1: every tap of every output, padded ones included.
     pub fn macs(&self) -> u64 {
         let [oh, ow, oc] = self.output;
-        (self.n * oh * ow * oc * self.kernel[0] * self.kernel[1] * (self.input[2] / self.groups)) as u64
+        let extents = [self.n, oh, ow, oc, self.kernel[0], self.kernel[1], self.input[2] / self.groups];
+        extents.iter().map(|&extent| extent as u64).product()
     }
 }
