@@ -1,7 +1,5 @@
-//! The command line of xnorc.
-
-mod cli;
+//! The program `xnorc`.
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    xnorc_cli::cli::main(std::env::args_os()).into()
 }

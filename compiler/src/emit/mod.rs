@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-pub use c::check_name;
+pub use c::{CFunction, c_function, check_name};
 pub use output::Output;
 
 use proc_macro2::{Ident, TokenStream};

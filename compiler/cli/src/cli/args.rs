@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::evaluate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use xnorc::emit::krate::Runtime;
 use xnorc::target::Target;
 use xnorc::{Arithmetic, Config, Zeros};
-use xnorc_cli::evaluate;
 use xnorc_runtime::Level;
 
 use super::help;

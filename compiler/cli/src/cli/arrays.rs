@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::arrays::{self, Stack};
 use xnorc::Config;
 use xnorc::ir::network::{Network, TensorId};
-use xnorc_cli::arrays::{self, Stack};
 
 use super::args::Model;
 use super::{Failure, Result};

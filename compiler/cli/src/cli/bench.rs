@@ -1,6 +1,6 @@
 //! `xnorc bench`.
 
-use xnorc_cli::bench;
+use crate::bench;
 
 use super::progress::Waiting;
 use super::{Result, args, file_problem, program, report, say, say_json};

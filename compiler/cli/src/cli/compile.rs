@@ -1,12 +1,12 @@
 //! `xnorc compile`.
 
+use crate::verify::{Generator, Sample};
 use xnorc::diagnostics::{Code, Diagnostic};
 use xnorc::emit::check_name;
 use xnorc::emit::krate::{self, Faces, Recording, Runtime};
 use xnorc::report::Report;
 use xnorc::report::demand::Demand;
 use xnorc::{Output, interpret};
-use xnorc_cli::verify::{Generator, Sample};
 
 use super::progress::Waiting;
 use super::{Failure, Result, args, arrays, crate_folder, report, say};

@@ -1,8 +1,8 @@
 //! `xnorc evaluate`.
 
+use crate::arrays as files;
+use crate::evaluate::{self, Evaluation, Pictures, Preparation, Scores};
 use xnorc::diagnostics::{Code, Diagnostic};
-use xnorc_cli::arrays as files;
-use xnorc_cli::evaluate::{self, Evaluation, Pictures, Preparation, Scores};
 
 use super::progress::Progress;
 use super::{Failure, Result, args, file_problem, program, report, say, say_json};

@@ -16,8 +16,8 @@ mod progress;
 mod run;
 mod verify;
 
+use std::ffi::OsString;
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
@@ -48,21 +48,22 @@ impl From<Diagnostic> for Failure {
 
 type Result<T = ()> = std::result::Result<T, Failure>;
 
-/// Runs the command line.
-pub(crate) fn main() -> ExitCode {
-    let command = Invocation::parse().command;
+/// Runs a command line, the program's name first, and gives its exit code. What is not understood, and pages of help, end the
+/// process.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let command = Invocation::parse_from(arguments).command;
     // A fault of xnorc reads like one: no backtrace, one line that asks for a report.
     let result = xnorc::internal::caught(|| Ok(run(&command))).unwrap_or_else(|fault| Err(fault.into()));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Wrong) => ExitCode::FAILURE,
+        Ok(()) => 0,
+        Err(Failure::Wrong) => 1,
         Err(Failure::Problems(problems)) => {
             report(&problems);
-            ExitCode::FAILURE
+            1
         }
         Err(Failure::Usage(message)) => {
             complain(&format!("error: {message}\n\nFor more information, try '--help'."));
-            ExitCode::from(2)
+            2
         }
     }
 }

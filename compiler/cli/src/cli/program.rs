@@ -1,7 +1,7 @@
 //! From a model to a running program.
 
+use crate::toolchain::{self, Cache, Obtained, Program};
 use xnorc::Output;
-use xnorc_cli::toolchain::{self, Cache, Obtained, Program};
 
 use super::args::{Engine, LEVELS, Machine, Model};
 use super::progress::Waiting;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::arrays::{self as files, Collected};
+use crate::toolchain::{Space, Timing};
+use crate::verify::outputs;
 use serde::Serialize;
-use xnorc_cli::arrays::{self as files, Collected};
-use xnorc_cli::toolchain::{Space, Timing};
-use xnorc_cli::verify::outputs;
 
 use super::progress::Progress;
 use super::{Failure, Result, args, arrays, program, report, say, say_json};
@@ -90,7 +90,7 @@ pub(super) fn run(args: &args::Run) -> Result {
             result.median_ms,
             result.repeat,
             result.level,
-            xnorc_cli::bench::threads(result.threads as usize)
+            crate::bench::threads(result.threads as usize)
         ));
     }
     for path in &result.outputs {

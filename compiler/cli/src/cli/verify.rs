@@ -1,8 +1,8 @@
 //! `xnorc verify`.
 
+use crate::arrays::Stack;
+use crate::verify::{Generator, Sample, Subject};
 use xnorc::Tensor;
-use xnorc_cli::arrays::Stack;
-use xnorc_cli::verify::{Generator, Sample, Subject};
 
 use super::progress::Progress;
 use super::{Failure, Result, args, arrays, file_problem, program, report, say, say_json};
@@ -19,7 +19,7 @@ pub(super) fn run(args: &args::Verify) -> Result {
     let mut started = program::start(model, &output, &args.machine, args.engine)?;
     let subject = Subject { model: &bytes, folder, graph: &graph, output: &output };
     let mut progress = Progress::new("samples", samples.len());
-    let mut verification = xnorc_cli::verify::verify_telling(&subject, &mut started.program, &samples, &mut |done| {
+    let mut verification = crate::verify::verify_telling(&subject, &mut started.program, &samples, &mut |done| {
         progress.done(done);
     })?;
     drop(progress);

@@ -1,4 +1,4 @@
-//! Files, rustc, program.
+//! Files, rustc, program; or files, rustc, library.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use xnorc::ir::network::{NetTensor, Network, Storage, TensorId};
 
 const HARNESS: &str = include_str!("harness.rs");
 
-/// A program ready to run.
+/// A program ready to run, or a library ready to load.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// The executable.
+    /// The executable, or the shared library.
     pub program: PathBuf,
-    /// Time rustc took for the crate, without the harness.
+    /// Time rustc took for the crate, without the harness; of a library, for all of it.
     pub rustc_time: Duration,
 }
 
@@ -33,24 +33,48 @@ pub fn build(output: &Output, name: &str, folder: &Path) -> Result<Built, Diagno
     Plans::new(output, name).build(folder)
 }
 
-/// The name of the executable.
+/// The name of the executable, and of a library in its place: who loads it is told the path.
 pub(super) const PROGRAM: &str = if cfg!(windows) { "harness.exe" } else { "harness" };
 
-/// What a program is built from.
+/// What a program or a library is built from.
 pub(super) struct Plans {
     name: String,
-    /// The crate and the harness.
+    kind: Kind,
+    /// The crate; of a program the harness, too.
     pub(super) files: Vec<krate::File>,
 }
 
+#[derive(Clone, Copy)]
+enum Kind {
+    Program,
+    Library,
+}
+
 impl Plans {
+    /// Of a program that takes commands.
     pub(super) fn new(output: &Output, name: &str) -> Self {
         let mut files = krate::files(output, name, &Runtime::Inside, None);
         // Of the runtime also what the harness takes from it.
         files.retain(|(path, _)| !path.starts_with("src/runtime/"));
         files.extend(krate::runtime_files(&[output.source(), HARNESS], output.target.as_ref()));
         files.push(("harness.rs".to_owned(), harness(&output.network).into_bytes()));
-        Self { name: name.to_owned(), files }
+        Self { name: name.to_owned(), kind: Kind::Program, files }
+    }
+
+    /// Of the library that C calls, for this machine.
+    pub(super) fn library(output: &Output, name: &str) -> Self {
+        Self { name: name.to_owned(), kind: Kind::Library, files: krate::c_files(output, name, None) }
+    }
+
+    /// What rustc is told of the crate, beyond [`OPTIONS`].
+    pub(super) fn options(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Program => &["--crate-type=rlib", "--cfg=feature=\"std\""],
+            // Of the standard library's names none is of use to who loads it: without them it is an eighth as large.
+            Kind::Library => {
+                &["--crate-type=cdylib", "--cfg=feature=\"c\"", "--cfg=feature=\"std\"", "-Cstrip=symbols"]
+            }
+        }
     }
 
     /// Writes it all into an empty folder, and builds it there.
@@ -62,19 +86,25 @@ impl Plans {
                 .and_then(|()| std::fs::write(&path, bytes))
                 .map_err(|e| problem(format!("\"{}\" cannot be written: {e}", path.display())))?;
         }
-        let library = folder.join("libnetwork.rlib");
         let program = folder.join(PROGRAM);
-        let start = Instant::now();
-        rustc(&[
+        let library = match self.kind {
+            Kind::Program => folder.join("libnetwork.rlib"),
+            Kind::Library => program.clone(),
+        };
+        let mut arguments: Vec<OsString> = vec![
             "--crate-name".into(),
             self.name.clone().into(),
-            "--crate-type=rlib".into(),
-            "--cfg=feature=\"std\"".into(),
             "-o".into(),
             library.clone().into(),
             folder.join("src/lib.rs").into(),
-        ])?;
+        ];
+        arguments.extend(self.options().iter().map(OsString::from));
+        let start = Instant::now();
+        rustc(&arguments)?;
         let rustc_time = start.elapsed();
+        if let Kind::Library = self.kind {
+            return Ok(Built { program, rustc_time });
+        }
         let mut dependency = OsString::from("network=");
         dependency.push(&library);
         rustc(&[

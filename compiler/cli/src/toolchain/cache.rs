@@ -146,11 +146,26 @@ fn folder_of_user(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Opti
 /// [`Code::Toolchain`](xnorc::diagnostics::Code::Toolchain): no rustc, or its first errors; a folder that cannot be
 /// written.
 pub fn obtain(output: &Output, name: &str, cache: Option<&Cache>) -> Result<Obtained, Diagnostics> {
-    let plans = Plans::new(output, name);
+    obtain_of(&Plans::new(output, name), cache)
+}
+
+/// Gives a shared library of a model, as [`obtain`] does a program: what `xnorc compile --c` writes, with the function that its header
+/// declares ([`c_function`](xnorc::emit::c_function)). Loading it is for who may: nothing here does.
+///
+/// The model must have been compiled with `standalone` under that name, which
+/// [`check_name`](xnorc::emit::check_name) takes.
+///
+/// # Errors
+/// Those of [`obtain`].
+pub fn obtain_library(output: &Output, name: &str, cache: Option<&Cache>) -> Result<Obtained, Diagnostics> {
+    obtain_of(&Plans::library(output, name), cache)
+}
+
+fn obtain_of(plans: &Plans, cache: Option<&Cache>) -> Result<Obtained, Diagnostics> {
     if let Some(cache) = cache
         && std::fs::create_dir_all(&cache.folder).is_ok()
     {
-        let key = key(&plans, &build::version()?);
+        let key = key(plans, &build::version()?);
         if let Some(found) = cache.find(&key) {
             return Ok(found);
         }
@@ -193,7 +208,7 @@ fn key(plans: &Plans, rustc: &str) -> String {
     };
     add(env!("CARGO_PKG_VERSION").as_bytes());
     add(rustc.as_bytes());
-    for option in build::OPTIONS {
+    for option in build::OPTIONS.iter().chain(plans.options()) {
         add(option.as_bytes());
     }
     for (path, bytes) in &plans.files {

@@ -4,6 +4,8 @@
 //! takes commands on its standard input: write a tensor, run a block or all, read a tensor, measure. Talking over a
 //! pipe keeps the compiler free of unsafe code and of dynamic loading, and a crash of the program stays its own.
 //!
+//! A process that calls C gets the library that C calls ([`obtain_library`]): that of `xnorc compile --c`, kept like programs.
+//!
 //! What was built is kept ([`Cache`]). Where there is no rustc, the interpreter can stand in for the program
 //! ([`Program::interpreted`]).
 
@@ -18,7 +20,7 @@ mod workshop;
 
 pub(crate) use build::is_integer;
 pub use build::{Built, build};
-pub use cache::{Cache, Obtained, obtain};
+pub use cache::{Cache, Obtained, obtain, obtain_library};
 pub use program::{Program, Space, Timing};
 
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};

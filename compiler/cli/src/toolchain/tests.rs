@@ -100,6 +100,21 @@ fn a_program_is_built_and_driven() {
 }
 
 #[test]
+fn a_library_is_built_beside_the_program_and_kept() {
+    let output = compiled(network());
+    let home = tempfile::tempdir().unwrap();
+    let cache = Cache::new(home.path(), Cache::MOST);
+    let obtained = obtain_library(&output, "tiny", Some(&cache)).unwrap();
+    assert!(!obtained.kept);
+    let bytes = std::fs::read(&obtained.built.program).unwrap();
+    let name = xnorc::emit::c_function(&output, "tiny").name;
+    assert!(bytes.windows(name.len()).any(|part| part == name.as_bytes()), "{name}");
+    assert!(obtain_library(&output, "tiny", Some(&cache)).unwrap().kept);
+    // The same network, and another thing.
+    assert!(!obtain(&output, "tiny", Some(&cache)).unwrap().kept);
+}
+
+#[test]
 fn the_interpreter_is_driven_like_a_program() {
     let output = compiled(network());
     let mut program = Program::interpreted(&output);

@@ -3,7 +3,7 @@
 use super::{ALIGN, Side, View};
 
 pub(super) fn text(view: &View<'_>) -> String {
-    let View { name, bytes, inputs, outputs, .. } = view;
+    let View { name, function, bytes, inputs, outputs, .. } = view;
     let several = |sides: &[Side]| sides.len() != 1;
     let pick = |wanted: bool, text: &str| if wanted { text.to_owned() } else { String::new() };
     let parameters: String = view
@@ -63,7 +63,7 @@ const _: () = assert!(size_of::<Memory>() <= {bytes} && align_of::<Memory>() == 
 /// A pointer that is not null is to memory of the size that the header says, nothing of which overlaps another's or is used
 /// by another thread before this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern \"C\" fn {name}_infer(
+pub unsafe extern \"C\" fn {function}(
 {parameters}    scratch: *mut c_void,
 ) -> c_int {{
     let scratch = scratch.cast::<Memory>();

@@ -3,13 +3,13 @@
 use super::{ALIGN, Side, View, list};
 
 pub(super) fn text(view: &View<'_>) -> String {
-    let View { name, upper, bytes, .. } = view;
+    let View { function, upper, bytes, .. } = view;
     let tensors: String = view.sides().map(|side| tensor(upper, side)).collect();
     let integers = if view.sides().any(|side| side.is_integer) { "#include <stdint.h>\n\n" } else { "" };
     let inputs = view.inputs.iter().map(|side| format!("const {} *{}", side.c_type(), side.parameter));
     let outputs = view.outputs.iter().map(|side| format!("{} *{}", side.c_type(), side.parameter));
     let parameters: Vec<String> = inputs.chain(outputs).chain(["void *scratch".to_owned()]).collect();
-    let start = format!("int {name}_infer(");
+    let start = format!("int {function}(");
     let mut declaration = format!("{start}{});", parameters.join(", "));
     if declaration.len() > 120 {
         declaration = format!("{start}\n    {});", parameters.join(",\n    "));
@@ -22,7 +22,7 @@ pub(super) fn text(view: &View<'_>) -> String {
 
 {integers}/* The caller's tensors, in row-major order: elements, axes, shape, name in the model. */
 {tensors}
-/* The memory that {name}_infer works in: bytes, and what its address is a multiple of. What it holds before does not matter. */
+/* The memory that {function} works in: bytes, and what its address is a multiple of. What it holds before does not matter. */
 #define {upper}_SCRATCH_BYTES {bytes}
 #define {upper}_SCRATCH_ALIGN {ALIGN}
 
@@ -38,7 +38,7 @@ pub(super) fn text(view: &View<'_>) -> String {
 #define {upper}_ALIGNED _Alignas({ALIGN})
 #endif
 
-/* What {name}_infer returns. */
+/* What {function} returns. */
 #define {upper}_OK 0
 /* A pointer is null: nothing was computed. */
 #define {upper}_ERROR_NULL 1

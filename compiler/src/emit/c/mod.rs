@@ -58,6 +58,26 @@ pub(super) fn files(output: &Output, name: &str) -> Vec<File> {
     ]
 }
 
+/// The function that the header declares, for who calls it without a compiler of C: it takes a pointer to each input, to each output
+/// (in the model's order, as numbers in row-major order: `float` or `int64_t`), and to scratch memory, and returns an `int`: 0, 1 where a
+/// pointer is null, 2 where one is not aligned. Nothing of all that may overlap; scratch memory is a thread's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CFunction {
+    /// As the library exports it.
+    pub name: String,
+    /// Bytes of scratch memory.
+    pub scratch_bytes: usize,
+    /// What its address is a multiple of.
+    pub scratch_align: usize,
+}
+
+/// The function of a network so named.
+pub fn c_function(output: &Output, name: &str) -> CFunction {
+    let View { bytes, function, .. } = View::of(output, name);
+    CFunction { name: function, scratch_bytes: bytes, scratch_align: ALIGN }
+}
+
 /// Why a network so named cannot be given to C: names that a program in C or C++ has no use of, as they mean something there.
 ///
 /// # Errors
@@ -283,6 +303,8 @@ impl Side {
 /// A network as C sees it.
 pub(super) struct View<'a> {
     pub(super) name: &'a str,
+    /// What the library exports.
+    pub(super) function: String,
     /// In front of every macro.
     upper: String,
     pub(super) inputs: Vec<Side>,
@@ -306,7 +328,14 @@ impl<'a> View<'a> {
         };
         let work = (4 * plan.real_len).next_multiple_of(8) + 8 * plan.bits_len;
         let bytes = work.next_multiple_of(ALIGN) + inside(&inputs) + inside(&outputs);
-        Self { name, upper: name.to_ascii_uppercase(), inputs, outputs, bytes: bytes.max(1).next_multiple_of(ALIGN) }
+        Self {
+            name,
+            function: format!("{name}_infer"),
+            upper: name.to_ascii_uppercase(),
+            inputs,
+            outputs,
+            bytes: bytes.max(1).next_multiple_of(ALIGN),
+        }
     }
 
     fn sides(&self) -> impl Iterator<Item = &Side> {

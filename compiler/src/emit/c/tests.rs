@@ -6,7 +6,30 @@ use crate::emit::Output;
 
 fn both(output: &Output) -> String {
     let view = View::of(output, "sample");
-    format!("{}\n{}", header::text(&view), face::text(&view))
+    let (header, face) = (header::text(&view), face::text(&view));
+    // What those are told who read neither.
+    let function = super::c_function(output, "sample");
+    for (text, parts) in [
+        (
+            &header,
+            [
+                format!("int {}(", function.name),
+                format!("SCRATCH_BYTES {}\n", function.scratch_bytes),
+                format!("SCRATCH_ALIGN {}\n", function.scratch_align),
+            ],
+        ),
+        (
+            &face,
+            [
+                format!("fn {}(", function.name),
+                format!("<= {} &&", function.scratch_bytes),
+                format!("== {})", function.scratch_align),
+            ],
+        ),
+    ] {
+        parts.iter().for_each(|part| assert!(text.contains(part), "{part}: {text}"));
+    }
+    format!("{header}\n{face}")
 }
 
 #[test]
