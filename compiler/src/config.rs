@@ -1,6 +1,7 @@
 //! How to compile a model: [`Config`], and what a module may be called.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::ir::Tensor;
 use crate::ir::network::Arithmetic;
@@ -37,6 +38,8 @@ pub struct Config {
     /// Example inputs, from which the ranges of 8-bit activations are learned: one tensor per input of the model after the
     /// other, or stacks of them along the first axis.
     pub calibration: Vec<Vec<Tensor>>,
+    /// External data of the model that is given as bytes, by the file's own name: where there are no files.
+    pub external_data: Vec<(String, Arc<[u8]>)>,
 }
 
 /// What binary layers make of `sign(0) = 0`. Signs that are numbers (outputs, terms, factors) are 0 there in any case, and
@@ -126,6 +129,12 @@ impl Config {
     /// these the ranges of 8-bit activations are learned.
     pub fn calibrate(&mut self, inputs: Vec<Tensor>) -> &mut Self {
         self.calibration.push(inputs);
+        self
+    }
+
+    /// Gives a file of the model's external data as bytes; it is not looked for in the model's folder.
+    pub fn external_data(&mut self, file: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> &mut Self {
+        self.external_data.push((file.into(), bytes.into()));
         self
     }
 

@@ -19,10 +19,15 @@ use crate::{check, import, internal, passes, plan, schedule};
 /// All problems of the model at once.
 pub fn generate(model: &[u8], folder: Option<&Path>, name: &str, config: &Config) -> Result<Output, Diagnostics> {
     internal::caught(|| {
-        let options = import::Options { dims: config.dims.clone(), folder: folder.map(Into::into) };
+        let options = options(config, folder);
         let imported = import::load(model, &options)?;
         build(imported, digest(model), name, config)
     })
+}
+
+fn options(config: &Config, folder: Option<&Path>) -> import::Options {
+    let given = config.external_data.clone();
+    import::Options { dims: config.dims.clone(), folder: folder.map(Into::into), given }
 }
 
 /// SHA-256, in hexadecimal.
@@ -102,7 +107,7 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
         .into());
     }
     internal::caught(|| {
-        let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
+        let options = options(config, Some(folder_of(model)));
         let imported = import::load(&bytes, &options)?;
         let hash = digest(&bytes);
         // A file can be as large as all that is made of it.
@@ -117,7 +122,7 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
 /// All problems of the file at once.
 pub fn load_graph(model: &Path, config: &Config) -> Result<Graph, Diagnostics> {
     let bytes = read(model)?;
-    let options = import::Options { dims: config.dims.clone(), folder: Some(folder_of(model).to_owned()) };
+    let options = options(config, Some(folder_of(model)));
     internal::caught(|| import::load(&bytes, &options).map(|imported| imported.graph))
 }
 

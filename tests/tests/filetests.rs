@@ -237,7 +237,7 @@ fn fixtures_are_read_back() {
         if path.extension().is_none_or(|e| e != "onnx") {
             continue;
         }
-        let options = xnorc::import::Options { dims: Vec::new(), folder: Some(fixtures()) };
+        let options = xnorc::import::Options { folder: Some(fixtures()), ..Default::default() };
         let Ok(imported) = xnorc::import::load(&std::fs::read(&path).unwrap(), &options) else { continue };
         let read = |graph: &Graph, pass: &str| -> Graph {
             let written = format!("{graph:#}");

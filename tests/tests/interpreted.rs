@@ -38,7 +38,7 @@ fn distance(wanted: &Tensor, got: &Tensor) -> f32 {
 
 fn check(path: &Path) -> Result<(), String> {
     let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-    let options = xnorc::import::Options { dims: Vec::new(), folder: path.parent().map(Into::into) };
+    let options = xnorc::import::Options { folder: path.parent().map(Into::into), ..Default::default() };
     let mut graph = xnorc::import::load(&bytes, &options).map_err(|e| e.to_string())?.graph;
     let sample = recorded(path);
     let tolerance = if path.file_stem().is_some_and(|stem| stem == HALF) { HALF_TOLERANCE } else { TOLERANCE };

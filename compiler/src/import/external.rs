@@ -1,8 +1,9 @@
-//! Data that lie in files beside the model: read from the model's own folder, and nowhere else.
+//! Data that lie in files beside the model: read from the model's own folder, and nowhere else; or given as bytes.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::proto::StringStringEntryProto;
 use crate::diagnostics::Outcome;
@@ -11,6 +12,8 @@ use crate::diagnostics::{Code, Diagnostic};
 /// The external files of one model.
 pub(super) struct ExternalFiles {
     folder: Option<PathBuf>,
+    /// By the file's own name.
+    given: Vec<(String, Arc<[u8]>)>,
     /// Each file read so far, once.
     pub(super) read: Vec<PathBuf>,
     open: Vec<ExternalFile>,
@@ -18,11 +21,25 @@ pub(super) struct ExternalFiles {
 
 struct ExternalFile {
     location: String,
-    file: File,
+    file: Source,
     /// In bytes.
     size: u64,
     /// Bytes read so far, those read twice counted twice.
     read: u64,
+}
+
+enum Source {
+    File(File),
+    Bytes(Cursor<Arc<[u8]>>),
+}
+
+impl Source {
+    fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+        match self {
+            Self::File(file) => file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(bytes)),
+            Self::Bytes(cursor) => cursor.seek(SeekFrom::Start(offset)).and_then(|_| cursor.read_exact(bytes)),
+        }
+    }
 }
 
 fn problem(message: String) -> Diagnostic {
@@ -30,8 +47,8 @@ fn problem(message: String) -> Diagnostic {
 }
 
 impl ExternalFiles {
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, read: Vec::new(), open: Vec::new() }
+    pub(super) fn new(folder: Option<PathBuf>, given: Vec<(String, Arc<[u8]>)>) -> Self {
+        Self { folder, given, read: Vec::new(), open: Vec::new() }
     }
 
     /// Bytes that were read, as far as the files hold them: a file that is read again and again is no larger for it.
@@ -68,15 +85,20 @@ impl ExternalFiles {
         }
         *read = read.saturating_add(wanted as u64);
         let mut bytes = vec![0; wanted];
-        file.seek(SeekFrom::Start(offset))
-            .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|error| problem(format!("{location:?} cannot be read: {error}")))?;
+        file.read_at(offset, &mut bytes).map_err(|error| problem(format!("{location:?} cannot be read: {error}")))?;
         Ok(bytes)
     }
 
     fn open(&mut self, location: &str) -> Outcome<usize> {
+        let name = Path::new(location).file_name().and_then(|name| name.to_str());
+        if let Some((_, bytes)) = self.given.iter().find(|(given, _)| Some(given.as_str()) == name) {
+            let (size, file) = (bytes.len() as u64, Source::Bytes(Cursor::new(Arc::clone(bytes))));
+            self.open.push(ExternalFile { location: location.to_owned(), file, size, read: 0 });
+            return Ok(self.open.len() - 1);
+        }
         let folder = self.folder.as_ref().ok_or_else(|| {
-            problem(format!("the data lie in {location:?}, but the model was given without a folder"))
+            problem(format!("the data lie in {location:?}, but the model was given without that file"))
+                .help("give the file together with the model")
         })?;
         let leaves = || {
             problem(format!("{location:?} leaves the model's folder"))
@@ -102,7 +124,7 @@ impl ExternalFiles {
         if !metadata.is_file() {
             return Err(problem(format!("{location:?} is not a file")));
         }
-        let file = File::open(&real).map_err(unreadable)?;
+        let file = Source::File(File::open(&real).map_err(unreadable)?);
         self.read.push(path);
         self.open.push(ExternalFile { location: location.to_owned(), file, size: metadata.len(), read: 0 });
         Ok(self.open.len() - 1)

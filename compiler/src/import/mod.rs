@@ -22,6 +22,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::internal;
@@ -46,6 +47,8 @@ pub struct Options {
     pub dims: Vec<(String, usize)>,
     /// The model's own folder: external data is read from there and nowhere else.
     pub folder: Option<PathBuf>,
+    /// External data that is given as bytes, by the file's own name.
+    pub given: Vec<(String, Arc<[u8]>)>,
 }
 
 /// What import gives.
@@ -74,7 +77,7 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
     let opsets = opsets(&model, &mut diagnostics)?;
 
-    let mut files = ExternalFiles::new(options.folder.clone());
+    let mut files = ExternalFiles::new(options.folder.clone(), options.given.clone());
     let mut builder = Builder::new(graph, bytes.len());
     let order = order::order(graph, &mut diagnostics);
     let uses = uses(graph, &order);

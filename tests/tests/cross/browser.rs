@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use crate::tools::need;
+use crate::tools::{has, need};
 
 /// For all that a page does; it is over in seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -18,7 +18,9 @@ pub(crate) struct Browser(Child);
 impl Browser {
     /// Serves a folder, opens a page of it, and waits for what that posts to `/answer`.
     pub(crate) fn open(folder: &Path, page: &str) -> String {
-        need("chromium", &["chromium"]);
+        let names = ["chromium", "google-chrome", "chromium-browser"];
+        let program = names.into_iter().find(|name| has(name)).unwrap_or("chromium");
+        need(program, &["chromium"]);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its number");
         let (sender, answers) = mpsc::channel();
@@ -30,9 +32,10 @@ impl Browser {
             }
         });
         let profile = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new("chromium");
+        let mut command = Command::new(program);
         // No sandbox: Chromium has none for root, and the page is ours.
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]);
+        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
         // Without a port for whoever wants to look, headless Chromium may end with the page's load.
         command.args(["--remote-debugging-port=0", &format!("http://{address}/{page}")]);

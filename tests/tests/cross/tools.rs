@@ -47,14 +47,16 @@ pub(crate) fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// Whether there is such a program.
+pub(crate) fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 /// Makes sure that a program exists, with the Debian package it is in and those it needs.
 pub(crate) fn need(program: &str, packages: &[&str]) {
-    let exists = || {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    };
     let _lock = lock("packages");
-    if exists() {
+    if has(program) {
         return;
     }
     let apt = |arguments: &[&str]| {
@@ -69,7 +71,7 @@ pub(crate) fn need(program: &str, packages: &[&str]) {
     install.extend(packages);
     let installed = apt(&["update"]).and_then(|_| apt(&install));
     assert!(
-        exists(),
+        has(program),
         "this test needs the program {program}, of the Debian packages {}, which could not be installed: {}",
         packages.join(", "),
         installed.err().unwrap_or_else(|| "the package holds no such program".into()),
@@ -181,7 +183,7 @@ pub(crate) fn library_source() -> Result<PathBuf, String> {
     Err(format!("no package rust-src {version} in Debian's {}: {problems}", suites.join(", ")))
 }
 
-/// A folder with the library of a target, for `rustc --sysroot`: `core` alone, or all of `std` for systems that have one.
+/// A folder with the library of a target, for `rustc --sysroot`: `core` alone, or all of `std` where there is a system or a page.
 ///
 /// Only the library is built with a stable compiler's back door; the code under test is compiled as on any machine that
 /// has the target installed.
@@ -190,7 +192,12 @@ pub(crate) fn sysroot(target: &str) -> PathBuf {
     let (version, _) = compiler();
     let sysroot = folder().join(format!("sysroot-{version}"));
     let libraries = sysroot.join("lib/rustlib").join(target).join("lib");
-    if libraries.is_dir() {
+    let parts = match target {
+        "wasm32-unknown-unknown" => "std,panic_abort",
+        linux if linux.contains("linux-gnu") => "std,panic_unwind,test",
+        _ => "core",
+    };
+    if has_library(&libraries, parts.split(',').next().expect("a part")) {
         return sysroot;
     }
     let source = {
@@ -205,12 +212,13 @@ pub(crate) fn sysroot(target: &str) -> PathBuf {
     write("src/lib.rs", "#![no_std]\n").expect("a writable target folder");
     write("Cargo.toml", "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n[profile.release]\ndebug = false\n")
         .expect("a writable target folder");
-    let parts = if target.contains("linux-gnu") { "std,panic_unwind,test" } else { "core" };
     run(clean("cargo")
         .current_dir(&place)
         .args(["build", "--release", "--target", target, "--target-dir", "target"])
         .arg(format!("-Zbuild-std={parts}"))
         .env("__CARGO_TESTS_ONLY_SRC_ROOT", source)
+        // As in the library that comes with a target: what is optimised as a whole needs it.
+        .env("RUSTFLAGS", "-Cembed-bitcode=yes")
         .env("RUSTC_BOOTSTRAP", "1"));
     // Complete or not there: a folder that another run stopped in is never mistaken for a library.
     let half = place.join("lib");
@@ -223,9 +231,29 @@ pub(crate) fn sysroot(target: &str) -> PathBuf {
         }
     }
     fs::create_dir_all(libraries.parent().expect("a folder")).expect("a writable target folder");
+    // There may be one with fewer parts.
+    let _ = fs::remove_dir_all(&libraries);
     fs::rename(&half, &libraries).expect("the same file system");
     fs::remove_dir_all(&place).expect("our own folder");
     sysroot
+}
+
+fn has_library(folder: &Path, name: &str) -> bool {
+    let start = format!("lib{name}-");
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|file| file.file_name().to_string_lossy().starts_with(&start))
+}
+
+/// Flags for rustc with which it finds the library of a target: none if it has one, else those for one that is built here.
+pub(crate) fn library_flags(target: &str) -> Vec<String> {
+    let own = run(clean("rustc").args(["--print", "target-libdir", "--target", target]));
+    if has_library(Path::new(own.trim()), "std") {
+        return Vec::new();
+    }
+    vec!["--sysroot".to_owned(), sysroot(target).display().to_string()]
 }
 
 /// Cargo for another target, with flags for rustc.

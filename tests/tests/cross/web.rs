@@ -10,19 +10,9 @@ use xnorc::ir::Tensor;
 use xnorc_tests::{fixtures, known, recorded};
 
 use crate::browser::Browser;
-use crate::tools::{clean, need, run, sysroot};
+use crate::tools::{clean, library_flags, need, run};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-
-/// rustc with the target's library: its own, or one that is built here.
-pub(crate) fn rustc() -> Command {
-    let mut rustc = clean("rustc");
-    let own = run(clean("rustc").args(["--print", "target-libdir", "--target", TARGET]));
-    if !Path::new(own.trim()).is_dir() {
-        rustc.arg("--sysroot").arg(sysroot(TARGET));
-    }
-    rustc
-}
 
 /// The crate of a model, in a folder so named, and what its README says done in it.
 fn built(model: &Path, name: &str, home: &Path) -> PathBuf {
@@ -39,7 +29,7 @@ fn built(model: &Path, name: &str, home: &Path) -> PathBuf {
     assert_eq!(lines.lines().count(), 2, "{lines}");
     for line in lines.lines() {
         let arguments = line.strip_prefix("rustc ").expect("a line for rustc");
-        run(rustc().args(["-Dwarnings", arguments]).current_dir(&folder));
+        run(clean("rustc").args(library_flags(TARGET)).args(["-Dwarnings", arguments]).current_dir(&folder));
     }
     folder.join("web")
 }

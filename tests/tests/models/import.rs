@@ -11,7 +11,7 @@ use xnorc::npy;
 fn import(name: &str) -> (PathBuf, Imported) {
     let folder = folder(name);
     let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
-    let options = Options { dims: Vec::new(), folder: Some(folder.clone()) };
+    let options = Options { folder: Some(folder.clone()), ..Options::default() };
     let start = std::time::Instant::now();
     let imported = load(&bytes, &options).unwrap_or_else(|problems| panic!("{problems}"));
     println!("{name}: {} nodes in {:?}", imported.graph.nodes.len(), start.elapsed());
@@ -82,7 +82,7 @@ fn real_to_binary_agrees_but_for_flips() {
 fn a_real_file_with_errors_gets_an_answer() {
     let folder = folder("brev_tfc_1w1a_qonnx");
     let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
-    let options = Options { dims: Vec::new(), folder: Some(folder) };
+    let options = Options { folder: Some(folder), ..Options::default() };
     for at in (0..bytes.len()).step_by(97) {
         assert!(load(&bytes[..at], &options).is_err(), "{at} bytes of a model are none");
         let mut broken = bytes.clone();

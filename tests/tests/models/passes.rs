@@ -13,7 +13,7 @@ use xnorc::passes::PASSES;
 fn normalised(name: &str, compare: &[&str]) -> Graph {
     let folder = folder(name);
     let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
-    let options = Options { dims: Vec::new(), folder: Some(folder.clone()) };
+    let options = Options { folder: Some(folder.clone()), ..Options::default() };
     let mut graph = load(&bytes, &options).unwrap_or_else(|problems| panic!("{problems}")).graph;
     let input = npy::read(&std::fs::read(folder.join("case0_in_0.npy")).unwrap()).unwrap();
     let run = |graph: &Graph| -> (String, Tensor) {

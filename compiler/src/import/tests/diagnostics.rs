@@ -217,7 +217,7 @@ fn operands_too_many() {
 fn an_empty_input() {
     let graph = Fixture::new(17).input("x", &[2, 0, 4]).node("Relu", &["x"], &["y"]).output("y");
     assert_snapshot!(graph.problems(), @r#"X014 at input "x": it is empty: x[1] is 0; help: export with an input that holds something; if 0 stands for any extent, bind it with --dim x[1]=N"#);
-    let options = Options { dims: vec![("x[1]".to_owned(), 3)], folder: None };
+    let options = Options { dims: vec![("x[1]".to_owned(), 3)], ..Options::default() };
     let bound = load(&graph.bytes(), &options).unwrap().graph;
     assert_eq!(bound.shape(bound.inputs[0]), [2, 3, 4]);
 }
@@ -275,7 +275,7 @@ fn dimensions() {
     assert_snapshot!(graph().problems(), @r#"X010 at input "x": its dimension(s) height, x[3] are not known; help: bind them with --dim height=N --dim x[3]=N"#);
     let bound = |dims: &[(&str, usize)]| Options {
         dims: dims.iter().map(|&(name, extent)| (name.to_owned(), extent)).collect(),
-        folder: None,
+        ..Options::default()
     };
     let options = bound(&[("height", 5), ("x[3]", 7)]);
     assert_snapshot!(load(&graph().bytes(), &options).unwrap().graph, @r#"

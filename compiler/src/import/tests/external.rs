@@ -25,7 +25,7 @@ fn folders() -> (tempfile::TempDir, Options) {
     let floats: Vec<u8> = [1.0_f32, 2.0, 3.0, 4.0].iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(inside.join("w.data"), &floats).unwrap();
     std::fs::write(root.path().join("secret"), &floats).unwrap();
-    let options = Options { dims: Vec::new(), folder: Some(inside) };
+    let options = Options { folder: Some(inside), ..Options::default() };
     (root, options)
 }
 
@@ -43,6 +43,23 @@ fn offset_and_length() {
     let graph = imported.graph;
     let weights = graph.nodes[0].inputs[1];
     assert_eq!(graph.constant(weights).unwrap().as_f32(), Some(&[3.0, 4.0][..]));
+}
+
+#[test]
+fn given_as_bytes() {
+    let floats: Vec<u8> = [5.0_f32, 6.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let (_root, in_a_folder) = folders();
+    for folder in [None, in_a_folder.folder] {
+        let options =
+            Options { folder, given: vec![("w.data".to_owned(), floats.clone().into())], ..Options::default() };
+        let bytes = model(&[1], &[("location", "data/w.data"), ("offset", "4")]);
+        let imported = load(&bytes, &options).unwrap();
+        assert!(imported.files.is_empty());
+        let weights = imported.graph.nodes[0].inputs[1];
+        assert_eq!(imported.graph.constant(weights).unwrap().as_f32(), Some(&[6.0][..]));
+        let short = load(&model(&[2], &[("location", "w.data"), ("offset", "4")]), &options).unwrap_err();
+        assert!(short.to_string().contains("\"w.data\" ends, after 8 bytes"), "{short}");
+    }
 }
 
 #[test]
@@ -88,7 +105,7 @@ fn outside_of_the_folder() {
     assert_snapshot!(problems(&[2], &[("location", "../secret")]), @r#"X003 at initializer "w": "../secret" leaves the model's folder; help: external data must lie beside the model or below it"#);
     assert_snapshot!(problems(&[2], &[("location", "/etc/passwd")]), @r#"X003 at initializer "w": "/etc/passwd" leaves the model's folder; help: external data must lie beside the model or below it"#);
     let bytes = model(&[2], &[("location", "w.data")]);
-    assert_snapshot!(load(&bytes, &Options::default()).expect_err("no folder"), @r#"X003 at initializer "w": the data lie in "w.data", but the model was given without a folder"#);
+    assert_snapshot!(load(&bytes, &Options::default()).expect_err("no folder"), @r#"X003 at initializer "w": the data lie in "w.data", but the model was given without that file; help: give the file together with the model"#);
 }
 
 #[cfg(unix)]
