@@ -62,6 +62,7 @@ async function compile(file, read) {
   state.textContent = `Compiling ${file}…`;
   try {
     const [model, ...others] = await read();
+    if (mine !== current) return;
     const start = performance.now();
     const compiled = await ask("compile", model, others, find("level").value);
     if (mine !== current) return;
@@ -112,7 +113,12 @@ find("example").addEventListener("click", () =>
     return [{ name: "fashion.onnx", bytes: new Uint8Array(await response.arrayBuffer()) }];
   }),
 );
-find("stop").addEventListener("click", () => dismiss("stopped"));
+find("stop").addEventListener("click", () => {
+  current++;
+  dismiss("stopped");
+  find("state").textContent = "Stopped";
+  find("stop").hidden = true;
+});
 
 find("level").addEventListener("change", async (event) => {
   const level = event.target.value;

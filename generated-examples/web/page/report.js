@@ -26,8 +26,8 @@ export function bar(share) {
   return made;
 }
 
-/** The glance without its last line, on how to see every block: they stand below it. */
-export const inPage = (glance) => glance.replace(/\n+`--all`.*\n?$/, "");
+/** The glance without what is so on a command line alone: its last line, on how to see every block, and that the time is one "here". */
+export const inPage = (glance) => glance.replace(/\n+`--all`.*\n?$/, "").replace(/^(time .*?) here \(/m, "$1 (");
 
 function scrolling(label, inside) {
   const made = element("div", "scroll", inside);
