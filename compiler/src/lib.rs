@@ -1,14 +1,44 @@
 //! An ahead-of-time compiler for binary neural networks: a trained ONNX file in, specialised `no_std` Rust out.
 //!
-//! From a build script, one call per model does it all ([`compile`], or [`Config`] for the rest):
+//! # Use
+//!
+//! `xnorc` is a build-dependency, `xnorc-runtime` an ordinary one. One call per model in the build script:
 //!
 //! ```no_run
 //! // build.rs
 //! xnorc::compile("models/net.onnx");
 //! ```
 //!
-//! and `xnorc_runtime::include_model!("net")` brings in the module. [`generate`] is the pure core behind it, bytes in and
-//! source out; [`Output::report`] says what became of the network.
+//! and one line in the program, which brings in a module of the file's name:
+//!
+//! ```ignore
+//! // src/main.rs
+//! xnorc_runtime::include_model!("net");
+//!
+//! let mut scratch = net::Scratch::new(); // all the memory that an inference works in
+//! net::infer(&input, &mut output, &mut scratch); // arrays: no allocation, no panic
+//! ```
+//!
+//! What differs from the defaults is said by a [`Config`]:
+//!
+//! ```no_run
+//! xnorc::Config::new()
+//!     .name("digits")
+//!     .dim("batch", 8)
+//!     .strict(true) // a warning ends the build
+//!     .compile("models/net.onnx");
+//! ```
+//!
+//! Outside of build scripts, [`load`] compiles a file, and [`generate`], the pure core, bytes; [`Output::source`] is the Rust,
+//! [`Output::report`] says what became of the network, and [`Diagnostics`] what is wrong with it:
+//!
+//! ```
+//! let config = xnorc::Config::new();
+//! let problems = xnorc::generate(b"not a model", None, "net", &config).unwrap_err();
+//! assert!(problems.to_string().contains("X001"));
+//! ```
+//!
+//! The command line, with `inspect`, `verify`, `evaluate` and `bench`, is the crate `xnorc-cli`.
 
 // Links to what is private are for those who read the house with `cargo doc --document-private-items`.
 #![allow(rustdoc::private_intra_doc_links)]

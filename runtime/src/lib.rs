@@ -1,6 +1,7 @@
 //! What the code that `xnorc` emits stands on: vectors of every instruction set, typed views of memory, threads, elementary
 //! functions; without `std`, without allocation, without dependencies, without a panic.
 //!
+#![doc = include_str!("use.md")]
 //! # How it is built
 //!
 //! The loops of a network are in the emitted file, written once over the vector trait [`Simd`], whose unit is 16 neighbouring
