@@ -108,7 +108,7 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
     }
     internal::caught(|| {
         let options = options(config, Some(folder_of(model)));
-        let imported = import::load(&bytes, &options)?;
+        let imported = import::load(&bytes, &options).map_err(|problems| at(model, problems))?;
         let hash = digest(&bytes);
         // A file can be as large as all that is made of it.
         drop(bytes);
@@ -123,7 +123,22 @@ pub fn load(model: &Path, config: &Config) -> Result<Output, Diagnostics> {
 pub fn load_graph(model: &Path, config: &Config) -> Result<Graph, Diagnostics> {
     let bytes = read(model)?;
     let options = options(config, Some(folder_of(model)));
-    internal::caught(|| import::load(&bytes, &options).map(|imported| imported.graph))
+    let imported = internal::caught(|| import::load(&bytes, &options));
+    imported.map(|imported| imported.graph).map_err(|problems| at(model, problems))
+}
+
+/// What is no model has no place in it: the place is the file.
+fn at(model: &Path, mut problems: Diagnostics) -> Diagnostics {
+    for problem in &mut problems.0 {
+        if problem.code == Code::NotOnnx && problem.place.is_none() {
+            problem.place = Some(place(model));
+        }
+    }
+    problems
+}
+
+fn place(file: &Path) -> String {
+    format!("file \"{}\"", file.display())
 }
 
 /// The bytes of a model file.
@@ -131,10 +146,7 @@ pub fn load_graph(model: &Path, config: &Config) -> Result<Graph, Diagnostics> {
 /// # Errors
 /// [`Code::Io`], with the path and the operating system's words.
 fn read(path: &Path) -> Result<Vec<u8>, Diagnostics> {
-    std::fs::read(path).map_err(|e| {
-        let place = format!("file \"{}\"", path.display());
-        Diagnostic::error(Code::Io, place, format!("cannot be read: {e}")).into()
-    })
+    std::fs::read(path).map_err(|e| Diagnostic::error(Code::Io, place(path), format!("cannot be read: {e}")).into())
 }
 
 /// The folder a model's external data may lie in.

@@ -3,11 +3,12 @@
 use crate::bench;
 
 use super::progress::Waiting;
-use super::{Result, args, file_problem, program, report, say, say_json};
+use super::{Result, args, file_problem, has_folder, program, report, say, say_json};
 
 pub(super) fn run(args: &args::Bench) -> Result {
     let output = program::load(&args.model)?;
     report(&output.warnings);
+    args.plot.iter().try_for_each(|path| has_folder(path))?;
     let mut started = program::start(&args.model, &output, &args.machine, args::Engine::Program)?;
     let waiting = Waiting::new("measuring");
     let result = bench::run(

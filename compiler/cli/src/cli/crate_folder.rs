@@ -38,8 +38,10 @@ const OLD: &str = "old";
 
 /// Writes the files of a crate into `folder`.
 pub(super) fn write(folder: &Path, files: &[File], force: bool) -> Result {
-    if folder.exists() && !folder.is_dir() {
-        return Err(file_problem(folder, "cannot be written", "it is not a folder").into());
+    if let Some(place) = folder.ancestors().find(|place| place.exists())
+        && !place.is_dir()
+    {
+        return Err(file_problem(place, "cannot be written", "it is not a folder").into());
     }
     refuse_strangers(folder, force)?;
     refuse_another(folder, files, force)?;

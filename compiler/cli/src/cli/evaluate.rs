@@ -5,7 +5,7 @@ use crate::evaluate::{self, Evaluation, Pictures, Preparation, Scores};
 use xnorc::diagnostics::{Code, Diagnostic};
 
 use super::progress::Progress;
-use super::{Failure, Result, args, file_problem, program, report, say, say_json};
+use super::{Failure, Result, args, file_problem, has_folder, program, report, say, say_json};
 
 pub(super) fn run(args: &args::Evaluate) -> Result {
     let output = program::load(&args.model)?;
@@ -32,6 +32,7 @@ pub(super) fn run(args: &args::Evaluate) -> Result {
         return Err(Failure::Usage("--confusion needs --labels, or a folder of pictures for each class".to_owned()));
     }
     let labels = labels.map(|labels| labels[..count].to_vec());
+    args.save.iter().chain(&args.confusion).try_for_each(|path| has_folder(path))?;
     let mut beside = Vec::new();
     for path in &args.beside {
         let array = files::single(path)?.tensor();

@@ -116,6 +116,16 @@ fn say_json(value: &impl serde::Serialize) -> Result {
 }
 
 /// A problem with a file.
+/// Before the work whose result is to go there, which would be lost.
+fn has_folder(file: &std::path::Path) -> std::result::Result<(), Diagnostic> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(file_problem(file, "cannot be written", format!("there is no folder \"{}\"", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn file_problem(path: &std::path::Path, what: &str, error: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::error(Code::Io, format!("file \"{}\"", path.display()), format!("{what}: {error}"))
 }

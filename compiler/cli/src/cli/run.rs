@@ -8,7 +8,7 @@ use crate::verify::outputs;
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::{Failure, Result, args, arrays, program, report, say, say_json};
+use super::{Failure, Result, args, arrays, has_folder, program, report, say, say_json};
 
 /// The keys of `run --json`.
 #[derive(Serialize)]
@@ -36,6 +36,7 @@ pub(super) fn run(args: &args::Run) -> Result {
     if given != wanted && given != 0 {
         return Err(Failure::Usage(format!("the model has {wanted} outputs, but --output is given {given} times")));
     }
+    args.outputs.iter().try_for_each(|path| has_folder(path))?;
     let stacks = arrays::read(&args.inputs, network, &network.inputs, "--input")?;
     let [stack] = &stacks[..] else {
         let (wanted, given) = (network.inputs.len(), args.inputs.len());

@@ -138,7 +138,8 @@ pub(super) fn version() -> Result<String, Diagnostics> {
 }
 
 fn start(arguments: &[OsString]) -> Result<std::process::Output, Diagnostics> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    // Empty is unset, as it is for cargo.
+    let rustc = std::env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into());
     guard::output(&rustc, arguments).map_err(|e| {
         let rustc = Path::new(&rustc).display();
         let mut missing = problem(format!("the Rust compiler `{rustc}` cannot be started: {e}"));

@@ -136,6 +136,7 @@ fn catalogue() -> String {
     std::fs::create_dir(desk.path("mine")).unwrap();
     desk.put("mine/letter.txt", b"dear");
     desk.take("r2b_ts17.onnx");
+    desk.take("r2b_ts17.in.npy");
     desk.take("clip_ste_ts17.onnx");
     assert_eq!(desk.run(&["compile", "clip_ste_ts17.onnx", "--out", "theirs"]).code, Some(0));
     for (name, arguments) in [
@@ -147,6 +148,13 @@ fn catalogue() -> String {
         ("no_such_file", &["compile", "lost.onnx", "--out", "crate"]),
         ("folder_of_another", &["compile", "relu.onnx", "--out", "mine"]),
         ("folder_of_another_network", &["compile", "relu.onnx", "--out", "theirs"]),
+        ("below_a_file", &["compile", "relu.onnx", "--out", "mine/letter.txt/net"]),
+        ("answers_into_no_folder", &["run", "relu.onnx", "--input", "x.npy", "--output", "lost/y.npy"]),
+        (
+            "scores_into_no_folder",
+            &["evaluate", "r2b_ts17.onnx", "--images", "r2b_ts17.in.npy", "--save", "lost/y.npy"],
+        ),
+        ("plot_into_no_folder", &["bench", "relu.onnx", "--plot", "lost/plot.svg"]),
         ("not_an_array", &["run", "relu.onnx", "--input", "relu.onnx"]),
         ("array_of_another_shape", &["run", "relu.onnx", "--input", "other.npy"]),
     ] {
