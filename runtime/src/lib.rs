@@ -42,6 +42,7 @@ pub mod math;
 mod narrow;
 mod parts;
 mod place;
+mod set_bits;
 mod signs;
 mod simd;
 mod table;
@@ -85,7 +86,7 @@ pub use sources::SOURCES;
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 3;
+pub const CONTRACT: u32 = 4;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
@@ -102,6 +103,7 @@ pub mod prelude {
     pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
     pub use crate::place::{Memory, Place};
+    pub use crate::set_bits::{Rows, SetBits, add_rows};
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
     pub use crate::table::{Table, prefetch};

@@ -89,6 +89,22 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
+    /// Bits of a plane: so many output channels are counted at a time ([`crate::SetBits`]).
+    const PLANE: usize;
+    /// A bit for each of so many output channels.
+    type Plane: Copy;
+    /// No bit.
+    fn no_plane(self) -> Self::Plane;
+    /// Channels `PLANE * part..` of a row of weights, zeros where there are none; no plane lies over the end of a row.
+    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane;
+    /// Carry and sum of three bits, per channel.
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane);
+    /// Carry and sum of two bits, per channel.
+    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane);
+    /// Gives the numbers whose bits are in the planes, of 16 channels at a time: which of the plane's, and the numbers.
+    fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16]));
+    /// start - 2 * ones + 4 * count: the dot products of signs from their counts.
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F;
     /// The lanes.
     #[inline(always)]
     fn to_array(self, v: Self::F) -> [f32; 16] {

@@ -35,6 +35,20 @@ impl Le<u32> {
     }
 }
 
+impl Le<i16> {
+    /// To little-endian.
+    #[inline(always)]
+    pub const fn new(x: i16) -> Self {
+        Self(x.to_le())
+    }
+
+    /// From little-endian.
+    #[inline(always)]
+    pub const fn get(self) -> i16 {
+        i16::from_le(self.0)
+    }
+}
+
 impl Le<f32> {
     /// To little-endian.
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! The weights file: one run of bytes, in which each parameter has a place, laid out as the kernels read it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::CACHE_LINE;
 use crate::ir::network::{BinaryWeights, Dense, Geometry, Quantized};
@@ -60,6 +61,12 @@ impl Blob {
         Span { offset: self.add(data), len: values.len() }
     }
 
+    /// Adds 16-bit integers, little-endian.
+    pub fn halves(&mut self, values: &[i16]) -> Span {
+        let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Span { offset: self.add(data), len: values.len() }
+    }
+
     /// A value per channel, padded with zeros to whole tiles.
     pub fn per_channel(&mut self, values: &[f32]) -> Span {
         let mut padded = values.to_vec();
@@ -96,6 +103,42 @@ pub fn binary_weights(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u64> 
         }
     }
     packed
+}
+
+/// Weights of a binary convolution of one group as rows for counting down the lanes: `[kh][kw][channel][output / 32]`, bit `i` of a
+/// word being output channel `32 * word + i`, 1 for +1; behind the channels of each tap a row of zeros.
+pub fn weight_rows(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u32> {
+    let taps = geometry.kernel[0] * geometry.kernel[1];
+    let (inputs, words) = (geometry.input[2], geometry.output[2].div_ceil(32));
+    let mut packed = vec![0_u32; taps * (inputs + 1) * words];
+    for (row, signs) in weights.signs.chunks_exact(inputs).enumerate() {
+        let (output, tap) = (row / taps, row % taps);
+        for (channel, _) in signs.iter().enumerate().filter(|(_, sign)| **sign) {
+            packed[(tap * (inputs + 1) + channel) * words + output / 32] |= 1 << (output % 32);
+        }
+    }
+    packed
+}
+
+/// What the dot products of a binary convolution start from that is counted down the lanes, `k - 2 popcount(w)` of the taps that
+/// count, for some rows and columns of them: `[rows][columns][block of 16 outputs][16]`.
+pub fn starts(
+    weights: &BinaryWeights,
+    geometry: &Geometry,
+    rows: &[Range<usize>],
+    columns: &[Range<usize>],
+) -> Vec<i16> {
+    let [kh, kw] = geometry.kernel;
+    let (inputs, outputs) = (geometry.input[2], geometry.output[2]);
+    let mut starts = Vec::new();
+    for (rows, columns) in rows.iter().flat_map(|rows| columns.iter().map(move |columns| (rows, columns))) {
+        for output in 0..outputs.next_multiple_of(LANES) {
+            let taps = rows.clone().flat_map(|ky| columns.clone().map(move |kx| (output * kh + ky) * kw + kx));
+            let signs = taps.filter(|_| output < outputs).flat_map(|tap| &weights.signs[tap * inputs..][..inputs]);
+            starts.push(signs.map(|sign| if *sign { -1 } else { 1 }).sum());
+        }
+    }
+    starts
 }
 
 /// What one group has in 16 output channels that may belong to several.

@@ -2,7 +2,7 @@
 
 use xnorc_runtime::ROOM;
 
-use super::{Axis, Counting, Division, Grid, Nest, Order, Schedule, Widen, windows_apart};
+use super::{Axis, Counting, Division, Down, Grid, Nest, Order, Schedule, Widen, windows_apart};
 use crate::check::Faults;
 use crate::diagnostics::Diagnostics;
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, Step, Storage, Tiled};
@@ -16,8 +16,10 @@ use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, S
 /// 4. Tiles are no longer than the row, and what lies under the last one ends inside the framed row.
 /// 5. Blocks that are computed together are a part of all blocks, in the loops, under the window and among threads.
 /// 6. What threads divide is the whole grid, or one side of it.
-/// 7. A pool's window holds the rows that it reaches over, of one block (or of those that are computed together) at a time.
-/// 8. The sums of rows have the memory that their steps write.
+/// 7. A pool's window holds the rows that it reaches over, of one block (or of those that are computed together) at a time; of
+///    all, where they are counted down the lanes.
+/// 8. What is counted down the lanes has a plane for each bit of its sums, and whole planes of output channels.
+/// 9. The sums of rows have the memory that their steps write.
 ///
 /// # Errors
 /// All that does not hold, each a fault of xnorc.
@@ -64,6 +66,7 @@ impl Rules<'_> {
         self.grids();
         self.taps();
         self.counting();
+        self.down();
         self.tiles();
         self.together();
         self.division();
@@ -118,6 +121,25 @@ impl Rules<'_> {
         });
     }
 
+    fn down(&mut self) {
+        let Some(Down { levels, planes, rows, columns, eights }) = self.nest.down else { return };
+        let Source::BinaryConv { geometry: g, .. } = &self.tiled.source else {
+            return self.must(false, || "it counts down the lanes, and counts nothing".to_owned());
+        };
+        let signs = g.input[2] * g.kernel[0] * g.kernel[1];
+        self.must(planes >= 5 && signs < 1 << planes, || format!("{planes} planes for sums up to {signs}"));
+        self.must(eights == g.input[2].div_ceil(8) && rows == (g.kernel[0] - 1) * g.dilations[0] + 1, || {
+            format!("lists of {eights} eights, {rows} rows at a time")
+        });
+        let reach = (g.output[1] - 1) * g.strides[1] + (g.kernel[1] - 1) * g.dilations[1] + 1;
+        self.must(columns >= reach, || format!("lists of {columns} pixels under {reach}"));
+        let parts = [(levels.avx512, 512), (levels.avx2, 256), (levels.vectors, 128), (true, levels.plain)];
+        for (used, bits) in parts {
+            let whole = bits > 0 && g.output[2].is_multiple_of(bits);
+            self.must(!used || whole && g.groups == 1, || format!("{} channels in planes of {bits}", g.output[2]));
+        }
+    }
+
     fn tiles(&mut self) {
         let columns = self.nest.grid.columns;
         for pixels in self.nest.pixels.all() {
@@ -161,7 +183,8 @@ impl Rules<'_> {
     }
 
     fn window(&mut self) {
-        let Nest { grid, window, order, together, .. } = *self.nest;
+        let Nest { grid, window, order, .. } = *self.nest;
+        let together = if self.nest.down.is_some() { grid.blocks() } else { self.nest.together };
         let Some(Pooled { pool, .. }) = &self.tiled.pooled else {
             return self.must(window.is_none(), || "it keeps rows for a pool that is not there".to_owned());
         };

@@ -14,6 +14,7 @@ pub mod check;
 pub mod copies;
 pub mod cost;
 mod division;
+mod down;
 mod nest;
 mod reasons;
 mod text;
@@ -23,6 +24,7 @@ pub mod walk;
 
 pub use axis::Axis;
 pub use division::Division;
+pub use down::{Down, Levels};
 pub use nest::{Counting, Grid, Nest, Order, Pixels, Widen, Window};
 pub(crate) use nest::{is_mixed, is_pointwise, windows_apart};
 pub use reasons::{Fit, Tie, Undivided};

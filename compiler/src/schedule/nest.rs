@@ -1,7 +1,8 @@
 //! The loops of a tiled block.
 
 use super::cost::Cost;
-use super::{Axis, Division, Fit, LANES, Tie, Undivided, interleaved, real, row_tile};
+use super::down;
+use super::{Axis, Division, Down, Fit, LANES, Tie, Undivided, interleaved, real, row_tile};
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Products, Source, Step, Storage, Tiled};
 
 /// `[images][rows][columns][channels]` of a block's values.
@@ -123,6 +124,8 @@ pub struct Nest {
     pub axes: Option<[Axis; 2]>,
     /// Of a binary layer.
     pub counting: Option<Counting>,
+    /// Of a binary layer, on instruction sets where that is faster than [`Self::counting`].
+    pub down: Option<Down>,
     /// Of a block with a pool inside.
     pub window: Option<Window>,
     /// f32s for the sums of each row, which are added up when all rows are there, so that threads can compute them in any order.
@@ -158,6 +161,14 @@ impl Nest {
         };
         let axes = tiled.source.geometry().map(|g| [0, 1].map(|axis| Axis::of(g, axis, framed)));
         let together = interleaved(&tiled.source);
+        let down = match &tiled.source {
+            Source::BinaryConv { input, geometry, .. } => match &network.tensor(*input).storage {
+                Storage::Bits(layout) => Down::of(geometry, layout, framed)
+                    .filter(|_| tiled.pooled.as_ref().is_none_or(|p| down::keeps(&p.pool.geometry))),
+                Storage::Dense(_) => None,
+            },
+            _ => None,
+        };
         let window = tiled.pooled.as_ref().map(|Pooled { pool, .. }| {
             let g = &pool.geometry;
             let reach = (g.kernel[0] - 1) * g.dilations[0] + 1;
@@ -166,6 +177,8 @@ impl Nest {
             let behind = (g.pads[0] + g.input[0]).saturating_sub(last);
             let all = tiled.steps.iter().any(|step| step.write().is_some());
             let rows = (reach + if all { behind } else { 0 }).min(g.input[0]);
+            // Whoever counts down the lanes has the values of all channels at a time.
+            let together = if down.is_some() { grid.blocks() } else { together };
             Window { rows, columns: g.input[1], together }
         });
         let sums = |steps: &[Step], grid: Grid| {
@@ -199,6 +212,7 @@ impl Nest {
             together,
             axes,
             counting,
+            down,
             window,
             row_sums: sums(&tiled.steps, grid) + behind,
             division,

@@ -1,6 +1,11 @@
 //! 16 lanes in plain Rust.
 
 use super::fused;
+// Every x86-64 has vectors of 128 bits; what else runs this code counts in words.
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+use super::plane as wide;
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+use super::x86_64::sse2 as wide;
 use crate::level::Level;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
@@ -134,5 +139,32 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         map2(&k, &acc, |k, acc| k - acc.wrapping_mul(2) as i32 as f32)
+    }
+    const PLANE: usize = wide::PLANE;
+    type Plane = wide::Plane;
+    #[inline(always)]
+    fn no_plane(self) -> Self::Plane {
+        wide::none()
+    }
+    #[inline(always)]
+    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
+        wide::plane(row, part)
+    }
+    #[inline(always)]
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        wide::full_adder(a, b, c)
+    }
+    #[inline(always)]
+    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
+        wide::half_adder(a, b)
+    }
+    #[inline(always)]
+    fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
+        wide::spread(planes, put);
+    }
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        let ones = 2 * ones as i32;
+        map2(counts, start, |count, start: Le<i16>| (i32::from(start.get()) - ones + 4 * i32::from(count)) as f32)
     }
 }

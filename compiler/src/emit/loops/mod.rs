@@ -9,6 +9,7 @@
 mod binary_conv;
 mod bit_pool;
 mod copy;
+mod down;
 mod elementwise;
 mod gate;
 mod matmul;
@@ -32,7 +33,7 @@ use super::text::{doc, each_pixel, n, note};
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::ops::Form;
 use crate::plan::Blob;
-use crate::schedule::{Division, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
+use crate::schedule::{Division, Levels, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
 pub(super) use copy::moved;
 pub(super) use gate::gate;
 pub(super) use matmul::product;
@@ -67,6 +68,8 @@ struct Source {
     before: TokenStream,
     /// Constants of the type.
     items: TokenStream,
+    /// The same by counting down the lanes, on some instruction sets.
+    down: Option<down::Counted>,
 }
 
 /// A block's function and its kernel, in the making.
@@ -79,6 +82,8 @@ pub(super) struct Loops {
     body: TokenStream,
     division: Division,
     tiles: Option<Vec<(&'static str, usize, usize)>>,
+    /// Where the values are counted down the lanes, and the loops that do.
+    down: Option<(Levels, TokenStream)>,
     cost: usize,
     images: usize,
     before: TokenStream,
@@ -165,11 +170,19 @@ pub(super) fn of(
         _ => Arithmetic::F32,
     };
     let body = match &pooled {
-        Some((pool, behind)) => pooled::body(nest, tiled, &source, &steps, pool, behind),
+        Some((pool, behind)) => pooled::body(nest, tiled, &source, None, &steps, pool, behind),
         None => body(nest, &source, &steps),
     };
+    let down = source.down.as_ref().map(|counted| {
+        let body = match &pooled {
+            Some((pool, behind)) => pooled::body(nest, tiled, &source, Some(counted), &steps, pool, behind),
+            None => down_body(nest, counted, &steps),
+        };
+        (counted.levels, body)
+    });
     let Fields { mut list, after, .. } = fields;
-    let operands = source.fields.into_iter().map(|Operand { name, text, ty, value }| steps::Field {
+    let counted = source.down.into_iter().flat_map(|down| down.fields);
+    let operands = source.fields.into_iter().chain(counted).map(|Operand { name, text, ty, value }| steps::Field {
         name: format_ident!("{name}"),
         text,
         ty,
@@ -186,6 +199,7 @@ pub(super) fn of(
         body,
         division: nest.division,
         tiles: tiles(nest),
+        down,
         cost: nest.cost,
         images: nest.grid.images,
         before: source.before,
@@ -212,6 +226,8 @@ fn source(
                 unreachable!("checked: a binary convolution reads bits")
             };
             let mut source = binary_conv::source(nest, geometry, layout, weights, fields.blob);
+            source.down =
+                nest.down.as_ref().map(|down| down::counted(nest, down, geometry, layout, weights, fields.blob));
             let ty = binary_conv::bits_type(nest, geometry, layout);
             let all = fields.by_image(&ty);
             let view = fields.views.read(*input, "bits", &all);
@@ -309,6 +325,32 @@ fn body(nest: &Nest, source: &Source, steps: &Steps) -> TokenStream {
             over(nest, Dimension::Rows, nest.grid.rows, blocks)
         }
     }
+}
+
+/// The loops over rows, blocks and pixels of a source that counts down the lanes: all channels of a row, and then their steps.
+fn down_body(nest: &Nest, counted: &down::Counted, steps: &Steps) -> TokenStream {
+    let blocks = down_blocks(nest, counted, steps, &steps.row, &steps.pixel);
+    let (memory, count) = (&counted.memory, &counted.row);
+    let rows = over(nest, Dimension::Rows, nest.grid.rows, quote!(#count #blocks));
+    quote!(#memory #rows)
+}
+
+/// The steps of a row whose channels are counted.
+fn down_blocks(
+    nest: &Nest,
+    counted: &down::Counted,
+    steps: &Steps,
+    row: &TokenStream,
+    pixel: &TokenStream,
+) -> TokenStream {
+    let (values, value) = (&counted.block, &counted.value);
+    let Steps { block, row_end, .. } = steps;
+    let width = n(nest.grid.columns);
+    let pixels = match nest.grid.columns {
+        1 => quote!({ let x = 0; #value #pixel }),
+        _ => quote!(for x in 0..#width { #value #pixel }),
+    };
+    over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#values #block #row #pixels #row_end))
 }
 
 /// What holds a row that the runtime computes.
@@ -448,6 +490,7 @@ impl Loops {
             body,
             division: Division::Whole(Undivided::Single),
             tiles: None,
+            down: None,
             cost: 0,
             images,
             before: TokenStream::new(),
@@ -468,11 +511,22 @@ impl Loops {
         let lifetime = self.fields.iter().any(|f| f.ty.to_string().contains("'a")).then(|| quote!(<'a>));
         let any = lifetime.as_ref().map(|_| quote!(<'_>));
         let mutable = self.fields.iter().any(|f| f.is_part).then(|| quote!(mut));
+        let down_arms = self.down.as_ref().map(|(levels, _)| down::arms(*levels));
         let (run, tiles) = match &self.tiles {
+            None if self.down.is_some() => {
+                let run = quote!(match S::LEVEL { #down_arms _ => self.words(s), });
+                let words = quote! {
+                    /// Counting across words.
+                    #[inline(always)]
+                    fn words<S: Simd>(#mutable self, s: S) { #body }
+                };
+                (run, Some(words))
+            }
             None => (quote!(#body), None),
             Some(tiles) => {
                 let mut arms: Vec<(Vec<TokenStream>, TokenStream)> = Vec::new();
-                for (name, pixels, columns) in tiles {
+                let counts_down = |name: &str| self.down.as_ref().is_some_and(|(levels, _)| down::is_at(*levels, name));
+                for (name, pixels, columns) in tiles.iter().filter(|(name, ..)| !counts_down(name)) {
                     let (pixels, columns) = (n(*pixels), n(*columns));
                     let call = quote!(self.tiles::<S, #pixels, #columns>(s));
                     let level = format_ident!("{}", if name.is_empty() { "_" } else { name });
@@ -483,7 +537,7 @@ impl Loops {
                     }
                 }
                 let arms = arms.iter().map(|(patterns, call)| quote!(#(#patterns)|* => #call,));
-                let run = quote!(match S::LEVEL { #(#arms)* });
+                let run = quote!(match S::LEVEL { #down_arms #(#arms)* });
                 let tiles = quote! {
                     /// In tiles of P pixels, which lie over Q columns.
                     #[inline(always)]
@@ -492,7 +546,14 @@ impl Loops {
                 (run, Some(tiles))
             }
         };
-        let own = (tiles.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #tiles }));
+        let planes = self.down.as_ref().map(|(_, body)| {
+            quote! {
+                /// Counting down the lanes.
+                #[inline(always)]
+                fn planes<S: Simd>(#mutable self, s: S) { #body }
+            }
+        });
+        let own = (tiles.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #planes #tiles }));
         let mutable = if tiles.is_some() { None } else { mutable };
         let (kernel, generics, arguments) = match self.arithmetic {
             Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),

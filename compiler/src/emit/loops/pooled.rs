@@ -4,6 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use super::down::Counted;
 use super::steps::Steps;
 use super::text::{bound, looped, offset, scaled};
 use super::windows::{fold, rows_of_taps};
@@ -17,6 +18,7 @@ pub(super) fn body(
     nest: &Nest,
     tiled: &Tiled,
     source: &Source,
+    down: Option<&Counted>,
     steps: &Steps,
     pool: &Pool,
     behind: &Steps,
@@ -28,9 +30,10 @@ pub(super) fn body(
     let keep = quote!(#pixel s.store(&mut kept[x], v););
     let together = nest.together > 1;
     // Blocks that are computed together have a window each.
-    let of = together.then(|| {
-        let together = n(nest.together);
-        quote!([block % #together])
+    let windows = nest.window.expect("a window").together;
+    let of = (windows > 1).then(|| {
+        let count = n(windows);
+        if windows == nest.grid.blocks() { quote!([block]) } else { quote!([block % #count]) }
     });
     let (source_block, source_row) = (&source.block, &source.row);
     let (steps_block, steps_row, steps_end) = (&steps.block, &steps.row, &steps.row_end);
@@ -75,12 +78,17 @@ pub(super) fn body(
     };
     let under = note("The rows under the window that are not there yet.");
     let kept = quote!(let kept = &mut self.window #of[y % #ring];);
-    let before = match &source.computed {
-        None => {
+    let before = match (down, &source.computed) {
+        (Some(counted), _) => {
+            let count = &counted.row;
+            let blocks = super::down_blocks(nest, counted, steps, &quote!(#kept #steps_row), &keep);
+            quote!(#count #blocks)
+        }
+        (None, None) => {
             let row = super::row(nest, source, &keep);
             quote!(#kept #source_row #steps_row #row #steps_end)
         }
-        Some(_) => {
+        (None, Some(_)) => {
             let steps = Steps {
                 block: steps.block.clone(),
                 row: quote!(#kept #steps_row),
@@ -91,7 +99,9 @@ pub(super) fn body(
         }
     };
     let pooled = quote!(#row #pixels #row_end);
-    let pooled = if together {
+    let pooled = if down.is_some() {
+        over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#block #pooled))
+    } else if together {
         let together = n(nest.together);
         quote!(for block in block..block + #together { #block #pooled })
     } else {
@@ -113,6 +123,10 @@ pub(super) fn body(
         },
     );
     let blocks = if together { TokenStream::new() } else { quote!(#source_block #steps_block #block) };
+    if let Some(counted) = down {
+        let memory = &counted.memory;
+        return quote!(#memory let mut next = #first; #rows);
+    }
     let buffer = super::row_buffer(nest, source);
     let body = super::over_groups(
         nest,

@@ -173,6 +173,12 @@ impl Writer<'_> {
         }
         self.depth = outside;
         self.steps_behind(Some("dot"), steps, dot);
+        if let Some(down) = &nest.down {
+            self.depth = 0;
+            let what = format!("down the lanes instead on {}", down.levels);
+            let lists = format!("set bits of {} are listed", count(down.rows, "row"));
+            self.say(what, format!("a row of weights for each set bit, added to {} planes; {lists}", down.planes));
+        }
     }
 
     /// The innermost loop of a binary layer.

@@ -231,4 +231,66 @@ impl Simd for Simd128 {
         let sums = acc.sums();
         each!(i => f32x4_sub(k[i], f32x4_convert_i32x4(i32x4_shl(sums[i], 1))))
     }
+    const PLANE: usize = 128;
+    type Plane = v128;
+    #[inline(always)]
+    fn no_plane(self) -> Self::Plane {
+        i64x2_splat(0)
+    }
+    #[inline(always)]
+    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
+        if part < W / 4 {
+            // SAFETY: words 4 * part.. of the row, four of them.
+            unsafe { v128_load(row.as_ptr().cast::<v128>().add(part)) }
+        } else {
+            self.no_plane()
+        }
+    }
+    #[inline(always)]
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        let differ = v128_xor(a, b);
+        (v128_or(v128_and(a, b), v128_and(differ, c)), v128_xor(differ, c))
+    }
+    #[inline(always)]
+    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
+        (v128_and(a, b), v128_xor(a, b))
+    }
+    #[inline(always)]
+    fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
+        let bits = u64x2_splat(0x8040_2010_0804_0201);
+        // The highest plane first: the sum so far twice, and one where the bit is set (-1 in a mask).
+        let sum = |planes: &[v128], half: u8| {
+            let bytes = i8x16_add(i64x2(0, 0x0101_0101_0101_0101), u8x16_splat(2 * half));
+            planes.iter().rev().fold(i64x2_splat(0), |sum, plane| {
+                let set = i8x16_eq(v128_and(i8x16_swizzle(*plane, bytes), bits), bits);
+                i8x16_sub(i8x16_add(sum, sum), set)
+            })
+        };
+        let (low, high) = planes.split_at(if N < 8 { N } else { 8 });
+        for half in 0..8 {
+            let (low, high) = (sum(low, half), sum(high, half));
+            let mut counts = [0; 16];
+            let to = counts.as_mut_ptr().cast::<v128>();
+            // SAFETY: 16 counts are two vectors.
+            unsafe {
+                v128_store(to, i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(low, high));
+                v128_store(
+                    to.add(1),
+                    i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(low, high),
+                );
+            }
+            put(usize::from(half), counts);
+        }
+    }
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        let (counts, start) = (counts.as_ptr().cast::<u64>(), start.as_ptr().cast::<u64>());
+        let ones = i32x4_splat(2 * ones as i32);
+        each!(i => {
+            // SAFETY: 16 numbers of 16 bits are four times 64 bits.
+            let (count, start) = unsafe { (v128_load64_zero(counts.add(i)), v128_load64_zero(start.add(i))) };
+            let count = i32x4_shl(u32x4_extend_low_u16x8(count), 2);
+            f32x4_convert_i32x4(i32x4_sub(i32x4_add(i32x4_extend_low_i16x8(start), count), ones))
+        })
+    }
 }

@@ -243,4 +243,80 @@ impl Simd for Avx2 {
             [dot(sums[0], sums[1], k[0]), dot(sums[2], sums[3], k[1])]
         }
     }
+    const PLANE: usize = 256;
+    type Plane = __m256i;
+    #[inline(always)]
+    fn no_plane(self) -> Self::Plane {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm256_setzero_si256() }
+    }
+    #[inline(always)]
+    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
+        if part < W / 8 {
+            // SAFETY: the token proves the instructions; words 8 * part.. of the row, eight of them.
+            unsafe { _mm256_loadu_si256(row.as_ptr().cast::<__m256i>().add(part)) }
+        } else {
+            self.no_plane()
+        }
+    }
+    #[inline(always)]
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let differ = _mm256_xor_si256(a, b);
+            (_mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(differ, c)), _mm256_xor_si256(differ, c))
+        }
+    }
+    #[inline(always)]
+    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
+        // SAFETY: the token proves the instructions.
+        unsafe { (_mm256_and_si256(a, b), _mm256_xor_si256(a, b)) }
+    }
+    #[inline(always)]
+    fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
+        let mut words = [[0_u32; 8]; N];
+        for (words, plane) in words.iter_mut().zip(planes) {
+            // SAFETY: the token proves the instructions; eight words are a vector.
+            unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), *plane) }
+        }
+        for word in 0..8 {
+            // SAFETY: the token proves the instructions; 16 counts are a vector.
+            unsafe {
+                // Each byte of the word eight times, and of these each a bit.
+                let bytes = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+                let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+                // The highest plane first: the sum so far twice, and one where the bit is set (-1 in a mask). Those above the
+                // eighth have bytes of their own.
+                let mut sums = [_mm256_setzero_si256(); 2];
+                for (k, plane) in words.iter().enumerate().rev() {
+                    let plane = _mm256_shuffle_epi8(_mm256_set1_epi32(plane[word] as i32), bytes);
+                    let set = _mm256_cmpeq_epi8(_mm256_and_si256(plane, bits), bits);
+                    let sum = if k < 8 { &mut sums[0] } else { &mut sums[1] };
+                    *sum = _mm256_sub_epi8(_mm256_add_epi8(*sum, *sum), set);
+                }
+                let [low, high] = sums;
+                let (even, odd) = (_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high));
+                let mut counts = [0; 16];
+                _mm256_storeu_si256(counts.as_mut_ptr().cast(), _mm256_permute2x128_si256::<0x20>(even, odd));
+                put(2 * word, counts);
+                _mm256_storeu_si256(counts.as_mut_ptr().cast(), _mm256_permute2x128_si256::<0x31>(even, odd));
+                put(2 * word + 1, counts);
+            }
+        }
+    }
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        // SAFETY: the token proves the instructions; 16 numbers of 16 bits are two vectors of 128.
+        unsafe {
+            let (counts, start) = (counts.as_ptr().cast::<__m128i>(), start.as_ptr().cast::<__m128i>());
+            let ones = _mm256_set1_epi32(2 * ones as i32);
+            let mut sums = [_mm256_setzero_ps(); 2];
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let count = _mm256_slli_epi32::<2>(_mm256_cvtepu16_epi32(_mm_loadu_si128(counts.add(i))));
+                let start = _mm256_cvtepi16_epi32(_mm_loadu_si128(start.add(i)));
+                *sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_add_epi32(start, count), ones));
+            }
+            sums
+        }
+    }
 }

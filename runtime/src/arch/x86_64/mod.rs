@@ -6,6 +6,7 @@ mod avx512;
 mod bf16;
 mod cpuid;
 mod narrow;
+pub(super) mod sse2;
 mod vnni;
 
 use core::sync::atomic::{AtomicU8, Ordering};

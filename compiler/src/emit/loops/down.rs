@@ -1,0 +1,215 @@
+//! Binary convolutions and fully connected layers that count down the lanes, on the instruction sets where that is faster: see
+//! [`crate::schedule::Down`] and the runtime's `set_bits.rs`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::text::{add, any_of, scaled};
+use super::{Dimension, Operand, is_divided};
+use crate::emit::text::{n, note};
+use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
+use crate::plan::{Blob, blob};
+use crate::schedule::{Axis, Down, Levels, Nest};
+
+/// The loops of a source that counts down the lanes, as statements.
+pub(super) struct Counted {
+    /// What it reads beside the bits.
+    pub(super) fields: Vec<Operand>,
+    /// Once: what lists and counts lie in.
+    pub(super) memory: TokenStream,
+    /// For each row: counts all of its channels.
+    pub(super) row: TokenStream,
+    /// For each row and block of channels.
+    pub(super) block: TokenStream,
+    /// For each pixel: leaves its values in `v`.
+    pub(super) value: TokenStream,
+    /// Where.
+    pub(super) levels: Levels,
+}
+
+/// The loops of a binary layer.
+pub(super) fn counted(
+    nest: &Nest,
+    down: &Down,
+    g: &Geometry,
+    layout: &BitLayout,
+    weights: &BinaryWeights,
+    blob: &mut Blob,
+) -> Counted {
+    let axes @ [rows, columns] = nest.axes.expect("a window");
+    let classes = [rows, columns].map(|axis| {
+        let mut classes: Vec<_> = Vec::new();
+        for (_, taps) in axis.runs() {
+            if !classes.contains(&taps) {
+                classes.push(taps);
+            }
+        }
+        classes
+    });
+    let rows_at = n(blob.narrow(&blob::weight_rows(weights, g)).offset);
+    let start_at = n(blob.halves(&blob::starts(weights, g, &classes[0], &classes[1])).offset);
+    let [kh, kw] = g.kernel.map(n);
+    let (words, behind, blocks) = (n(g.output[2] / 32), n(g.input[2] + 1), n(nest.grid.blocks()));
+    let starts =
+        classes.iter().rev().filter(|taps| taps.len() > 1).fold(quote!(Table<[Le<i16>; 16], #blocks>), |ty, taps| {
+            let count = n(taps.len());
+            quote!(Table<#ty, #count>)
+        });
+    let fields = vec![
+        Operand {
+            name: "weight_rows",
+            text: Some(
+                "`[row of taps][column of taps][input][output channels, 32 a word]`, and a row of zeros for each tap"
+                    .to_owned(),
+            ),
+            ty: quote!(&'a Table<Table<Rows<#words, #behind>, #kw>, #kh>),
+            value: quote!(WEIGHTS.at::<#rows_at, _>()),
+        },
+        Operand {
+            name: "start",
+            text: Some(format!("Signs under the window - 2 * weights of +1, {}of a channel", by_border(&classes))),
+            ty: quote!(&'a #starts),
+            value: quote!(WEIGHTS.at::<#start_at, _>()),
+        },
+    ];
+    let (channels, eights, planes) = (n(g.input[2]), n(down.eights), n(down.planes));
+    let (listed_columns, span, width) = (n(down.columns), n(down.rows), n(nest.grid.columns));
+    let memory = quote! {
+        let mut set = Table([Table([SetBits::<#channels, #eights>::NONE; #listed_columns]); #span]);
+        let mut counts = Table([Table([[0; 16]; #width]); #blocks]);
+        let mut ones = Table([0; #width]);
+        let mut listed = 0;
+    };
+    let [before_rows, before_columns] = [0, 1].map(|axis| layout.frame[axis] - g.pads[axis]);
+    let y = scaled(rows.stride, &quote!(y));
+    let bits = add(quote!(at), before_rows);
+    let pixel = if g.input[2] <= 64 { quote!(&[*bits]) } else { quote!(&bits.0) };
+    let line = {
+        let tap = scaled(rows.dilation, &quote!(ky));
+        let at = if g.kernel[0] == 1 { y.clone() } else { quote!(#y + #tap) };
+        let at = if down.rows == 1 { quote!(0) } else { quote!((#at) % #span) };
+        quote!(let line = &set[#at];)
+    };
+    let column = {
+        let (x, tap) = (scaled(columns.stride, &quote!(x)), scaled(columns.dilation, &quote!(kx)));
+        let at = if nest.grid.columns == 1 { tap } else { quote!(#x + #tap) };
+        add(at, before_columns)
+    };
+    let parts = if is_divided(nest.division, Dimension::Blocks) {
+        quote!(self.area.blocks.start / (S::PLANE / 16)..self.area.blocks.end.div_ceil(S::PLANE / 16))
+    } else {
+        let outputs = n(g.output[2]);
+        quote!(0..#outputs / S::PLANE)
+    };
+    let lists = note("The set bits of the rows under the window that are not listed yet.");
+    let listed_row = if down.rows == 1 { quote!(set[0]) } else { quote!(set[at % #span]) };
+    let sums = note("For each set bit, the row of weights that it meets is added.");
+    let x = if nest.grid.columns == 1 { quote!(let x = 0;) } else { TokenStream::new() };
+    let pixel_body = quote! {
+        ones[x] = 0;
+        for ky in 0..#kh {
+            #line
+            for kx in 0..#kw {
+                ones[x] += line[#column].len();
+            }
+        }
+        #sums
+        for part in #parts {
+            let mut sums = [s.no_plane(); #planes];
+            for ky in 0..#kh {
+                #line
+                for kx in 0..#kw {
+                    sums = add_rows(s, sums, &line[#column], &self.weight_rows[ky][kx], part);
+                }
+            }
+            s.spread(&sums, |block, of| counts[S::PLANE / 16 * part + block][x] = of);
+        }
+    };
+    let pixels =
+        if nest.grid.columns == 1 { quote!({ #x #pixel_body }) } else { quote!(for x in 0..#width { #pixel_body }) };
+    let first = if nest.grid.rows == 1 { quote!(listed) } else { quote!(listed.max(#y)) };
+    let row = quote! {
+        #lists
+        let end = #y + #span;
+        for at in #first..end {
+            for (set, bits) in #listed_row.0.iter_mut().zip(&self.bits[#bits].0) {
+                set.list(#pixel);
+            }
+        }
+        listed = end;
+        #pixels
+    };
+    let row_start = class(&axes[0], &classes[0], &quote!(y));
+    let column_start = class(&axes[1], &classes[1], &quote!(x));
+    let start = match &row_start {
+        Some(index) => quote!(let start = &self.start[#index];),
+        None => quote!(let start = self.start;),
+    };
+    let of = match &column_start {
+        Some(index) => quote!(start[#index][block]),
+        None => quote!(start[block]),
+    };
+    Counted {
+        fields,
+        memory,
+        row,
+        block: quote!(let values = &counts[block]; #start),
+        value: quote!(let v = s.dot_counts(&values[x], &#of, ones[x]);),
+        levels: down.levels,
+    }
+}
+
+/// Which of the classes of taps an output has; `None` if all have the same.
+fn class(axis: &Axis, classes: &[std::ops::Range<usize>], x: &TokenStream) -> Option<TokenStream> {
+    (classes.len() > 1).then(|| {
+        any_of(&axis.runs(), x, |taps| {
+            let index = n(classes.iter().position(|class| class == taps).expect("a class of the axis"));
+            quote!(#index)
+        })
+    })
+}
+
+/// What the dot products' start depends on, for the reader.
+fn by_border(classes: &[Vec<std::ops::Range<usize>>; 2]) -> &'static str {
+    match classes.each_ref().map(|taps| taps.len() > 1) {
+        [true, true] => "by the rows and columns of taps that count, ",
+        [true, false] => "by the rows of taps that count, ",
+        [false, true] => "by the columns of taps that count, ",
+        [false, false] => "",
+    }
+}
+
+/// The arms of `match S::LEVEL` that go down the lanes.
+pub(super) fn arms(levels: Levels) -> TokenStream {
+    let mut patterns = Vec::new();
+    if levels.avx512 {
+        patterns.push(quote!(Level::Avx512));
+    }
+    if levels.avx2 {
+        patterns.push(quote!(Level::Avx2));
+    }
+    if levels.vectors {
+        patterns.extend([quote!(Level::Simd128), quote!(Level::Popcnt)]);
+    }
+    let plain = n(levels.plain);
+    let guarded = match levels.plain {
+        0 => TokenStream::new(),
+        128.. => {
+            patterns.push(quote!(Level::Portable));
+            TokenStream::new()
+        }
+        _ => quote!(Level::Portable if S::PLANE <= #plain => self.planes(s),),
+    };
+    let plain = (!patterns.is_empty()).then(|| quote!(#(#patterns)|* => self.planes(s),));
+    quote!(#plain #guarded)
+}
+
+/// Whether an instruction set always goes down the lanes.
+pub(super) fn is_at(levels: Levels, name: &str) -> bool {
+    match name {
+        "Avx512" => levels.avx512,
+        "Avx2" => levels.avx2,
+        "Simd128" => levels.vectors,
+        _ => false,
+    }
+}

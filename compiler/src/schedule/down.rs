@@ -1,0 +1,102 @@
+//! Counting down the lanes: which binary layers do, and on which instruction sets.
+//!
+//! Instead of comparing words of 64 input channels and counting the bits that differ, output channels are the lanes: for each
+//! set bit of the input a row of weights, a bit for each output channel, is added to planes of sums (see the runtime's
+//! `set_bits.rs`, which has the equation). A row costs about five logical operations for as many products as a plane has
+//! bits. That is less than a population count wherever this takes several instructions, and where planes are long.
+
+use crate::ir::network::{BitLayout, Geometry};
+
+/// How the sums of output channels are counted down the lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// Where.
+    pub levels: Levels,
+    /// Planes of a sum: its bits.
+    pub planes: usize,
+    /// Rows of the input whose set bits are listed at a time: row `y` lies at `y % rows`.
+    pub rows: usize,
+    /// Pixels of such a row, its frame included.
+    pub columns: usize,
+    /// Eights of channels of a pixel.
+    pub eights: usize,
+}
+
+/// The instruction sets that count down the lanes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// AVX-512: planes of 512 bits.
+    pub avx512: bool,
+    /// AVX2: of 256.
+    pub avx2: bool,
+    /// WebAssembly's vectors, and those of every x86-64: of 128.
+    pub vectors: bool,
+    /// Plain code on planes of at most so many bits, which depends on the target: 128, 64 or 32.
+    pub plain: usize,
+}
+
+/// The most memory that lists and counts may take: they lie on the stack.
+const MOST: usize = 64 << 10;
+
+impl Down {
+    /// Of a binary layer; `None` where words are counted on every instruction set.
+    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool) -> Option<Self> {
+        let (channels, outputs) = (g.input[2], g.output[2]);
+        let signs = channels * g.kernel[0] * g.kernel[1];
+        // Frames of ones would be counted where taps outside the picture are left out; what the dot products start from has 16
+        // bits, and the numbers of rows too.
+        let fits = g.groups == 1 && (framed || !layout.frame_ones) && signs <= i16::MAX as usize;
+        if !fits || !outputs.is_multiple_of(32) {
+            return None;
+        }
+        let down = Self {
+            levels: Levels::of(g),
+            planes: (usize::BITS - signs.leading_zeros()).max(5) as usize,
+            rows: (g.kernel[0] - 1) * g.dilations[0] + 1,
+            columns: g.input[1] + layout.frame[1] + layout.frame[3],
+            eights: channels.div_ceil(8),
+        };
+        let lists = down.rows * down.columns * (16 * down.eights + 16);
+        let counts = g.output[1] * (2 * outputs + 8);
+        (lists + counts <= MOST).then_some(down)
+    }
+}
+
+/// Whether the rows under the window of a pool inside the block can be kept for all channels, as they are counted together.
+pub(super) fn keeps(pool: &Geometry) -> bool {
+    let rows = (pool.kernel[0] - 1) * pool.dilations[0] + 1;
+    4 * rows * pool.input[1] * pool.input[2] <= MOST
+}
+
+impl std::fmt::Display for Levels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut names = Vec::new();
+        for (used, word) in [(self.avx512, "avx512"), (self.avx2, "avx2"), (self.vectors, "simd128, popcnt")] {
+            if used {
+                names.push(word.to_owned());
+            }
+        }
+        match self.plain {
+            0 => {}
+            128.. => names.push("portable".to_owned()),
+            plain => names.push(format!("portable of {plain} bits at most")),
+        }
+        f.write_str(&names.join(", "))
+    }
+}
+
+impl Levels {
+    fn of(g: &Geometry) -> Self {
+        let outputs = g.output[2];
+        // What a list of set bits costs is that of about half a plane, and it is used for each of the windows over its pixel, and
+        // for each plane of output channels.
+        let windows = (g.kernel[0] * g.kernel[1]).div_ceil(g.strides[0] * g.strides[1]);
+        let pays = |bits: usize| outputs.is_multiple_of(bits) && windows * (outputs / bits) >= 2;
+        Self {
+            avx512: pays(512),
+            avx2: pays(256),
+            vectors: pays(128),
+            plain: [128, 64, 32].into_iter().find(|bits| outputs.is_multiple_of(*bits)).unwrap_or(0),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Counting down the lanes: the dot products of signs without a population count.
+//!
+//! The lanes are output channels, a bit each, as many as a vector or a word has ([`Simd::PLANE`]). For each set bit of the input,
+//! the *row* of weights it meets (a bit for each output channel) is added to the channels' sums. The sums are *planes*: plane `k`
+//! holds bit `k` of the sum of every channel, so that an addition is a few logical operations for all of them, and most
+//! additions are those of carry-save adders, three planes of one weight to one of the same and one of twice the weight.
+//! With S, the set bits that meet a weight of +1, the dot product of k signs is
+//!
+//! ```text
+//! k - 2 popcount(x ^ w) = k - 2 (popcount(x) + popcount(w) - 2 S) = (k - 2 popcount(w)) - 2 popcount(x) + 4 S
+//! ```
+//!
+//! whose first term is known when the code is written, and whose second is the same for all channels. Half of the rows, those
+//! under a 0, are never read. (Vertical counters: Wegner, A technique for counting ones in a binary computer, 1960; trees of
+//! carry-save adders: Harley and Seal, in Warren, Hacker's Delight; rows selected by the set bits of the activations: ours.)
+
+use crate::simd::Simd;
+use crate::table::Table;
+use crate::weights::Le;
+
+/// The number of a row of weights; at most C, and C is a row of zeros.
+#[derive(Clone, Copy, Debug)]
+struct Row<const C: usize>(u16);
+
+impl<const C: usize> Row<C> {
+    /// The row of zeros.
+    const ZERO: Self = Self::of(C);
+
+    #[inline(always)]
+    const fn of(channel: usize) -> Self {
+        const { assert!(C <= u16::MAX as usize, "the numbers of rows fit") };
+        Self(if channel < C { channel } else { C } as u16)
+    }
+}
+
+/// The set bits of a pixel of C channels, as the rows of weights that they meet: M times eight of them, filled up with rows of
+/// zeros.
+#[derive(Clone, Copy, Debug)]
+pub struct SetBits<const C: usize, const M: usize> {
+    rows: [[Row<C>; 8]; M],
+    /// Eights in use.
+    eights: usize,
+    /// Set bits.
+    len: usize,
+}
+
+impl<const C: usize, const M: usize> SetBits<C, M> {
+    /// Of a pixel of zeros.
+    pub const NONE: Self = Self { rows: [[Row::ZERO; 8]; M], eights: 0, len: 0 };
+
+    /// Of a pixel's words.
+    #[inline(always)]
+    pub fn list(&mut self, words: &[u64]) {
+        const { assert!(M == C.div_ceil(8), "room for all") };
+        let mut len = 0;
+        for (word, bits) in words.iter().enumerate() {
+            if usize::BITS < 64 {
+                len = self.take(len, 64 * word, *bits as usize);
+                len = self.take(len, 64 * word + 32, (*bits >> 32) as usize);
+            } else {
+                len = self.take(len, 64 * word, *bits as usize);
+            }
+        }
+        self.len = len;
+        self.eights = (len + 7) / 8;
+        let rows = self.rows.as_flattened_mut();
+        while len < 8 * self.eights
+            && let Some(row) = rows.get_mut(len)
+        {
+            *row = Row::ZERO;
+            len += 1;
+        }
+    }
+
+    /// Appends the set bits of a word, the channels from `first` on.
+    #[inline(always)]
+    fn take(&mut self, mut len: usize, first: usize, mut bits: usize) -> usize {
+        let rows = self.rows.as_flattened_mut();
+        while bits != 0
+            && let Some(row) = rows.get_mut(len)
+        {
+            *row = Row::of(first + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+            len += 1;
+        }
+        len
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    #[expect(clippy::len_without_is_empty, reason = "a number among others")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// The rows of weights of a tap: W words of 32 output channels for each of R - 1 channels, and one of zeros.
+pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
+
+/// Adds the rows of a tap that a pixel's set bits meet to the N planes of the sums: those of the output channels
+/// `PLANE * part..`.
+#[inline(always)]
+pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W: usize, const R: usize>(
+    s: S,
+    sums: [S::Plane; N],
+    set: &SetBits<C, M>,
+    weights: &Rows<W, R>,
+    part: usize,
+) -> [S::Plane; N] {
+    const { assert!(N > 4, "planes for the sums of 16 rows") };
+    let mut sums = sums;
+    let mut low = [sums[0], sums[1], sums[2]];
+    let (pairs, rest) = set.rows.get(..set.eights).unwrap_or_default().as_chunks();
+    for [first, second] in pairs {
+        let (a, ones) = eight(s, low, first, weights, part);
+        let (b, ones) = eight(s, ones, second, weights, part);
+        low = ones;
+        let (carry, eights) = s.full_adder(sums[3], a, b);
+        sums[3] = eights;
+        ripple::<S, N, 4>(s, &mut sums, carry);
+    }
+    if let [last] = rest {
+        let (carry, ones) = eight(s, low, last, weights, part);
+        low = ones;
+        ripple::<S, N, 3>(s, &mut sums, carry);
+    }
+    [sums[0], sums[1], sums[2]] = low;
+    sums
+}
+
+/// The plane of a row. (No closure, here and below: one would not be compiled for the level.)
+#[inline(always)]
+fn plane<S: Simd, const C: usize, const W: usize, const R: usize>(
+    s: S,
+    weights: &Rows<W, R>,
+    row: Row<C>,
+    part: usize,
+) -> S::Plane {
+    const { assert!(C < R, "a row of zeros behind those of the channels") };
+    // SAFETY: a row's number is at most C, which is less than R.
+    s.plane(unsafe { weights.0.get_unchecked(usize::from(row.0)) }, part)
+}
+
+/// Adds eight rows to the planes of ones, twos and fours; gives the carry, a plane of eights, and these.
+#[inline(always)]
+fn eight<S: Simd, const C: usize, const W: usize, const R: usize>(
+    s: S,
+    [ones, twos, fours]: [S::Plane; 3],
+    &[a, b, c, d, e, f, g, h]: &[Row<C>; 8],
+    weights: &Rows<W, R>,
+    part: usize,
+) -> (S::Plane, [S::Plane; 3]) {
+    let (two, ones) = s.full_adder(ones, plane(s, weights, a, part), plane(s, weights, b, part));
+    let (other, ones) = s.full_adder(ones, plane(s, weights, c, part), plane(s, weights, d, part));
+    let (four, twos) = s.full_adder(twos, two, other);
+    let (two, ones) = s.full_adder(ones, plane(s, weights, e, part), plane(s, weights, f, part));
+    let (other, ones) = s.full_adder(ones, plane(s, weights, g, part), plane(s, weights, h, part));
+    let (more, twos) = s.full_adder(twos, two, other);
+    let (carry, fours) = s.full_adder(fours, four, more);
+    (carry, [ones, twos, fours])
+}
+
+/// Adds a plane to the planes from FIRST on.
+#[inline(always)]
+fn ripple<S: Simd, const N: usize, const FIRST: usize>(s: S, sums: &mut [S::Plane; N], mut carry: S::Plane) {
+    for sum in sums.iter_mut().skip(FIRST) {
+        (carry, *sum) = s.half_adder(*sum, carry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::{Kernel, Level, dispatch_at};
+
+    /// Counts two pixels of 100 channels for 512 output channels.
+    struct Counts<'a> {
+        pixels: &'a [[u64; 2]; 2],
+        weights: &'a Rows<16, 101>,
+        start: &'a [[Le<i16>; 16]; 32],
+        counts: &'a mut [[u16; 16]; 32],
+        dots: &'a mut [[f32; 16]; 32],
+    }
+
+    impl Kernel for Counts<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let mut set = [SetBits::<100, 13>::NONE; 2];
+            for (set, words) in set.iter_mut().zip(self.pixels) {
+                set.list(words);
+            }
+            for part in 0..512 / S::PLANE {
+                let mut sums = [s.no_plane(); 9];
+                for set in &set {
+                    sums = add_rows(s, sums, set, self.weights, part);
+                }
+                s.spread(&sums, |block, of| self.counts[S::PLANE / 16 * part + block] = of);
+            }
+            let ones = set[0].len() + set[1].len();
+            for ((dots, counts), start) in self.dots.iter_mut().zip(&*self.counts).zip(self.start) {
+                s.store(dots, s.dot_counts(counts, start, ones));
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_counts_the_set_bits_under_weights_of_one() {
+        let mut seed = 1_u64;
+        let mut word = move || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 32) as u32
+        };
+        for round in 0..64 {
+            // Few bits, half of them, nearly all, all and none.
+            let mut pixels = [[0_u64; 2]; 2];
+            for channel in 0..100 {
+                for pixel in &mut pixels {
+                    let set = round == 1 || round != 2 && word() % 64 < 2 * round;
+                    pixel[channel / 64] |= u64::from(set) << (channel % 64);
+                }
+            }
+            let mut rows = Table([[Le::<u32>::new(0); 16]; 101]);
+            rows.0[..100]
+                .iter_mut()
+                .flatten()
+                .for_each(|w| *w = Le::<u32>::new(if round == 1 { u32::MAX } else { word() }));
+            let start: [[Le<i16>; 16]; 32] =
+                core::array::from_fn(|_| core::array::from_fn(|_| Le::<i16>::new(word() as i16 / 2)));
+            let bit = |x: &[u64; 2], channel: usize| x[channel / 64] >> (channel % 64) & 1;
+            let ones: u64 = (0..100).map(|c| bit(&pixels[0], c) + bit(&pixels[1], c)).sum();
+            for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+                let (mut counts, mut dots) = ([[0; 16]; 32], [[0.0; 16]; 32]);
+                let (counts_of, dots_of) = (&mut counts, &mut dots);
+                let kernel =
+                    Counts { pixels: &pixels, weights: &rows, start: &start, counts: counts_of, dots: dots_of };
+                dispatch_at(level, kernel);
+                for output in 0..512 {
+                    let meets = |c: &usize| rows.0[*c][output / 32].get() >> (output % 32) & 1 == 1;
+                    let expected: u64 = (0..100).filter(meets).map(|c| bit(&pixels[0], c) + bit(&pixels[1], c)).sum();
+                    let at = (output / 16, output % 16);
+                    assert_eq!(u64::from(counts[at.0][at.1]), expected, "{level:?}, round {round}, output {output}");
+                    let dot = i64::from(start[at.0][at.1].get()) - 2 * ones as i64 + 4 * expected as i64;
+                    assert_eq!(dots[at.0][at.1], dot as f32, "{level:?}, round {round}, output {output}");
+                }
+            }
+        }
+    }
+}
