@@ -29,8 +29,10 @@ pub struct Levels {
     pub avx512: bool,
     /// AVX2: of 256.
     pub avx2: bool,
-    /// WebAssembly's vectors, and those of every x86-64: of 128.
-    pub vectors: bool,
+    /// WebAssembly's vectors: of 128.
+    pub simd128: bool,
+    /// The vectors of every x86-64, beside a population count of words: of 128.
+    pub popcnt: bool,
     /// Plain code on planes of at most so many bits, which depends on the target: 128, 64 or 32.
     pub plain: usize,
 }
@@ -71,11 +73,8 @@ pub(super) fn keeps(pool: &Geometry) -> bool {
 impl std::fmt::Display for Levels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut names = Vec::new();
-        for (used, word) in [(self.avx512, "avx512"), (self.avx2, "avx2"), (self.vectors, "simd128, popcnt")] {
-            if used {
-                names.push(word.to_owned());
-            }
-        }
+        let all = [("avx512", self.avx512), ("avx2", self.avx2), ("simd128", self.simd128), ("popcnt", self.popcnt)];
+        names.extend(all.into_iter().filter(|(_, used)| *used).map(|(name, _)| name.to_owned()));
         match self.plain {
             0 => {}
             128.. => names.push("portable".to_owned()),
@@ -95,7 +94,8 @@ impl Levels {
         Self {
             avx512: pays(512),
             avx2: pays(256),
-            vectors: pays(128),
+            simd128: pays(128),
+            popcnt: pays(128),
             plain: [128, 64, 32].into_iter().find(|bits| outputs.is_multiple_of(*bits)).unwrap_or(0),
         }
     }

@@ -188,8 +188,11 @@ pub(super) fn arms(levels: Levels) -> TokenStream {
     if levels.avx2 {
         patterns.push(quote!(Level::Avx2));
     }
-    if levels.vectors {
-        patterns.extend([quote!(Level::Simd128), quote!(Level::Popcnt)]);
+    if levels.simd128 {
+        patterns.push(quote!(Level::Simd128));
+    }
+    if levels.popcnt {
+        patterns.push(quote!(Level::Popcnt));
     }
     let plain = n(levels.plain);
     let guarded = match levels.plain {
@@ -209,7 +212,7 @@ pub(super) fn is_at(levels: Levels, name: &str) -> bool {
     match name {
         "Avx512" => levels.avx512,
         "Avx2" => levels.avx2,
-        "Simd128" => levels.vectors,
+        "Simd128" => levels.simd128,
         _ => false,
     }
 }
