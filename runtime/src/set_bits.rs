@@ -14,6 +14,7 @@
 //! under a 0, are never read. (Vertical counters: Wegner, A technique for counting ones in a binary computer, 1960; trees of
 //! carry-save adders: Harley and Seal, in Warren, Hacker's Delight; rows selected by the set bits of the activations: ours.)
 
+use crate::parts::Count;
 use crate::simd::Simd;
 use crate::table::Table;
 use crate::weights::Le;
@@ -25,6 +26,11 @@ struct Row<const C: usize>(u16);
 impl<const C: usize> Row<C> {
     /// The row of zeros.
     const ZERO: Self = Self::of(C);
+
+    #[inline(always)]
+    fn index(self) -> usize {
+        usize::from(self.0)
+    }
 
     #[inline(always)]
     const fn of(channel: usize) -> Self {
@@ -54,22 +60,14 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         const { assert!(M == C.div_ceil(8), "room for all") };
         let mut len = 0;
         for (word, bits) in words.iter().enumerate() {
+            len = self.take(len, 64 * word, *bits as usize);
             if usize::BITS < 64 {
-                len = self.take(len, 64 * word, *bits as usize);
                 len = self.take(len, 64 * word + 32, (*bits >> 32) as usize);
-            } else {
-                len = self.take(len, 64 * word, *bits as usize);
             }
         }
         self.len = len;
-        self.eights = (len + 7) / 8;
-        let rows = self.rows.as_flattened_mut();
-        while len < 8 * self.eights
-            && let Some(row) = rows.get_mut(len)
-        {
-            *row = Row::ZERO;
-            len += 1;
-        }
+        self.eights = len.ceil_over(8);
+        self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill(Row::ZERO);
     }
 
     /// Appends the set bits of a word, the channels from `first` on.
@@ -102,70 +100,45 @@ pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 #[inline(always)]
 pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W: usize, const R: usize>(
     s: S,
-    sums: [S::Plane; N],
+    mut sums: [S::Plane; N],
     set: &SetBits<C, M>,
     weights: &Rows<W, R>,
     part: usize,
 ) -> [S::Plane; N] {
-    const { assert!(N > 4, "planes for the sums of 16 rows") };
-    let mut sums = sums;
-    let mut low = [sums[0], sums[1], sums[2]];
+    const { assert!(C < R && N > 4, "a row of zeros behind those of the channels, and planes for the sums of 16") };
+    // Eight rows to the planes of ones, twos and fours; gives the carry. (No closure: one would not be compiled for the level.)
+    macro_rules! eight {
+        ($rows:expr) => {{
+            let mut carries = [s.no_plane(); 4];
+            for (carry, [a, b]) in carries.iter_mut().zip($rows.as_chunks::<2>().0) {
+                // SAFETY: the number of a row is at most C, which is less than R.
+                let [a, b] = unsafe { [weights.0.get_unchecked(a.index()), weights.0.get_unchecked(b.index())] };
+                (*carry, sums[0]) = s.full_adder(sums[0], s.plane(a, part), s.plane(b, part));
+            }
+            let [a, b, c, d] = carries;
+            let (low, twos) = s.full_adder(sums[1], a, b);
+            let (high, twos) = s.full_adder(twos, c, d);
+            let (carry, fours) = s.full_adder(sums[2], low, high);
+            (sums[1], sums[2]) = (twos, fours);
+            carry
+        }};
+    }
     let (pairs, rest) = set.rows.get(..set.eights).unwrap_or_default().as_chunks();
     for [first, second] in pairs {
-        let (a, ones) = eight(s, low, first, weights, part);
-        let (b, ones) = eight(s, ones, second, weights, part);
-        low = ones;
-        let (carry, eights) = s.full_adder(sums[3], a, b);
+        let (first, second) = (eight!(first), eight!(second));
+        let (mut carry, eights) = s.full_adder(sums[3], first, second);
         sums[3] = eights;
-        ripple::<S, N, 4>(s, &mut sums, carry);
+        for sum in &mut sums[4..] {
+            (carry, *sum) = s.half_adder(*sum, carry);
+        }
     }
     if let [last] = rest {
-        let (carry, ones) = eight(s, low, last, weights, part);
-        low = ones;
-        ripple::<S, N, 3>(s, &mut sums, carry);
+        let mut carry = eight!(last);
+        for sum in &mut sums[3..] {
+            (carry, *sum) = s.half_adder(*sum, carry);
+        }
     }
-    [sums[0], sums[1], sums[2]] = low;
     sums
-}
-
-/// The plane of a row. (No closure, here and below: one would not be compiled for the level.)
-#[inline(always)]
-fn plane<S: Simd, const C: usize, const W: usize, const R: usize>(
-    s: S,
-    weights: &Rows<W, R>,
-    row: Row<C>,
-    part: usize,
-) -> S::Plane {
-    const { assert!(C < R, "a row of zeros behind those of the channels") };
-    // SAFETY: a row's number is at most C, which is less than R.
-    s.plane(unsafe { weights.0.get_unchecked(usize::from(row.0)) }, part)
-}
-
-/// Adds eight rows to the planes of ones, twos and fours; gives the carry, a plane of eights, and these.
-#[inline(always)]
-fn eight<S: Simd, const C: usize, const W: usize, const R: usize>(
-    s: S,
-    [ones, twos, fours]: [S::Plane; 3],
-    &[a, b, c, d, e, f, g, h]: &[Row<C>; 8],
-    weights: &Rows<W, R>,
-    part: usize,
-) -> (S::Plane, [S::Plane; 3]) {
-    let (two, ones) = s.full_adder(ones, plane(s, weights, a, part), plane(s, weights, b, part));
-    let (other, ones) = s.full_adder(ones, plane(s, weights, c, part), plane(s, weights, d, part));
-    let (four, twos) = s.full_adder(twos, two, other);
-    let (two, ones) = s.full_adder(ones, plane(s, weights, e, part), plane(s, weights, f, part));
-    let (other, ones) = s.full_adder(ones, plane(s, weights, g, part), plane(s, weights, h, part));
-    let (more, twos) = s.full_adder(twos, two, other);
-    let (carry, fours) = s.full_adder(fours, four, more);
-    (carry, [ones, twos, fours])
-}
-
-/// Adds a plane to the planes from FIRST on.
-#[inline(always)]
-fn ripple<S: Simd, const N: usize, const FIRST: usize>(s: S, sums: &mut [S::Plane; N], mut carry: S::Plane) {
-    for sum in sums.iter_mut().skip(FIRST) {
-        (carry, *sum) = s.half_adder(*sum, carry);
-    }
 }
 
 #[cfg(test)]

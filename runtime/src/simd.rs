@@ -97,10 +97,22 @@ pub trait Simd: Copy + sealed::Sealed {
     fn no_plane(self) -> Self::Plane;
     /// Channels `PLANE * part..` of a row of weights, zeros where there are none; no plane lies over the end of a row.
     fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane;
-    /// Carry and sum of three bits, per channel.
-    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane);
+    /// Bits of both.
+    fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane;
+    /// Bits of one of them.
+    fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane;
     /// Carry and sum of two bits, per channel.
-    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane);
+    #[inline(always)]
+    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
+        (self.and(a, b), self.xor(a, b))
+    }
+    /// Carry and sum of three bits, per channel.
+    #[inline(always)]
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        let (both, differ) = self.half_adder(a, b);
+        let (third, sum) = self.half_adder(differ, c);
+        (self.xor(both, third), sum)
+    }
     /// Gives the numbers whose bits are in the planes, of 16 channels at a time: which of the plane's, and the numbers.
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16]));
     /// start - 2 * ones + 4 * count: the dot products of signs from their counts.

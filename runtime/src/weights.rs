@@ -7,47 +7,25 @@ use crate::place::Plain;
 #[repr(transparent)]
 pub struct Le<T>(T);
 
-impl Le<u64> {
-    /// To little-endian.
-    #[inline(always)]
-    pub const fn new(x: u64) -> Self {
-        Self(x.to_le())
-    }
+macro_rules! integers {
+    ($($integer:ty),*) => {$(
+        impl Le<$integer> {
+            /// To little-endian.
+            #[inline(always)]
+            pub const fn new(x: $integer) -> Self {
+                Self(x.to_le())
+            }
 
-    /// From little-endian.
-    #[inline(always)]
-    pub const fn get(self) -> u64 {
-        u64::from_le(self.0)
-    }
+            /// From little-endian.
+            #[inline(always)]
+            pub const fn get(self) -> $integer {
+                <$integer>::from_le(self.0)
+            }
+        }
+    )*};
 }
 
-impl Le<u32> {
-    /// To little-endian.
-    #[inline(always)]
-    pub const fn new(x: u32) -> Self {
-        Self(x.to_le())
-    }
-
-    /// From little-endian.
-    #[inline(always)]
-    pub const fn get(self) -> u32 {
-        u32::from_le(self.0)
-    }
-}
-
-impl Le<i16> {
-    /// To little-endian.
-    #[inline(always)]
-    pub const fn new(x: i16) -> Self {
-        Self(x.to_le())
-    }
-
-    /// From little-endian.
-    #[inline(always)]
-    pub const fn get(self) -> i16 {
-        i16::from_le(self.0)
-    }
-}
+integers! { u64, u32, i16 }
 
 impl Le<f32> {
     /// To little-endian.

@@ -31,51 +31,32 @@ pub(crate) fn plane<const W: usize>(row: &[Le<u32>; W], part: usize) -> Plane {
     plane
 }
 
-/// Carry and sum of three.
+/// Bits of both.
 #[inline(always)]
-pub(crate) fn full_adder(a: Plane, b: Plane, c: Plane) -> (Plane, Plane) {
-    let differ = a ^ b;
-    (a & b | differ & c, differ ^ c)
+pub(crate) fn and(a: Plane, b: Plane) -> Plane {
+    a & b
 }
 
-/// Carry and sum of two.
+/// Bits of one of them.
 #[inline(always)]
-pub(crate) fn half_adder(a: Plane, b: Plane) -> (Plane, Plane) {
-    (a & b, a ^ b)
+pub(crate) fn xor(a: Plane, b: Plane) -> Plane {
+    a ^ b
 }
 
 /// Gives the numbers whose bits are in the planes, 16 at a time.
 #[inline(always)]
-pub(crate) fn spread<const N: usize>(planes: &[Plane; N], put: impl FnMut(usize, [u16; 16])) {
-    const WORDS: usize = PLANE / 32;
-    let words = planes.map(|plane| core::array::from_fn::<u32, WORDS, _>(|word| (plane >> (32 * word)) as u32));
-    spread_words(&words, put);
-}
-
-/// Gives the numbers whose bits are in planes of W words, 16 at a time.
-#[inline(always)]
-pub(crate) fn spread_words<const N: usize, const W: usize>(
-    planes: &[[u32; W]; N],
-    mut put: impl FnMut(usize, [u16; 16]),
-) {
-    for half in 0..2 * W {
+pub(crate) fn spread<const N: usize>(planes: &[Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
+    for half in 0..PLANE / 16 {
         let mut counts = [0; 16];
-        for (eighth, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            // Eight bits of each plane, a byte each; then, transposed, the bits of a number in each byte.
-            let shift = 16 * (half % 2) + 8 * eighth;
-            let (mut low, mut high) = ([0; 8], [0; 8]);
-            for (k, plane) in planes.iter().enumerate() {
-                let byte = (plane[half / 2] >> shift) as u8;
-                if k < 8 {
-                    low[k] = byte
-                } else if k < 16 {
-                    high[k - 8] = byte
-                }
+        for (i, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            // Eight bits of each plane are a byte each; transposed, the bits of a number are.
+            let mut bytes = [[0; 8]; 2];
+            for (byte, plane) in bytes.as_flattened_mut().iter_mut().zip(planes) {
+                *byte = (plane >> (16 * half + 8 * i)) as u8;
             }
-            let low = transposed(low);
-            let high = if N > 8 { transposed(high) } else { [0; 8] };
-            for (i, count) in counts.iter_mut().enumerate() {
-                *count = u16::from(low[i]) | u16::from(high[i]) << 8;
+            let [low, high] = [transposed(bytes[0]), if N > 8 { transposed(bytes[1]) } else { [0; 8] }];
+            for ((count, low), high) in counts.iter_mut().zip(low).zip(high) {
+                *count = u16::from_le_bytes([low, high]);
             }
         }
         put(half, counts);
@@ -84,19 +65,19 @@ pub(crate) fn spread_words<const N: usize, const W: usize>(
 
 /// Bit i of byte j becomes bit j of byte i. (Warren, Hacker's Delight, section 7-3.)
 #[inline(always)]
-fn transposed(rows: [u8; 8]) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h] = rows;
-    let (mut x, mut y) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-    let swapped = |x: u32, shift: u32, mask: u32| {
-        let t = (x ^ x >> shift) & mask;
-        x ^ t ^ t << shift
-    };
-    // Squares of one bit in those of two, of two in those of four, and then those of four.
-    x = swapped(swapped(x, 7, 0x00aa_00aa), 14, 0x0000_cccc);
-    y = swapped(swapped(y, 7, 0x00aa_00aa), 14, 0x0000_cccc);
+fn transposed([a, b, c, d, e, f, g, h]: [u8; 8]) -> [u8; 8] {
+    // In halves, which fit into the registers of small processors: squares of one bit and of two inside, then those of four.
+    let x = swapped(swapped(u32::from_le_bytes([a, b, c, d]), 7, 0x00aa_00aa), 14, 0x0000_cccc);
+    let y = swapped(swapped(u32::from_le_bytes([e, f, g, h]), 7, 0x00aa_00aa), 14, 0x0000_cccc);
     let (low, high) = (x & 0x0f0f_0f0f | y << 4 & 0xf0f0_f0f0, x >> 4 & 0x0f0f_0f0f | y & 0xf0f0_f0f0);
-    let ([a, b, c, d], [e, f, g, h]) = (low.to_le_bytes(), high.to_le_bytes());
-    [a, b, c, d, e, f, g, h]
+    (u64::from(low) | u64::from(high) << 32).to_le_bytes()
+}
+
+/// The bits of a mask and those so far to the left change places.
+#[inline(always)]
+fn swapped(x: u32, shift: u32, mask: u32) -> u32 {
+    let differ = (x ^ x >> shift) & mask;
+    x ^ differ ^ differ << shift
 }
 
 #[cfg(test)]

@@ -39,13 +39,24 @@ fn map2<A: Copy, B: Copy, T: Copy + Default>(a: &[A; 16], b: &[B; 16], f: impl F
     lanes
 }
 
-#[inline(always)]
-fn mask(a: [f32; 16], b: [f32; 16], f: impl Fn(&f32, &f32) -> bool) -> u16 {
-    let mut mask = 0;
-    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
-        mask |= u16::from(f(a, b)) << i;
-    }
-    mask
+/// Operations on each lane.
+macro_rules! lanewise {
+    ($($name:ident $operator:tt),*) => {$(
+        #[inline(always)]
+        fn $name(self, a: Self::F, b: Self::F) -> Self::F {
+            map2(&a, &b, |a, b| a $operator b)
+        }
+    )*};
+}
+
+/// Comparisons of each lane.
+macro_rules! compared {
+    ($($name:ident $operator:tt),*) => {$(
+        #[inline(always)]
+        fn $name(self, a: Self::F, b: Self::F) -> u16 {
+            a.iter().zip(&b).enumerate().fold(0, |mask, (i, (a, b))| mask | u16::from(a $operator b) << i)
+        }
+    )*};
 }
 
 impl<const POPCNT: bool> Sealed for Scalar<POPCNT> {}
@@ -72,22 +83,7 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
         map(x, Le::<f32>::get)
     }
-    #[inline(always)]
-    fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        map2(&a, &b, |a, b| a + b)
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        map2(&a, &b, |a, b| a - b)
-    }
-    #[inline(always)]
-    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        map2(&a, &b, |a, b| a * b)
-    }
-    #[inline(always)]
-    fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        map2(&a, &b, |a, b| a / b)
-    }
+    lanewise! { add +, sub -, mul *, div / }
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
         map2(&a, &b, |a, b| if a < b { a } else { b })
@@ -100,18 +96,7 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         fused::lanes(a, b, c)
     }
-    #[inline(always)]
-    fn ge(self, a: Self::F, b: Self::F) -> u16 {
-        mask(a, b, f32::ge)
-    }
-    #[inline(always)]
-    fn le(self, a: Self::F, b: Self::F) -> u16 {
-        mask(a, b, f32::le)
-    }
-    #[inline(always)]
-    fn lt(self, a: Self::F, b: Self::F) -> u16 {
-        mask(a, b, f32::lt)
-    }
+    compared! { ge >=, le <=, lt < }
     #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
         let mut lanes = b;
@@ -151,12 +136,12 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
         wide::plane(row, part)
     }
     #[inline(always)]
-    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
-        wide::full_adder(a, b, c)
+    fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        wide::and(a, b)
     }
     #[inline(always)]
-    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
-        wide::half_adder(a, b)
+    fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        wide::xor(a, b)
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {

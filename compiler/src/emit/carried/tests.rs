@@ -150,5 +150,5 @@ fn narrow_arithmetic_and_operators_are_carried_by_those_who_use_them() {
 #[test]
 fn a_crate_stays_small() {
     let (all, code, _) = runtime("r2b_ts17.onnx", &config(Some("x86_64-unknown-linux-gnu")));
-    assert!(code <= 2500 && all <= 3400, "{code} lines of code, {all} in all");
+    assert!(code <= 2500 && all <= 3500, "{code} lines of code, {all} in all");
 }

@@ -270,12 +270,12 @@ impl Simd for Neon {
         plane::plane(row, part)
     }
     #[inline(always)]
-    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
-        plane::full_adder(a, b, c)
+    fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        a & b
     }
     #[inline(always)]
-    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
-        plane::half_adder(a, b)
+    fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        a ^ b
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {

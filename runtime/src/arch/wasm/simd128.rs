@@ -247,13 +247,12 @@ impl Simd for Simd128 {
         }
     }
     #[inline(always)]
-    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
-        let differ = v128_xor(a, b);
-        (v128_or(v128_and(a, b), v128_and(differ, c)), v128_xor(differ, c))
+    fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        v128_and(a, b)
     }
     #[inline(always)]
-    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
-        (v128_and(a, b), v128_xor(a, b))
+    fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        v128_xor(a, b)
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {

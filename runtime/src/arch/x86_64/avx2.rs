@@ -3,8 +3,8 @@
 
 use core::arch::x86_64::*;
 
+use super::sse2;
 use crate::level::Level;
-use crate::parts::Count;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
@@ -105,6 +105,28 @@ unsafe fn dot(low: __m256i, high: __m256i, k: __m256) -> __m256 {
     }
 }
 
+/// Operations on both vectors.
+macro_rules! lanewise {
+    ($($name:ident $instruction:ident),*) => {$(
+        #[inline(always)]
+        fn $name(self, a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: the token proves the instructions.
+            unsafe { [$instruction(a[0], b[0]), $instruction(a[1], b[1])] }
+        }
+    )*};
+}
+
+/// Comparisons of both vectors.
+macro_rules! compared {
+    ($($name:ident $predicate:ident),*) => {$(
+        #[inline(always)]
+        fn $name(self, a: Self::F, b: Self::F) -> u16 {
+            // SAFETY: the token proves the instructions.
+            unsafe { mask(_mm256_cmp_ps::<$predicate>(a[0], b[0]), _mm256_cmp_ps::<$predicate>(a[1], b[1])) }
+        }
+    )*};
+}
+
 impl Sealed for Avx2 {}
 
 impl Simd for Avx2 {
@@ -137,56 +159,13 @@ impl Simd for Avx2 {
         // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
         unsafe { [_mm256_loadu_ps(x), _mm256_loadu_ps(x.add(8))] }
     }
-    #[inline(always)]
-    fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
-    }
-    #[inline(always)]
-    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
-    }
-    #[inline(always)]
-    fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])] }
-    }
-    #[inline(always)]
-    fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
-    }
-    #[inline(always)]
-    fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
-    }
+    lanewise! { add _mm256_add_ps, sub _mm256_sub_ps, mul _mm256_mul_ps, div _mm256_div_ps, min _mm256_min_ps, max _mm256_max_ps }
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
     }
-    #[inline(always)]
-    fn ge(self, a: Self::F, b: Self::F) -> u16 {
-        // SAFETY: the token proves the instructions.
-        unsafe { mask(_mm256_cmp_ps::<_CMP_GE_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GE_OQ>(a[1], b[1])) }
-    }
-    #[inline(always)]
-    fn le(self, a: Self::F, b: Self::F) -> u16 {
-        // SAFETY: the token proves the instructions.
-        unsafe { mask(_mm256_cmp_ps::<_CMP_LE_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_LE_OQ>(a[1], b[1])) }
-    }
-    #[inline(always)]
-    fn lt(self, a: Self::F, b: Self::F) -> u16 {
-        // SAFETY: the token proves the instructions.
-        unsafe { mask(_mm256_cmp_ps::<_CMP_LT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_LT_OQ>(a[1], b[1])) }
-    }
+    compared! { ge _CMP_GE_OQ, le _CMP_LE_OQ, lt _CMP_LT_OQ }
     #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
@@ -214,10 +193,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn prefetch<T>(self, x: &[T; 16]) {
-        for line in 0..size_of_val(x).ceil_over(64) {
-            // SAFETY: a hint, which may be given for any address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(64 * line)) }
-        }
+        super::prefetch(x);
     }
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
@@ -260,49 +236,25 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+    fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
         // SAFETY: the token proves the instructions.
-        unsafe {
-            let differ = _mm256_xor_si256(a, b);
-            (_mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(differ, c)), _mm256_xor_si256(differ, c))
-        }
+        unsafe { _mm256_and_si256(a, b) }
     }
     #[inline(always)]
-    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
+    fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
         // SAFETY: the token proves the instructions.
-        unsafe { (_mm256_and_si256(a, b), _mm256_xor_si256(a, b)) }
+        unsafe { _mm256_xor_si256(a, b) }
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
-        let mut words = [[0_u32; 8]; N];
-        for (words, plane) in words.iter_mut().zip(planes) {
-            // SAFETY: the token proves the instructions; eight words are a vector.
-            unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), *plane) }
+        let mut halves = [[sse2::none(); N]; 2];
+        for (k, plane) in planes.iter().enumerate() {
+            // SAFETY: the token proves the instructions.
+            (halves[0][k], halves[1][k]) =
+                unsafe { (_mm256_castsi256_si128(*plane), _mm256_extracti128_si256::<1>(*plane)) };
         }
-        for word in 0..8 {
-            // SAFETY: the token proves the instructions; 16 counts are a vector.
-            unsafe {
-                // Each byte of the word eight times, and of these each a bit.
-                let bytes = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
-                let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
-                // The highest plane first: the sum so far twice, and one where the bit is set (-1 in a mask). Those above the
-                // eighth have bytes of their own.
-                let mut sums = [_mm256_setzero_si256(); 2];
-                for (k, plane) in words.iter().enumerate().rev() {
-                    let plane = _mm256_shuffle_epi8(_mm256_set1_epi32(plane[word] as i32), bytes);
-                    let set = _mm256_cmpeq_epi8(_mm256_and_si256(plane, bits), bits);
-                    let sum = if k < 8 { &mut sums[0] } else { &mut sums[1] };
-                    *sum = _mm256_sub_epi8(_mm256_add_epi8(*sum, *sum), set);
-                }
-                let [low, high] = sums;
-                let (even, odd) = (_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high));
-                let mut counts = [0; 16];
-                _mm256_storeu_si256(counts.as_mut_ptr().cast(), _mm256_permute2x128_si256::<0x20>(even, odd));
-                put(2 * word, counts);
-                _mm256_storeu_si256(counts.as_mut_ptr().cast(), _mm256_permute2x128_si256::<0x31>(even, odd));
-                put(2 * word + 1, counts);
-            }
-        }
+        sse2::spread(&halves[0], &mut put);
+        sse2::spread(&halves[1], |block, counts| put(8 + block, counts));
     }
     #[inline(always)]
     fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {

@@ -3,7 +3,6 @@
 use core::arch::x86_64::*;
 
 use crate::level::Level;
-use crate::parts::Count;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
@@ -28,6 +27,28 @@ impl Avx512 {
 #[target_feature(enable = "popcnt,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
 pub(super) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512(()))
+}
+
+/// Operations on all lanes.
+macro_rules! lanewise {
+    ($($name:ident $instruction:ident),*) => {$(
+        #[inline(always)]
+        fn $name(self, a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: the token proves the instructions.
+            unsafe { $instruction(a, b) }
+        }
+    )*};
+}
+
+/// Comparisons of all lanes.
+macro_rules! compared {
+    ($($name:ident $predicate:ident),*) => {$(
+        #[inline(always)]
+        fn $name(self, a: Self::F, b: Self::F) -> u16 {
+            // SAFETY: the token proves the instructions.
+            unsafe { _mm512_cmp_ps_mask::<$predicate>(a, b) }
+        }
+    )*};
 }
 
 impl Sealed for Avx512 {}
@@ -58,56 +79,13 @@ impl Simd for Avx512 {
         // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
         unsafe { _mm512_loadu_ps(x.as_ptr().cast::<f32>()) }
     }
-    #[inline(always)]
-    fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_add_ps(a, b) }
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_sub_ps(a, b) }
-    }
-    #[inline(always)]
-    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    fn div(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_div_ps(a, b) }
-    }
-    #[inline(always)]
-    fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_min_ps(a, b) }
-    }
-    #[inline(always)]
-    fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_max_ps(a, b) }
-    }
+    lanewise! { add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, min _mm512_min_ps, max _mm512_max_ps }
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
-    #[inline(always)]
-    fn ge(self, a: Self::F, b: Self::F) -> u16 {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn le(self, a: Self::F, b: Self::F) -> u16 {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn lt(self, a: Self::F, b: Self::F) -> u16 {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
-    }
+    compared! { ge _CMP_GE_OQ, le _CMP_LE_OQ, lt _CMP_LT_OQ }
     #[inline(always)]
     fn within(self, a: Self::F, low: Self::F, high: Self::F) -> u16 {
         // SAFETY: the token proves the instructions.
@@ -124,10 +102,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn prefetch<T>(self, x: &[T; 16]) {
-        for line in 0..size_of_val(x).ceil_over(64) {
-            // SAFETY: a hint, which may be given for any address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(64 * line)) }
-        }
+        super::prefetch(x);
     }
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
@@ -184,9 +159,14 @@ impl Simd for Avx512 {
         unsafe { (_mm512_ternarylogic_epi64::<0xe8>(a, b, c), _mm512_ternarylogic_epi64::<0x96>(a, b, c)) }
     }
     #[inline(always)]
-    fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
+    fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
         // SAFETY: the token proves the instructions.
-        unsafe { (_mm512_and_si512(a, b), _mm512_xor_si512(a, b)) }
+        unsafe { _mm512_and_si512(a, b) }
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_xor_si512(a, b) }
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {

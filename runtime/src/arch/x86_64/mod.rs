@@ -9,10 +9,12 @@ mod narrow;
 pub(super) mod sse2;
 mod vnni;
 
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::portable::{Portable, Scalar};
 use crate::level::Level;
+use crate::parts::Count;
 use crate::simd::Kernel;
 pub(crate) use narrow::{enter_bf16, enter_int8};
 
@@ -73,4 +75,13 @@ pub(crate) fn enter<K: Kernel>(level: Level, kernel: K) -> K::Output {
 #[target_feature(enable = "popcnt")]
 unsafe fn popcnt<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Scalar::<true> {})
+}
+
+/// Asks for the cache lines of an array.
+#[inline(always)]
+fn prefetch<T>(x: &[T; 16]) {
+    for line in 0..size_of_val(x).ceil_over(64) {
+        // SAFETY: a hint, which may be given for any address, by an instruction that every x86-64 has.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast::<i8>().wrapping_add(64 * line)) }
+    }
 }

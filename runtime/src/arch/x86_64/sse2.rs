@@ -28,21 +28,18 @@ pub(crate) fn plane<const W: usize>(row: &[Le<u32>; W], part: usize) -> Plane {
     }
 }
 
-/// Carry and sum of three.
+/// Bits of both.
 #[inline(always)]
-pub(crate) fn full_adder(a: Plane, b: Plane, c: Plane) -> (Plane, Plane) {
+pub(crate) fn and(a: Plane, b: Plane) -> Plane {
     // SAFETY: as above.
-    unsafe {
-        let differ = _mm_xor_si128(a, b);
-        (_mm_or_si128(_mm_and_si128(a, b), _mm_and_si128(differ, c)), _mm_xor_si128(differ, c))
-    }
+    unsafe { _mm_and_si128(a, b) }
 }
 
-/// Carry and sum of two.
+/// Bits of one of them.
 #[inline(always)]
-pub(crate) fn half_adder(a: Plane, b: Plane) -> (Plane, Plane) {
+pub(crate) fn xor(a: Plane, b: Plane) -> Plane {
     // SAFETY: as above.
-    unsafe { (_mm_and_si128(a, b), _mm_xor_si128(a, b)) }
+    unsafe { _mm_xor_si128(a, b) }
 }
 
 /// Gives the numbers whose bits are in the planes, 16 at a time.
@@ -70,37 +67,43 @@ pub(crate) fn spread<const N: usize>(planes: &[Plane; N], mut put: impl FnMut(us
     }
 }
 
+/// Pairs of vectors interleaved by an instruction for the low and one for the high halves.
+macro_rules! interleaved {
+    ($low:ident, $high:ident, $x:expr) => {{
+        let [a, b, c, d, e, f, g, h] = $x;
+        [$low(a, b), $low(c, d), $low(e, f), $low(g, h), $high(a, b), $high(c, d), $high(e, f), $high(g, h)]
+    }};
+}
+
 /// Eight planes of bits become numbers, a byte each, in order.
 #[inline(always)]
-fn transposed([a, b, c, d, e, f, g, h]: [Plane; 8]) -> [Plane; 8] {
+fn transposed(planes: [Plane; 8]) -> [Plane; 8] {
     // SAFETY: as above.
     unsafe {
-        // The eight bytes of eight neighbouring channels side by side: pairs of planes, fours, eights.
-        let pairs = [
-            [_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d), _mm_unpacklo_epi8(e, f), _mm_unpacklo_epi8(g, h)],
-            [_mm_unpackhi_epi8(a, b), _mm_unpackhi_epi8(c, d), _mm_unpackhi_epi8(e, f), _mm_unpackhi_epi8(g, h)],
-        ];
-        let mut squares = [none(); 8];
-        for (squares, [a, b, c, d]) in squares.chunks_exact_mut(4).zip(pairs) {
-            let (low, high) = (
-                [_mm_unpacklo_epi16(a, b), _mm_unpacklo_epi16(c, d)],
-                [_mm_unpackhi_epi16(a, b), _mm_unpackhi_epi16(c, d)],
-            );
-            squares[0] = _mm_unpacklo_epi32(low[0], low[1]);
-            squares[1] = _mm_unpackhi_epi32(low[0], low[1]);
-            squares[2] = _mm_unpacklo_epi32(high[0], high[1]);
-            squares[3] = _mm_unpackhi_epi32(high[0], high[1]);
-        }
-        // Squares of eight bits by eight, transposed: single bits, then squares of two, then of four. (Warren, Hacker's Delight,
-        // section 7-3.)
+        // The eight bytes of eight neighbouring channels side by side.
+        let pairs = interleaved!(_mm_unpacklo_epi8, _mm_unpackhi_epi8, planes);
+        let fours = interleaved!(_mm_unpacklo_epi16, _mm_unpackhi_epi16, pairs);
+        let [a, b, c, d, e, f, g, h] = interleaved!(_mm_unpacklo_epi32, _mm_unpackhi_epi32, fours);
+        // Squares of eight bits by eight, transposed: single bits, squares of two, and of four. (Warren, Hacker's Delight, 7-3.)
+        let mut squares = [a, e, c, g, b, f, d, h];
         for x in &mut squares {
-            let t = _mm_and_si128(_mm_xor_si128(*x, _mm_srli_epi64::<7>(*x)), _mm_set1_epi64x(0x00aa_00aa_00aa_00aa));
-            *x = _mm_xor_si128(*x, _mm_xor_si128(t, _mm_slli_epi64::<7>(t)));
-            let t = _mm_and_si128(_mm_xor_si128(*x, _mm_srli_epi64::<14>(*x)), _mm_set1_epi64x(0x0000_cccc_0000_cccc));
-            *x = _mm_xor_si128(*x, _mm_xor_si128(t, _mm_slli_epi64::<14>(t)));
-            let t = _mm_and_si128(_mm_xor_si128(*x, _mm_srli_epi64::<28>(*x)), _mm_set1_epi64x(0x0000_0000_f0f0_f0f0));
-            *x = _mm_xor_si128(*x, _mm_xor_si128(t, _mm_slli_epi64::<28>(t)));
+            *x = swapped::<7>(*x, 0x00aa_00aa_00aa_00aa);
+            *x = swapped::<14>(*x, 0x0000_cccc_0000_cccc);
+            *x = swapped::<28>(*x, 0x0000_0000_f0f0_f0f0);
         }
         squares
+    }
+}
+
+/// The bits of a mask and those so far to the left change places.
+///
+/// # Safety
+/// SSE2 must be available.
+#[inline(always)]
+unsafe fn swapped<const SHIFT: i32>(x: Plane, mask: i64) -> Plane {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let differ = _mm_and_si128(_mm_xor_si128(x, _mm_srli_epi64::<SHIFT>(x)), _mm_set1_epi64x(mask));
+        _mm_xor_si128(x, _mm_xor_si128(differ, _mm_slli_epi64::<SHIFT>(differ)))
     }
 }
