@@ -20,6 +20,8 @@ unsafe impl Plain for u32 {}
 unsafe impl Plain for i64 {}
 // SAFETY: as above.
 unsafe impl Plain for i16 {}
+// SAFETY: as above.
+unsafe impl Plain for usize {}
 // SAFETY: as above; one field, which is such a type.
 unsafe impl<T: Plain> Plain for Le<T> {}
 // SAFETY: as above.

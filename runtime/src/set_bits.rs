@@ -19,31 +19,12 @@ use crate::simd::Simd;
 use crate::table::Table;
 use crate::weights::Le;
 
-/// The number of a row of weights; at most C, and C is a row of zeros.
-#[derive(Clone, Copy, Debug)]
-struct Row<const C: usize>(u16);
-
-impl<const C: usize> Row<C> {
-    /// The row of zeros.
-    const ZERO: Self = Self::of(C);
-
-    #[inline(always)]
-    fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
-    #[inline(always)]
-    const fn of(channel: usize) -> Self {
-        const { assert!(C <= u16::MAX as usize, "the numbers of rows fit") };
-        Self(if channel < C { channel } else { C } as u16)
-    }
-}
-
 /// The set bits of a pixel of C channels, as the rows of weights that they meet: M times eight of them, filled up with rows of
 /// zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct SetBits<const C: usize, const M: usize> {
-    rows: [[Row<C>; 8]; M],
+    /// Numbers of rows. None is more than C, which is that of the row of zeros.
+    rows: [[u16; 8]; M],
     /// Eights in use.
     eights: usize,
     /// Set bits.
@@ -52,12 +33,12 @@ pub struct SetBits<const C: usize, const M: usize> {
 
 impl<const C: usize, const M: usize> SetBits<C, M> {
     /// Of a pixel of zeros.
-    pub const NONE: Self = Self { rows: [[Row::ZERO; 8]; M], eights: 0, len: 0 };
+    pub const NONE: Self = Self { rows: [[0; 8]; M], eights: 0, len: 0 };
 
     /// Of a pixel's words.
     #[inline(always)]
     pub fn list(&mut self, words: &[u64]) {
-        const { assert!(M == C.div_ceil(8), "room for all") };
+        const { assert!(M == C.div_ceil(8) && C <= u16::MAX as usize, "room for all") };
         let mut len = 0;
         for (word, bits) in words.iter().enumerate() {
             len = self.take(len, 64 * word, *bits as usize);
@@ -67,7 +48,7 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         }
         self.len = len;
         self.eights = len.ceil_over(8);
-        self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill(Row::ZERO);
+        self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill(C as u16);
     }
 
     /// Appends the set bits of a word, the channels from `first` on.
@@ -77,7 +58,8 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         while bits != 0
             && let Some(row) = rows.get_mut(len)
         {
-            *row = Row::of(first + bits.trailing_zeros() as usize);
+            let channel = first + bits.trailing_zeros() as usize;
+            *row = if channel < C { channel } else { C } as u16;
             bits &= bits - 1;
             len += 1;
         }
@@ -109,17 +91,16 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     // Eight rows to the planes of ones, twos and fours; gives the carry. (No closure: one would not be compiled for the level.)
     macro_rules! eight {
         ($rows:expr) => {{
-            let mut carries = [s.no_plane(); 4];
-            for (carry, [a, b]) in carries.iter_mut().zip($rows.as_chunks::<2>().0) {
-                // SAFETY: the number of a row is at most C, which is less than R.
-                let [a, b] = unsafe { [weights.0.get_unchecked(a.index()), weights.0.get_unchecked(b.index())] };
-                (*carry, sums[0]) = s.full_adder(sums[0], s.plane(a, part), s.plane(b, part));
-            }
-            let [a, b, c, d] = carries;
-            let (low, twos) = s.full_adder(sums[1], a, b);
-            let (high, twos) = s.full_adder(twos, c, d);
-            let (carry, fours) = s.full_adder(sums[2], low, high);
-            (sums[1], sums[2]) = (twos, fours);
+            // SAFETY: the number of a row is at most C, which is less than R.
+            let [a, b, c, d, e, f, g, h] = $rows.map(|row| unsafe { weights.0.get_unchecked(usize::from(row)) });
+            let (two, ones) = s.full_adder(sums[0], s.plane(a, part), s.plane(b, part));
+            let (other, ones) = s.full_adder(ones, s.plane(c, part), s.plane(d, part));
+            let (four, twos) = s.full_adder(sums[1], two, other);
+            let (two, ones) = s.full_adder(ones, s.plane(e, part), s.plane(f, part));
+            let (other, ones) = s.full_adder(ones, s.plane(g, part), s.plane(h, part));
+            let (more, twos) = s.full_adder(twos, two, other);
+            let (carry, fours) = s.full_adder(sums[2], four, more);
+            (sums[0], sums[1], sums[2]) = (ones, twos, fours);
             carry
         }};
     }

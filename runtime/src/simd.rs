@@ -1,6 +1,7 @@
 //! The vector trait: 16 lanes, one per channel of a tile.
 
 use crate::level::Level;
+use crate::place::Plain;
 use crate::weights::Le;
 
 /// Closes [`Simd`]: a token is a proof, and only this crate may give proofs.
@@ -89,14 +90,26 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
+    /// A bit for each of so many output channels: a number, or a vector, of all of whose bits any pattern is a value.
+    type Plane: Plain;
     /// Bits of a plane: so many output channels are counted at a time ([`crate::SetBits`]).
-    const PLANE: usize;
-    /// A bit for each of so many output channels.
-    type Plane: Copy;
+    const PLANE: usize = 8 * size_of::<Self::Plane>();
+    /// Channels `PLANE * part..` of a row of weights. Nothing where there are none; no plane lies over the end of a row.
+    #[inline(always)]
+    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
+        let mut plane = self.no_plane();
+        if part < 4 * W / size_of::<Self::Plane>() {
+            // SAFETY: part number `part` of a row that has as many of that size.
+            plane = unsafe { row.as_ptr().cast::<Self::Plane>().add(part).read_unaligned() };
+        }
+        plane
+    }
     /// No bit.
-    fn no_plane(self) -> Self::Plane;
-    /// Channels `PLANE * part..` of a row of weights, zeros where there are none; no plane lies over the end of a row.
-    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane;
+    #[inline(always)]
+    fn no_plane(self) -> Self::Plane {
+        // SAFETY: zeros are a pattern, too.
+        unsafe { core::mem::zeroed() }
+    }
     /// Bits of both.
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane;
     /// Bits of one of them.
@@ -116,7 +129,14 @@ pub trait Simd: Copy + sealed::Sealed {
     /// Gives the numbers whose bits are in the planes, of 16 channels at a time: which of the plane's, and the numbers.
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16]));
     /// start - 2 * ones + 4 * count: the dot products of signs from their counts.
-    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F;
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        let mut dots = [0.0; 16];
+        for ((dot, count), start) in dots.iter_mut().zip(counts).zip(start) {
+            *dot = (i32::from(start.get()) - 2 * ones as i32 + 4 * i32::from(*count)) as f32;
+        }
+        self.load(&dots)
+    }
     /// The lanes.
     #[inline(always)]
     fn to_array(self, v: Self::F) -> [f32; 16] {

@@ -9,8 +9,8 @@
 mod portable;
 
 mod fused;
-#[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
-#[cfg_attr(all(target_arch = "x86_64", target_feature = "sse2"), allow(dead_code))]
+// Where there are no vectors.
+#[allow(dead_code)]
 mod plane;
 
 use crate::simd::{Kernel, Simd};

@@ -2,57 +2,31 @@
 
 use crate::weights::Le;
 
-/// Bits of a plane: those of a register.
-pub(crate) const PLANE: usize = if usize::BITS < 64 { 32 } else { 64 };
-
-/// A plane, of which the first PLANE bits are used.
-#[cfg(not(target_pointer_width = "64"))]
-pub(crate) type Plane = u32;
-/// A plane.
-#[cfg(target_pointer_width = "64")]
-pub(crate) type Plane = u64;
-
-/// No bit.
-#[inline(always)]
-pub(crate) fn none() -> Plane {
-    0
-}
-
-/// Channels `PLANE * part..` of a row; zeros behind its end.
-#[inline(always)]
-pub(crate) fn plane<const W: usize>(row: &[Le<u32>; W], part: usize) -> Plane {
-    const WORDS: usize = PLANE / 32;
-    let mut plane = 0;
-    if part < W / WORDS {
-        for word in 0..WORDS {
-            plane |= (row[WORDS * part + word].get() as Plane) << (32 * word);
-        }
-    }
-    plane
-}
+/// A plane: the bits of a register.
+pub(crate) type Plane = Le<usize>;
 
 /// Bits of both.
 #[inline(always)]
 pub(crate) fn and(a: Plane, b: Plane) -> Plane {
-    a & b
+    Plane::new(a.get() & b.get())
 }
 
 /// Bits of one of them.
 #[inline(always)]
 pub(crate) fn xor(a: Plane, b: Plane) -> Plane {
-    a ^ b
+    Plane::new(a.get() ^ b.get())
 }
 
 /// Gives the numbers whose bits are in the planes, 16 at a time.
 #[inline(always)]
 pub(crate) fn spread<const N: usize>(planes: &[Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
-    for half in 0..PLANE / 16 {
+    for half in 0..size_of::<Plane>() / 2 {
         let mut counts = [0; 16];
         for (i, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             // Eight bits of each plane are a byte each; transposed, the bits of a number are.
             let mut bytes = [[0; 8]; 2];
             for (byte, plane) in bytes.as_flattened_mut().iter_mut().zip(planes) {
-                *byte = (plane >> (16 * half + 8 * i)) as u8;
+                *byte = (plane.get() >> (16 * half + 8 * i)) as u8;
             }
             let [low, high] = [transposed(bytes[0]), if N > 8 { transposed(bytes[1]) } else { [0; 8] }];
             for ((count, low), high) in counts.iter_mut().zip(low).zip(high) {

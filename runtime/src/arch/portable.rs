@@ -41,22 +41,22 @@ fn map2<A: Copy, B: Copy, T: Copy + Default>(a: &[A; 16], b: &[B; 16], f: impl F
 
 /// Operations on each lane.
 macro_rules! lanewise {
-    ($($name:ident $operator:tt),*) => {$(
+    ($name:ident $operator:tt) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> Self::F {
             map2(&a, &b, |a, b| a $operator b)
         }
-    )*};
+    };
 }
 
 /// Comparisons of each lane.
 macro_rules! compared {
-    ($($name:ident $operator:tt),*) => {$(
+    ($name:ident $operator:tt) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> u16 {
             a.iter().zip(&b).enumerate().fold(0, |mask, (i, (a, b))| mask | u16::from(a $operator b) << i)
         }
-    )*};
+    };
 }
 
 impl<const POPCNT: bool> Sealed for Scalar<POPCNT> {}
@@ -83,7 +83,10 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
         map(x, Le::<f32>::get)
     }
-    lanewise! { add +, sub -, mul *, div / }
+    lanewise!(add+);
+    lanewise!(sub -);
+    lanewise!(mul *);
+    lanewise!(div /);
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
         map2(&a, &b, |a, b| if a < b { a } else { b })
@@ -96,7 +99,9 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         fused::lanes(a, b, c)
     }
-    compared! { ge >=, le <=, lt < }
+    compared!(ge >=);
+    compared!(le <=);
+    compared!(lt <);
     #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
         let mut lanes = b;
@@ -125,16 +130,7 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         map2(&k, &acc, |k, acc| k - acc.wrapping_mul(2) as i32 as f32)
     }
-    const PLANE: usize = wide::PLANE;
     type Plane = wide::Plane;
-    #[inline(always)]
-    fn no_plane(self) -> Self::Plane {
-        wide::none()
-    }
-    #[inline(always)]
-    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
-        wide::plane(row, part)
-    }
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
         wide::and(a, b)
@@ -146,10 +142,5 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
         wide::spread(planes, put);
-    }
-    #[inline(always)]
-    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
-        let ones = 2 * ones as i32;
-        map2(counts, start, |count, start: Le<i16>| (i32::from(start.get()) - ones + 4 * i32::from(count)) as f32)
     }
 }

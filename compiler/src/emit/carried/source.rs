@@ -184,6 +184,14 @@ impl Source {
                             ImplItem::Fn(f) => (&f.sig.ident, &f.attrs, &f.vis),
                             ImplItem::Const(c) => (&c.ident, &c.attrs, &c.vis),
                             ImplItem::Type(t) => (&t.ident, &t.attrs, &t.vis),
+                            // What a macro writes is the function that its first word names.
+                            ImplItem::Macro(call) => {
+                                let words = call.mac.tokens.clone().into_iter().next();
+                                let name = words.map(|word| word.to_string()).unwrap_or_default();
+                                let place = Place { is_function: true, ..place };
+                                self.member(part, name, &place, (&call.attrs, &Visibility::Inherited), item, world);
+                                continue;
+                            }
                             _ => continue,
                         };
                         self.member(part, name.to_string(), &place, (attributes, vis), item, world);

@@ -182,9 +182,6 @@ fn by_border(classes: &[Vec<std::ops::Range<usize>>; 2]) -> &'static str {
 /// The arms of `match S::LEVEL` that go down the lanes.
 pub(super) fn arms(levels: Levels) -> TokenStream {
     let mut patterns = Vec::new();
-    if levels.avx512 {
-        patterns.push(quote!(Level::Avx512));
-    }
     if levels.avx2 {
         patterns.push(quote!(Level::Avx2));
     }
@@ -210,7 +207,6 @@ pub(super) fn arms(levels: Levels) -> TokenStream {
 /// Whether an instruction set always goes down the lanes.
 pub(super) fn is_at(levels: Levels, name: &str) -> bool {
     match name {
-        "Avx512" => levels.avx512,
         "Avx2" => levels.avx2,
         "Simd128" => levels.simd128,
         _ => false,

@@ -259,31 +259,18 @@ impl Simd for Neon {
         // SAFETY: the token proves the instructions.
         unsafe { each!(i => vfmsq_n_f32(k[i], vcvtq_f32_u32(sums[i]), 2.0)) }
     }
-    const PLANE: usize = plane::PLANE;
+    // Not used: there is a population count of words.
     type Plane = plane::Plane;
     #[inline(always)]
-    fn no_plane(self) -> Self::Plane {
-        plane::none()
-    }
-    #[inline(always)]
-    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
-        plane::plane(row, part)
-    }
-    #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        a & b
+        plane::and(a, b)
     }
     #[inline(always)]
     fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        a ^ b
+        plane::xor(a, b)
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
         plane::spread(planes, put);
-    }
-    #[inline(always)]
-    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
-        let ones = 2 * ones as i32;
-        self.load(&core::array::from_fn(|i| (i32::from(start[i].get()) - ones + 4 * i32::from(counts[i])) as f32))
     }
 }

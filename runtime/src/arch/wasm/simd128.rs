@@ -9,6 +9,7 @@ use core::arch::wasm32::*;
 #[cfg(not(target_feature = "relaxed-simd"))]
 use crate::arch::fused;
 use crate::level::Level;
+use crate::place::Plain;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
 
@@ -119,6 +120,9 @@ fn less(a: v128, b: v128) -> v128 {
 fn more(a: v128, b: v128) -> v128 {
     if cfg!(target_feature = "relaxed-simd") { v128_bitselect(a, b, f32x4_gt(a, b)) } else { f32x4_pmax(b, a) }
 }
+
+// SAFETY: bits.
+unsafe impl Plain for v128 {}
 
 impl Sealed for Simd128 {}
 
@@ -231,21 +235,7 @@ impl Simd for Simd128 {
         let sums = acc.sums();
         each!(i => f32x4_sub(k[i], f32x4_convert_i32x4(i32x4_shl(sums[i], 1))))
     }
-    const PLANE: usize = 128;
     type Plane = v128;
-    #[inline(always)]
-    fn no_plane(self) -> Self::Plane {
-        i64x2_splat(0)
-    }
-    #[inline(always)]
-    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
-        if part < W / 4 {
-            // SAFETY: words 4 * part.. of the row, four of them.
-            unsafe { v128_load(row.as_ptr().cast::<v128>().add(part)) }
-        } else {
-            self.no_plane()
-        }
-    }
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
         v128_and(a, b)

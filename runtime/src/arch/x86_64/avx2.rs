@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 
 use super::sse2;
 use crate::level::Level;
+use crate::place::Plain;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
@@ -107,25 +108,28 @@ unsafe fn dot(low: __m256i, high: __m256i, k: __m256) -> __m256 {
 
 /// Operations on both vectors.
 macro_rules! lanewise {
-    ($($name:ident $instruction:ident),*) => {$(
+    ($name:ident $instruction:ident) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> Self::F {
             // SAFETY: the token proves the instructions.
             unsafe { [$instruction(a[0], b[0]), $instruction(a[1], b[1])] }
         }
-    )*};
+    };
 }
 
 /// Comparisons of both vectors.
 macro_rules! compared {
-    ($($name:ident $predicate:ident),*) => {$(
+    ($name:ident $predicate:ident) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> u16 {
             // SAFETY: the token proves the instructions.
             unsafe { mask(_mm256_cmp_ps::<$predicate>(a[0], b[0]), _mm256_cmp_ps::<$predicate>(a[1], b[1])) }
         }
-    )*};
+    };
 }
+
+// SAFETY: bits.
+unsafe impl Plain for __m256i {}
 
 impl Sealed for Avx2 {}
 
@@ -159,13 +163,20 @@ impl Simd for Avx2 {
         // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
         unsafe { [_mm256_loadu_ps(x), _mm256_loadu_ps(x.add(8))] }
     }
-    lanewise! { add _mm256_add_ps, sub _mm256_sub_ps, mul _mm256_mul_ps, div _mm256_div_ps, min _mm256_min_ps, max _mm256_max_ps }
+    lanewise!(add _mm256_add_ps);
+    lanewise!(sub _mm256_sub_ps);
+    lanewise!(mul _mm256_mul_ps);
+    lanewise!(div _mm256_div_ps);
+    lanewise!(min _mm256_min_ps);
+    lanewise!(max _mm256_max_ps);
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
     }
-    compared! { ge _CMP_GE_OQ, le _CMP_LE_OQ, lt _CMP_LT_OQ }
+    compared!(ge _CMP_GE_OQ);
+    compared!(le _CMP_LE_OQ);
+    compared!(lt _CMP_LT_OQ);
     #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
@@ -219,22 +230,7 @@ impl Simd for Avx2 {
             [dot(sums[0], sums[1], k[0]), dot(sums[2], sums[3], k[1])]
         }
     }
-    const PLANE: usize = 256;
     type Plane = __m256i;
-    #[inline(always)]
-    fn no_plane(self) -> Self::Plane {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm256_setzero_si256() }
-    }
-    #[inline(always)]
-    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
-        if part < W / 8 {
-            // SAFETY: the token proves the instructions; words 8 * part.. of the row, eight of them.
-            unsafe { _mm256_loadu_si256(row.as_ptr().cast::<__m256i>().add(part)) }
-        } else {
-            self.no_plane()
-        }
-    }
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
         // SAFETY: the token proves the instructions.
@@ -247,11 +243,13 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
-        let mut halves = [[sse2::none(); N]; 2];
+        // SAFETY: the token proves the instructions.
+        let mut halves = unsafe { [[_mm_setzero_si128(); N]; 2] };
         for (k, plane) in planes.iter().enumerate() {
-            // SAFETY: the token proves the instructions.
-            (halves[0][k], halves[1][k]) =
-                unsafe { (_mm256_castsi256_si128(*plane), _mm256_extracti128_si256::<1>(*plane)) };
+            // SAFETY: as above.
+            halves[0][k] = unsafe { _mm256_castsi256_si128(*plane) };
+            // SAFETY: as above.
+            halves[1][k] = unsafe { _mm256_extracti128_si256::<1>(*plane) };
         }
         sse2::spread(&halves[0], &mut put);
         sse2::spread(&halves[1], |block, counts| put(8 + block, counts));

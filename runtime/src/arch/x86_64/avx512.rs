@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use crate::arch::plane;
 use crate::level::Level;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
@@ -31,24 +32,24 @@ pub(super) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
 
 /// Operations on all lanes.
 macro_rules! lanewise {
-    ($($name:ident $instruction:ident),*) => {$(
+    ($name:ident $instruction:ident) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> Self::F {
             // SAFETY: the token proves the instructions.
             unsafe { $instruction(a, b) }
         }
-    )*};
+    };
 }
 
 /// Comparisons of all lanes.
 macro_rules! compared {
-    ($($name:ident $predicate:ident),*) => {$(
+    ($name:ident $predicate:ident) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> u16 {
             // SAFETY: the token proves the instructions.
             unsafe { _mm512_cmp_ps_mask::<$predicate>(a, b) }
         }
-    )*};
+    };
 }
 
 impl Sealed for Avx512 {}
@@ -79,13 +80,20 @@ impl Simd for Avx512 {
         // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
         unsafe { _mm512_loadu_ps(x.as_ptr().cast::<f32>()) }
     }
-    lanewise! { add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, min _mm512_min_ps, max _mm512_max_ps }
+    lanewise!(add _mm512_add_ps);
+    lanewise!(sub _mm512_sub_ps);
+    lanewise!(mul _mm512_mul_ps);
+    lanewise!(div _mm512_div_ps);
+    lanewise!(min _mm512_min_ps);
+    lanewise!(max _mm512_max_ps);
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         // SAFETY: the token proves the instructions.
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
-    compared! { ge _CMP_GE_OQ, le _CMP_LE_OQ, lt _CMP_LT_OQ }
+    compared!(ge _CMP_GE_OQ);
+    compared!(le _CMP_LE_OQ);
+    compared!(lt _CMP_LT_OQ);
     #[inline(always)]
     fn within(self, a: Self::F, low: Self::F, high: Self::F) -> u16 {
         // SAFETY: the token proves the instructions.
@@ -137,66 +145,18 @@ impl Simd for Avx512 {
             _mm512_fnmadd_ps(_mm512_cvtepi32_ps(count), _mm512_set1_ps(2.0), k)
         }
     }
-    const PLANE: usize = 512;
-    type Plane = __m512i;
-    #[inline(always)]
-    fn no_plane(self) -> Self::Plane {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_setzero_si512() }
-    }
-    #[inline(always)]
-    fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
-        if part < W / 16 {
-            // SAFETY: the token proves the instructions; words 16 * part.. of the row, 16 of them.
-            unsafe { _mm512_loadu_si512(row.as_ptr().cast::<__m512i>().add(part)) }
-        } else {
-            self.no_plane()
-        }
-    }
-    #[inline(always)]
-    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
-        // SAFETY: the token proves the instructions. The majority of three bits, and whether they are odd.
-        unsafe { (_mm512_ternarylogic_epi64::<0xe8>(a, b, c), _mm512_ternarylogic_epi64::<0x96>(a, b, c)) }
-    }
+    // Not used: there is a population count of words.
+    type Plane = plane::Plane;
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_and_si512(a, b) }
+        plane::and(a, b)
     }
     #[inline(always)]
     fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        // SAFETY: the token proves the instructions.
-        unsafe { _mm512_xor_si512(a, b) }
+        plane::xor(a, b)
     }
     #[inline(always)]
-    fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
-        let mut words = [[0_u32; 16]; N];
-        for (words, plane) in words.iter_mut().zip(planes) {
-            // SAFETY: the token proves the instructions; 16 words are a vector.
-            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), *plane) }
-        }
-        for word in 0..16 {
-            let mut counts = [[0; 16]; 2];
-            // SAFETY: the token proves the instructions; 32 counts are a vector.
-            unsafe {
-                let mut sum = _mm512_setzero_si512();
-                for (k, plane) in words.iter().enumerate() {
-                    sum = _mm512_mask_add_epi16(sum, plane[word], sum, _mm512_set1_epi16(1 << (k % 16)));
-                }
-                _mm512_storeu_si512(counts.as_mut_ptr().cast(), sum);
-            }
-            put(2 * word, counts[0]);
-            put(2 * word + 1, counts[1]);
-        }
-    }
-    #[inline(always)]
-    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
-        // SAFETY: the token proves the instructions; 16 numbers of 16 bits are a vector of 256.
-        unsafe {
-            let count = _mm512_cvtepu16_epi32(_mm256_loadu_si256(counts.as_ptr().cast()));
-            let start = _mm512_cvtepi16_epi32(_mm256_loadu_si256(start.as_ptr().cast()));
-            let sum = _mm512_add_epi32(start, _mm512_slli_epi32::<2>(count));
-            _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, _mm512_set1_epi32(2 * ones as i32)))
-        }
+    fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
+        plane::spread(planes, put);
     }
 }

@@ -2,36 +2,18 @@
 
 use core::arch::x86_64::*;
 
-use crate::weights::Le;
-
-/// Bits of a plane.
-pub(crate) const PLANE: usize = 128;
+use crate::place::Plain;
 
 /// A plane.
 pub(crate) type Plane = __m128i;
 
-/// No bit.
-#[inline(always)]
-pub(crate) fn none() -> Plane {
-    // SAFETY: every x86-64 for which this module is compiled has SSE2.
-    unsafe { _mm_setzero_si128() }
-}
-
-/// Channels `PLANE * part..` of a row; zeros behind its end.
-#[inline(always)]
-pub(crate) fn plane<const W: usize>(row: &[Le<u32>; W], part: usize) -> Plane {
-    if part < W / 4 {
-        // SAFETY: as above; words 4 * part.. of the row, four of them.
-        unsafe { _mm_loadu_si128(row.as_ptr().cast::<__m128i>().add(part)) }
-    } else {
-        none()
-    }
-}
+// SAFETY: bits.
+unsafe impl Plain for __m128i {}
 
 /// Bits of both.
 #[inline(always)]
 pub(crate) fn and(a: Plane, b: Plane) -> Plane {
-    // SAFETY: as above.
+    // SAFETY: every x86-64 for which this module is compiled has SSE2.
     unsafe { _mm_and_si128(a, b) }
 }
 
@@ -45,16 +27,12 @@ pub(crate) fn xor(a: Plane, b: Plane) -> Plane {
 /// Gives the numbers whose bits are in the planes, 16 at a time.
 #[inline(always)]
 pub(crate) fn spread<const N: usize>(planes: &[Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
-    let (mut low, mut high) = ([none(); 8], [none(); 8]);
-    for (k, plane) in planes.iter().enumerate() {
-        if k < 8 {
-            low[k] = *plane
-        } else if k < 16 {
-            high[k - 8] = *plane
-        }
+    // SAFETY: as above.
+    let mut bytes = unsafe { [[_mm_setzero_si128(); 8]; 2] };
+    for (byte, plane) in bytes.as_flattened_mut().iter_mut().zip(planes) {
+        *byte = *plane;
     }
-    let low = transposed(low);
-    let high = if N > 8 { transposed(high) } else { high };
+    let (low, high) = (transposed(bytes[0]), if N > 8 { transposed(bytes[1]) } else { bytes[1] });
     for (half, (low, high)) in low.into_iter().zip(high).enumerate() {
         let mut counts = [0; 16];
         // SAFETY: as above; 16 counts are two vectors.
