@@ -9,7 +9,7 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use crate::emit::{self, Output};
 use crate::ir::Graph;
 use crate::ir::network::Network;
-use crate::schedule::Schedule;
+use crate::schedule::{Machine, Schedule};
 use crate::target::Target;
 use crate::{check, import, internal, passes, plan, schedule};
 
@@ -67,14 +67,15 @@ pub fn of_network(
     let target = config.target.as_deref().map(Target::named).transpose()?;
     internal::at("the order of the blocks");
     // From here on the blocks run in the order that needs the least memory, the file's among equals.
-    plan::order::run(&mut network);
+    let machine = Machine::of(target.as_ref());
+    plan::order::run(&mut network, machine);
     check::network(&network, "in ordering")?;
     internal::at("the schedule");
     let share_from = config.share_from.unwrap_or(2000);
-    let schedule = Schedule::of(&network, share_from);
+    let schedule = Schedule::of(&network, share_from, machine);
     schedule::check::run(&network, &schedule)?;
     internal::at("the memory plan");
-    let plan = plan::run(&network);
+    let plan = plan::run(&network, machine);
     plan::check::run(&network, &plan, &schedule)?;
     let emitted = emit::run(
         &network,

@@ -85,6 +85,25 @@ impl Target {
         self.family
     }
 
+    /// Bits of a register. Of smaller processors than those of 32 bits too few are known to write code for.
+    pub fn register(&self) -> usize {
+        let is_wide = |name: &&str| self.triple.starts_with(name);
+        let wide = [
+            "x86_64",
+            "aarch64",
+            "arm64",
+            "wasm64",
+            "riscv64",
+            "loongarch64",
+            "mips64",
+            "mipsisa64",
+            "powerpc64",
+            "s390x",
+        ];
+        let others = ["sparc64", "sparcv9", "nvptx64", "amdgcn", "bpf"];
+        if wide.iter().chain(&others).any(is_wide) { 64 } else { 32 }
+    }
+
     /// Whether its instruction sets are those of the `target_arch` of that name.
     pub(crate) fn has_architecture(&self, name: &str) -> bool {
         match self.family {
@@ -117,6 +136,8 @@ mod tests {
         ] {
             let target = Target::named(triple).unwrap();
             assert_eq!((target.family(), target.triple()), (family, triple));
+            let wide = triple.contains("64") || triple.contains("s390x");
+            assert_eq!(target.register(), if wide { 64 } else { 32 }, "{triple}");
         }
         for wrong in ["", "x86_64", "x86-64", "avx2", "windows", "amd64-linux", "x86_64--linux", "native", "a b-c"] {
             let text = Target::named(wrong).unwrap_err().to_string();

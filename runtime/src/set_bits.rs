@@ -41,9 +41,8 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         const { assert!(M == C.div_ceil(8) && C <= u16::MAX as usize, "room for all") };
         let mut len = 0;
         for (word, bits) in words.iter().enumerate() {
-            len = self.take(len, 64 * word, *bits as usize);
-            if usize::BITS < 64 {
-                len = self.take(len, 64 * word + 32, (*bits >> 32) as usize);
+            for shift in (0..64).step_by(usize::BITS as usize) {
+                len = self.take(len, 64 * word + shift, (*bits >> shift) as usize);
             }
         }
         self.len = len;

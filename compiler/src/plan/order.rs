@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-use super::{CACHE_LINE, alias, workspace};
+use super::{CACHE_LINE, Machine, alias, workspace};
 use crate::ir::network::{Body, Move, Network, Storage, TensorId};
 
 /// Sets of finished blocks looked at before the search gives up: more than any chain with branches has.
@@ -24,22 +24,22 @@ pub struct Orders {
 }
 
 /// Puts the blocks in an order that needs less scratch memory, if there is one.
-pub fn run(network: &mut Network) {
-    let now = super::run(network).scratch_bytes();
-    let Orders { bound, best: Some(best) } = orders(network) else { return };
+pub fn run(network: &mut Network, machine: Machine) {
+    let now = super::run(network, machine).scratch_bytes();
+    let Orders { bound, best: Some(best) } = orders(network, machine) else { return };
     if now <= bound || best.is_sorted() {
         return;
     }
     let mut other = network.clone();
     other.blocks = best.iter().map(|&b| network.blocks[b].clone()).collect();
-    if super::run(&other).scratch_bytes() < now {
+    if super::run(&other, machine).scratch_bytes() < now {
         *network = other;
     }
 }
 
 /// The least memory any order of the blocks can need.
-pub fn orders(network: &Network) -> Orders {
-    let lives = Lives::new(network);
+pub fn orders(network: &Network, machine: Machine) -> Orders {
+    let lives = Lives::new(network, machine);
     let blocks = lives.blocks.len();
     // Every order runs every block.
     let alone = (0..blocks).map(|b| lives.bytes(&lives.alone(b), b)).max().unwrap_or(0);
@@ -82,7 +82,7 @@ fn contains(done: &Done, block: usize) -> bool {
 }
 
 impl Lives {
-    fn new(network: &Network) -> Self {
+    fn new(network: &Network, machine: Machine) -> Self {
         let count = network.tensors.len();
         let mut place: Vec<usize> = (0..count).collect();
         for block in &network.blocks {
@@ -115,7 +115,13 @@ impl Lives {
             let after = block.reads().iter().filter_map(|t| computed_by.get(t)).flatten().copied().collect();
             let own = block.workspace().map_or(0, |t| 4 * network.tensor(t).storage_len());
             let in_place = alias::in_place(network, block).map(|(input, result)| (of(input), of(result)));
-            blocks.push(Touched { reads, writes, workspace: 4 * workspace(network, block) + own, after, in_place });
+            blocks.push(Touched {
+                reads,
+                writes,
+                workspace: 4 * workspace(network, block, machine) + own,
+                after,
+                in_place,
+            });
         }
         // What an output replaces may lie in the caller's memory from the start.
         for _ in 0..blocks.len() {
@@ -235,11 +241,11 @@ mod tests {
         block(&mut n, &wide[..1], &narrow[..1]);
         block(&mut n, &wide[1..], &narrow[1..]);
         block(&mut n, &narrow, &[y]);
-        assert_eq!(super::super::run(&n).scratch_bytes(), 2 * 6400 + 64);
-        let orders = orders(&n);
+        assert_eq!(super::super::run(&n, Machine::Any).scratch_bytes(), 2 * 6400 + 64);
+        let orders = orders(&n, Machine::Any);
         assert_eq!(orders, Orders { bound: 6400 + 2 * 64, best: Some(vec![0, 2, 1, 3, 4]) });
-        run(&mut n);
-        assert_eq!(super::super::run(&n).scratch_bytes(), orders.bound);
+        run(&mut n, Machine::Any);
+        assert_eq!(super::super::run(&n, Machine::Any).scratch_bytes(), orders.bound);
     }
 
     /// All orders of small random networks, with results that replace operands and reshapes: none needs less than the bound,
@@ -280,21 +286,21 @@ mod tests {
                 values.push(y);
             }
             n.outputs = vec![values[values.len() - 1]];
-            let Orders { bound, best: Some(best) } = orders(&n) else { panic!("{n}") };
-            let lives = Lives::new(&n);
+            let Orders { bound, best: Some(best) } = orders(&n, Machine::Any) else { panic!("{n}") };
+            let lives = Lives::new(&n, Machine::Any);
             assert_eq!(lives.peak(&best), bound, "{n}");
             let mut least = usize::MAX;
             permutations(&n, &mut Vec::new(), &mut |order| {
                 least = least.min(lives.peak(order));
                 let mut other = n.clone();
                 other.blocks = order.iter().map(|&b| n.blocks[b].clone()).collect();
-                assert!(super::super::run(&other).scratch_bytes() >= bound, "{bound} {order:?} {n}");
+                assert!(super::super::run(&other, Machine::Any).scratch_bytes() >= bound, "{bound} {order:?} {n}");
             });
             assert_eq!(least, bound, "{n}");
-            let before = super::super::run(&n).scratch_bytes();
+            let before = super::super::run(&n, Machine::Any).scratch_bytes();
             let mut other = n.clone();
-            run(&mut other);
-            let after = super::super::run(&other).scratch_bytes();
+            run(&mut other, Machine::Any);
+            let after = super::super::run(&other, Machine::Any).scratch_bytes();
             assert!(after <= before);
             reordered += usize::from(after < before);
         }

@@ -5,6 +5,7 @@
 //! `set_bits.rs`, which has the equation). A row costs about five logical operations for as many products as a plane has
 //! bits. That is less than a population count wherever this takes several instructions, and where planes are long.
 
+use super::Machine;
 use crate::ir::network::{BitLayout, Geometry};
 
 /// How the sums of output channels are counted down the lanes.
@@ -12,6 +13,8 @@ use crate::ir::network::{BitLayout, Geometry};
 pub struct Down {
     /// Where.
     pub levels: Levels,
+    /// Whether that is wherever the code will run.
+    pub only: bool,
     /// Planes of a sum: its bits.
     pub planes: usize,
     /// Rows of the input whose set bits are listed at a time: row `y` lies at `y % rows`.
@@ -32,7 +35,8 @@ pub struct Levels {
     pub simd128: bool,
     /// The vectors of every x86-64, beside a population count of words: of 128.
     pub popcnt: bool,
-    /// Plain code on planes of at most so many bits, which depends on the target: 128, 64 or 32.
+    /// Plain code on planes of at most so many bits; 0: none. 128 where there are vectors that nobody has to ask for, else the bits
+    /// of a register.
     pub plain: usize,
 }
 
@@ -41,17 +45,19 @@ const MOST: usize = 64 << 10;
 
 impl Down {
     /// Of a binary layer; `None` where words are counted on every instruction set.
-    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool) -> Option<Self> {
+    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, machine: Machine) -> Option<Self> {
         let (channels, outputs) = (g.input[2], g.output[2]);
         let signs = channels * g.kernel[0] * g.kernel[1];
         // Frames of ones would be counted where taps outside the picture are left out; what the dot products start from has 16
         // bits, and the numbers of rows too.
         let fits = g.groups == 1 && (framed || !layout.frame_ones) && signs <= i16::MAX as usize;
-        if !fits || !outputs.is_multiple_of(32) {
+        let levels = Levels::of(g, machine);
+        if !fits || !outputs.is_multiple_of(32) || levels == Levels::default() {
             return None;
         }
         let down = Self {
-            levels: Levels::of(g),
+            levels,
+            only: matches!(machine, Machine::Plain(_)),
             planes: (usize::BITS - signs.leading_zeros()).max(5) as usize,
             rows: (g.kernel[0] - 1) * g.dilations[0] + 1,
             columns: g.input[1] + layout.frame[1] + layout.frame[3],
@@ -84,18 +90,28 @@ impl std::fmt::Display for Levels {
 }
 
 impl Levels {
-    fn of(g: &Geometry) -> Self {
+    fn of(g: &Geometry, machine: Machine) -> Self {
         let outputs = g.output[2];
         // What a list of set bits costs is that of about half a plane, and it is used for each of the windows over its pixel, and
         // for each plane of output channels.
         let windows = (g.kernel[0] * g.kernel[1]).div_ceil(g.strides[0] * g.strides[1]);
         let pays = |bits: usize, uses: usize| outputs.is_multiple_of(bits) && windows * (outputs / bits) >= uses;
-        Self {
+        let vectors = Self {
             // With the fastest of adders lists weigh most.
             avx2: pays(256, 4),
             simd128: pays(128, 2),
             popcnt: pays(128, 2),
-            plain: [128, 64, 32].into_iter().find(|bits| outputs.is_multiple_of(*bits)).unwrap_or(0),
+            // Every x86-64 has vectors of 128 bits.
+            plain: if pays(128, 2) { 128 } else { 0 },
+        };
+        match machine {
+            Machine::Any => vectors,
+            Machine::X86_64 => Self { simd128: false, ..vectors },
+            Machine::Wasm => Self { simd128: vectors.simd128, ..Self::default() },
+            Machine::Aarch64 => Self::default(),
+            Machine::Plain(bits) => {
+                Self { plain: if outputs.is_multiple_of(bits) { bits } else { 0 }, ..Self::default() }
+            }
         }
     }
 }

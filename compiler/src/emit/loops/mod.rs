@@ -84,6 +84,8 @@ pub(super) struct Loops {
     tiles: Option<Vec<(&'static str, usize, usize)>>,
     /// Where the values are counted down the lanes, and the loops that do.
     down: Option<(Levels, TokenStream)>,
+    /// Whether they are everywhere.
+    only_down: bool,
     cost: usize,
     images: usize,
     before: TokenStream,
@@ -200,6 +202,7 @@ pub(super) fn of(
         division: nest.division,
         tiles: tiles(nest),
         down,
+        only_down: nest.down.is_some_and(|down| down.only),
         cost: nest.cost,
         images: nest.grid.images,
         before: source.before,
@@ -225,7 +228,11 @@ fn source(
             let Storage::Bits(layout) = &network.tensor(*input).storage else {
                 unreachable!("checked: a binary convolution reads bits")
             };
-            let mut source = binary_conv::source(nest, geometry, layout, weights, fields.blob);
+            let only = nest.down.is_some_and(|down| down.only);
+            let mut source = match only {
+                true => Source::default(),
+                false => binary_conv::source(nest, geometry, layout, weights, fields.blob),
+            };
             source.down =
                 nest.down.as_ref().map(|down| down::counted(nest, down, geometry, layout, weights, fields.blob));
             let ty = binary_conv::bits_type(nest, geometry, layout);
@@ -491,6 +498,7 @@ impl Loops {
             division: Division::Whole(Undivided::Single),
             tiles: None,
             down: None,
+            only_down: false,
             cost: 0,
             images,
             before: TokenStream::new(),
@@ -513,6 +521,7 @@ impl Loops {
         let mutable = self.fields.iter().any(|f| f.is_part).then(|| quote!(mut));
         let down_arms = self.down.as_ref().map(|(levels, _)| down::arms(*levels));
         let (run, tiles) = match &self.tiles {
+            _ if self.only_down => (quote!(self.planes(s);), None),
             None if self.down.is_some() => {
                 let run = quote!(match S::LEVEL { #down_arms _ => self.words(s), });
                 let words = quote! {
@@ -553,8 +562,9 @@ impl Loops {
                 fn planes<S: Simd>(#mutable self, s: S) { #body }
             }
         });
-        let own = (tiles.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #planes #tiles }));
-        let mutable = if tiles.is_some() { None } else { mutable };
+        let own = (tiles.is_some() || planes.is_some() || !items.is_empty())
+            .then(|| quote!(impl #name #any { #items #planes #tiles }));
+        let mutable = if tiles.is_some() || self.only_down { None } else { mutable };
         let (kernel, generics, arguments) = match self.arithmetic {
             Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),
             _ => (quote!(NarrowKernel), quote!(S: Simd, D: NarrowDot<S>), quote!(s: S, d: D)),
