@@ -94,13 +94,17 @@ pub trait Simd: Copy + sealed::Sealed {
     type Plane: Plain;
     /// Bits of a plane: so many output channels are counted at a time ([`crate::SetBits`]).
     const PLANE: usize = 8 * size_of::<Self::Plane>();
-    /// Channels `PLANE * part..` of a row of weights. Nothing where there are none; no plane lies over the end of a row.
+    /// Channels `PLANE * part..` of a row of weights, and nothing where there are no more.
     #[inline(always)]
     fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
+        let (from, size) = (row.as_ptr().cast::<Self::Plane>().wrapping_add(part), size_of::<Self::Plane>());
         let mut plane = self.no_plane();
-        if part < 4 * W / size_of::<Self::Plane>() {
-            // SAFETY: part number `part` of a row that has as many of that size.
-            plane = unsafe { row.as_ptr().cast::<Self::Plane>().add(part).read_unaligned() };
+        if part < 4 * W / size {
+            // SAFETY: a whole plane of the row is left from there on.
+            plane = unsafe { from.read_unaligned() };
+        } else if part == 4 * W / size {
+            // SAFETY: what is left from there on, less than a plane has.
+            unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut plane).cast(), 4 * W % size) }
         }
         plane
     }

@@ -232,7 +232,7 @@ impl Nest {
 
     /// Whether it has a counter for each of several pixels.
     pub fn counts_by_pixels(&self) -> bool {
-        self.counting.is_some() && self.pixels != Pixels::ONE
+        self.counting.is_some() && self.pixels != Pixels::ONE && self.down.is_none_or(|down| !down.only)
     }
 
     /// Whether the words of a tap stay a loop for tiles of several pixels: so many of them, unrolled, the compiler would keep

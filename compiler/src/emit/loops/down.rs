@@ -1,7 +1,7 @@
 //! Binary convolutions and fully connected layers that count down the lanes, on the instruction sets where that is faster: see
 //! [`crate::schedule::Down`] and the runtime's `set_bits.rs`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::text::{add, any_of, scaled};
@@ -98,8 +98,8 @@ pub(super) fn counted(
     let parts = if is_divided(nest.division, Dimension::Blocks) {
         quote!(self.area.blocks.start / (S::PLANE / 16)..self.area.blocks.end.div_ceil(S::PLANE / 16))
     } else {
-        let outputs = n(g.output[2]);
-        quote!(0..#outputs / S::PLANE)
+        let outputs = Literal::usize_suffixed(g.output[2]);
+        quote!(0..#outputs.div_ceil(S::PLANE))
     };
     let lists = note("The set bits of the rows under the window that are not listed yet.");
     let listed_row = if down.rows == 1 { quote!(set[0]) } else { quote!(set[at % #span]) };
@@ -122,7 +122,11 @@ pub(super) fn counted(
                     sums = add_rows(s, sums, &line[#column], &self.weight_rows[ky][kx], part);
                 }
             }
-            s.spread(&sums, |block, of| counts[S::PLANE / 16 * part + block][x] = of);
+            s.spread(&sums, |block, of| {
+                if let Some(row) = counts.0.get_mut(S::PLANE / 16 * part + block) {
+                    row[x] = of;
+                }
+            });
         }
     };
     let pixels =
