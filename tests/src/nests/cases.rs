@@ -41,6 +41,8 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("product", wholes::product),
     ("function of several", wholes::elements),
     ("softmax and maxima", wholes::lines),
+    ("binary convolution down the lanes", down),
+    ("binary convolution down the lanes with a pool", pooled_down),
 ];
 
 /// A network of a kind, and values for it.
@@ -229,8 +231,29 @@ fn behind(m: &mut Maker, source: Source, pool: Pool, grid: [usize; 4], largest: 
 }
 
 fn pooled_binary(m: &mut Maker) {
+    let outputs = m.r.pick(&[1, 16, 17, 40]);
+    pooled_to(m, outputs);
+}
+
+/// Planes of every width, and parts of them.
+const PLANES: &[usize] = &[32, 64, 96, 128, 128, 256, 512];
+
+fn down(m: &mut Maker) {
+    let size = size(&mut m.r);
+    let g = window(&mut m.r, size, Kind { kernels: KERNELS, inside: false });
+    let words = m.r.pick(&[1, 1, 2, 3]);
+    let (n, inputs, outputs) = (images(&mut m.r), channels(&mut m.r, words), m.r.pick(PLANES));
+    binary_block(m, of(g, n, [inputs, outputs], 1));
+}
+
+fn pooled_down(m: &mut Maker) {
+    let outputs = m.r.pick(PLANES);
+    pooled_to(m, outputs);
+}
+
+fn pooled_to(m: &mut Maker, outputs: usize) {
     let (n, words) = (images(&mut m.r), m.r.pick(&[1, 1, 2, 4]));
-    let (inputs, outputs) = (channels(&mut m.r, words), m.r.pick(&[1, 16, 17, 40]));
+    let inputs = channels(&mut m.r, words);
     let (pool, grid) = pooled(m, n, outputs);
     let g = window(&mut m.r, [grid[1], grid[2]], Kind { kernels: KERNELS, inside: false });
     let g = of(g, n, [inputs, outputs], 1);

@@ -22,6 +22,12 @@ pub fn cases(each: u64) -> Vec<Case> {
     (0..each).flat_map(|seed| (0..KINDS.len()).map(move |kind| Case::new(kind, seed))).collect()
 }
 
+/// So many networks of each kind that counts bits.
+pub fn binary_cases(each: u64) -> Vec<Case> {
+    let binary = |kind: &usize| KINDS[*kind].0.starts_with("binary");
+    (0..each).flat_map(|seed| (0..KINDS.len()).filter(binary).map(move |kind| Case::new(kind, seed))).collect()
+}
+
 /// A network and its inputs.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -88,18 +94,30 @@ fn faults(many: &mut Many, index: usize, case: &Case, wanted: &[Vec<u64>], level
 /// With all that differs.
 pub fn compare(cases: &[Case]) {
     let levels: Vec<Level> = Level::ALL.into_iter().filter(|level| level.is_available()).collect();
-    compare_on(cases, &Machine::default(), &levels);
+    compare_on(cases, None, &Machine::default(), &levels);
+}
+
+/// The same of what is written for a target, on this machine in plain code.
+///
+/// # Panics
+/// With all that differs.
+pub fn compare_for(cases: &[Case], target: &str) {
+    compare_on(cases, Some(target), &Machine::default(), &[Level::Portable]);
 }
 
 /// The same on a machine with these levels.
 ///
 /// # Panics
 /// With all that differs.
-pub fn compare_on(cases: &[Case], machine: &Machine, levels: &[Level]) {
+pub fn compare_on(cases: &[Case], target: Option<&str>, machine: &Machine, levels: &[Level]) {
+    let mut config = many::config();
+    if let Some(target) = target {
+        config.target(target);
+    }
     let compiled: Vec<_> = (cases.iter().enumerate())
         .map(|(i, case)| {
             let network = case.network.clone();
-            let output = xnorc::of_network(network, String::new(), &many::name(i), &many::config());
+            let output = xnorc::of_network(network, String::new(), &many::name(i), &config);
             output.unwrap_or_else(|problems| panic!("{}: {problems}\n{}", case.title(), case.network))
         })
         .collect();

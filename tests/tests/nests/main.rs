@@ -8,13 +8,21 @@ mod panics;
 mod reach;
 
 use xnorc_tests::long;
-use xnorc_tests::nests::{Case, FEW, cases, compare};
+use xnorc_tests::nests::{Case, FEW, binary_cases, cases, compare, compare_for};
 
 #[test]
 fn nests_compute_what_the_interpreter_says() {
     for chunk in cases(if long() { 10 * FEW } else { FEW }).chunks(200) {
         compare(chunk);
     }
+}
+
+/// What small cores run, on this machine: planes of 32 channels, which are a part of its own, and of 64.
+#[test]
+fn nests_for_other_cores_compute_the_same() {
+    let all = binary_cases(if long() { 2 * FEW } else { 3 });
+    compare_for(&all, "riscv32imc-unknown-none-elf");
+    compare_for(&all, "riscv64gc-unknown-linux-gnu");
 }
 
 #[test]

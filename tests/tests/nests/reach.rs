@@ -23,7 +23,7 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 forms.push(if same { "a pool of bits in words" } else { "a pool of bits in other groups" });
             }
             Body::Tiled(tiled) => {
-                let nest = Nest::of(network, block, 0, Machine::Any).expect("a tiled block");
+                let nest = Nest::of(network, block, 0, xnorc::schedule::Machine::Any).expect("a tiled block");
                 of_nest(&nest, tiled, &mut forms);
                 of_source(&tiled.source, &mut forms);
                 of_steps(network, tiled, &mut forms);
@@ -141,6 +141,10 @@ fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
                 Widen::Words(_) => "widened after words",
             },
         );
+        must(nest.down.is_some_and(|down| down.levels.avx2), "down the lanes of 256 bits");
+        must(nest.down.is_some_and(|down| !down.levels.avx2), "down the lanes of 128 bits alone");
+        must(nest.down.is_some() && nest.window.is_some(), "down the lanes in front of a pool");
+        must(nest.down.is_some_and(|down| down.rows > 1), "lists of several rows");
         must(counting.words >= 64, "64 words and more a tap");
         must(nest.rolled_words(), "words that stay a loop");
     }
@@ -293,6 +297,10 @@ const FORMS: &[&str] = &[
     "widened after rows",
     "widened after taps",
     "widened after words",
+    "down the lanes of 256 bits",
+    "down the lanes of 128 bits alone",
+    "down the lanes in front of a pool",
+    "lists of several rows",
     "64 words and more a tap",
     "words that stay a loop",
     "rows with fewer taps",
