@@ -87,7 +87,8 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     part: usize,
 ) -> [S::Plane; N] {
     const { assert!(C < R && N > 4, "a row of zeros behind those of the channels, and planes for the sums of 16") };
-    if part * size_of::<S::Plane>() >= 4 * W {
+    // Said once, so that no row is asked whether it has that part.
+    if part >= (4 * W).ceil_over(size_of::<S::Plane>()) {
         return sums;
     }
     // Eight rows to the planes of ones, twos and fours; gives the carry. (No closure: one would not be compiled for the level.)

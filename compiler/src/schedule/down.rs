@@ -90,6 +90,11 @@ impl std::fmt::Display for Levels {
 }
 
 impl Levels {
+    /// Whether they are all that there are, but AVX-512 and NEON.
+    pub fn is_the_rest(&self) -> bool {
+        self.avx2 && self.simd128 && self.popcnt && self.plain >= 128
+    }
+
     fn of(g: &Geometry, machine: Machine) -> Self {
         let outputs = g.output[2];
         // What a list of set bits costs is that of about half a plane, and it is used for each of the windows over its pixel, and

@@ -534,8 +534,23 @@ impl Loops {
             None => (quote!(#body), None),
             Some(tiles) => {
                 let mut arms: Vec<(Vec<TokenStream>, TokenStream)> = Vec::new();
-                let counts_down = |name: &str| self.down.as_ref().is_some_and(|(levels, _)| down::is_at(*levels, name));
-                for (name, pixels, columns) in tiles.iter().filter(|(name, ..)| !counts_down(name)) {
+                let levels = self.down.as_ref().map_or(Levels::default(), |(levels, _)| *levels);
+                let (of, rest) = if levels.is_the_rest() {
+                    // Those that do not count down the lanes by name, so that all else is "else".
+                    let of = |name| (name, tiles.iter().find(|tile| tile.0 == name).or(tiles.last()).expect("a tile"));
+                    (vec![of("Avx512"), of("Neon")], Some(quote!(_ => self.planes(s),)))
+                } else {
+                    (
+                        tiles
+                            .iter()
+                            .map(|tile| (tile.0, tile))
+                            .filter(|(name, _)| !down::is_at(levels, name))
+                            .collect(),
+                        None,
+                    )
+                };
+                let down_arms = if rest.is_some() { None } else { down_arms };
+                for (name, (_, pixels, columns)) in of {
                     let (pixels, columns) = (n(*pixels), n(*columns));
                     let call = quote!(self.tiles::<S, #pixels, #columns>(s));
                     let level = format_ident!("{}", if name.is_empty() { "_" } else { name });
@@ -546,7 +561,7 @@ impl Loops {
                     }
                 }
                 let arms = arms.iter().map(|(patterns, call)| quote!(#(#patterns)|* => #call,));
-                let run = quote!(match S::LEVEL { #down_arms #(#arms)* });
+                let run = quote!(match S::LEVEL { #down_arms #(#arms)* #rest });
                 let tiles = quote! {
                     /// In tiles of P pixels, which lie over Q columns.
                     #[inline(always)]
