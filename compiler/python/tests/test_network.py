@@ -27,12 +27,12 @@ def test_answers_are_those_recorded(net, pictures, labels):
 
 
 def test_threads_and_engines_give_the_same_bits(net, pictures):
-    alone = net(pictures[:7])
+    alone = net(pictures[:10])
     for threads in (2, 3, 7, 50):
-        assert np.array_equal(net(pictures[:7], threads=threads), alone)
+        assert np.array_equal(net(pictures[:10], threads=threads), alone)
     interpreter = xnorc.compile(FASHION / "fashion.onnx", engine="interpreter")
     assert interpreter.kept is None
-    assert np.array_equal(interpreter(pictures[:2]), alone[:2])
+    assert np.array_equal(interpreter(pictures[:10]), alone)
 
 
 def test_calls_from_many_threads_of_python(net, pictures):

@@ -47,6 +47,12 @@ fn two_libraries_for_a_cortex_m() {
     let holds = |name: &str| bytes.windows(name.len() + 2).any(|part| part == format!("\0{name}\0").as_bytes());
     assert!(holds("fashion_infer") && holds("two_infer"));
     assert!(!holds("rust_eh_personality") && !holds("_Unwind_Resume"));
+    // One alone, as the README tells its size: code and constants in flash, and of memory next to nothing that is its own.
+    let mut link = clean(linker().to_str().expect("a path that is text"));
+    run(link.args(["-flavor", "gnu", "--gc-sections", "-e", "fashion_infer", "-o"]).arg(&program).arg(&one));
+    let (flash, memory) = sizes(&std::fs::read(&program).expect("what was linked"));
+    println!("flash {flash} bytes, memory {memory} bytes");
+    assert!((140_000..160_000).contains(&flash) && memory < 64, "flash {flash}, memory {memory}");
     // The control: what is missing is an error.
     let missing = clean(linker().to_str().expect("a path that is text"))
         .args(["-flavor", "gnu", "-e", "fashion_infer", "-u", "three_infer", "--defsym", "x=three_infer", "-o"])
@@ -55,4 +61,17 @@ fn two_libraries_for_a_cortex_m() {
         .output()
         .expect("the linker");
     assert!(!missing.status.success());
+}
+
+/// What an ELF file of 32 bits, little-endian, puts into flash and into memory: its segments that are only read, and the others.
+fn sizes(elf: &[u8]) -> (usize, usize) {
+    let word = |at: usize| u32::from_le_bytes(elf[at..at + 4].try_into().expect("four bytes")) as usize;
+    let half = |at: usize| usize::from(u16::from_le_bytes(elf[at..at + 2].try_into().expect("two bytes")));
+    const LOAD: usize = 1;
+    const WRITABLE: usize = 2;
+    let headers = (0..half(44)).map(|index| word(28) + index * half(42)).filter(|&header| word(header) == LOAD);
+    headers.fold((0, 0), |(flash, memory), header| {
+        let size = word(header + 20);
+        if word(header + 24) & WRITABLE == 0 { (flash + size, memory) } else { (flash, memory + size) }
+    })
 }
