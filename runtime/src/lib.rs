@@ -4,17 +4,17 @@
 #![doc = include_str!("use.md")]
 //! # How it is built
 //!
-//! The loops of a network are in the emitted file, written once over the vector trait [`Simd`], whose unit is 16 neighbouring
-//! channels of one pixel. [`dispatch()`] is the only door to the instruction sets: it looks once at the processor and calls the
-//! [`Kernel`] inside a function compiled for the best [`Level`]. Everything on the way is `#[inline(always)]`, so a kernel is
+//! The loops of a network are in the emitted file, written once over the vector trait `Simd`, whose unit is 16 neighbouring
+//! channels of one pixel. `dispatch()` is the only door to the instruction sets: it looks once at the processor and calls the
+//! `Kernel` inside a function compiled for the best [`Level`]. Everything on the way is `#[inline(always)]`, so a kernel is
 //! compiled as one piece per level.
 //!
-//! Loops reach tensors a *line* at a time, 16 channels of one row ([`Tensor`], [`TensorMut`], [`SignsMut`]), and arrays of
-//! parameters by an index that cannot panic ([`Table`]). What could be wrong about a view, its place or its shape, is in its
-//! type and a `const` assertion ([`Memory`], [`Weights::at`]). [`divide`] gives the rows and blocks of channels of a block to a
+//! Loops reach tensors a *line* at a time, 16 channels of one row (`Tensor`, `TensorMut`, `SignsMut`), and arrays of
+//! parameters by an index that cannot panic (`Table`). What could be wrong about a view, its place or its shape, is in its
+//! type and a `const` assertion (`Memory`, `Weights::at`). `divide` gives the rows and blocks of channels of a block to a
 //! [`Team`] of threads.
 //!
-//! Real-valued convolutions with more than one tap ([`real_conv_row`]) are here, a row at a time.
+//! Real-valued convolutions with more than one tap (`real_conv_row`) are here, a row at a time.
 //!
 //! # What a caller can rely on
 //!
