@@ -50,6 +50,13 @@ fn check_faces(args: &args::Compile, faces: Faces, name: &str) -> Result {
         let message = format!("{option} puts the runtime inside the library: it cannot be used with --runtime");
         return Err(Failure::Usage(message));
     }
+    if let Some(target) = args.target.as_ref().filter(|target| faces.web && !target.starts_with("wasm")) {
+        let message = format!(
+            "--web is built for WebAssembly, whose vectors a crate for {target} leaves out: give no --target, which with --c beside \
+             it is everywhere"
+        );
+        return Err(Failure::Usage(message));
+    }
     let problem = |what: String| Failure::Usage(format!("the name \"{name}\" {what}: choose another with --name"));
     check_name(name).map_err(problem)
 }

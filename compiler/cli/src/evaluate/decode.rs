@@ -38,7 +38,7 @@ pub(super) fn size(path: &Path) -> Result<(usize, usize), String> {
     }
     reader.rewind().map_err(|e| e.to_string())?;
     let mut decoder = jpeg(reader);
-    decoder.decode_headers().map_err(|e| e.to_string())?;
+    decoder.decode_headers().map_err(|e| format!("neither PNG nor JPEG: {e}"))?;
     let info = decoder.info().ok_or("it has no size")?;
     Ok((usize::from(info.width), usize::from(info.height)))
 }

@@ -135,6 +135,8 @@ fn catalogue() -> String {
     desk.put("other.npy", &xnorc::npy::write(&xnorc::ir::Tensor::f32([1, 5], vec![0.0; 5])));
     std::fs::create_dir(desk.path("mine")).unwrap();
     desk.put("mine/letter.txt", b"dear");
+    std::fs::create_dir_all(desk.path("album/cats")).unwrap();
+    desk.put("album/cats/1.png", b"meow");
     desk.take("r2b_ts17.onnx");
     desk.take("r2b_ts17.in.npy");
     desk.take("clip_ste_ts17.onnx");
@@ -154,6 +156,7 @@ fn catalogue() -> String {
             "scores_into_no_folder",
             &["evaluate", "r2b_ts17.onnx", "--images", "r2b_ts17.in.npy", "--save", "lost/y.npy"],
         ),
+        ("no_picture", &["evaluate", "r2b_ts17.onnx", "--images", "album"]),
         ("plot_into_no_folder", &["bench", "relu.onnx", "--plot", "lost/plot.svg"]),
         ("not_an_array", &["run", "relu.onnx", "--input", "relu.onnx"]),
         ("array_of_another_shape", &["run", "relu.onnx", "--input", "other.npy"]),
@@ -262,6 +265,7 @@ fn usage_errors_are_exit_code_2() {
         &["compile", "relu.onnx", "--out", "a", "--real", "fp16"],
         &["compile", "relu.onnx", "--out", "a", "--dim", "batch"],
         &["compile", "relu.onnx", "--out", "a", "--target", "avx2"],
+        &["compile", "relu.onnx", "--out", "a", "--target", "aarch64-apple-darwin", "--web"],
         &["inspect"],
         &["inspect", "relu.onnx", "--threads", "65"],
         &["inspect", "relu.onnx", "--threads", "4", "--schedule"],
