@@ -104,17 +104,6 @@ impl Target {
         if wide.iter().chain(&others).any(is_wide) { 64 } else { 32 }
     }
 
-    /// The kind of fused multiply-add that its processors have though Rust's own conditions do not say so on a stable compiler:
-    /// a value of the condition `xnorc_fma`, which the runtime's build script sets by the same rule (`runtime/targets.rs`).
-    pub(crate) fn fma(&self) -> Option<&'static str> {
-        if ["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"].contains(&self.triple.as_str()) {
-            return Some("arm");
-        }
-        let architecture = self.triple.split('-').next()?;
-        let letters = architecture.strip_prefix("riscv32").or(architecture.strip_prefix("riscv64"))?;
-        letters.contains(['f', 'g']).then_some("riscv")
-    }
-
     /// Whether its instruction sets are those of the `target_arch` of that name.
     pub(crate) fn has_architecture(&self, name: &str) -> bool {
         match self.family {
@@ -129,10 +118,6 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    mod build {
-        include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/targets.rs"));
-    }
 
     #[test]
     fn triples_have_families() {
@@ -169,10 +154,5 @@ mod tests {
         assert!(list.lines().count() > 100);
         let unknown: Vec<&str> = list.lines().filter(|triple| Target::named(triple).is_err()).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
-        let with_fma = |kind| list.lines().filter(move |triple| build::kind(triple) == Some(kind));
-        assert!(with_fma("arm").count() == 2 && with_fma("riscv").count() > 3);
-        for triple in list.lines() {
-            assert_eq!(Target::named(triple).unwrap().fma(), build::kind(triple), "{triple}");
-        }
     }
 }

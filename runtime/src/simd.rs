@@ -49,15 +49,6 @@ pub trait Simd: Copy + sealed::Sealed {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// a * b + c with one rounding
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// To the sums: of each row of weights its product with a value, in order, each rounded once with the sum.
-    #[inline(always)]
-    fn fma_rows(self, sums: Self::F, x: &[f32], weights: &[[Le<f32>; 16]]) -> Self::F {
-        let mut sums = sums;
-        for (x, w) in x.iter().zip(weights) {
-            sums = self.fma(self.splat(*x), self.load_le(w), sums);
-        }
-        sums
-    }
     /// Bit per lane: a >= b (false for NaN)
     fn ge(self, a: Self::F, b: Self::F) -> u16;
     /// Bit per lane: a <= b (false for NaN)

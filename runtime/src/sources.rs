@@ -7,8 +7,6 @@
 pub const SOURCES: &[(&str, &str)] = &[
     ("arch/aarch64/mod.rs", include_str!("arch/aarch64/mod.rs")),
     ("arch/aarch64/neon.rs", include_str!("arch/aarch64/neon.rs")),
-    ("arch/fma_arm.rs", include_str!("arch/fma_arm.rs")),
-    ("arch/fma_riscv.rs", include_str!("arch/fma_riscv.rs")),
     ("arch/fused.rs", include_str!("arch/fused.rs")),
     ("arch/mod.rs", include_str!("arch/mod.rs")),
     ("arch/narrow.rs", include_str!("arch/narrow.rs")),

@@ -194,10 +194,6 @@ impl Nest {
         let (pixels, fit) = match &tiled.source {
             Source::BinaryConv { geometry, .. } if is_mixed(geometry) => (Pixels::ONE, Fit::Groups),
             Source::BinaryConv { geometry, .. } => binary_pixels(geometry),
-            // Plain code has no registers for the sums of a second pixel.
-            source @ Source::RealConv { .. } if is_pointwise(source) && matches!(machine, Machine::Plain(_)) => {
-                (Pixels::ONE, Fit::Alone)
-            }
             source @ Source::RealConv { geometry, .. } if is_pointwise(source) => pointwise_pixels(geometry),
             _ => (Pixels::ONE, row.map_or(Fit::Alone, |(_, fit)| fit)),
         };

@@ -8,11 +8,6 @@
 #[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
 mod portable;
 
-#[cfg(xnorc_fma = "arm")]
-mod fma_arm;
-#[cfg(xnorc_fma = "riscv")]
-mod fma_riscv;
-#[cfg(not(any(xnorc_fma = "arm", xnorc_fma = "riscv")))]
 mod fused;
 // Where there are no vectors.
 #[allow(dead_code)]

@@ -1,11 +1,6 @@
 //! 16 lanes in plain Rust.
 
-#[cfg(xnorc_fma = "arm")]
-use super::fma_arm as fma;
-#[cfg(xnorc_fma = "riscv")]
-use super::fma_riscv as fma;
-#[cfg(not(any(xnorc_fma = "arm", xnorc_fma = "riscv")))]
-use super::fused as fma;
+use super::fused;
 // Every x86-64 has vectors of 128 bits; what else runs this code counts in words.
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 use super::plane as wide;
@@ -102,12 +97,7 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     }
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-        fma::lanes(a, b, c)
-    }
-    #[cfg(any(xnorc_fma = "arm", xnorc_fma = "riscv"))]
-    #[inline(always)]
-    fn fma_rows(self, sums: Self::F, x: &[f32], weights: &[[Le<f32>; 16]]) -> Self::F {
-        fma::rows(sums, x, weights)
+        fused::lanes(a, b, c)
     }
     compared!(ge >=);
     compared!(le <=);

@@ -233,13 +233,6 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         let span = step.saturating_mul(P - 1).saturating_add(len);
         let Some(x) = self.x.get(x_at..).and_then(|x| x.get(..span)) else { return };
         let Some(weights) = rows_of(weights, w_at, len) else { return };
-        if const { P == 1 && S::TILES == 1 } {
-            // There is no second pixel that a row of weights could be loaded for.
-            for (sums, weights) in acc.as_flattened_mut().iter_mut().zip(weights) {
-                *sums = self.s.fma_rows(*sums, x, weights);
-            }
-            return;
-        }
         // SAFETY: p < P and j < len, so p * step + j < span, which is the length of `x`.
         *acc = self.accumulate(*acc, &weights, |p, j| unsafe { *x.get_unchecked(p * step + j) });
     }

@@ -53,11 +53,6 @@ impl World<'_> {
             Meta::NameValue(pair) => {
                 let value = pair.value.to_token_stream().to_string();
                 let (key, value) = (pair.path.to_token_stream().to_string(), value.trim_matches('"').to_owned());
-                // What the runtime's build script would say, which a crate does not carry.
-                if key == "xnorc_fma" {
-                    let is_set = self.target.and_then(Target::fma) == Some(value.as_str());
-                    return if is_set { Condition::Always } else { Condition::Never };
-                }
                 if self.never(&key, &value) { Condition::Never } else { Condition::Open(format!("{key} = {value:?}")) }
             }
             Meta::List(list) => {

@@ -34,19 +34,12 @@ pub(super) fn pointwise(
         quote!(prefetch(s, self.weights, block + 1, y, #rows);)
     });
     let p = scaled(g.strides[1], &quote!(p));
-    let (tile, value_of) = if super::is_single(nest) {
-        let tile = quote!(let sum = s.fma_rows(s.splat(0.0), &self.from[#y][#x].0, w););
-        (tile, quote!(let v = sum;))
+    let (span, start, take, value_of) = if super::is_single(nest) {
+        let take = quote!(sum = s.fma(s.splat(from[0][i]), w, sum););
+        (quote!(1), quote!(let mut sum = s.splat(0.0);), take, quote!(let v = sum;))
     } else {
-        let tile = quote! {
-            let from = self.from[#y].window::<Q>(#x);
-            let mut sums = [s.splat(0.0); P];
-            for (i, w) in w.iter().enumerate() {
-                let w = s.load_le(w);
-                for p in 0..P { sums[p] = s.fma(s.splat(from[#p][i]), w, sums[p]); }
-            }
-        };
-        (tile, quote!(let v = sums[p];))
+        let take = quote!(for p in 0..P { sums[p] = s.fma(s.splat(from[#p][i]), w, sums[p]); });
+        (quote!(Q), quote!(let mut sums = [s.splat(0.0); P];), take, quote!(let v = sums[p];))
     };
     Source {
         fields: vec![
@@ -60,7 +53,14 @@ pub(super) fn pointwise(
         ],
         block: quote!(let w = &self.weights[block];),
         row: quote!(#ahead),
-        tile,
+        tile: quote! {
+            let from = self.from[#y].window::<#span>(#x);
+            #start
+            for (i, w) in w.iter().enumerate() {
+                let w = s.load_le(w);
+                #take
+            }
+        },
         value: value_of,
         ..Source::default()
     }
