@@ -81,7 +81,7 @@ pub mod scalar;
 #[cfg(feature = "sources")]
 mod sources;
 #[cfg(feature = "sources")]
-pub use sources::SOURCES;
+pub use sources::{BUILD_SCRIPT, SOURCES};
 
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.

@@ -7,12 +7,15 @@
 pub const SOURCES: &[(&str, &str)] = &[
     ("arch/aarch64/mod.rs", include_str!("arch/aarch64/mod.rs")),
     ("arch/aarch64/neon.rs", include_str!("arch/aarch64/neon.rs")),
+    ("arch/fmadd.rs", include_str!("arch/fmadd.rs")),
     ("arch/fused.rs", include_str!("arch/fused.rs")),
+    ("arch/integers.rs", include_str!("arch/integers.rs")),
     ("arch/mod.rs", include_str!("arch/mod.rs")),
     ("arch/narrow.rs", include_str!("arch/narrow.rs")),
     ("arch/other.rs", include_str!("arch/other.rs")),
     ("arch/plane.rs", include_str!("arch/plane.rs")),
     ("arch/portable.rs", include_str!("arch/portable.rs")),
+    ("arch/vfma.rs", include_str!("arch/vfma.rs")),
     ("arch/wasm/mod.rs", include_str!("arch/wasm/mod.rs")),
     ("arch/wasm/simd128.rs", include_str!("arch/wasm/simd128.rs")),
     ("arch/x86_64/avx2.rs", include_str!("arch/x86_64/avx2.rs")),
@@ -51,3 +54,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("weights.rs", include_str!("weights.rs")),
     ("workspace.rs", include_str!("workspace.rs")),
 ];
+
+/// The crate's build script, which a crate that carries its source needs as well.
+#[doc(hidden)]
+pub const BUILD_SCRIPT: &str = include_str!("../build.rs");

@@ -8,7 +8,22 @@
 #[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
 mod portable;
 
+// One of four ways to multiply and add with one rounding. The build script says which; without it, by doubles.
+#[cfg(xnorc_fma = "fmadd")]
+mod fmadd;
+#[cfg(not(any(xnorc_fma = "vfma", xnorc_fma = "fmadd", xnorc_fma = "integers")))]
 mod fused;
+#[cfg(xnorc_fma = "fmadd")]
+use fmadd as fused;
+#[cfg(any(test, xnorc_fma = "integers"))]
+mod integers;
+#[cfg(xnorc_fma = "integers")]
+use integers as fused;
+#[cfg(xnorc_fma = "vfma")]
+mod vfma;
+#[cfg(xnorc_fma = "vfma")]
+use vfma as fused;
+
 // Where there are no vectors.
 #[allow(dead_code)]
 mod plane;

@@ -8,10 +8,14 @@ use xnorc_tests::fixtures;
 use crate::tools::{clean, sysroot, try_run};
 
 /// Targets, and flags that choose among their instruction sets.
-const TARGETS: [(&str, &[&str]); 6] = [
+const TARGETS: [(&str, &[&str]); 9] = [
     ("aarch64-unknown-linux-gnu", &[]),
     ("aarch64_be-unknown-none-softfloat", &[]),
+    // As the crate's own build script says; and as where it is not run.
+    ("thumbv6m-none-eabi", &["--cfg=xnorc_fma=\"integers\""]),
+    ("thumbv7em-none-eabihf", &["--cfg=xnorc_fma=\"vfma\""]),
     ("thumbv7em-none-eabihf", &[]),
+    ("riscv32imafc-unknown-none-elf", &["--cfg=xnorc_fma=\"fmadd\""]),
     ("wasm32-unknown-unknown", &[]),
     ("wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]),
     ("wasm32-unknown-unknown", &["-Ctarget-feature=+simd128,+relaxed-simd"]),
@@ -40,6 +44,7 @@ fn nothing_is_carried_in_vain_for_other_processors() {
                     "-Dwarnings",
                     "--check-cfg=cfg(test)",
                     "--check-cfg=cfg(feature, values(\"std\", \"alloc\"))",
+                    "--check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))",
                 ]);
                 rustc.args(["--target", target, "--sysroot"]).arg(sysroot(target)).args(flags);
                 rustc.arg("--out-dir").arg(folder.path()).arg(folder.path().join("src/lib.rs"));

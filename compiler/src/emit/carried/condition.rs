@@ -4,7 +4,7 @@ use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};
 
-use crate::target::Target;
+use crate::target::{Family, Target};
 
 /// What is known of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,8 @@ impl World<'_> {
             // The features that the crate has.
             "feature" => !matches!(value, "std" | "alloc"),
             "target_arch" => self.target.is_some_and(|target| !target.has_architecture(value)),
+            // What the build script finds of processors without vectors.
+            "xnorc_fma" => self.target.is_some_and(|target| target.family() != Family::Portable),
             "target_family" => value == "wasm" && self.target.is_some_and(|target| !target.has_architecture("wasm32")),
             _ => false,
         }
@@ -132,6 +134,8 @@ mod tests {
             ("feature = \"std\"", None, open("feature = \"std\"")),
             ("feature = \"alloc\"", None, open("feature = \"alloc\"")),
             ("feature = \"sources\"", None, Condition::Never),
+            ("xnorc_fma = \"vfma\"", None, open("xnorc_fma = \"vfma\"")),
+            ("not(xnorc_fma = \"vfma\")", Some(&arm), Condition::Always),
             (x86, None, open(x86)),
             (x86, Some(&arm), Condition::Never),
             (neon, Some(&arm), open(neon)),
