@@ -49,6 +49,16 @@ pub trait Simd: Copy + sealed::Sealed {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// a * b + c with one rounding
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// sum + x\[0\] * w\[0\] + x\[step\] * w\[1\] + ..., in this order and with one rounding each, while there are both: as where
+    /// the sum stays in registers, for cores that have these for one sum only.
+    #[inline(always)]
+    fn fma_run(self, sum: Self::F, x: &[f32], step: usize, w: &[[Le<f32>; 16]]) -> Self::F {
+        let mut sum = sum;
+        for (x, w) in x.iter().step_by(step.max(1)).zip(w) {
+            sum = self.fma(self.splat(*x), self.load_le(w), sum);
+        }
+        sum
+    }
     /// Bit per lane: a >= b (false for NaN)
     fn ge(self, a: Self::F, b: Self::F) -> u16;
     /// Bit per lane: a <= b (false for NaN)

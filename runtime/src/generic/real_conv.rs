@@ -233,6 +233,9 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         let span = step.saturating_mul(P - 1).saturating_add(len);
         let Some(x) = self.x.get(x_at..).and_then(|x| x.get(..span)) else { return };
         let Some(weights) = rows_of(weights, w_at, len) else { return };
+        if const { Self::ONE_SUM && P == 1 && V == 1 } {
+            return self.run_of_one(acc, x, 1, &weights);
+        }
         // SAFETY: p < P and j < len, so p * step + j < span, which is the length of `x`.
         *acc = self.accumulate(*acc, &weights, |p, j| unsafe { *x.get_unchecked(p * step + j) });
     }
@@ -280,6 +283,16 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         if at.iter().any(|at| at.saturating_add(span) >= self.x.len()) {
             return;
         }
+        if const { Self::ONE_SUM && P == 1 && V == 1 } {
+            // Of one plane the taps are a run, of several the values of a tap.
+            let (runs, len, apart) = if inputs == 1 { (1, taps, step) } else { (taps, inputs, plane) };
+            for (run, at) in (0..runs).flat_map(|run| at.map(|at| (run, at + run * step))) {
+                let Some(x) = self.x.get(at..) else { return };
+                let rows = rows.map(|rows| rows.get(run * len..).and_then(|rows| rows.get(..len)).unwrap_or_default());
+                self.run_of_one(acc, x, apart, &rows);
+            }
+            return;
+        }
         let mut sums = *acc;
         for kx in 0..taps {
             for c in 0..inputs {
@@ -318,8 +331,28 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
             *x = values;
         }
         let Some(weights) = rows_of(weights, w_at, len) else { return };
+        if const { Self::ONE_SUM && P == 1 && V == 1 } {
+            return x.iter().for_each(|x| self.run_of_one(acc, x, 1, &weights));
+        }
         // SAFETY: p < P and j < len, which is the length of each pixel's values.
         *acc = self.accumulate(*acc, &weights, |p, j| unsafe { *x.get_unchecked(p).get_unchecked(j) });
+    }
+
+    /// The registers hold one sum.
+    const ONE_SUM: bool = S::TILES == 1;
+
+    /// [`Conv::accumulate`] of one pixel and one block, whose values are `step` apart.
+    #[inline(always)]
+    fn run_of_one<const P: usize, const V: usize>(
+        &self,
+        acc: &mut [[S::F; P]; V],
+        x: &[f32],
+        step: usize,
+        weights: &[&[[Le<f32>; 16]]; V],
+    ) {
+        for (sum, rows) in acc.as_flattened_mut().iter_mut().zip(weights) {
+            *sum = self.s.fma_run(*sum, x, step, rows);
+        }
     }
 
     /// The innermost loop: all rows of weights, each with the values `x(p, row)`. The sums come and go by value, so that
