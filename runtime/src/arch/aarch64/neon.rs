@@ -55,6 +55,56 @@ unsafe fn count(bytes: &mut [uint8x16_t; 2], x: uint8x16_t, w: [uint8x16_t; 2]) 
     }
 }
 
+/// Whether memory may be strict about alignment, so that the compiler loads byte by byte what is only aligned to the numbers in a
+/// vector. LD1 and ST1 ask for no more than that; where memory is not strict, the compiler's own loads have better addresses.
+const STRICT: bool = cfg!(target_os = "none");
+
+/// # Safety
+/// NEON must exist, and two words be there.
+#[inline(always)]
+unsafe fn load_words(from: *const u64) -> uint8x16_t {
+    if !STRICT {
+        // SAFETY: the caller's promise.
+        return unsafe { vld1q_u8(from.cast()) };
+    }
+    let vector;
+    // SAFETY: the caller's promise; nothing changes but the operand named.
+    unsafe {
+        asm!("ld1 {{ {:v}.2d }}, [{}]", out(vreg) vector, in(reg) from, options(pure, readonly, nostack, preserves_flags));
+    }
+    vector
+}
+
+/// # Safety
+/// NEON must exist, and four numbers be there.
+#[inline(always)]
+unsafe fn load_floats(from: *const f32) -> float32x4_t {
+    if !STRICT {
+        // SAFETY: the caller's promise.
+        return unsafe { vld1q_f32(from) };
+    }
+    let vector;
+    // SAFETY: the caller's promise; nothing changes but the operand named.
+    unsafe {
+        asm!("ld1 {{ {:v}.4s }}, [{}]", out(vreg) vector, in(reg) from, options(pure, readonly, nostack, preserves_flags));
+    }
+    vector
+}
+
+/// # Safety
+/// NEON must exist, and four numbers that are the caller's alone be there.
+#[inline(always)]
+unsafe fn store_floats(to: *mut f32, vector: float32x4_t) {
+    if !STRICT {
+        // SAFETY: the caller's promise.
+        return unsafe { vst1q_f32(to, vector) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("st1 {{ {:v}.4s }}, [{}]", in(vreg) vector, in(reg) to, options(nostack, preserves_flags));
+    }
+}
+
 impl Counters {
     /// The sums, with what the bytes have counted.
     #[inline(always)]
@@ -134,21 +184,21 @@ impl Simd for Neon {
     #[inline(always)]
     fn load(self, x: &[f32; 16]) -> Self::F {
         // SAFETY: the token proves the instructions; `x` is 16 floats, which is four vectors.
-        unsafe { each!(i => vld1q_f32(x.as_ptr().add(4 * i))) }
+        unsafe { each!(i => load_floats(x.as_ptr().add(4 * i))) }
     }
     #[inline(always)]
     fn store(self, y: &mut [f32; 16], v: Self::F) {
         let y = y.as_mut_ptr();
         for (i, v) in v.into_iter().enumerate() {
             // SAFETY: the token proves the instructions; `y` is 16 floats, which is four vectors.
-            unsafe { vst1q_f32(y.add(4 * i), v) }
+            unsafe { store_floats(y.add(4 * i), v) }
         }
     }
     #[inline(always)]
     fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
         let x = x.as_ptr().cast::<f32>();
         // SAFETY: the token proves the instructions; `x` is 16 floats, in this processor's own byte order.
-        unsafe { each!(i => vld1q_f32(x.add(4 * i))) }
+        unsafe { each!(i => load_floats(x.add(4 * i))) }
     }
     #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
@@ -231,12 +281,12 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn xor_popcnt(self, mut acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
-        let w = w.as_ptr().cast::<u8>();
+        let w = w.as_ptr().cast::<u64>();
         // SAFETY: the token proves the instructions; `w` is 16 words, which is eight vectors.
         unsafe {
             let x = vreinterpretq_u8_u64(vdupq_n_u64(x));
             for (i, bytes) in acc.bytes.as_chunks_mut().0.iter_mut().enumerate() {
-                count(bytes, x, [vld1q_u8(w.add(32 * i)), vld1q_u8(w.add(32 * i + 16))]);
+                count(bytes, x, [load_words(w.add(4 * i)), load_words(w.add(4 * i + 2))]);
             }
         }
         acc
