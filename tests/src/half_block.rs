@@ -9,6 +9,8 @@ use xnorc::ir::network::{
 };
 use xnorc::{Config, Output};
 
+use crate::random::Random;
+
 /// A half-block: signs of x -> 3x3 binary convolution -> scale, PReLU, + x.
 pub fn half_block(channels: usize, size: usize) -> Output {
     let mut network = Network { name: "block".into(), ..Network::default() };
@@ -49,7 +51,82 @@ pub fn half_block(channels: usize, size: usize) -> Output {
     ];
     network.inputs = vec![input];
     network.outputs = vec![output];
-    compiled(network)
+    compiled(network, "network", Config::new())
+}
+
+/// What the blocks of [`chain`] are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 3x3 binary convolution -> signs against a threshold per channel: nothing real but the last output.
+    Integer,
+    /// Half-blocks: signs of x -> 3x3 binary convolution -> scale, PReLU, + x.
+    Half,
+}
+
+/// The signs of x, and three blocks of 64 channels of 14x14 pixels: 7.2 million binary multiply-adds each. As a crate of that name, for
+/// a target.
+pub fn chain(kind: Kind, name: &str, target: &str) -> Output {
+    let (channels, size) = (64, 14);
+    let mut network = Network { name: "chain".into(), ..Network::default() };
+    let mut tensor = |name: String, storage| {
+        let shape = vec![1, size, size, channels];
+        network.add_tensor(NetTensor { name, shape, storage, origin: None })
+    };
+    let layout = BitLayout { groups: 1, frame: [1; 4], frame_ones: false };
+    let bits = [0, 1, 2].map(|i| tensor(format!("signs{i}"), Storage::Bits(layout.clone())));
+    // Of integer blocks only the last has an output.
+    let real = [0, 1, 2, 3].map(|i| tensor(format!("x{i}"), Storage::Dense(DType::F32)));
+    let geometry = Geometry {
+        n: 1,
+        input: [size, size, channels],
+        output: [size, size, channels],
+        kernel: [3, 3],
+        strides: [1, 1],
+        dilations: [1, 1],
+        pads: [1, 1],
+        groups: 1,
+    };
+    let mut random = Random::new(7);
+    let zero = Interval { low: 0.0, high: f32::INFINITY };
+    let sign = |i: usize, intervals| Step::Sign { bits: bits[i], intervals: Arc::new(intervals) };
+    let source = Source::Map { input: real[0] };
+    network.blocks = vec![Block::new("sign", Tiled::new(source, vec![sign(0, vec![zero; channels])]))];
+    for i in 0..3 {
+        let signs = (0..channels * 9 * channels).map(|_| random.below(2) == 1).collect();
+        let weights = Arc::new(BinaryWeights { signs, zeros: 0, deviation: 0.0 });
+        let source = Source::BinaryConv { input: bits[i], geometry, weights, padding: BitPadding::Zero };
+        let mut ramp = |scale: f32| Arc::new((0..channels).map(|_| scale * random.real()).collect::<Vec<f32>>());
+        let mut steps = match kind {
+            Kind::Integer => Vec::new(),
+            Kind::Half => {
+                let slope = Step::Activation(Activation::PRelu(ramp(0.25)));
+                vec![Step::Scale(ramp(0.05)), slope, Step::Add(real[i]), Step::Store(real[i + 1])]
+            }
+        };
+        if i < 2 {
+            let low = (0..channels).map(|_| random.below(41) as f32 - 20.0);
+            let intervals = match kind {
+                // Every fourth is the other way round.
+                Kind::Integer => low
+                    .enumerate()
+                    .map(|(c, at)| match c % 4 {
+                        3 => Interval { low: f32::NEG_INFINITY, high: at },
+                        _ => Interval { low: at, high: f32::INFINITY },
+                    })
+                    .collect(),
+                Kind::Half => vec![zero; channels],
+            };
+            steps.push(sign(i + 1, intervals));
+        } else if kind == Kind::Integer {
+            steps.push(Step::Store(real[3]));
+        }
+        network.blocks.push(Block::new(format!("conv{i}"), Tiled::new(source, steps)));
+    }
+    network.inputs = vec![real[0]];
+    network.outputs = vec![real[3]];
+    let mut config = Config::new();
+    config.target(target);
+    compiled(network, name, config)
 }
 
 /// x shifted, then a real-valued convolution and a shift.
@@ -75,11 +152,10 @@ pub fn real_block(geometry: Geometry) -> Output {
     ];
     network.inputs = vec![input];
     network.outputs = vec![output];
-    compiled(network)
+    compiled(network, "network", Config::new())
 }
 
-fn compiled(network: Network) -> Output {
-    let mut config = Config::new();
+fn compiled(network: Network, name: &str, mut config: Config) -> Output {
     config.standalone(true).share_from(0);
-    xnorc::of_network(network, String::new(), "network", &config).unwrap_or_else(|problems| panic!("{problems}"))
+    xnorc::of_network(network, String::new(), name, &config).unwrap_or_else(|problems| panic!("{problems}"))
 }

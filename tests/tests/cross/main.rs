@@ -13,6 +13,7 @@
 mod assembly;
 mod browser;
 mod c_face;
+mod instructions;
 mod page;
 mod processors;
 mod standalone;

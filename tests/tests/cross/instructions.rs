@@ -1,0 +1,116 @@
+//! How many instructions a picture takes on cores without vectors, and on bare AArch64: an emulator counts them, so the figures are
+//! the same on every machine, however busy. They depend on the compiler of the toolchain, by less than what is allowed here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use xnorc::Config;
+use xnorc::emit::krate::{self, Runtime};
+use xnorc_tests::half_block::{Kind, chain};
+use xnorc_tests::known::fashion;
+
+use crate::tools::{self, cargo, need, run};
+
+/// The networks, in the order in which the program runs them.
+const NETWORKS: [&str; 3] = ["fashion", "integer", "half"];
+
+/// What each target needs, in thousands of instructions: a picture through the network of the examples, three integer blocks, three
+/// half-blocks ([`chain`]).
+const RECORDED: [Row; 7] = [
+    Row { target: "thumbv6m-none-eabi", emulator: "qemu-arm", counts: [75202, 13170, 27255] },
+    Row { target: "thumbv7m-none-eabi", emulator: "qemu-arm", counts: [44234, 7471, 15494] },
+    Row { target: "thumbv7em-none-eabihf", emulator: "qemu-arm", counts: [6009, 5978, 7139] },
+    Row { target: "thumbv8m.main-none-eabihf", emulator: "qemu-arm", counts: [5987, 5976, 7141] },
+    Row { target: "riscv32imc-unknown-none-elf", emulator: "qemu-riscv32", counts: [45455, 8526, 15980] },
+    Row { target: "riscv32imafc-unknown-none-elf", emulator: "qemu-riscv32", counts: [5309, 5178, 6133] },
+    Row { target: "aarch64-unknown-none", emulator: "qemu-aarch64", counts: [1414, 1105, 1154] },
+];
+
+/// Per cent by which a count may differ from what is recorded.
+const ALLOWED: u64 = 3;
+
+struct Row {
+    target: &'static str,
+    emulator: &'static str,
+    counts: [u64; NETWORKS.len()],
+}
+
+/// The crate of the program and those of the networks, which it finds as any user's crate does.
+fn write_project(folder: &Path, target: &str) {
+    let model = fashion();
+    let [fashion, integer, half] = NETWORKS;
+    let model =
+        xnorc::load(&model, Config::new().name(fashion).target(target)).unwrap_or_else(|problems| panic!("{problems}"));
+    let outputs =
+        [(fashion, model), (integer, chain(Kind::Integer, integer, target)), (half, chain(Kind::Half, half, target))];
+    let write = |path: PathBuf, bytes: &[u8]| {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a writable target folder");
+        // What is the same is not built again.
+        if fs::read(&path).map_or(true, |old| old != bytes) {
+            fs::write(path, bytes).expect("a writable target folder");
+        }
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the repository");
+    let runtime = Runtime::Path(root.join("runtime").display().to_string());
+    let mut dependencies = String::new();
+    for (name, output) in outputs {
+        for (path, bytes) in krate::files(&output, name, &runtime, None) {
+            write(folder.join(name).join(path), &bytes);
+        }
+        dependencies += &format!("{name} = {{ path = \"{name}\" }}\n");
+    }
+    let manifest = format!(
+        "[package]\nname = \"counted\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[[bin]]\nname = \"counted\"\npath = \"main.rs\"\n\
+         [dependencies]\n{dependencies}[workspace]\n[profile.release]\npanic = \"abort\"\ncodegen-units = 1\n"
+    );
+    write(folder.join("Cargo.toml"), manifest.as_bytes());
+    write(folder.join("main.rs"), include_bytes!("counted/main.rs"));
+    let recorded = root.join("generated-examples/fashion-net/tests/recorded.input");
+    write(folder.join("recorded.input"), &fs::read(recorded).expect("the recorded picture"));
+}
+
+/// What was executed for each network, and the hash of its outputs.
+fn count(row: &Row, project: &Path, plugin: &Path) -> [(u64, String); NETWORKS.len()] {
+    need(row.emulator, &["qemu-user"]);
+    write_project(project, row.target);
+    run(cargo(row.target, &["build"], "").current_dir(project));
+    let program = tools::folder().join("target").join(row.target).join("release/counted");
+    let mut emulator = Command::new(row.emulator);
+    emulator.arg("-plugin").arg(plugin).arg(program);
+    let output = tools::try_run(&mut emulator).unwrap_or_else(|e| panic!("{}: {e}", row.target));
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    let hashes = text(output.stdout);
+    let marks: Vec<u64> = text(output.stderr).lines().map(|line| line.parse().expect("a count")).collect();
+    // Before each network, behind it, at its hash; and the end.
+    assert_eq!((hashes.lines().count(), marks.len()), (NETWORKS.len(), 3 * NETWORKS.len() + 1), "{}", row.target);
+    let mut hashes = hashes.lines().map(str::to_owned);
+    std::array::from_fn(|i| (marks[3 * i + 1] - marks[3 * i], hashes.next().expect("a line")))
+}
+
+#[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
+fn a_picture_takes_no_more_instructions_than_recorded() {
+    let folder = tools::folder().join("counted");
+    fs::create_dir_all(&folder).expect("a writable target folder");
+    let plugin = folder.join("plugin.so");
+    need("gcc", &["gcc", "libc6-dev"]);
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cross/counted/plugin.c");
+    run(Command::new("gcc").args(["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o"]).arg(&plugin).arg(source));
+    let mut hashes = None;
+    let (mut table, mut wrong) = (String::new(), Vec::new());
+    for row in &RECORDED {
+        let counted = count(row, &folder.join(row.target), &plugin);
+        let bits = counted.each_ref().map(|(_, hash)| hash.clone());
+        assert_eq!(hashes.get_or_insert_with(|| bits.clone()), &bits, "{}: other bits", row.target);
+        let thousands = counted.map(|(count, _)| count.div_ceil(1000));
+        table += &format!("{}: {thousands:?}\n", row.target);
+        for (name, (now, recorded)) in NETWORKS.iter().zip(thousands.iter().zip(row.counts)) {
+            if now.abs_diff(recorded) * 100 > recorded * ALLOWED {
+                let fell = if *now < recorded { "fewer, so record it" } else { "more" };
+                wrong.push(format!("{}, {name}: {now}, recorded {recorded}: {fell}", row.target));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nAll of them, in thousands of instructions:\n{table}", wrong.join("\n"));
+}
