@@ -21,7 +21,8 @@ void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t,
                                                    uint64_t, uint64_t, uint64_t, uint64_t, uint64_t));
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 
-EXPORT int qemu_plugin_version = 1;
+/* What is used here is the same in all versions of the interface; a QEMU takes those since its own oldest. */
+EXPORT int qemu_plugin_version = VERSION;
 
 static uint64_t executed;
 
