@@ -317,6 +317,8 @@ fn checked(files: &[(String, Vec<u8>)], more: &[&str]) -> (bool, String) {
     let result = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--edition=2024", "--crate-type=lib", "--crate-name=network", "--emit=metadata", "-Dwarnings"])
         .args(["--check-cfg=cfg(test)", "--check-cfg=cfg(feature, values(\"std\", \"alloc\"))"])
+        // As the crate's build script declares it.
+        .arg("--check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))")
         .args(more)
         .arg("--out-dir")
         .arg(folder.path())
