@@ -11,6 +11,7 @@
 //! AArch64's, by the same tests.
 
 mod assembly;
+mod boards;
 mod browser;
 mod c_face;
 mod instructions;
