@@ -66,12 +66,17 @@ fn simd128(line: &str) -> &'static str {
     }
 }
 
+/// Planes of bits are added by XOR and AND.
+fn simd128_planes(line: &str) -> &'static str {
+    if line.starts_with("v128.and") { "and" } else { simd128(line) }
+}
+
 /// Instructions by class.
 type Counts = BTreeMap<&'static str, usize>;
 
 /// The loop of one basic block with most work; where there is none, as all are unrolled, the basic block with most.
-fn hottest(assembly: &str, classify: Classify) -> Counts {
-    let work = |counts: &Counts| WORK.iter().map(|c| counts.get(c).copied().unwrap_or(0)).min();
+fn hottest(assembly: &str, classify: Classify, work: &[&str]) -> Counts {
+    let work = |counts: &Counts| work.iter().map(|c| counts.get(c).copied().unwrap_or(0)).min();
     let (mut best_loop, mut best_block, mut block) = (Counts::new(), Counts::new(), Counts::new());
     let mut label = "";
     for line in assembly.lines().map(str::trim) {
@@ -100,7 +105,7 @@ fn hottest(assembly: &str, classify: Classify) -> Counts {
 }
 
 fn check(title: &str, assembly: &str, classify: Classify, percent: usize) {
-    let counts = hottest(assembly, classify);
+    let counts = hottest(assembly, classify, &WORK);
     let of = |class: &str| counts.get(class).copied().unwrap_or(0);
     let (work, total): (usize, usize) = (WORK.iter().map(|c| of(c)).sum(), counts.values().sum());
     println!("{title}: {counts:?}: {work} of {total}");
@@ -109,6 +114,18 @@ fn check(title: &str, assembly: &str, classify: Classify, percent: usize) {
     assert!(of("add") <= of("xor") && of("add") + 32 >= of("xor"), "{title}: {counts:?}");
     assert!(work * 100 >= total * percent, "{title}: {counts:?}");
     assert_eq!(of("store"), 0, "{title}: counters do not stay in registers: {counts:?}");
+}
+
+/// The loop that counts down the lanes: 16 rows of weights by 15 full adders of three XORs and two ANDs, and a half adder for each
+/// plane above.
+fn check_planes(title: &str, assembly: &str, classify: Classify, percent: usize) {
+    let counts = hottest(assembly, classify, &["xor", "and"]);
+    let of = |class: &str| counts.get(class).copied().unwrap_or(0);
+    let (work, total): (usize, usize) = (of("xor") + of("and"), counts.values().sum());
+    println!("{title}: {counts:?}: {work} of {total}");
+    assert!((45..64).contains(&of("xor")) && (30..49).contains(&of("and")), "{title}: {counts:?}");
+    assert!(work * 100 >= total * percent, "{title}: {counts:?}");
+    assert_eq!(of("store"), 0, "{title}: planes do not stay in registers: {counts:?}");
 }
 
 /// As deep as in the second and third stage of a ResNet-18.
@@ -120,6 +137,11 @@ fn inner_loops_do_little_beside_the_work() {
     for (channels, size) in BLOCKS {
         let text = assembly(channels, size, "aarch64-unknown-linux-gnu", &[]);
         check(&format!("NEON, 3x3x{channels}"), &text, neon, 80);
+        let text = assembly(channels, size, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
+        check_planes(&format!("SIMD128, 3x3x{channels}"), &text, simd128_planes, 50);
+    }
+    // Too few output channels for a plane, and words enough for a loop.
+    for (channels, size) in [(96, 28), (192, 14)] {
         let text = assembly(channels, size, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
         check(&format!("SIMD128, 3x3x{channels}"), &text, simd128, 70);
     }

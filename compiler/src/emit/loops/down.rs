@@ -4,7 +4,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::text::{add, any_of, scaled};
+use super::text::{add, any_of, looped, scaled};
 use super::{Dimension, Operand, is_divided};
 use crate::emit::text::{n, note};
 use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
@@ -74,11 +74,12 @@ pub(super) fn counted(
     ];
     let (channels, eights, planes) = (n(g.input[2]), n(down.eights), n(down.planes));
     let (listed_columns, span, width) = (n(down.columns), n(down.rows), n(nest.grid.columns));
+    let listed = (nest.grid.rows > 1).then(|| quote!(let mut listed = 0;));
     let memory = quote! {
         let mut set = Table([Table([SetBits::<#channels, #eights>::NONE; #listed_columns]); #span]);
         let mut counts = Table([Table([[0; 16]; #width]); #blocks]);
         let mut ones = Table([0; #width]);
-        let mut listed = 0;
+        #listed
     };
     let [before_rows, before_columns] = [0, 1].map(|axis| layout.frame[axis] - g.pads[axis]);
     let y = scaled(rows.stride, &quote!(y));
@@ -105,14 +106,10 @@ pub(super) fn counted(
     let listed_row = if down.rows == 1 { quote!(set[0]) } else { quote!(set[at % #span]) };
     let sums = note("For each set bit, the row of weights that it meets is added.");
     let x = if nest.grid.columns == 1 { quote!(let x = 0;) } else { TokenStream::new() };
+    let ones = looped("ky", quote!(0..#kh), &quote!(#line for kx in 0..#kw { ones[x] += line[#column].len(); }));
     let pixel_body = quote! {
         ones[x] = 0;
-        for ky in 0..#kh {
-            #line
-            for kx in 0..#kw {
-                ones[x] += line[#column].len();
-            }
-        }
+        #ones
         #sums
         for part in #parts {
             let mut sums = [s.no_plane(); #planes];
@@ -131,7 +128,10 @@ pub(super) fn counted(
     };
     let pixels =
         if nest.grid.columns == 1 { quote!({ #x #pixel_body }) } else { quote!(for x in 0..#width { #pixel_body }) };
-    let first = if nest.grid.rows == 1 { quote!(listed) } else { quote!(listed.max(#y)) };
+    let (first, listed) = match nest.grid.rows {
+        1 => (y.clone(), TokenStream::new()),
+        _ => (quote!(listed.max(#y)), quote!(listed = end;)),
+    };
     let row = quote! {
         #lists
         let end = #y + #span;
@@ -140,7 +140,7 @@ pub(super) fn counted(
                 set.list(#pixel);
             }
         }
-        listed = end;
+        #listed
         #pixels
     };
     let row_start = class(&axes[0], &classes[0], &quote!(y));
