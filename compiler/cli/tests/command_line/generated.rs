@@ -71,6 +71,8 @@ fn the_runtime_knows_all_its_sources() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/src");
     let mut on_disk = files(&folder);
     on_disk.remove("sources.rs").unwrap();
+    // The front page is text, included by an attribute of the crate, which moves nowhere.
+    on_disk.retain(|path, _| path.ends_with(".rs"));
     let known: BTreeMap<String, Vec<u8>> =
         xnorc_runtime::SOURCES.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
     assert_eq!(known.keys().collect::<Vec<_>>(), on_disk.keys().collect::<Vec<_>>());
