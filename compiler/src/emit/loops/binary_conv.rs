@@ -12,7 +12,7 @@ use super::{Operand, Source, is_single};
 use crate::emit::text::{each_pixel, n, note};
 use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
 use crate::plan::{Blob, LANES, blob};
-use crate::schedule::{Nest, Widen, is_mixed};
+use crate::schedule::{Axis, Nest, Widen, is_mixed};
 
 /// What produces the values: fields, and statements that leave the differing bits of a tile in `differ`.
 pub(super) fn source(
@@ -207,7 +207,9 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
     };
     let [rows, columns] = nest.axes.expect("a window");
     let y = scaled(rows.stride, &quote!(y));
-    let count = if words.pointwise && columns.runs().len() == 1 && rows.runs().len() == 1 {
+    // One tap, which no output lacks. (Where padding is wider than the window, all may lack it.)
+    let always = |axis: &Axis| matches!(&axis.runs()[..], [(_, taps)] if !taps.is_empty());
+    let count = if words.pointwise && always(&columns) && always(&rows) {
         let line = words.line(g, &add(y, words.offset[0]), single);
         let tap = tap(Some(0), quote!(w));
         quote!(#line #tap)
@@ -215,7 +217,9 @@ fn tile(nest: &Nest, g: &Geometry, words: &Words) -> TokenStream {
         let tap_row = scaled(rows.dilation, &quote!(ky));
         let line = words.line(g, &add(quote!(#y + #tap_row), words.offset[0]), single);
         let unrolled = columns.runs().len() > 1;
-        let taps: TokenStream = if words.pointwise {
+        let taps: TokenStream = if columns.runs().iter().all(|(_, taps)| taps.is_empty()) {
+            quote!(let _ = (line, w);)
+        } else if words.pointwise {
             tap(Some(0), quote!(w))
         } else if unrolled {
             (0..columns.kernel)
