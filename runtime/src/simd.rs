@@ -54,8 +54,11 @@ pub trait Simd: Copy + sealed::Sealed {
     #[inline(always)]
     fn fma_run(self, sum: Self::F, x: &[f32], step: usize, w: &[[Le<f32>; 16]]) -> Self::F {
         let mut sum = sum;
-        for (x, w) in x.iter().step_by(step.max(1)).zip(w) {
+        let mut at = 0_usize;
+        for w in w {
+            let Some(x) = x.get(at) else { break };
             sum = self.fma(self.splat(*x), self.load_le(w), sum);
+            at = at.saturating_add(step);
         }
         sum
     }

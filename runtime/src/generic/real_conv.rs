@@ -286,10 +286,15 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         if const { Self::ONE_SUM && P == 1 && V == 1 } {
             // Of one plane the taps are a run, of several the values of a tap.
             let (runs, len, apart) = if inputs == 1 { (1, taps, step) } else { (taps, inputs, plane) };
-            for (run, at) in (0..runs).flat_map(|run| at.map(|at| (run, at + run * step))) {
-                let Some(x) = self.x.get(at..) else { return };
-                let rows = rows.map(|rows| rows.get(run * len..).and_then(|rows| rows.get(..len)).unwrap_or_default());
-                self.run_of_one(acc, x, apart, &rows);
+            for run in 0..runs {
+                for at in at {
+                    let Some(x) = self.x.get(at + run * step..) else { return };
+                    let mut some: [&[[Le<f32>; 16]]; V] = [&[]; V];
+                    for (some, rows) in some.iter_mut().zip(&rows) {
+                        *some = rows.get(run * len..).and_then(|rows| rows.get(..len)).unwrap_or_default();
+                    }
+                    self.run_of_one(acc, x, apart, &some);
+                }
             }
             return;
         }
@@ -332,7 +337,10 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         }
         let Some(weights) = rows_of(weights, w_at, len) else { return };
         if const { Self::ONE_SUM && P == 1 && V == 1 } {
-            return x.iter().for_each(|x| self.run_of_one(acc, x, 1, &weights));
+            for x in x {
+                self.run_of_one(acc, x, 1, &weights);
+            }
+            return;
         }
         // SAFETY: p < P and j < len, which is the length of each pixel's values.
         *acc = self.accumulate(*acc, &weights, |p, j| unsafe { *x.get_unchecked(p).get_unchecked(j) });
