@@ -1,5 +1,5 @@
 //! Elementary functions without `std`, the same on every processor. Those of the exponential family that networks use most are
-//! computed in f32, to little more than a unit of the last place ([`exponential`]); the others in f64 by plain additions,
+//! computed in f32, to little more than a unit of the last place (`exponential.rs`); the others in f64 by plain additions,
 //! multiplications and divisions, and rounded to f32 once.
 
 mod exponential;
