@@ -133,9 +133,9 @@ impl Rules<'_> {
         });
         let reach = (g.output[1] - 1) * g.strides[1] + (g.kernel[1] - 1) * g.dilations[1] + 1;
         self.must(columns >= reach, || format!("lists of {columns} pixels under {reach}"));
-        let parts = [(levels.avx2, 256), (levels.simd128, 128), (levels.popcnt, 128), (levels.plain > 0, levels.plain)];
+        let parts = [(levels.avx2, 256), (levels.simd128, 128), (levels.popcnt, 128), (levels.portable, 32)];
         for (used, bits) in parts {
-            let whole = bits > 0 && g.output[2].is_multiple_of(bits);
+            let whole = g.output[2].is_multiple_of(bits);
             self.must(!used || whole && g.groups == 1, || format!("{} channels in planes of {bits}", g.output[2]));
         }
     }

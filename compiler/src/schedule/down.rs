@@ -35,9 +35,8 @@ pub struct Levels {
     pub simd128: bool,
     /// The vectors of every x86-64, beside a population count of words: of 128.
     pub popcnt: bool,
-    /// Plain code on planes of at most so many bits; 0: none. 128 where there are vectors that nobody has to ask for, else the bits
-    /// of a register.
-    pub plain: usize,
+    /// Plain code: planes of a register's bits, or of the 128 that every x86-64 has without being asked.
+    pub portable: bool,
 }
 
 /// The most memory that lists and counts may take: they lie on the stack.
@@ -77,24 +76,14 @@ pub(super) fn keeps(pool: &Geometry) -> bool {
 
 impl std::fmt::Display for Levels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut names = Vec::new();
-        let all = [("avx2", self.avx2), ("simd128", self.simd128), ("popcnt", self.popcnt)];
-        names.extend(all.into_iter().filter(|(_, used)| *used).map(|(name, _)| name.to_owned()));
-        match self.plain {
-            0 => {}
-            128.. => names.push("portable".to_owned()),
-            plain => names.push(format!("portable of {plain} bits at most")),
-        }
+        let all =
+            [("avx2", self.avx2), ("simd128", self.simd128), ("popcnt", self.popcnt), ("portable", self.portable)];
+        let names: Vec<&str> = all.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect();
         f.write_str(&names.join(", "))
     }
 }
 
 impl Levels {
-    /// Whether they are all that there are, but AVX-512 and NEON.
-    pub fn is_the_rest(&self) -> bool {
-        self.avx2 && self.simd128 && self.popcnt && self.plain >= 128
-    }
-
     fn of(g: &Geometry, machine: Machine) -> Self {
         let outputs = g.output[2];
         // What a list of set bits costs is that of about half a plane, and it is used for each of the windows over its pixel, and
@@ -107,16 +96,14 @@ impl Levels {
             simd128: pays(128, 2),
             popcnt: pays(128, 2),
             // Every x86-64 has vectors of 128 bits.
-            plain: if pays(128, 2) { 128 } else { 0 },
+            portable: pays(128, 2),
         };
         match machine {
             Machine::Any => vectors,
             Machine::X86_64 => Self { simd128: false, ..vectors },
             Machine::Wasm => Self { simd128: vectors.simd128, ..Self::default() },
             Machine::Aarch64 => Self::default(),
-            Machine::Plain(bits) => {
-                Self { plain: if outputs.is_multiple_of(bits) { bits } else { 0 }, ..Self::default() }
-            }
+            Machine::Plain(bits) => Self { portable: outputs.is_multiple_of(bits), ..Self::default() },
         }
     }
 }

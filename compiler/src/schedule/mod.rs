@@ -2,8 +2,8 @@
 //!
 //! A [`Nest`] says for a tiled block what the emitter writes and why: the order of the loops, how many pixels are taken at a
 //! time, how differing bits are counted, what happens at the borders, what threads divide among them, and what memory the
-//! block needs while it runs. It hangs on the network alone, so that the memory plan and reports can ask for it. Choices come with
-//! their reasons, as data ([`Fit`], [`Undivided`], [`Tie`]); [`Text`] puts both into words, [`check`] says what must hold.
+//! block needs while it runs. It hangs on the network and the target alone, so that the memory plan and reports can ask for it. Choices
+//! come with their reasons, as data ([`Fit`], [`Undivided`], [`Tie`]); [`Text`] puts both into words, [`check`] says what must hold.
 //!
 //! - *block of channels*: 16 neighbouring output channels, the lanes of a vector ([`LANES`]).
 //! - *tile*: some neighbouring pixels of a row and one block of channels, whose sums grow in registers.

@@ -9,7 +9,7 @@ use super::{Dimension, Operand, is_divided};
 use crate::emit::text::{n, note};
 use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
 use crate::plan::{Blob, blob};
-use crate::schedule::{Axis, Down, Levels, Nest};
+use crate::schedule::{Axis, Down, Nest};
 
 /// The loops of a source that counts down the lanes, as statements.
 pub(super) struct Counted {
@@ -23,8 +23,6 @@ pub(super) struct Counted {
     pub(super) block: TokenStream,
     /// For each pixel: leaves its values in `v`.
     pub(super) value: TokenStream,
-    /// Where.
-    pub(super) levels: Levels,
 }
 
 /// The loops of a binary layer.
@@ -159,7 +157,6 @@ pub(super) fn counted(
         row,
         block: quote!(let values = &counts[block]; #start),
         value: quote!(let v = s.dot_counts(&values[x], &#of, ones[x]);),
-        levels: down.levels,
     }
 }
 
@@ -180,39 +177,5 @@ fn by_border(classes: &[Vec<std::ops::Range<usize>>; 2]) -> &'static str {
         [true, false] => "by the rows of taps that count, ",
         [false, true] => "by the columns of taps that count, ",
         [false, false] => "",
-    }
-}
-
-/// The arms of `match S::LEVEL` that go down the lanes.
-pub(super) fn arms(levels: Levels) -> TokenStream {
-    let mut patterns = Vec::new();
-    if levels.avx2 {
-        patterns.push(quote!(Level::Avx2));
-    }
-    if levels.simd128 {
-        patterns.push(quote!(Level::Simd128));
-    }
-    if levels.popcnt {
-        patterns.push(quote!(Level::Popcnt));
-    }
-    let plain = n(levels.plain);
-    let guarded = match levels.plain {
-        0 => TokenStream::new(),
-        128.. => {
-            patterns.push(quote!(Level::Portable));
-            TokenStream::new()
-        }
-        _ => quote!(Level::Portable if S::PLANE <= #plain => self.planes(s),),
-    };
-    let plain = (!patterns.is_empty()).then(|| quote!(#(#patterns)|* => self.planes(s),));
-    quote!(#plain #guarded)
-}
-
-/// Whether an instruction set always goes down the lanes.
-pub(super) fn is_at(levels: Levels, name: &str) -> bool {
-    match name {
-        "Avx2" => levels.avx2,
-        "Simd128" => levels.simd128,
-        _ => false,
     }
 }

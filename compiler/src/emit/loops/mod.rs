@@ -21,6 +21,7 @@ mod steps;
 mod strided;
 mod text;
 mod views;
+mod ways;
 mod windows;
 
 use proc_macro2::{Ident, Literal, TokenStream};
@@ -33,13 +34,14 @@ use super::text::{doc, each_pixel, n, note};
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::ops::Form;
 use crate::plan::Blob;
-use crate::schedule::{Division, Levels, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
+use crate::schedule::{Division, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
 pub(super) use copy::moved;
 pub(super) use gate::gate;
 pub(super) use matmul::product;
 use names::{binary_title, geometry_title, kernel_name};
 use steps::{Fields, Steps, Writer};
 use text::{bound, looped, uses};
+use ways::Ways;
 
 /// A field of the source: what it reads.
 struct Operand {
@@ -81,11 +83,9 @@ pub(super) struct Loops {
     items: TokenStream,
     body: TokenStream,
     division: Division,
-    tiles: Option<Vec<(&'static str, usize, usize)>>,
-    /// Where the values are counted down the lanes, and the loops that do.
-    down: Option<(Levels, TokenStream)>,
-    /// Whether they are everywhere.
-    only_down: bool,
+    /// By counting down the lanes, for the instruction sets that do.
+    down: Option<TokenStream>,
+    ways: Ways,
     cost: usize,
     images: usize,
     before: TokenStream,
@@ -97,19 +97,6 @@ pub(super) struct Loops {
 /// Whether tiles are single pixels on every instruction set.
 fn is_single(nest: &Nest) -> bool {
     nest.pixels == Pixels::ONE
-}
-
-/// By instruction set, where tiles are not single pixels: its name, the pixels of a tile, and the columns of the input under one.
-/// The last is everywhere else.
-fn tiles(nest: &Nest) -> Option<Vec<(&'static str, usize, usize)>> {
-    let [_, columns] = nest.axes?;
-    if is_single(nest) {
-        return None;
-    }
-    let all =
-        ["Avx512", "Avx2", "Neon", "Simd128"].into_iter().zip(nest.pixels.all()).filter(|(_, pixels)| *pixels > 1);
-    let span = |pixels: usize| (pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1;
-    Some(all.chain([("", 1)]).map(|(name, pixels)| (name, pixels, span(pixels))).collect())
 }
 
 /// The body of the function of an operator on whole tensors; nothing for products, which are [`product`]s.
@@ -175,12 +162,9 @@ pub(super) fn of(
         Some((pool, behind)) => pooled::body(nest, tiled, &source, None, &steps, pool, behind),
         None => body(nest, &source, &steps),
     };
-    let down = source.down.as_ref().map(|counted| {
-        let body = match &pooled {
-            Some((pool, behind)) => pooled::body(nest, tiled, &source, Some(counted), &steps, pool, behind),
-            None => down_body(nest, counted, &steps),
-        };
-        (counted.levels, body)
+    let down = source.down.as_ref().map(|counted| match &pooled {
+        Some((pool, behind)) => pooled::body(nest, tiled, &source, Some(counted), &steps, pool, behind),
+        None => down_body(nest, counted, &steps),
     });
     let Fields { mut list, after, .. } = fields;
     let counted = source.down.into_iter().flat_map(|down| down.fields);
@@ -200,9 +184,8 @@ pub(super) fn of(
         items: source.items,
         body,
         division: nest.division,
-        tiles: tiles(nest),
         down,
-        only_down: nest.down.is_some_and(|down| down.only),
+        ways: Ways::of(nest),
         cost: nest.cost,
         images: nest.grid.images,
         before: source.before,
@@ -496,9 +479,8 @@ impl Loops {
             items: TokenStream::new(),
             body,
             division: Division::Whole(Undivided::Single),
-            tiles: None,
             down: None,
-            only_down: false,
+            ways: Ways::ONE,
             cost: 0,
             images,
             before: TokenStream::new(),
@@ -519,67 +501,9 @@ impl Loops {
         let lifetime = self.fields.iter().any(|f| f.ty.to_string().contains("'a")).then(|| quote!(<'a>));
         let any = lifetime.as_ref().map(|_| quote!(<'_>));
         let mutable = self.fields.iter().any(|f| f.is_part).then(|| quote!(mut));
-        let down_arms = self.down.as_ref().map(|(levels, _)| down::arms(*levels));
-        let (run, tiles) = match &self.tiles {
-            _ if self.only_down => (quote!(self.planes(s);), None),
-            None if self.down.is_some() => {
-                let run = quote!(match S::LEVEL { #down_arms _ => self.words(s), });
-                let words = quote! {
-                    /// Counting across words.
-                    #[inline(always)]
-                    fn words<S: Simd>(#mutable self, s: S) { #body }
-                };
-                (run, Some(words))
-            }
-            None => (quote!(#body), None),
-            Some(tiles) => {
-                let mut arms: Vec<(Vec<TokenStream>, TokenStream)> = Vec::new();
-                let levels = self.down.as_ref().map_or(Levels::default(), |(levels, _)| *levels);
-                let (of, rest) = if levels.is_the_rest() {
-                    // Those that do not count down the lanes by name, so that all else is "else".
-                    let of = |name| (name, tiles.iter().find(|tile| tile.0 == name).or(tiles.last()).expect("a tile"));
-                    (vec![of("Avx512"), of("Neon")], Some(quote!(_ => self.planes(s),)))
-                } else {
-                    (
-                        tiles
-                            .iter()
-                            .map(|tile| (tile.0, tile))
-                            .filter(|(name, _)| !down::is_at(levels, name))
-                            .collect(),
-                        None,
-                    )
-                };
-                let down_arms = if rest.is_some() { None } else { down_arms };
-                for (name, (_, pixels, columns)) in of {
-                    let (pixels, columns) = (n(*pixels), n(*columns));
-                    let call = quote!(self.tiles::<S, #pixels, #columns>(s));
-                    let level = format_ident!("{}", if name.is_empty() { "_" } else { name });
-                    let pattern = if name.is_empty() { quote!(_) } else { quote!(Level::#level) };
-                    match arms.last_mut() {
-                        Some((patterns, same)) if same.to_string() == call.to_string() => patterns.push(pattern),
-                        _ => arms.push((vec![pattern], call)),
-                    }
-                }
-                let arms = arms.iter().map(|(patterns, call)| quote!(#(#patterns)|* => #call,));
-                let run = quote!(match S::LEVEL { #down_arms #(#arms)* #rest });
-                let tiles = quote! {
-                    /// In tiles of P pixels, which lie over Q columns.
-                    #[inline(always)]
-                    fn tiles<S: Simd, const P: usize, const Q: usize>(#mutable self, s: S) { #body }
-                };
-                (run, Some(tiles))
-            }
-        };
-        let planes = self.down.as_ref().map(|(_, body)| {
-            quote! {
-                /// Counting down the lanes.
-                #[inline(always)]
-                fn planes<S: Simd>(#mutable self, s: S) { #body }
-            }
-        });
-        let own = (tiles.is_some() || planes.is_some() || !items.is_empty())
-            .then(|| quote!(impl #name #any { #items #planes #tiles }));
-        let mutable = if tiles.is_some() || self.only_down { None } else { mutable };
+        let (run, functions) = self.ways.run(body, self.down.as_ref(), mutable.as_ref());
+        let own = (functions.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #functions }));
+        let mutable = if functions.is_some() { None } else { mutable };
         let (kernel, generics, arguments) = match self.arithmetic {
             Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),
             _ => (quote!(NarrowKernel), quote!(S: Simd, D: NarrowDot<S>), quote!(s: S, d: D)),
