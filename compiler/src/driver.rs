@@ -9,7 +9,7 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use crate::emit::{self, Output};
 use crate::ir::Graph;
 use crate::ir::network::Network;
-use crate::schedule::{Machine, Schedule};
+use crate::schedule::Schedule;
 use crate::target::Target;
 use crate::{check, import, internal, passes, plan, schedule};
 
@@ -67,15 +67,14 @@ pub fn of_network(
     let target = config.target.as_deref().map(Target::named).transpose()?;
     internal::at("the order of the blocks");
     // From here on the blocks run in the order that needs the least memory, the file's among equals.
-    let machine = Machine::of(target.as_ref());
-    plan::order::run(&mut network, machine);
+    plan::order::run(&mut network, target.as_ref());
     check::network(&network, "in ordering")?;
     internal::at("the schedule");
     let share_from = config.share_from.unwrap_or(2000);
-    let schedule = Schedule::of(&network, share_from, machine);
+    let schedule = Schedule::of(&network, share_from, target.as_ref());
     schedule::check::run(&network, &schedule)?;
     internal::at("the memory plan");
-    let plan = plan::run(&network, machine);
+    let plan = plan::run(&network, target.as_ref());
     plan::check::run(&network, &plan, &schedule)?;
     let emitted = emit::run(
         &network,

@@ -8,14 +8,14 @@ use crate::plan;
 use crate::schedule::Schedule;
 
 fn emit(network: &Network) -> Emitted {
-    let plan = plan::run(network, crate::schedule::Machine::Any);
+    let plan = plan::run(network, None);
     let options = emit::Options {
         name: "sample".into(),
         model_hash: "00".into(),
         probe: false,
         runtime: "::xnorc_runtime".into(),
     };
-    emit::run(network, &Schedule::of(network, 1, crate::schedule::Machine::Any), &plan, &options)
+    emit::run(network, &Schedule::of(network, 1, None), &plan, &options)
 }
 
 /// The function called `block`, and what it names: its kernel, and constants.

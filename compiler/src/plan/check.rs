@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn what_is_still_needed_is_not_overwritten() {
         let network = network();
-        let plan = super::super::run(&network, crate::schedule::Machine::Any);
-        let schedule = Schedule::of(&network, 0, crate::schedule::Machine::Any);
+        let plan = super::super::run(&network, None);
+        let schedule = Schedule::of(&network, 0, None);
         let run = |network: &Network, plan: &Plan| super::run(network, plan, &schedule);
         run(&network, &plan).unwrap();
         let broken = |places: &[(usize, Place)]| {

@@ -10,7 +10,8 @@ pub use blob::{Blob, LANES};
 
 use crate::ir::DType;
 use crate::ir::network::{Network, Storage, TensorId};
-use crate::schedule::{Machine, workspace};
+use crate::schedule::workspace;
+use crate::target::Target;
 
 /// Bytes to which tensors and parameters are aligned: no vector of a first tile straddles two cache lines.
 pub const CACHE_LINE: usize = 64;
@@ -55,7 +56,7 @@ impl Plan {
 
 /// Plans the scratch memory: tensors that can share a place without a copy are joined ([`alias`]), then groups whose lives
 /// do not overlap share memory ([`pack`]).
-pub fn run(network: &Network, machine: Machine) -> Plan {
+pub fn run(network: &Network, target: Option<&Target>) -> Plan {
     let groups = alias::groups(network);
     let mut real = Vec::new();
     let mut bits = Vec::new();
@@ -72,7 +73,7 @@ pub fn run(network: &Network, machine: Machine) -> Plan {
     }
     let tensors = real.len();
     for (position, block) in network.blocks.iter().enumerate() {
-        let len = workspace(network, block, machine);
+        let len = workspace(network, block, target);
         if len > 0 {
             real.push(pack::Item { index: position, len, first: position, last: position });
         }

@@ -7,8 +7,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-use super::{CACHE_LINE, Machine, alias, workspace};
+use super::{CACHE_LINE, alias, workspace};
 use crate::ir::network::{Body, Move, Network, Storage, TensorId};
+use crate::target::Target;
 
 /// Sets of finished blocks looked at before the search gives up: more than any chain with branches has.
 const SETS: usize = 5_000;
@@ -24,22 +25,22 @@ pub struct Orders {
 }
 
 /// Puts the blocks in an order that needs less scratch memory, if there is one.
-pub fn run(network: &mut Network, machine: Machine) {
-    let now = super::run(network, machine).scratch_bytes();
-    let Orders { bound, best: Some(best) } = orders(network, machine) else { return };
+pub fn run(network: &mut Network, target: Option<&Target>) {
+    let now = super::run(network, target).scratch_bytes();
+    let Orders { bound, best: Some(best) } = orders(network, target) else { return };
     if now <= bound || best.is_sorted() {
         return;
     }
     let mut other = network.clone();
     other.blocks = best.iter().map(|&b| network.blocks[b].clone()).collect();
-    if super::run(&other, machine).scratch_bytes() < now {
+    if super::run(&other, target).scratch_bytes() < now {
         *network = other;
     }
 }
 
 /// The least memory any order of the blocks can need.
-pub fn orders(network: &Network, machine: Machine) -> Orders {
-    let lives = Lives::new(network, machine);
+pub fn orders(network: &Network, target: Option<&Target>) -> Orders {
+    let lives = Lives::new(network, target);
     let blocks = lives.blocks.len();
     // Every order runs every block.
     let alone = (0..blocks).map(|b| lives.bytes(&lives.alone(b), b)).max().unwrap_or(0);
@@ -82,7 +83,7 @@ fn contains(done: &Done, block: usize) -> bool {
 }
 
 impl Lives {
-    fn new(network: &Network, machine: Machine) -> Self {
+    fn new(network: &Network, target: Option<&Target>) -> Self {
         let count = network.tensors.len();
         let mut place: Vec<usize> = (0..count).collect();
         for block in &network.blocks {
@@ -118,7 +119,7 @@ impl Lives {
             blocks.push(Touched {
                 reads,
                 writes,
-                workspace: 4 * workspace(network, block, machine) + own,
+                workspace: 4 * workspace(network, block, target) + own,
                 after,
                 in_place,
             });
@@ -241,11 +242,11 @@ mod tests {
         block(&mut n, &wide[..1], &narrow[..1]);
         block(&mut n, &wide[1..], &narrow[1..]);
         block(&mut n, &narrow, &[y]);
-        assert_eq!(super::super::run(&n, Machine::Any).scratch_bytes(), 2 * 6400 + 64);
-        let orders = orders(&n, Machine::Any);
+        assert_eq!(super::super::run(&n, None).scratch_bytes(), 2 * 6400 + 64);
+        let orders = orders(&n, None);
         assert_eq!(orders, Orders { bound: 6400 + 2 * 64, best: Some(vec![0, 2, 1, 3, 4]) });
-        run(&mut n, Machine::Any);
-        assert_eq!(super::super::run(&n, Machine::Any).scratch_bytes(), orders.bound);
+        run(&mut n, None);
+        assert_eq!(super::super::run(&n, None).scratch_bytes(), orders.bound);
     }
 
     /// All orders of small random networks, with results that replace operands and reshapes: none needs less than the bound,
@@ -286,21 +287,21 @@ mod tests {
                 values.push(y);
             }
             n.outputs = vec![values[values.len() - 1]];
-            let Orders { bound, best: Some(best) } = orders(&n, Machine::Any) else { panic!("{n}") };
-            let lives = Lives::new(&n, Machine::Any);
+            let Orders { bound, best: Some(best) } = orders(&n, None) else { panic!("{n}") };
+            let lives = Lives::new(&n, None);
             assert_eq!(lives.peak(&best), bound, "{n}");
             let mut least = usize::MAX;
             permutations(&n, &mut Vec::new(), &mut |order| {
                 least = least.min(lives.peak(order));
                 let mut other = n.clone();
                 other.blocks = order.iter().map(|&b| n.blocks[b].clone()).collect();
-                assert!(super::super::run(&other, Machine::Any).scratch_bytes() >= bound, "{bound} {order:?} {n}");
+                assert!(super::super::run(&other, None).scratch_bytes() >= bound, "{bound} {order:?} {n}");
             });
             assert_eq!(least, bound, "{n}");
-            let before = super::super::run(&n, Machine::Any).scratch_bytes();
+            let before = super::super::run(&n, None).scratch_bytes();
             let mut other = n.clone();
-            run(&mut other, Machine::Any);
-            let after = super::super::run(&other, Machine::Any).scratch_bytes();
+            run(&mut other, None);
+            let after = super::super::run(&other, None).scratch_bytes();
             assert!(after <= before);
             reordered += usize::from(after < before);
         }

@@ -13,7 +13,6 @@ mod threads;
 use crate::emit::Output;
 use crate::ir::DType;
 use crate::ir::network::{Arithmetic, NetTensor, Storage, TensorId};
-use crate::schedule::Machine;
 use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
@@ -165,8 +164,7 @@ impl Report {
                 weight_bytes: output.emitted.weight_bytes as u64,
                 weights_file_bytes: output.emitted.weights.len() as u64,
                 scratch_bytes: output.plan.scratch_bytes() as u64,
-                scratch_bound_bytes: crate::plan::order::orders(&output.network, Machine::of(output.target.as_ref()))
-                    .bound as u64,
+                scratch_bound_bytes: crate::plan::order::orders(&output.network, output.target.as_ref()).bound as u64,
             },
             blocks,
             notes: network.notes.clone(),

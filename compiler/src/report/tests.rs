@@ -115,7 +115,7 @@ fn output() -> Output {
     network.outputs = vec![out];
     let plan = crate::plan::Plan { real_len: 10, bits_len: 3, ..Default::default() };
     let emitted = crate::emit::Emitted { weights: vec![0; 128], weight_bytes: 100, ..Default::default() };
-    let schedule = crate::schedule::Schedule::of(&network, 2000, crate::schedule::Machine::Any);
+    let schedule = crate::schedule::Schedule::of(&network, 2000, None);
     Output { network, schedule, plan, target: None, emitted, files: Vec::new(), warnings: Default::default() }
 }
 

@@ -217,7 +217,7 @@ mod tests {
 
     fn kind(name: &str) -> (Network, Schedule) {
         let (_, network) = testing::kinds().into_iter().find(|(kind, _)| *kind == name).unwrap();
-        let schedule = Schedule::of(&network, 1, crate::schedule::Machine::Any);
+        let schedule = Schedule::of(&network, 1, None);
         (network, schedule)
     }
 
@@ -225,7 +225,7 @@ mod tests {
     fn each_kind_of_nest_holds_what_is_promised() {
         for (name, network) in testing::kinds() {
             for share_from in [0, 100, usize::MAX] {
-                let schedule = Schedule::of(&network, share_from, crate::schedule::Machine::Any);
+                let schedule = Schedule::of(&network, share_from, None);
                 run(&network, &schedule).unwrap_or_else(|e| panic!("{name}: {e}"));
             }
         }
@@ -304,7 +304,7 @@ mod tests {
         let block = network.blocks.last_mut().unwrap();
         let crate::ir::network::Body::Tiled(tiled) = &mut block.body else { unreachable!("a convolution") };
         tiled.steps.push(Step::Store(y));
-        let mut schedule = Schedule::of(&network, 1, crate::schedule::Machine::Any);
+        let mut schedule = Schedule::of(&network, 1, None);
         run(&network, &schedule).unwrap();
         let nest = schedule.nests[0].as_mut().unwrap();
         assert_eq!(

@@ -5,8 +5,8 @@
 //! `set_bits.rs`, which has the equation). A row costs about five logical operations for as many products as a plane has
 //! bits. That is less than a population count wherever this takes several instructions, and where planes are long.
 
-use super::Machine;
 use crate::ir::network::{BitLayout, Geometry};
+use crate::target::{Family, Target};
 
 /// How the sums of output channels are counted down the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,19 +44,19 @@ const MOST: usize = 64 << 10;
 
 impl Down {
     /// Of a binary layer; `None` where words are counted on every instruction set.
-    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, machine: Machine) -> Option<Self> {
+    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, target: Option<&Target>) -> Option<Self> {
         let (channels, outputs) = (g.input[2], g.output[2]);
         let signs = channels * g.kernel[0] * g.kernel[1];
         // Frames of ones would be counted where taps outside the picture are left out; what the dot products start from has 16
         // bits, and the numbers of rows too.
         let fits = g.groups == 1 && (framed || !layout.frame_ones) && signs <= i16::MAX as usize;
-        let levels = Levels::of(g, machine);
+        let levels = Levels::of(g, target);
         if !fits || !outputs.is_multiple_of(32) || levels == Levels::default() {
             return None;
         }
         let down = Self {
             levels,
-            only: matches!(machine, Machine::Plain(_)),
+            only: target.is_some_and(|target| target.family() == Family::Portable),
             planes: (usize::BITS - signs.leading_zeros()).max(5) as usize,
             rows: (g.kernel[0] - 1) * g.dilations[0] + 1,
             columns: g.input[1] + layout.frame[1] + layout.frame[3],
@@ -84,7 +84,7 @@ impl std::fmt::Display for Levels {
 }
 
 impl Levels {
-    fn of(g: &Geometry, machine: Machine) -> Self {
+    fn of(g: &Geometry, target: Option<&Target>) -> Self {
         let outputs = g.output[2];
         // What a list of set bits costs is that of about half a plane, and it is used for each of the windows over its pixel, and
         // for each plane of output channels.
@@ -98,12 +98,13 @@ impl Levels {
             // Every x86-64 has vectors of 128 bits.
             portable: pays(128, 2),
         };
-        match machine {
-            Machine::Any => vectors,
-            Machine::X86_64 => Self { simd128: false, ..vectors },
-            Machine::Wasm => Self { simd128: vectors.simd128, ..Self::default() },
-            Machine::Aarch64 => Self::default(),
-            Machine::Plain(bits) => Self { portable: outputs.is_multiple_of(bits), ..Self::default() },
+        // Without a target, code is for everything that has an operating system, with the instruction sets of all of them.
+        let Some(target) = target else { return vectors };
+        match target.family() {
+            Family::X86_64 => Self { simd128: false, ..vectors },
+            Family::Wasm => Self { simd128: vectors.simd128, ..Self::default() },
+            Family::Aarch64 => Self::default(),
+            Family::Portable => Self { portable: outputs.is_multiple_of(target.register()), ..Self::default() },
         }
     }
 }

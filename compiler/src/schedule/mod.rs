@@ -15,7 +15,6 @@ pub mod copies;
 pub mod cost;
 mod division;
 mod down;
-mod machine;
 mod nest;
 mod reasons;
 mod text;
@@ -26,7 +25,6 @@ pub mod walk;
 pub use axis::Axis;
 pub use division::Division;
 pub use down::{Down, Levels};
-pub use machine::Machine;
 pub use nest::{Counting, Grid, Nest, Order, Pixels, Widen, Window};
 pub(crate) use nest::{is_mixed, is_pointwise, windows_apart};
 pub use reasons::{Fit, Tie, Undivided};
@@ -36,6 +34,7 @@ pub(crate) use tiles::{gate_blocks, interleaved, is_depthwise, narrow, real};
 pub use xnorc_runtime::LANES;
 
 use crate::ir::network::{Block, Network};
+use crate::target::Target;
 
 /// How a network is computed.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +45,8 @@ pub struct Schedule {
 
 impl Schedule {
     /// Of a network; blocks that take one thread fewer than `share_from` nanoseconds are not divided among threads.
-    pub fn of(network: &Network, share_from: usize, machine: Machine) -> Self {
-        Self { nests: network.blocks.iter().map(|block| Nest::of(network, block, share_from, machine)).collect() }
+    pub fn of(network: &Network, share_from: usize, target: Option<&Target>) -> Self {
+        Self { nests: network.blocks.iter().map(|block| Nest::of(network, block, share_from, target)).collect() }
     }
 
     /// The loops of each block in words, with their reasons.
@@ -57,6 +56,6 @@ impl Schedule {
 }
 
 /// f32s that a block needs only while it runs.
-pub fn workspace(network: &Network, block: &Block, machine: Machine) -> usize {
-    Nest::of(network, block, usize::MAX, machine).map_or(0, |nest| nest.workspace())
+pub fn workspace(network: &Network, block: &Block, target: Option<&Target>) -> usize {
+    Nest::of(network, block, usize::MAX, target).map_or(0, |nest| nest.workspace())
 }

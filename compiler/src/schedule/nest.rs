@@ -2,8 +2,9 @@
 
 use super::cost::Cost;
 use super::down;
-use super::{Axis, Division, Down, Fit, LANES, Machine, Tie, Undivided, interleaved, real, row_tile};
+use super::{Axis, Division, Down, Fit, LANES, Tie, Undivided, interleaved, real, row_tile};
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Products, Source, Step, Storage, Tiled};
+use crate::target::Target;
 
 /// `[images][rows][columns][channels]` of a block's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +143,7 @@ pub struct Nest {
 
 impl Nest {
     /// Of a block; `None` where it is not a tiled one.
-    pub fn of(network: &Network, block: &Block, share_from: usize, machine: Machine) -> Option<Self> {
+    pub fn of(network: &Network, block: &Block, share_from: usize, target: Option<&Target>) -> Option<Self> {
         let tiled = block.tiled()?;
         let (grid, pooled) = grids(network, tiled);
         let order = match tiled.source {
@@ -163,7 +164,7 @@ impl Nest {
         let together = interleaved(&tiled.source);
         let down = match &tiled.source {
             Source::BinaryConv { input, geometry, .. } => match &network.tensor(*input).storage {
-                Storage::Bits(layout) => Down::of(geometry, layout, framed, machine)
+                Storage::Bits(layout) => Down::of(geometry, layout, framed, target)
                     .filter(|_| tiled.pooled.as_ref().is_none_or(|p| down::keeps(&p.pool.geometry))),
                 Storage::Dense(_) => None,
             },

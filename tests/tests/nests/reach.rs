@@ -23,7 +23,7 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 forms.push(if same { "a pool of bits in words" } else { "a pool of bits in other groups" });
             }
             Body::Tiled(tiled) => {
-                let nest = Nest::of(network, block, 0, xnorc::schedule::Machine::Any).expect("a tiled block");
+                let nest = Nest::of(network, block, 0, None).expect("a tiled block");
                 of_nest(&nest, tiled, &mut forms);
                 of_source(&tiled.source, &mut forms);
                 of_steps(network, tiled, &mut forms);

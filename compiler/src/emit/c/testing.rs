@@ -9,8 +9,7 @@ use crate::plan;
 use crate::schedule::Schedule;
 
 fn output(network: Network) -> Output {
-    let (plan, schedule) =
-        (plan::run(&network, crate::schedule::Machine::Any), Schedule::of(&network, 1, crate::schedule::Machine::Any));
+    let (plan, schedule) = (plan::run(&network, None), Schedule::of(&network, 1, None));
     let options = emit::Options { name: "sample".into(), runtime: "crate::runtime".into(), ..Default::default() };
     let emitted = emit::run(&network, &schedule, &plan, &options);
     Output { network, schedule, plan, target: None, emitted, files: Vec::new(), warnings: Diagnostics::default() }

@@ -10,7 +10,7 @@ fn each_kind_of_nest() {
     let mut text = String::new();
     for (name, network) in testing::kinds() {
         check::network(&network, name).unwrap();
-        let schedule = Schedule::of(&network, 100, crate::schedule::Machine::Any).text(&network);
+        let schedule = Schedule::of(&network, 100, None).text(&network);
         let block = schedule.blocks.iter().find(|block| block.name == "block").unwrap();
         writeln!(text, "-- {name}\n{block}").unwrap();
     }
@@ -24,6 +24,6 @@ fn what_was_told_is_named() {
     let mut again = network.blocks[0].clone();
     again.name = "again".into();
     network.blocks.insert(1, again);
-    let text = Schedule::of(&network, 100, crate::schedule::Machine::Any).text(&network).to_string();
+    let text = Schedule::of(&network, 100, None).text(&network).to_string();
     assert!(text.contains("\nagain: map 1x8x8x64  # as pack\n\nblock: binary conv"), "{text}");
 }
