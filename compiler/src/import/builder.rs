@@ -55,6 +55,11 @@ impl Builder {
         self.names.take(base, '.')
     }
 
+    /// Adds a constant of the file under its own name, or under a like one where it stands in a body within.
+    pub(super) fn constant_of_file(&mut self, name: &str, tensor: Tensor, inner: bool) -> ValueId {
+        if inner { self.constant(name, tensor) } else { self.graph.add_constant(name, tensor) }
+    }
+
     /// Adds a constant.
     pub(super) fn constant(&mut self, base: &str, tensor: Tensor) -> ValueId {
         let name = self.fresh_name(base);

@@ -5,8 +5,13 @@
 //! shapes that are computed in the graph (`Shape -> Gather -> Concat -> Reshape`) are known when they are needed, and
 //! only nodes that depend on an input are left. A node that cannot be converted is reported and its results poisoned,
 //! so that the sweep goes on and finds the other problems of the file, but none that only follow from this one.
+//!
+//! A call of a function of the file's own is a sweep over its body in the place of the node, with names of its own; so are the
+//! branches of `If` and the turns of `Loop` and `Scan`, which also see the names around them. Behind import there are none of these.
 
+mod body;
 mod builder;
+mod control;
 mod external;
 mod foreign;
 mod inputs;
@@ -16,6 +21,8 @@ mod operators;
 mod order;
 mod outputs;
 mod proto;
+mod scope;
+mod sweep;
 mod tensors;
 mod values;
 mod wire;
@@ -25,14 +32,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::internal;
 use crate::ir::Graph;
 use crate::printable::{printable, printable_text};
+use body::Body;
 use builder::Builder;
 use external::ExternalFiles;
-use node::Conversion;
-use proto::{GraphProto, Message as _, ModelProto};
-use values::Values;
+use proto::{Message as _, ModelProto};
+use scope::{Functions, Surroundings};
+use sweep::Sweep;
+use values::{Scope, Values};
 
 /// The oldest opset whose broadcasting is NumPy's.
 const OLDEST_OPSET: i64 = 7;
@@ -77,42 +85,21 @@ pub fn load(bytes: &[u8], options: &Options) -> Result<Imported, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
     let opsets = opsets(&model, &mut diagnostics)?;
 
-    let mut files = ExternalFiles::new(options.folder.clone(), options.given.clone());
-    let mut builder = Builder::new(graph, bytes.len());
-    let order = order::order(graph, &mut diagnostics);
-    let uses = uses(graph, &order);
-    let mut values = Values::new(graph, &uses);
-    inputs::declare(graph, options, &mut builder, &mut values.known, &mut diagnostics);
-    values.count_inputs();
-    for index in order {
-        let node = &graph.node[index];
-        let first_own = builder.graph.values.len();
-        let operands = values.operands(node, &mut builder, &mut files, &mut diagnostics);
-        builder.external = files.size();
-        // A node without its operands cannot be converted, but it is asked whether it could be: the operators that are
-        // not supported are all told at once.
-        let poisoned = operands.is_none();
-        let operands = operands.unwrap_or_default();
-        let mut context = Conversion::new(&mut builder, &mut files, node, &opsets, &uses, operands);
-        let place = context.place();
-        internal::at(&place);
-        let results = operators::convert(&mut context).map_err(at(place)).unwrap_or_else(|problem| {
-            if !poisoned || problem.code.is_about_the_operator() {
-                diagnostics.push(problem);
-            }
-            Vec::new()
-        });
-        for (i, &output) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            let result = if poisoned { None } else { results.get(i).copied().flatten() };
-            values.define(output, result);
-        }
-        values.release(node, first_own, &mut builder);
-    }
-    for output in &graph.output {
-        values.resolve(output.name, &mut builder, &mut files, &mut diagnostics);
-    }
+    let files = ExternalFiles::new(options.folder.clone(), options.given.clone());
+    let builder = Builder::new(graph, bytes.len());
+    let surroundings = Surroundings::of_file(opsets);
+    let body = Body::of_graph(graph);
+    let order = order::order(&body, |_| false, &surroundings, &mut diagnostics);
+    let values = Values::new(Scope::new(&body, body.uses(&order), false));
+    let functions = Functions::new(&model.functions);
+    let mut sweep = Sweep::new(builder, files, &mut diagnostics, values, functions);
+    inputs::declare(graph, options, &mut sweep.builder, &mut sweep.values.scope().known, sweep.diagnostics);
+    sweep.values.count_inputs();
+    sweep.nodes(&body, &order, &surroundings);
+    sweep.results(&body);
+    let Sweep { mut builder, files, mut values, .. } = sweep;
 
-    outputs::declare(graph, &mut builder, &values.known);
+    outputs::declare(graph, &mut builder, &values.scope().known);
     diagnostics.merge_repeated();
     if diagnostics.has_errors() {
         return Err(diagnostics);
@@ -139,7 +126,7 @@ fn decode(bytes: &[u8]) -> Result<ModelProto<'_>, Diagnostic> {
     if let Some(problem) = foreign::recognise(bytes) {
         return Err(problem);
     }
-    let model = ModelProto::read(bytes)
+    let model = ModelProto::read(bytes, 0)
         .map_err(|why| not_onnx(format!("it is not an ONNX model, or a truncated one: {why}")))?;
     // Protobuf takes almost any bytes for a message of unknown fields.
     if model.ir_version <= 0 {
@@ -148,21 +135,29 @@ fn decode(bytes: &[u8]) -> Result<ModelProto<'_>, Diagnostic> {
     Ok(model)
 }
 
+/// A domain; that of the standard operators has two names.
+fn domain(name: &str) -> &str {
+    if name == "ai.onnx" { "" } else { name }
+}
+
+/// Refuses operators whose broadcasting is another.
+fn old(opsets: &HashMap<String, i64>) -> Option<Diagnostic> {
+    let version = opsets.get("").filter(|&&version| version < OLDEST_OPSET)?;
+    let problem = Diagnostic::error(Code::UnknownOperator, None, format!("the model uses opset {version}"));
+    Some(problem.help(format!("convert it to opset {OLDEST_OPSET} or newer with onnx.version_converter")))
+}
+
 /// The version of each domain's operators.
 fn opsets(model: &ModelProto<'_>, diagnostics: &mut Diagnostics) -> Result<HashMap<String, i64>, Diagnostic> {
     let mut opsets = HashMap::new();
     for import in &model.opset_import {
-        let domain = if import.domain == "ai.onnx" { "" } else { import.domain };
-        opsets.insert(domain.to_owned(), import.version);
+        opsets.insert(domain(import.domain).to_owned(), import.version);
     }
     let Some(&version) = opsets.get("") else {
         return Err(not_onnx("no version of the standard operators is given, so their meaning is unknown"));
     };
-    if version < OLDEST_OPSET {
-        diagnostics.push(
-            Diagnostic::error(Code::UnknownOperator, None, format!("the model uses opset {version}"))
-                .help(format!("convert it to opset {OLDEST_OPSET} or newer with onnx.version_converter")),
-        );
+    if let Some(problem) = old(&opsets) {
+        diagnostics.push(problem);
     } else if version > NEWEST_OPSET {
         diagnostics.push(
             Diagnostic::warning(
@@ -174,16 +169,6 @@ fn opsets(model: &ModelProto<'_>, diagnostics: &mut Diagnostics) -> Result<HashM
         );
     }
     Ok(opsets)
-}
-
-/// How often each value is used by live nodes and outputs.
-fn uses<'a>(graph: &GraphProto<'a>, live: &[usize]) -> HashMap<&'a str, usize> {
-    let mut uses = HashMap::new();
-    let inputs = live.iter().flat_map(|&i| graph.node[i].input.iter().copied());
-    for name in inputs.chain(graph.output.iter().map(|o| o.name)) {
-        *uses.entry(name).or_insert(0) += 1;
-    }
-    uses
 }
 
 /// Makes every name of a graph printable. Behind this nothing that prints a name has to think of it. (The origin of a

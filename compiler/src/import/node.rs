@@ -6,6 +6,7 @@ use super::builder::Builder;
 use super::external::ExternalFiles;
 use super::order::node_name;
 use super::proto::{AttributeProto, AttributeType, NodeProto};
+use super::scope::Surroundings;
 use super::{numbers, tensors};
 use crate::diagnostics::Outcome;
 use crate::ir::text::graph::name_of;
@@ -19,6 +20,7 @@ pub(crate) struct Conversion<'a> {
     node: &'a NodeProto<'a>,
     /// Version of the node's domain; `None` when the file does not say.
     opset: Option<i64>,
+    surroundings: &'a Surroundings<'a>,
     uses: &'a HashMap<&'a str, usize>,
     operands: Vec<Option<ValueId>>,
     /// Values from this index on were made for this node.
@@ -26,25 +28,25 @@ pub(crate) struct Conversion<'a> {
 }
 
 impl<'a> Conversion<'a> {
+    /// `first_own`: the first value that is made for this node.
     pub(super) fn new(
         builder: &'a mut Builder,
         files: &'a mut ExternalFiles,
         node: &'a NodeProto<'a>,
-        opsets: &HashMap<String, i64>,
+        surroundings: &'a Surroundings<'a>,
         uses: &'a HashMap<&'a str, usize>,
         operands: Vec<Option<ValueId>>,
+        first_own: usize,
     ) -> Self {
-        let domain = if node.domain == "ai.onnx" { "" } else { node.domain };
-        let opset = opsets.get(domain).copied();
-        let first_own = builder.graph.values.len();
-        Self { builder, files, node, opset, uses, operands, first_own }
+        let opset = surroundings.opsets.get(super::domain(node.domain)).copied();
+        Self { builder, files, node, opset, surroundings, uses, operands, first_own }
     }
 
     /// Where a problem of this node is.
     pub(crate) fn place(&self) -> String {
         let opset = self.opset.map_or_else(String::new, |version| format!(", opset {version}"));
         let domain = if self.node.domain.is_empty() { String::new() } else { format!("{}.", self.node.domain) };
-        format!("node {:?} ({domain}{}{opset})", node_name(self.node), self.node.op_type)
+        self.surroundings.place(node_name(self.node), &format!("{domain}{}{opset}", self.node.op_type))
     }
 
     /// The operator's type.
@@ -58,27 +60,23 @@ impl<'a> Conversion<'a> {
     }
 
     fn attribute(&self, name: &str, kind: AttributeType) -> Outcome<Option<&'a AttributeProto<'a>>> {
-        let Some(attribute) = self.node.attribute.iter().find(|a| a.name == name) else { return Ok(None) };
-        if !attribute.ref_attr_name.is_empty() {
-            return Err(bad(format!("attribute {name:?} refers to a function's, outside of any function")));
-        }
-        // Type 0: files older than the field.
-        if attribute.kind != kind as i32 && attribute.kind != 0 {
-            return Err(bad(format!("attribute {name:?} is not of type {}", kind.name())));
-        }
-        Ok(Some(attribute))
+        self.surroundings.attribute(self.node, name, kind)
     }
 
     fn base(&self) -> &'a str {
         self.node.output.iter().copied().find(|name| !name.is_empty()).unwrap_or("")
     }
 
-    /// Gives the results the names of the file. A result that is an older value under another name keeps its own.
+    /// Gives the results the names of the file. A result that is an older value under another name keeps its own, as do those of
+    /// nodes in bodies within, whose names are not the file's alone.
     pub(crate) fn finish(&mut self, results: &[Option<ValueId>]) {
         for (&name, id) in self.node.output.iter().zip(results) {
             let Some(id) = *id else { continue };
             let value = &mut self.builder.graph.values[id.0 as usize];
             if (id.0 as usize) < self.first_own || name.is_empty() || value.origin.is_some() {
+                continue;
+            }
+            if !self.surroundings.path.is_empty() {
                 continue;
             }
             value.name = name.to_owned();
@@ -165,6 +163,7 @@ impl Node for Conversion<'_> {
 
     fn apply_to(&mut self, op: Op, inputs: &[ValueId], target: Option<&[usize]>) -> Outcome<ValueId> {
         let base = format!("{}.{}", self.base(), name_of(&op));
-        self.builder.apply((node_name(self.node), self.node.op_type, &base), op, inputs, target)
+        let name = format!("{}{}", self.surroundings.path, node_name(self.node));
+        self.builder.apply((&name, self.node.op_type, &base), op, inputs, target)
     }
 }

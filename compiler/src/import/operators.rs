@@ -1,5 +1,6 @@
 //! From an ONNX node to operators of the graph: which domain it belongs to; [`crate::ops`] knows the rest.
 
+use super::control;
 use super::node::Conversion;
 use crate::diagnostics::{Code, Diagnostic, Outcome};
 use crate::ops;
@@ -11,9 +12,17 @@ const QUANTIZED_DOMAINS: [&str; 3] = ["qonnx.custom_op.general", "onnx.brevitas"
 /// An operator of opset 17 that onnxruntime's optimiser writes into files of every opset, and that means the same there.
 const OF_ANY_OPSET: &str = "LayerNormalization";
 
+/// Whether the compiler itself knows what such an operator means.
+pub(super) fn is_known(domain: &str, op: &str) -> bool {
+    match domain {
+        "" => ops::first_opset(op).is_some() || control::is_known(op),
+        domain => QUANTIZED_DOMAINS.contains(&domain) && ops::knows_quantized(op),
+    }
+}
+
 /// Converts a node; gives its results, `None` for those that nothing uses.
 pub(super) fn convert(cx: &mut Conversion<'_>) -> Outcome<ops::Results> {
-    let results = match (cx.domain(), cx.op_type()) {
+    match (cx.domain(), cx.op_type()) {
         (domain, op) if domain == "prim" || op.starts_with("prim::") || op == "PythonOp" => Err(python(op)),
         ("" | "ai.onnx", op) => match premature(cx).or_else(|| surplus(cx)) {
             Some(problem) => Err(problem),
@@ -25,12 +34,7 @@ pub(super) fn convert(cx: &mut Conversion<'_>) -> Outcome<ops::Results> {
         (domain @ ("com.microsoft" | "com.microsoft.nchwc"), op) => Err(optimised(domain, op)),
         (domain, _) => Err(problem(Code::UnknownDomain, format!("operators of the domain {domain:?} are not known"))
             .help("export the model with standard operators only")),
-    }?;
-    if let Some(i) = (results.len()..cx.output_count()).find(|&i| cx.output_used(i)) {
-        return Err(problem(Code::Unsupported, format!("its result {i} is used, which has no compiled form")));
     }
-    cx.finish(&results);
-    Ok(results)
 }
 
 fn unknown(cx: &Conversion<'_>) -> Diagnostic {

@@ -10,10 +10,10 @@ pub(super) trait Message<'a>: Default {
     /// Takes in one field.
     fn field(&mut self, field: Field<'a>) -> Result<(), Broken>;
 
-    /// Reads the whole message.
-    fn read(bytes: &'a [u8]) -> Result<Self, Broken> {
+    /// Reads the whole message, which stands in `depth` others.
+    fn read(bytes: &'a [u8], depth: usize) -> Result<Self, Broken> {
         let mut message = Self::default();
-        fields(bytes, |field| message.field(field))?;
+        fields(bytes, depth, |field| message.field(field))?;
         Ok(message)
     }
 }
@@ -77,11 +77,17 @@ fn numbers<'a>(to: &mut Numbers<'a>, field: Field<'a>) -> Result<(), Broken> {
 fn message<'a, M: Message<'a>>(to: &mut Option<M>, field: Field<'a>) -> Result<(), Broken> {
     // A message that stands in two parts is their union, as the wire format wants it.
     let held = to.get_or_insert_default();
-    fields(field.bytes()?, |inner| held.field(inner))
+    fields(field.bytes()?, field.depth + 1, |inner| held.field(inner))
 }
 
 fn messages<'a, M: Message<'a>>(to: &mut Vec<M>, field: Field<'a>) -> Result<(), Broken> {
-    to.push(M::read(field.bytes()?)?);
+    to.push(M::read(field.bytes()?, field.depth + 1)?);
+    Ok(())
+}
+
+/// A message that may hold others of its own kind.
+fn boxed<'a, M: Message<'a>>(to: &mut Option<Box<M>>, field: Field<'a>) -> Result<(), Broken> {
+    *to = Some(Box::new(M::read(field.bytes()?, field.depth + 1)?));
     Ok(())
 }
 
@@ -98,6 +104,21 @@ messages! {
         producer_name: &'a str = 2, text;
         graph: Option<GraphProto<'a>> = 7, message;
         opset_import: Vec<OperatorSetIdProto<'a>> = 8, messages;
+        functions: Vec<FunctionProto<'a>> = 25, messages;
+    }
+
+    /// A function of the file's own: a graph without types, which nodes call by its name.
+    FunctionProto {
+        name: &'a str = 1, text;
+        input: Vec<&'a str> = 4, texts;
+        output: Vec<&'a str> = 5, texts;
+        attribute: Vec<&'a str> = 6, texts;
+        node: Vec<NodeProto<'a>> = 7, messages;
+        opset_import: Vec<OperatorSetIdProto<'a>> = 9, messages;
+        domain: &'a str = 10, text;
+        /// Attributes that a call may leave out, with what they are then.
+        attribute_proto: Vec<AttributeProto<'a>> = 11, messages;
+        overload: &'a str = 13, text;
     }
 
     /// The version of a domain's operators.
@@ -124,6 +145,8 @@ messages! {
         op_type: &'a str = 4, text;
         attribute: Vec<AttributeProto<'a>> = 5, messages;
         domain: &'a str = 7, text;
+        /// Which of several functions of one name.
+        overload: &'a str = 8, text;
     }
 
     /// An attribute of a node: one of many kinds, as `type` says.
@@ -133,6 +156,7 @@ messages! {
         i: i64 = 3, int;
         s: &'a [u8] = 4, bytes;
         t: Option<TensorProto<'a>> = 5, message;
+        g: Option<Box<GraphProto<'a>>> = 6, boxed;
         floats: Numbers<'a> = 7, numbers;
         ints: Numbers<'a> = 8, numbers;
         /// An [`AttributeType`]; 0 in files older than the field.
@@ -205,6 +229,7 @@ pub(super) enum AttributeType {
     Int = 2,
     String = 3,
     Tensor = 4,
+    Graph = 5,
     Floats = 6,
     Ints = 7,
 }
@@ -217,6 +242,7 @@ impl AttributeType {
             Self::Int => "int",
             Self::String => "string",
             Self::Tensor => "tensor",
+            Self::Graph => "graph",
             Self::Floats => "floats",
             Self::Ints => "ints",
         }

@@ -6,3 +6,4 @@ mod external;
 mod fixture;
 mod numbers;
 mod operators;
+mod structure;

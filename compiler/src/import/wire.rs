@@ -12,10 +12,16 @@ pub(super) type Broken = &'static str;
 pub(super) struct Field<'a> {
     /// Which field of its message.
     pub(super) number: u64,
+    /// Messages around it.
+    pub(super) depth: usize,
     kind: Kind,
     /// The bytes of the value, without the length of those that have one.
     raw: &'a [u8],
 }
+
+/// How deep messages may stand in each other: graphs of nodes with graphs of their own have three for each, and reading them
+/// takes stack.
+const DEEPEST: usize = 128;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -25,11 +31,15 @@ enum Kind {
     Fixed32,
 }
 
-/// Calls `each` with every field of a message, in order.
+/// Calls `each` with every field of a message that stands in `depth` others, in order.
 pub(super) fn fields<'a>(
     mut rest: &'a [u8],
+    depth: usize,
     mut each: impl FnMut(Field<'a>) -> Result<(), Broken>,
 ) -> Result<(), Broken> {
+    if depth > DEEPEST {
+        return Err("messages that stand too deep in each other");
+    }
     while !rest.is_empty() {
         let tag = varint(&mut rest)?;
         let (kind, length) = match tag & 7 {
@@ -50,7 +60,7 @@ pub(super) fn fields<'a>(
         if tag >> 3 == 0 {
             return Err("a field of number 0");
         }
-        each(Field { number: tag >> 3, kind, raw })?;
+        each(Field { number: tag >> 3, depth, kind, raw })?;
     }
     Ok(())
 }
@@ -151,7 +161,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<Vec<u64>, Broken> {
         let mut numbers = Vec::new();
-        fields(bytes, |field| {
+        fields(bytes, 0, |field| {
             numbers.push(field.number);
             Ok(())
         })?;
@@ -169,7 +179,7 @@ mod tests {
         ];
         let all = good.concat();
         assert_eq!(read(&all), Ok(vec![1, 2, 3, 16]));
-        fields(&all, |field| {
+        fields(&all, 0, |field| {
             match field.number {
                 1 => assert_eq!(field.int(), Ok(300)),
                 2 => assert_eq!(field.text(), Ok("ab")),
@@ -203,7 +213,7 @@ mod tests {
     fn numbers_packed_and_single() {
         let mut numbers = Numbers::default();
         let bytes = [&[0x0a, 3, 1, 0xac, 0x02][..], &[0x08, 7]].concat();
-        fields(&bytes, |field| {
+        fields(&bytes, 0, |field| {
             numbers.push(field);
             Ok(())
         })

@@ -450,6 +450,11 @@ pub(crate) fn convert_quantized(cx: &mut NodeContext<'_>, name: &str) -> Option<
     quantize::ONNX.iter().find(|onnx| onnx.name == name).map(|onnx| converted(cx, onnx))
 }
 
+/// Whether there is such a node of QONNX.
+pub(crate) fn knows_quantized(name: &str) -> bool {
+    quantize::ONNX.iter().any(|onnx| onnx.name == name)
+}
+
 fn converted(cx: &mut NodeContext<'_>, onnx: &Onnx) -> Outcome<Results> {
     match onnx.convert {
         Convert::One(convert) => convert(cx).map(|value| vec![Some(value)]),

@@ -5,8 +5,8 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
 use crate::import::{Imported, Options, load};
@@ -98,6 +98,47 @@ impl Fixture {
         self
     }
 
+    /// Takes the nodes so far for the body of a function, `domain::Name`, and begins the graph anew.
+    pub(super) fn function(mut self, name: &str, inputs: &[&str], outputs: &[&str], attributes: &[&str]) -> Self {
+        let (domain, name) = name.rsplit_once("::").unwrap_or(("", name));
+        let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let imports = &mut self.proto.opset_import;
+        if !imports.iter().any(|import| import.domain == domain) {
+            imports.push(OperatorSetIdProto { domain: domain.to_owned(), version: 1 });
+        }
+        let function = FunctionProto {
+            name: Some(name.to_owned()),
+            domain: Some(domain.to_owned()),
+            input: texts(inputs),
+            output: texts(outputs),
+            attribute: texts(attributes),
+            opset_import: imports.clone(),
+            node: std::mem::take(&mut self.graph().node),
+            ..FunctionProto::default()
+        };
+        self.proto.functions.push(function);
+        self
+    }
+
+    /// Its graph, as an attribute of a node.
+    pub(super) fn as_attribute(&self, name: &str) -> AttributeProto {
+        AttributeProto { g: self.proto.graph.clone(), ..attribute(name, AttributeType::Graph) }
+    }
+
+    /// Its bytes, with fields that are newer than the messages used here: behind those of a function, and of a node.
+    pub(super) fn bytes_with(mut self, function: &[u8], node: &[u8]) -> Vec<u8> {
+        let field = |number: u64, bytes: &[u8]| {
+            let mut out = Vec::new();
+            prost::encoding::encode_varint(number << 3 | 2, &mut out);
+            prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+            [&out[..], bytes].concat()
+        };
+        let last = self.proto.functions.pop().unwrap().encode_to_vec();
+        let call = self.graph().node.pop().unwrap().encode_to_vec();
+        let graph = field(1, &[&call[..], node].concat());
+        [self.bytes(), field(25, &[&last[..], function].concat()), field(7, &graph)].concat()
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.proto.encode_to_vec()
     }
@@ -130,6 +171,11 @@ pub(super) fn tensor(name: &str, elements: DataType, dims: &[i64]) -> TensorProt
 
 fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
+}
+
+/// An attribute that is the call's of that name.
+pub(super) fn referring(to: &str, kind: AttributeProto) -> AttributeProto {
+    AttributeProto { ref_attr_name: to.to_owned(), ..kind }
 }
 
 pub(super) fn int(name: &str, i: i64) -> AttributeProto {
