@@ -290,6 +290,49 @@ impl Affine {
         Self { p: scale, r: shift, ..Self::identity() }
     }
 
+    /// The map, and then the addition of a finite number.
+    pub fn shifted(&self, by: f64) -> Self {
+        Self { r: self.r.add(&Dyadic::new(by).unwrap_or_else(Dyadic::zero)), ..self.clone() }
+    }
+
+    /// The map, and then the product with a finite number.
+    pub fn scaled(&self, by: f64) -> Self {
+        let by = Dyadic::new(by).unwrap_or_else(Dyadic::zero);
+        Self { p: self.p.mul(&by), q: self.q.mul(&by), r: self.r.mul(&by), w: self.w.clone() }
+    }
+
+    /// The sum of two maps, if one root can express it.
+    pub fn plus(&self, other: &Self) -> Option<Self> {
+        let is_free = |map: &Self| map.w == Dyadic::one();
+        let (rooted, plain) = match (is_free(self), is_free(other)) {
+            (_, true) => (self, other),
+            (true, _) => (other, self),
+            _ if self.w == other.w => {
+                let [p, q, r] = [(&self.p, &other.p), (&self.q, &other.q), (&self.r, &other.r)].map(|(a, b)| a.add(b));
+                return Some(Self { p, q, r, w: self.w.clone() });
+            }
+            _ => return None,
+        };
+        if is_free(rooted) {
+            let p = rooted.p.add(&plain.p);
+            return Some(Self { p, r: rooted.q.add(&rooted.r).add(&plain.q).add(&plain.r), ..Self::identity() });
+        }
+        let constant = plain.p.sign().is_eq();
+        constant.then(|| Self { r: rooted.r.add(&plain.q).add(&plain.r), ..rooted.clone() })
+    }
+
+    /// The value at a number, if an f64 holds it.
+    pub fn exactly_at(&self, x: f64) -> Option<f64> {
+        let inner = self.p.mul(&Dyadic::new(x)?).add(&self.q);
+        let value = match inner.sign() {
+            Ordering::Equal => self.r.clone(),
+            _ if self.w == Dyadic::one() => inner.add(&self.r),
+            _ => return None,
+        };
+        let near = value.to_f64();
+        (Dyadic::new(near)? == value).then_some(near)
+    }
+
     /// The factor of x, rounded to f64.
     pub fn scale(&self) -> f64 {
         self.p.to_f64() / self.w.to_f64().sqrt()

@@ -45,9 +45,9 @@ pub type Pass = (&'static str, fn(&mut Graph), &'static [Promise]);
 /// The passes over the graph, in order.
 pub const PASSES: &[Pass] = &[
     // Straight-through estimators `(a - b) + b`, `Sign(Sign(x) + c)`, `Where(x >= 0, 1, -1)`, `2 * Cast(x >= 0) - 1`...
-    // become one Sign with its rule for zero; clips and positive scales in front of it are void; what only fed the
-    // estimator is dead and dropped.
-    // AFTER THIS POINT: every binarisation of an activation is an Op::Sign.
+    // become one Sign with its rule for zero, and so does whatever else takes two numbers by a step of one value; clips and
+    // positive scales in front of it are void; what only fed the estimator is dead and dropped.
+    // AFTER THIS POINT: every binarisation of an activation is an Op::Sign, a product of such, or a choice by a condition.
     // Shown in tests/filetests/recognise_sign.
     ("recognise_sign", recognise_sign::run, &[]),
     // PReLU spelled with Relu, Neg, Mul and Add; HardSwish, HardSigmoid; constants that an Expand was folded into.

@@ -3,16 +3,23 @@
 //! - Straight-through estimators: `(a - b) + b -> a` for a sign `a`, whatever polynomial or clip `b` is.
 //! - Signs of signs: `Sign(Sign(x) + c)`, `Where(Sign(x) == 0, 1, Sign(x))` and whatever else depends on the class of x
 //!   alone (negative, zero, positive) only says what zero becomes (see [`classes`]).
-//! - Comparisons: `Where(x > 0, 1, -1)`, `2 * Cast(x >= 0) - 1` and their kin are two levels chosen by a mask.
+//! - Two numbers by any steps of one value: `Where(x > 0, 1, -1)`, `2 * Cast(x >= 0) - 1`, `round(clip(x / a, 0, 1))`,
+//!   `x / |x|`, `round(sigmoid(x))`... are followed piece by piece ([`steps`]). One step makes a Sign, with the threshold of
+//!   real arithmetic; several a product of signs; a condition of which nothing is known stays a condition.
 //! - Monotone functions in front of a sign that keep zero where it is (clips, tanh, a positive scale) say nothing.
 
 mod classes;
-mod levels;
+mod mask;
+mod pieces;
+mod shapes;
+mod steps;
 
 use crate::exact::Affine;
 use crate::ir::{Binary, DType, Graph, Node, Op, Part, Tensor, Unary, ValueId, Zero};
 use crate::passes::rewrite::{NewNode, Rewriter, repeat, walk_to_fixpoint};
-use levels::{Levels, Mask, Threshold};
+pub(crate) use classes::evaluate;
+use pieces::Edge;
+use steps::{Base, Steps};
 
 /// The pass.
 pub fn run(graph: &mut Graph) {
@@ -34,13 +41,16 @@ fn rule(rewriter: &mut Rewriter<'_>, node: Node) {
         };
     }
     if let Op::Sign(zero) = node.op {
+        if let Some(steps) = steps::of_node(rewriter, &node) {
+            return a_sign(rewriter, node, &steps);
+        }
         if let Some(pad) = sign_of_pad(rewriter, &node, zero) {
             return rewriter.change(pad);
         }
         return sign(rewriter, node, zero);
     }
-    if let Some(levels) = levels::of_node(rewriter, &node) {
-        return two_levels(rewriter, node, levels);
+    if let Some(steps) = steps::of_node(rewriter, &node).filter(|_| is_float(rewriter, node.output)) {
+        return a_sign(rewriter, node, &steps);
     }
     let codes = match &node.op {
         Op::Conv { .. } | Op::MatMul | Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_) => true,
@@ -48,7 +58,11 @@ fn rule(rewriter: &mut Rewriter<'_>, node: Node) {
         // Arithmetic whose results no f64 holds, which a map does.
         Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div) => {
             classes.is_none() && node.inputs.iter().any(|&v| rewriter.floats(v).is_some())
+                || node.inputs.iter().all(|&v| is_code(rewriter, v))
         }
+        // What takes two values is a code again, perhaps.
+        Op::Binary(Binary::Min | Binary::Max) => node.inputs.iter().all(|&v| is_code(rewriter, v)),
+        Op::Where => node.inputs[1..].iter().all(|&v| is_code(rewriter, v)),
         _ => false,
     };
     if codes {
@@ -83,7 +97,7 @@ fn neutral(rewriter: &Rewriter<'_>, node: &Node) -> Option<ValueId> {
     same.then_some(x)
 }
 
-/// A sum of which only one sign is left when equal terms of opposite signs cancel.
+/// A sum of which only one sign, or code of another kind, is left when equal terms of opposite signs cancel.
 fn straight_through(rewriter: &Rewriter<'_>, node: &Node) -> Option<ValueId> {
     // Estimators have three terms; a few more allow for nested ones without searching whole residual streams.
     const EXPANSIONS: usize = 6;
@@ -91,7 +105,7 @@ fn straight_through(rewriter: &Rewriter<'_>, node: &Node) -> Option<ValueId> {
     for _ in 0..EXPANSIONS {
         cancel(&mut terms);
         match terms[..] {
-            [(a, true)] if is_sign(rewriter, a) && rewriter.graph.shape(a) == rewriter.graph.shape(node.output) => {
+            [(a, true)] if rewriter.graph.shape(a) == rewriter.graph.shape(node.output) && is_code(rewriter, a) => {
                 return Some(a);
             }
             [] => return None,
@@ -247,7 +261,7 @@ pub(crate) fn without_sign_keeping(rewriter: &Rewriter<'_>, v: ValueId, zero: Ze
 
 /// `Where(x > c, d, x)` and its kin, where the elements replaced already had the sign of `d`.
 fn clamped(rewriter: &Rewriter<'_>, node: &Node) -> Option<ValueId> {
-    let mask = levels::mask(rewriter, node.inputs[0])?;
+    let mask = mask::mask(rewriter, node.inputs[0])?;
     // The mask under which the constant is taken.
     let (mask, c, x) = match (rewriter.bounds(node.inputs[1]), rewriter.bounds(node.inputs[2])) {
         (Some(c), None) => (mask, c, node.inputs[2]),
@@ -274,85 +288,162 @@ fn equal_sign(rewriter: &Rewriter<'_>, node: &Node, zero: Zero, x: ValueId) -> O
     })
 }
 
-/// Two levels of opposite sign are a Sign, as soon as they are -1 and +1; until then the node waits for its users.
-fn two_levels(rewriter: &mut Rewriter<'_>, node: Node, levels: Levels) {
-    let one = match (levels.yes, levels.no) {
-        _ if rewriter.graph.value(node.output).dtype != DType::F32 => return rewriter.keep(node),
-        (1.0, -1.0) => levels.mask,
-        (-1.0, 1.0) => match levels.mask.negated() {
-            Some(mask) => mask,
-            None => return rewriter.keep(node),
-        },
-        _ => return rewriter.keep(node),
-    };
-    match sign_argument(rewriter, &node, one) {
-        Some((zero, x)) => rewriter.change(to_sign(node, zero, x)),
-        None => rewriter.keep(node),
-    }
+fn is_float(rewriter: &Rewriter<'_>, v: ValueId) -> bool {
+    rewriter.graph.value(v).dtype == DType::F32
 }
 
-/// The x and the rule for which `Sign(x)` is +1 under the mask and -1 elsewhere.
-fn sign_argument(rewriter: &mut Rewriter<'_>, node: &Node, mask: Mask) -> Option<(Zero, ValueId)> {
-    let shape = rewriter.graph.shape(node.output).to_vec();
-    if rewriter.graph.shape(mask.x) != shape || rewriter.graph.value(mask.x).dtype != DType::F32 {
-        return None;
+/// Steps between -1 and +1 are a Sign; others wait for their users.
+fn a_sign(rewriter: &mut Rewriter<'_>, node: Node, steps: &Steps) {
+    let (Some([first, second]), [edge]) = (steps.two(), &steps.edges[..]) else { return rewriter.keep(node) };
+    let rises = match (first, second) {
+        (-1.0, 1.0) => true,
+        (1.0, -1.0) => false,
+        _ => return rewriter.keep(node),
+    };
+    if let Base::Truth(condition) = steps.base {
+        if matches!(node.op, Op::Where) && node.inputs[0] == condition {
+            return rewriter.keep(node);
+        }
+        let [yes, no] = [second, first].map(|x| rewriter.constant("one", Tensor::f32([], vec![x as f32])));
+        return rewriter.change(Node { op: Op::Where, inputs: vec![condition, yes, no], ..node });
     }
-    let (zero, rising) = match mask.relation {
-        Binary::Greater => (Zero::Minus, true),
-        Binary::GreaterOrEqual => (Zero::Plus, true),
-        Binary::Less => (Zero::Minus, false),
-        Binary::LessOrEqual => (Zero::Plus, false),
-        _ => return None,
+    let (zero, x) = sign_argument(rewriter, node.output, steps.base, edge, rises);
+    rewriter.change(to_sign(node, zero, x));
+}
+
+/// The x and the rule for which `Sign(x)` is +1 behind the edge and -1 before it, or the other way round.
+fn sign_argument(rewriter: &mut Rewriter<'_>, like: ValueId, base: Base, edge: &Edge, rises: bool) -> (Zero, ValueId) {
+    let shape = rewriter.graph.shape(like).to_vec();
+    let zero = if edge.closed == rises { Zero::Plus } else { Zero::Minus };
+    let emit = |rewriter: &mut Rewriter<'_>, op, inputs, like, part| {
+        let (shape, origin, parts, suffix) = (&shape[..], None, vec![part], "shifted");
+        rewriter.emit(NewNode { op, inputs, like, suffix, shape, origin, parts })
     };
-    let x = if rising && mask.threshold(rewriter)? == (0.0, 0.0) {
-        mask.x
-    } else {
-        let c = match mask.c {
-            Threshold::Value(c) => c,
-            Threshold::Number(c) => rewriter.constant("step", Tensor::f32([], vec![c])),
-        };
-        let inputs = if rising { vec![mask.x, c] } else { vec![c, mask.x] };
-        rewriter.emit(NewNode {
-            op: Op::Binary(Binary::Sub),
-            inputs,
-            like: mask.x,
-            suffix: "shifted",
-            shape: &shape,
-            origin: None,
-            parts: vec![Part::Sub],
-        })
+    let sub = Op::Binary(Binary::Sub);
+    let x = match base {
+        Base::Difference(x, c) => {
+            let inputs = if rises { vec![x, c] } else { vec![c, x] };
+            return (zero, emit(rewriter, sub, inputs, x, Part::Sub));
+        }
+        Base::Value(x) | Base::Truth(x) => x,
     };
-    Some((zero, x))
+    let root = edge.rising.interval(Zero::Plus).low;
+    if !edge.rising.sign_at(root).is_eq() {
+        // Between two floats, where no float says it.
+        let map = if rises { edge.rising.clone() } else { edge.rising.scaled(-1.0) };
+        let axis = channel_axis(&shape);
+        let op = Op::Affine { axis, maps: repeat(&map, shape.get(axis).copied().unwrap_or(1)) };
+        return (zero, emit(rewriter, op, vec![x], x, Part::Scale));
+    }
+    if rises && root == 0.0 {
+        return (zero, x);
+    }
+    let c = rewriter.constant("step", Tensor::f32([], vec![root]));
+    let inputs = if rises { vec![x, c] } else { vec![c, x] };
+    (zero, emit(rewriter, sub, inputs, x, Part::Sub))
+}
+
+/// Axis 1 of an image, as everywhere in this layout; one map for all channels can stand on any axis.
+fn channel_axis(shape: &[usize]) -> usize {
+    if shape.len() == 4 { 1 } else { shape.len().saturating_sub(1) }
 }
 
 /// Levels other than ±1 that feed a convolution ({0, 1} codes), or what may move them to one: the levels as an affine map of a Sign.
 fn coded_input(rewriter: &mut Rewriter<'_>, mut node: Node) {
     let mut changed = false;
     for i in 0..node.inputs.len() {
-        let v = node.inputs[i];
-        let Some(source) = rewriter.producer(v).filter(|n| !matches!(n.op, Op::Sign(_))).cloned() else { continue };
-        let shape = rewriter.graph.shape(v).to_vec();
-        let (Some(axis), DType::F32) = (shape.len().checked_sub(1), rewriter.graph.value(v).dtype) else { continue };
-        let coded = match classes::of_node(rewriter, &source).and_then(|c| Some((c.x, c.levels()?))) {
-            Some((x, (zero, levels))) => Some((zero, x, levels)),
-            None => levels::of_node(rewriter, &source).and_then(|levels| {
-                let (zero, x) = sign_argument(rewriter, &source, levels.mask)?;
-                Some((zero, x, [levels.no, levels.yes]))
-            }),
-        };
-        let Some((zero, x, [minus, plus])) = coded.filter(|(.., l)| l.iter().all(|l| l.is_finite())) else { continue };
-        // Axis 1 of an image, as everywhere in this layout; one map for all channels can stand on any axis.
-        let axis = if shape.len() == 4 { 1 } else { axis };
-        let maps = repeat(&Affine::levels(minus, plus), shape[axis]);
-        let mut emit = |op, inputs, suffix, part: &str| {
-            let (shape, origin, parts) = (&shape[..], None, vec![part.into()]);
-            rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
-        };
-        let s = emit(Op::Sign(zero), vec![x], "sign", "Sign");
-        node.inputs[i] = emit(Op::Affine { axis, maps }, vec![s], "coded", "Where");
-        changed = true;
+        if let Some(v) = coded(rewriter, node.inputs[i]) {
+            node.inputs[i] = v;
+            changed = true;
+        }
     }
     if changed { rewriter.change(node) } else { rewriter.keep(node) }
+}
+
+/// Whether a node is a choice by a condition, or a product of signs: as good as a sign, and seen to where layers become binary.
+fn is_choice(rewriter: &Rewriter<'_>, node: &Node) -> bool {
+    match node.op {
+        Op::Where => node.inputs[1..].iter().all(|&v| rewriter.uniform(v).is_some()),
+        Op::Cast(_) => rewriter.graph.value(node.inputs[0]).dtype == DType::Bool,
+        Op::Binary(Binary::Mul) => node.inputs.iter().all(|&v| match rewriter.producer(v) {
+            Some(Node { op: Op::Sign(zero), .. }) => *zero != Zero::Zero,
+            Some(inner) => inner.op == node.op && is_choice(rewriter, inner),
+            None => false,
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a value takes two numbers, or is one.
+fn is_code(rewriter: &Rewriter<'_>, v: ValueId) -> bool {
+    if rewriter.graph.constant(v).is_some() {
+        return rewriter.uniform(v).is_some();
+    }
+    let Some(node) = rewriter.producer(v) else { return false };
+    match node.op {
+        Op::Sign(_) => true,
+        Op::Affine { .. } | Op::Unary(Unary::Neg) => is_sign(rewriter, node.inputs[0]),
+        _ => {
+            is_choice(rewriter, node)
+                || classes::of_node(rewriter, node).is_some_and(|c| c.levels().is_some())
+                || steps::of_node(rewriter, node).is_some_and(|steps| steps.two().is_some())
+        }
+    }
+}
+
+/// The value as an affine map of a sign, or of a product of signs.
+fn coded(rewriter: &mut Rewriter<'_>, v: ValueId) -> Option<ValueId> {
+    let source = rewriter.producer(v).filter(|n| !matches!(n.op, Op::Sign(_) | Op::Affine { .. })).cloned()?;
+    let shape = rewriter.graph.shape(v).to_vec();
+    if shape.is_empty() || !is_float(rewriter, v) {
+        return None;
+    }
+    let emit = |rewriter: &mut Rewriter<'_>, op, inputs, suffix, part: &str| {
+        let (shape, origin, parts) = (&shape[..], None, vec![part.into()]);
+        rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
+    };
+    let (s, [minus, plus]) = match classes::of_node(rewriter, &source).and_then(|c| Some((c.x, c.levels()?))) {
+        Some((x, (zero, levels))) => (emit(rewriter, Op::Sign(zero), vec![x], "sign", "Sign"), levels),
+        None => {
+            let steps = steps::of_node(rewriter, &source)?;
+            match (steps.two(), steps.base) {
+                (Some(_), Base::Truth(_)) if is_choice(rewriter, &source) => return None,
+                (Some(levels), Base::Truth(condition)) => {
+                    let [yes, no] = [1.0, -1.0].map(|x| rewriter.constant("one", Tensor::f32([], vec![x])));
+                    (emit(rewriter, Op::Where, vec![condition, yes, no], "sign", "Where"), levels)
+                }
+                (Some(_), _) if steps.edges.len() > 1 && is_choice(rewriter, &source) => return None,
+                (Some([first, second]), base) => {
+                    let mut product = None;
+                    for edge in &steps.edges {
+                        let (zero, x) = sign_argument(rewriter, v, base, edge, true);
+                        let sign = emit(rewriter, Op::Sign(zero), vec![x], "sign", "Sign");
+                        product = Some(match product {
+                            None => sign,
+                            Some(p) => emit(rewriter, Op::Binary(Binary::Mul), vec![p, sign], "sign", "Mul"),
+                        });
+                    }
+                    // Beyond all edges the product is +1.
+                    let odd = steps.edges.len() % 2 == 1;
+                    (product?, if odd { [first, second] } else { [second, first] })
+                }
+                (None, base) => {
+                    let (_, levels) = steps.three()?;
+                    let (_, x) = sign_argument(rewriter, v, base, &steps.edges[0], true);
+                    (emit(rewriter, Op::Sign(Zero::Zero), vec![x], "sign", "Sign"), levels)
+                }
+            }
+        }
+    };
+    if ![minus, plus].iter().all(|level| level.is_finite()) {
+        return None;
+    }
+    if (minus, plus) == (-1.0, 1.0) {
+        return Some(s);
+    }
+    let axis = channel_axis(&shape);
+    let maps = repeat(&Affine::levels(minus, plus), shape[axis]);
+    Some(emit(rewriter, Op::Affine { axis, maps }, vec![s], "coded", "Where"))
 }
 
 #[cfg(test)]

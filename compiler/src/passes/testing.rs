@@ -46,11 +46,19 @@ impl Build {
     pub(crate) fn node(&mut self, op: Op, inputs: &[ValueId], shape: &[usize]) -> ValueId {
         let dtype = match op {
             Op::Binary(
-                Binary::Equal | Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual,
+                Binary::Equal
+                | Binary::Less
+                | Binary::LessOrEqual
+                | Binary::Greater
+                | Binary::GreaterOrEqual
+                | Binary::And
+                | Binary::Or
+                | Binary::Xor,
             )
             | Op::Unary(Unary::Not) => DType::Bool,
             Op::Cast(dtype) => dtype,
             Op::ArgMax { .. } => DType::I64,
+            Op::Binary(_) | Op::Unary(_) => self.graph.value(inputs[0]).dtype,
             _ => DType::F32,
         };
         let name = format!("{}{}", op.name(), self.graph.nodes.len());

@@ -1,5 +1,7 @@
 //! Which values take two values only (or three), and which signs stand behind them.
 
+mod joint;
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -29,16 +31,18 @@ pub(super) struct Code {
     pub(super) map: Affine,
     /// The Sign nodes behind it that leave 0 at 0, which their plane does not.
     pub(super) zero_signs: Vec<ZeroSign>,
+    /// The planes are not made of the value's own numbers: where one of those signs is 0, they are another function of it.
+    apart: bool,
 }
 
 impl Code {
     fn of(sign: ValueId) -> Self {
-        Self { planes: vec![sign], map: Affine::identity(), zero_signs: Vec::new() }
+        Self { planes: vec![sign], map: Affine::identity(), zero_signs: Vec::new(), apart: false }
     }
 
     /// One plane, which is the value itself.
     fn is_plain(&self) -> bool {
-        self.planes.len() == 1 && self.map.is_identity()
+        self.planes.len() == 1 && self.map.is_identity() && !self.apart
     }
 
     /// What the signs are, all of them -1, 0 or +1, where the value is `x`.
@@ -62,6 +66,14 @@ impl Codes {
     /// What merely moves coded elements is done to the signs, and the code applied behind: bits are cheaper to move.
     pub(super) fn rule(&mut self, rewriter: &mut Rewriter<'_>, facts: &Facts, node: Node) {
         let output = node.output;
+        match &node.op {
+            Op::Affine { .. } | Op::Unary(Unary::Neg) => {}
+            _ => {
+                if let Some(joint) = self.of_codes(rewriter, &node) {
+                    return self.joint(rewriter, node, joint);
+                }
+            }
+        }
         match &node.op {
             Op::Sign(Zero::Zero) => self.three_valued(rewriter, facts, node),
             Op::Sign(_) => {
@@ -203,6 +215,7 @@ impl Codes {
                     for (i, (_, inputs)) in planes.iter_mut().enumerate() {
                         inputs.push(part.planes[i.min(part.planes.len() - 1)]);
                     }
+                    all.apart |= part.apart;
                     for sign in &part.zero_signs {
                         if !all.zero_signs.contains(sign) {
                             all.zero_signs.push(sign.clone());
@@ -237,7 +250,7 @@ impl Codes {
             })
             .collect();
         match signs[..] {
-            [sign] => {
+            [sign] if !code.apart => {
                 let op = Op::Affine { axis, maps: repeat(&code.map, shape[axis]) };
                 rewriter.change(Node { op, inputs: vec![sign], parts: Vec::new(), ..node });
             }

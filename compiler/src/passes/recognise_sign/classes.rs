@@ -165,7 +165,7 @@ fn is_comparison(function: Binary) -> bool {
 }
 
 /// The value in real arithmetic, if an f64 holds it.
-pub(super) fn evaluate(function: Binary, a: f64, b: f64) -> Option<f64> {
+pub(crate) fn evaluate(function: Binary, a: f64, b: f64) -> Option<f64> {
     let truth = |holds: bool| f64::from(u8::from(holds));
     let sum = |a: f64, b: f64| {
         let s = a + b;
