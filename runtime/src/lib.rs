@@ -94,7 +94,7 @@ pub const CONTRACT: u32 = 4;
 pub mod prelude {
     pub use crate::dispatch::{dispatch, dispatch_bf16, dispatch_int8};
     pub use crate::generic::activation::{
-        abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, reciprocal, relu,
+        abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, quantize, reciprocal, relu,
     };
     pub use crate::generic::narrow_conv::narrow_conv_row;
     pub use crate::generic::narrow_input::{input_to_bf16, input_to_int8};

@@ -32,6 +32,12 @@ pub fn hard_swish(x: f32) -> f32 {
     x * hard_sigmoid(x, 1.0 / 6.0, 0.5)
 }
 
+/// x / step to the nearest integer, ties to even, within ±2^22; NaN stays.
+pub fn quantize(x: f32, step: f32) -> f32 {
+    // The sum has no bits behind the point left.
+    (clip(x / step, -4_194_304.0, 4_194_304.0) + 12_582_912.0) - 12_582_912.0
+}
+
 /// -x
 pub fn neg(x: f32) -> f32 {
     -x

@@ -1,14 +1,15 @@
 //! The graph under construction: infers each result, evaluates what is constant, keeps names unique and sizes bounded.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::numbers;
 use super::proto::GraphProto;
 use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::ir::{Graph, Node, Op, Tensor, ValueId, size};
+use crate::ir::{DType, Graph, Node, Op, Tensor, ValueId, size};
 use crate::ops;
+use crate::ops::element::DataType;
 use crate::unique::UniqueNames;
 
 /// Elements that constants may be evaluated to, beside what the file's own size allows: enough for the full-size
@@ -31,6 +32,8 @@ pub(super) struct Builder {
     pub(super) external: usize,
     /// Values that nodes of the graph use.
     held: HashSet<ValueId>,
+    /// The element type that the file gives a value, where that says more than its own.
+    pub(super) kinds: HashMap<ValueId, DataType>,
 }
 
 impl Builder {
@@ -47,6 +50,7 @@ impl Builder {
             bytes,
             external: 0,
             held: HashSet::new(),
+            kinds: HashMap::new(),
         }
     }
 
@@ -58,6 +62,16 @@ impl Builder {
     /// Adds a constant of the file under its own name, or under a like one where it stands in a body within.
     pub(super) fn constant_of_file(&mut self, name: &str, tensor: Tensor, inner: bool) -> ValueId {
         if inner { self.constant(name, tensor) } else { self.graph.add_constant(name, tensor) }
+    }
+
+    /// The element type of a value in the file.
+    pub(super) fn kind(&self, id: ValueId) -> DataType {
+        let own = match self.graph.value(id).dtype {
+            DType::F32 => DataType::Float,
+            DType::I64 => DataType::Int64,
+            DType::Bool => DataType::Bool,
+        };
+        self.kinds.get(&id).copied().unwrap_or(own)
     }
 
     /// Adds a constant.

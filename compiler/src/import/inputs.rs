@@ -7,7 +7,7 @@ use super::proto::{DimensionProto, GraphProto, ValueInfoProto};
 use super::{Options, at};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Outcome};
 use crate::ir::{Origin, ValueId, size};
-use crate::ops::element;
+use crate::ops::element::{self, DataType};
 
 /// What a file says of one extent.
 enum Extent {
@@ -119,6 +119,7 @@ fn declare_one(input: &ValueInfoProto<'_>, bound: &BTreeMap<String, usize>, buil
     let id = builder.graph.add_value(input.name, shape.clone(), dtype);
     builder.graph.values[id.0 as usize].origin = Some(Origin { name: input.name.to_owned(), shape, permutation: None });
     builder.graph.inputs.push(id);
+    builder.kinds.extend(DataType::of(elem_type).map(|kind| (id, kind)));
     Ok(id)
 }
 

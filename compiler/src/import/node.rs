@@ -10,7 +10,8 @@ use super::scope::Surroundings;
 use super::{numbers, tensors};
 use crate::diagnostics::Outcome;
 use crate::ir::text::graph::name_of;
-use crate::ir::{Graph, Op, Origin, Tensor, ValueId};
+use crate::ir::{DType, Graph, Op, Origin, Tensor, ValueId};
+use crate::ops::element::DataType;
 use crate::ops::node::{Node, bad};
 
 /// One ONNX node under conversion.
@@ -70,8 +71,16 @@ impl<'a> Conversion<'a> {
     /// Gives the results the names of the file. A result that is an older value under another name keeps its own, as do those of
     /// nodes in bodies within, whose names are not the file's alone.
     pub(crate) fn finish(&mut self, results: &[Option<ValueId>]) {
+        // Most operators give what they are given; those that do not have said so.
+        let given =
+            self.operands.iter().flatten().map(|&id| self.builder.kind(id)).find(|&kind| kind != DataType::Bool);
         for (&name, id) in self.node.output.iter().zip(results) {
             let Some(id) = *id else { continue };
+            if id.0 as usize >= self.first_own
+                && let Some(kind) = given.filter(|&kind| holds(self.builder.graph.value(id).dtype, kind))
+            {
+                self.builder.kinds.entry(id).or_insert(kind);
+            }
             let value = &mut self.builder.graph.values[id.0 as usize];
             if (id.0 as usize) < self.first_own || name.is_empty() || value.origin.is_some() {
                 continue;
@@ -87,7 +96,24 @@ impl<'a> Conversion<'a> {
     }
 }
 
+/// Whether elements of a type of the file may be held as these.
+fn holds(held: DType, kind: DataType) -> bool {
+    match held {
+        DType::F32 => kind != DataType::Bool,
+        DType::I64 => kind.integer().is_some(),
+        DType::Bool => false,
+    }
+}
+
 impl Node for Conversion<'_> {
+    fn element(&self, id: ValueId) -> DataType {
+        self.builder.kind(id)
+    }
+
+    fn set_element(&mut self, id: ValueId, kind: DataType) {
+        self.builder.kinds.insert(id, kind);
+    }
+
     fn graph(&self) -> &Graph {
         &self.builder.graph
     }
@@ -142,14 +168,14 @@ impl Node for Conversion<'_> {
         Ok(self.attribute(name, AttributeType::String)?.map(|a| String::from_utf8_lossy(a.s).into_owned()))
     }
 
-    fn tensor(&mut self, name: &str) -> Outcome<Option<Tensor>> {
+    fn tensor(&mut self, name: &str) -> Outcome<Option<(Tensor, DataType)>> {
         let attribute = self.attribute(name, AttributeType::Tensor)?;
-        let tensor = attribute.and_then(|a| a.t.as_ref()).map(|t| tensors::read(t, self.files)).transpose();
+        let Some(proto) = attribute.and_then(|a| a.t.as_ref()) else { return Ok(None) };
+        let tensor = tensors::read(proto, self.files);
         self.builder.external = self.files.size();
-        if let Ok(Some(tensor)) = &tensor {
-            numbers::check(tensor)?;
-        }
-        tensor
+        let tensor = tensor?;
+        numbers::check(&tensor)?;
+        Ok(DataType::of(proto.data_type).map(|kind| (tensor, kind)))
     }
 
     fn spend(&mut self, elements: Option<usize>) -> Outcome<()> {

@@ -51,7 +51,7 @@ pub(super) fn check_folded(op: &Op, operands: &[&Tensor]) -> Outcome<()> {
         Op::Sign(_) | Op::Conv { .. } | Op::MatMul | Op::Cast(DType::I64) => false,
         Op::Unary(Unary::Sqrt | Unary::Reciprocal) => false,
         // Those that level off; a Clip is there to cut.
-        Op::Unary(Unary::Tanh | Unary::Sigmoid | Unary::HardSigmoid(..) | Unary::Erf) => false,
+        Op::Unary(Unary::Tanh | Unary::Sigmoid | Unary::HardSigmoid(..) | Unary::Erf | Unary::Quantize(_)) => false,
         Op::Reduce { kind, .. } => matches!(kind, Reduction::Max | Reduction::Min),
         _ => true,
     };

@@ -31,7 +31,10 @@ pub(super) fn read(proto: &TensorProto<'_>, files: &mut ExternalFiles) -> Outcom
     let (Some(_), Some(kind)) = (dtype(proto.data_type), DataType::of(proto.data_type)) else {
         return Err(bad(format!("elements of {} are not supported", type_name(proto.data_type))));
     };
-    let wanted = len.checked_mul(size_of(kind)).ok_or_else(too_large)?;
+    let wanted = match per_byte(kind) {
+        1 => len.checked_mul(size_of(kind)).ok_or_else(too_large)?,
+        several => len.div_ceil(several),
+    };
     let bytes: Option<Cow<'_, [u8]>> = if proto.data_location == EXTERNAL {
         Some(Cow::Owned(files.read(&proto.external_data, wanted)?))
     } else if proto.raw_data.is_empty() {
@@ -40,7 +43,7 @@ pub(super) fn read(proto: &TensorProto<'_>, files: &mut ExternalFiles) -> Outcom
         Some(Cow::Borrowed(proto.raw_data))
     };
     let data = match bytes {
-        Some(bytes) if bytes.len() == wanted => from_bytes(kind, &bytes),
+        Some(bytes) if bytes.len() == wanted => from_bytes(kind, &bytes, len),
         Some(bytes) => {
             return Err(bad(format!(
                 "{} bytes of data for {} elements of {}, which take {wanted}",
@@ -49,7 +52,7 @@ pub(super) fn read(proto: &TensorProto<'_>, files: &mut ExternalFiles) -> Outcom
                 type_name(proto.data_type)
             )));
         }
-        None => from_fields(kind, proto).map_err(broken)?,
+        None => from_fields(kind, proto, len).map_err(broken)?,
     }
     .ok_or_else(|| bad("an unsigned integer beyond the range of 64-bit signed ones".to_owned()))?;
     let held = match &data {
@@ -78,9 +81,32 @@ fn size_of(kind: DataType) -> usize {
     }
 }
 
+/// Elements in a byte.
+fn per_byte(kind: DataType) -> usize {
+    match kind.integer() {
+        Some((bits @ 1..8, _)) => 8 / bits as usize,
+        _ => 1,
+    }
+}
+
+/// Integers of less than a byte: the first one in the lowest bits.
+fn unpacked(kind: DataType, bytes: impl IntoIterator<Item = u8>, len: usize) -> Data {
+    let (bits, is_signed) = kind.integer().expect("an integer");
+    let number = |byte: u8, k: u32| {
+        let low = (byte >> (bits * k)) & ((1 << bits) - 1);
+        let negative = is_signed && low >> (bits - 1) == 1;
+        i64::from(low) - if negative { 1 << bits } else { 0 }
+    };
+    let all = bytes.into_iter().flat_map(|byte| (0..8 / bits).map(move |k| number(byte, k)));
+    Data::I64(all.take(len).collect())
+}
+
 /// Little-endian elements; `None` when one does not fit.
-fn from_bytes(kind: DataType, bytes: &[u8]) -> Option<Data> {
+fn from_bytes(kind: DataType, bytes: &[u8], len: usize) -> Option<Data> {
     use DataType::*;
+    if per_byte(kind) > 1 {
+        return Some(unpacked(kind, bytes.iter().copied(), len));
+    }
     macro_rules! elements {
         ($t:ty, $n:literal, $f:expr) => {
             bytes.as_chunks::<$n>().0.iter().map(|&b| $f(<$t>::from_le_bytes(b))).collect()
@@ -108,9 +134,13 @@ fn from_bytes(kind: DataType, bytes: &[u8]) -> Option<Data> {
 }
 
 /// Elements in the typed fields; `None` when one does not fit.
-fn from_fields(kind: DataType, proto: &TensorProto<'_>) -> Result<Option<Data>, Broken> {
+fn from_fields(kind: DataType, proto: &TensorProto<'_>, len: usize) -> Result<Option<Data>, Broken> {
     use DataType::*;
     let small = &proto.int32_data;
+    if per_byte(kind) > 1 {
+        // A number of 32 bits holds a byte.
+        return Ok(Some(unpacked(kind, small.ints(|x| x as u8)?, len)));
+    }
     Ok(Some(match kind {
         Float => Data::F32(proto.float_data.fixed(f32::from_le_bytes)?),
         Double => Data::F32(proto.double_data.fixed(|bytes| f64::from_le_bytes(bytes) as f32)?),

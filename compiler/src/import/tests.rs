@@ -6,4 +6,5 @@ mod external;
 mod fixture;
 mod numbers;
 mod operators;
+mod quantized;
 mod structure;

@@ -12,6 +12,7 @@ use super::proto::{NodeProto, TensorProto};
 use super::{at, numbers, tensors};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::ValueId;
+use crate::ops::element::DataType;
 
 /// The names of one body.
 pub(super) struct Scope<'a> {
@@ -115,7 +116,11 @@ impl<'a> Values<'a> {
                 tensors::read(tensor, files).and_then(|tensor| numbers::check(&tensor).map(|()| tensor))
             };
             let value = match read {
-                Ok(constant) => Some(builder.constant_of_file(name, constant, holder > 0)),
+                Ok(constant) => {
+                    let id = builder.constant_of_file(name, constant, holder > 0);
+                    builder.kinds.extend(DataType::of(tensor.data_type).map(|kind| (id, kind)));
+                    Some(id)
+                }
                 Err(problem) => {
                     diagnostics.push(at(format!("initializer {name:?}"))(problem));
                     None

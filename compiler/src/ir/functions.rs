@@ -96,6 +96,8 @@ unary! {
     Reciprocal;
     /// To the nearest integer, ties to even.
     Round;
+    /// The nearest whole number of steps, ties to even, and at most 2^22 of them; a zero is +0.
+    Quantize(step);
     /// Largest integer not above.
     Floor;
     /// Smallest integer not below.

@@ -1,6 +1,7 @@
 //! Values that are known once shapes are.
 
 use super::Onnx;
+use super::element::DataType;
 use super::node::{NodeContext, bad};
 use crate::diagnostics::Outcome;
 use crate::ir::{Data, Tensor, ValueId, size};
@@ -14,8 +15,10 @@ pub(super) static ONNX: &[Onnx] = &[
 ];
 
 fn constant(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
-    let tensor = if let Some(tensor) = cx.tensor("value")? {
-        tensor
+    let tensor = if let Some((tensor, kind)) = cx.tensor("value")? {
+        let id = cx.add_constant(tensor);
+        cx.set_element(id, kind);
+        return Ok(id);
     } else if let Some(x) = cx.optional_float("value_float")? {
         Tensor::f32([], vec![x])
     } else if let Some(v) = cx.floats("value_floats")? {
@@ -40,7 +43,7 @@ pub(super) fn extents(values: &[i64]) -> Outcome<Vec<usize>> {
 
 fn constant_of_shape(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let shape = extents(&cx.int_parameter(0, "shape")?.ok_or_else(|| bad("its shape is missing"))?)?;
-    let value = cx.tensor("value")?.unwrap_or_else(|| Tensor::f32([1], vec![0.0]));
+    let (value, kind) = cx.tensor("value")?.unwrap_or_else(|| (Tensor::f32([1], vec![0.0]), DataType::Float));
     if value.len() != 1 {
         return Err(bad(format!("its value has shape {:?}; one element is needed", value.shape)));
     }
@@ -52,7 +55,9 @@ fn constant_of_shape(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
         Data::I64(v) => Data::I64(vec![v[0]; len]),
         Data::Bool(v) => Data::Bool(vec![v[0]; len]),
     };
-    Ok(cx.add_constant(Tensor { shape, data }))
+    let id = cx.add_constant(Tensor { shape, data });
+    cx.set_element(id, kind);
+    Ok(id)
 }
 
 fn range(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {

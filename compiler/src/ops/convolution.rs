@@ -197,6 +197,16 @@ impl Operator for BinaryConv<'_> {
 
 fn conv(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let (x, weights, bias) = (cx.operand(0)?, cx.operand(1)?, cx.optional(2));
+    convolve(cx, x, weights, bias)
+}
+
+/// The convolution that the attributes of the node describe.
+pub(super) fn convolve(
+    cx: &mut NodeContext<'_>,
+    x: ValueId,
+    weights: ValueId,
+    bias: Option<ValueId>,
+) -> Outcome<ValueId> {
     let (image, kernel) = (spatial(cx, x)?, cx.shape(weights));
     if kernel.len() != image.len() + 2 || kernel.contains(&0) {
         let message = format!("weights of shape {kernel:?} for an input of shape {:?}", cx.shape(x));

@@ -6,7 +6,7 @@ use crate::ir::DType;
 macro_rules! data_types {
     ($($name:ident = $number:literal, $text:literal;)*) => {
         /// An element type.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum DataType { $($name = $number,)* }
 
         impl DataType {
@@ -57,10 +57,42 @@ pub(crate) fn dtype(elem_type: i32) -> Option<DType> {
     use DataType::*;
     Some(match DataType::of(elem_type)? {
         Float | Float16 | Bfloat16 | Double => DType::F32,
-        Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64 => DType::I64,
+        Int2 | Int4 | Int8 | Int16 | Int32 | Int64 => DType::I64,
+        Uint2 | Uint4 | Uint8 | Uint16 | Uint32 | Uint64 => DType::I64,
         Bool => DType::Bool,
         _ => return None,
     })
+}
+
+impl DataType {
+    /// Bits of an integer, and whether it has a sign; `None` for what is no integer.
+    pub(crate) fn integer(self) -> Option<(u32, bool)> {
+        use DataType::*;
+        Some(match self {
+            Int2 => (2, true),
+            Int4 => (4, true),
+            Int8 => (8, true),
+            Int16 => (16, true),
+            Int32 => (32, true),
+            Int64 => (64, true),
+            Uint2 => (2, false),
+            Uint4 => (4, false),
+            Uint8 => (8, false),
+            Uint16 => (16, false),
+            Uint32 => (32, false),
+            Uint64 => (64, false),
+            _ => return None,
+        })
+    }
+
+    /// The least and the largest value of an integer of at most 32 bits.
+    pub(crate) fn range(self) -> Option<(i64, i64)> {
+        match self.integer()? {
+            (bits @ 1..=32, true) => Some((-1 << (bits - 1), (1 << (bits - 1)) - 1)),
+            (bits @ 1..=32, false) => Some((0, (1 << bits) - 1)),
+            _ => None,
+        }
+    }
 }
 
 /// The name of an ONNX element type.

@@ -14,6 +14,12 @@
 //! be right: sums are accumulated in f64 and rounded once, so that what it computes lies nearer to real arithmetic than any
 //! f32 engine. Its loops are ordered so that folding the latent weights of a large network takes milliseconds.
 //!
+//! # Integers
+//!
+//! Constants that are integers are 64 bits wide, whatever the file says: shapes and indices are computed with them. At run time an
+//! integer is a float that holds it, exact up to 2^24: so are codes of 16 bits, sums of products of 8-bit ones (`integer_products`
+//! splits those that might grow larger), and indices of whatever fits into memory.
+//!
 //! # NaN
 //!
 //! One rule, in the interpreter and in emitted code on every instruction set: NaN goes through every function of one or two
@@ -33,6 +39,7 @@ mod convolution;
 pub(crate) mod element;
 mod expand;
 mod gather;
+mod integer_products;
 mod matrix;
 pub(crate) mod node;
 mod normalize;
@@ -40,6 +47,7 @@ mod pad;
 mod pool;
 mod prelu;
 mod quantize;
+mod quantize_linear;
 pub mod reduce;
 mod reshape;
 mod scatter;
@@ -409,6 +417,8 @@ static STANDARD: &[&[Onnx]] = &[
     gather::ONNX,
     scatter::ONNX,
     constant::ONNX,
+    quantize_linear::ONNX,
+    integer_products::ONNX,
 ];
 
 /// One of ONNX's own operators that is not a row of a table of functions.
@@ -433,14 +443,14 @@ pub(crate) fn most_operands(name: &str, opset: i64) -> Option<usize> {
             Most::Since(versions) => versions.iter().rev().find(|(since, _)| *since <= opset).map(|&(_, most)| most),
         };
     }
-    let functions = unary::FUNCTIONS.iter().find(|row| row.name == name).map(|_| 1);
+    let functions = unary::onnx().find(|row| row.name == name).map(|_| 1);
     functions.or_else(|| binary::FUNCTIONS.iter().find(|row| row.onnx.0 == name).map(|_| 2))
 }
 
 /// The first opset that has one of ONNX's own operators; `None` for those that are not known.
 pub(crate) fn first_opset(name: &str) -> Option<i64> {
     let own = own(name).map(|onnx| onnx.since);
-    let functions = || unary::FUNCTIONS.iter().find(|row| row.name == name).map(|row| row.since);
+    let functions = || unary::onnx().find(|row| row.name == name).map(|row| row.since);
     let pairs = || binary::FUNCTIONS.iter().find(|row| row.onnx.0 == name).map(|row| row.onnx.1);
     own.or_else(functions).or_else(pairs)
 }
@@ -465,7 +475,7 @@ fn converted(cx: &mut NodeContext<'_>, onnx: &Onnx) -> Outcome<Results> {
 /// Every operator of ONNX's own domain that is known, with the first opset that has it.
 pub fn onnx_operators() -> Vec<(&'static str, i64)> {
     let own = STANDARD.iter().flat_map(|family| family.iter()).map(|onnx| (onnx.name, onnx.since));
-    let functions = unary::FUNCTIONS.iter().map(|row| (row.name, row.since));
+    let functions = unary::onnx().map(|row| (row.name, row.since));
     let pairs = binary::FUNCTIONS.iter().map(|row| row.onnx);
     let mut all: Vec<_> = own.chain(functions).chain(pairs).collect();
     all.sort_unstable();

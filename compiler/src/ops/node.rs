@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::element::DataType;
 use crate::diagnostics::{Code, Diagnostic, Outcome};
 use crate::ir::{Binary, DType, Graph, Op, Shape, Tensor, Unary, ValueId};
 
@@ -52,8 +53,14 @@ pub(crate) trait Node {
     /// A text attribute.
     fn text(&self, name: &str) -> Outcome<Option<String>>;
 
-    /// A constant held in an attribute.
-    fn tensor(&mut self, name: &str) -> Outcome<Option<Tensor>>;
+    /// A constant held in an attribute, and the type of its elements.
+    fn tensor(&mut self, name: &str) -> Outcome<Option<(Tensor, DataType)>>;
+
+    /// The type of a value's elements in the file.
+    fn element(&self, id: ValueId) -> DataType;
+
+    /// Says what that is of a value made for this node; one of which nothing is said has that of the first operand.
+    fn set_element(&mut self, id: ValueId, kind: DataType);
 
     /// Counts the elements of a constant that is about to be made from parameters.
     fn spend(&mut self, elements: Option<usize>) -> Outcome<()>;

@@ -41,7 +41,7 @@ pub enum Zeros {
 pub struct Row {
     /// ONNX's name.
     pub name: &'static str,
-    /// The first opset that has it.
+    /// The first opset that has it; [`PART`] for one that is part of other operators alone.
     pub since: i64,
     /// ONNX's attributes, with their defaults.
     pub attributes: &'static [(&'static str, f32)],
@@ -68,6 +68,9 @@ pub struct Row {
     /// The runtime's function of a tile (and the parameters), if there is one; else the scalar one is taken lane by lane.
     pub vector: Option<&'static str>,
 }
+
+/// The first opset of what is no operator of ONNX.
+pub const PART: i64 = i64::MAX;
 
 impl Row {
     const PLAIN: Row = Row {
@@ -278,6 +281,14 @@ functions! {
         exact: true,
         scalar: "math::round",
     }
+    Quantize(step = 1.0) {
+        since: PART,
+        floats: single!(|x, [step, _]| quantized(x, step)),
+        least: |[step, _], low| if step > 0.0 { quantized(low, step) } else { f32::NEG_INFINITY },
+        exact: true,
+        scalar: "scalar::quantize",
+        vector: Some("quantize"),
+    }
     Floor {
         floats: single!(|x, _| x.floor()),
         least: |_, low| low.floor(),
@@ -296,6 +307,12 @@ functions! {
         exact: true,
         scalar: "scalar::not",
     }
+}
+
+/// The nearest whole number of steps, ties to even; none are more than 2^22.
+fn quantized(x: f32, step: f32) -> f32 {
+    const MOST: f32 = (1 << 22) as f32;
+    (x / step).clamp(-MOST, MOST).round_ties_even() + 0.0
 }
 
 /// x < 0 ? slope * x : x
@@ -423,12 +440,17 @@ impl Operator for Unary {
     }
 }
 
+/// Those that are operators of ONNX.
+pub(super) fn onnx() -> impl Iterator<Item = &'static &'static Row> {
+    FUNCTIONS.iter().filter(|row| row.since != PART)
+}
+
 /// Those with more to say.
 pub(super) static OWN_WAY: &[Onnx] = &[Onnx::one("Clip", 6, clip).growing(&[(1, 1), (11, 3)])];
 
 /// Converts a node of one of the functions; `None` for others.
 pub(super) fn convert(cx: &mut NodeContext<'_>, op: &str) -> Option<Outcome<ValueId>> {
-    let row = FUNCTIONS.iter().find(|row| row.name == op && !OWN_WAY.iter().any(|onnx| onnx.name == op))?;
+    let row = onnx().find(|row| row.name == op && !OWN_WAY.iter().any(|onnx| onnx.name == op))?;
     Some(function(cx, row))
 }
 

@@ -503,6 +503,7 @@ fn unary(function: Unary, x: &Fact) -> Fact {
         Unary::HardSwish => fact(x.high.max(0.0), true),
         Unary::Tanh | Unary::Erf => fact(if x.high <= 0.0 { 0.0 } else { 1.0 }, x.zeros),
         Unary::Round => fact(x.high.round_ties_even(), true),
+        Unary::Quantize(step) if step > 0.0 => fact((x.high / step).round_ties_even(), true),
         Unary::Floor => fact(x.high.floor(), true),
         Unary::Ceil => fact(x.high.ceil(), true),
         Unary::Sqrt => fact(f32::INFINITY, x.zeros),

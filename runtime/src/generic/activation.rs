@@ -38,6 +38,14 @@ pub fn hard_swish<S: Simd>(s: S, v: S::F) -> S::F {
     s.mul(v, hard_sigmoid(s, v, 1.0 / 6.0, 0.5))
 }
 
+/// x / step to the nearest integer, ties to even, within ±2^22; NaN stays.
+#[inline(always)]
+pub fn quantize<S: Simd>(s: S, v: S::F, step: f32) -> S::F {
+    let bits = s.splat(12_582_912.0);
+    let v = clip(s, s.div(v, s.splat(step)), -4_194_304.0, 4_194_304.0);
+    s.sub(s.add(v, bits), bits)
+}
+
 /// -x
 #[inline(always)]
 pub fn neg<S: Simd>(s: S, v: S::F) -> S::F {

@@ -103,8 +103,8 @@ fn unknown_operators() {
     assert_snapshot!(domain.problems(), @r#"X006 at node "y" (com.acme.Magic): operators of the domain "com.acme" are not known; help: export the model with standard operators only"#);
     let op = Fixture::new(17).input("x", &[4]).node("NonZero", &["x"], &["y"]).output("y");
     assert_snapshot!(op.problems(), @r#"X007 at node "y" (NonZero, opset 17): the operator NonZero of opset 17 is not supported; help: write that part of the model in other operators, or leave it out of the export and compute it outside"#);
-    let quantized = Fixture::new(17).input("x", &[4]).node("onnx.brevitas::Trunc", &["x"], &["y"]).output("y");
-    assert_snapshot!(quantized.problems(), @r#"X007 at node "y" (onnx.brevitas.Trunc): the operator Trunc is not supported; help: write that part of the model in other operators, or leave it out of the export and compute it outside"#);
+    let quantized = Fixture::new(17).input("x", &[4]).node("onnx.brevitas::FloatQuant", &["x"], &["y"]).output("y");
+    assert_snapshot!(quantized.problems(), @r#"X007 at node "y" (onnx.brevitas.FloatQuant): the operator FloatQuant is not supported; help: write that part of the model in other operators, or leave it out of the export and compute it outside"#);
     let python = Fixture::new(17).input("x", &[4]).node("prim::PythonOp", &["x"], &["y"]).output("y");
     assert_snapshot!(python.problems(), @r#"X012 at node "y" (prim.PythonOp): PythonOp is a function of Python or TorchScript, which no ONNX engine can run; help: give the autograd.Function a `symbolic` method, or export a plain forward pass"#);
 }

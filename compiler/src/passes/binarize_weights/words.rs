@@ -34,7 +34,9 @@ fn steps(rewriter: &Rewriter<'_>, mut v: ValueId) -> Option<String> {
         let live: Vec<ValueId> =
             node.inputs.iter().copied().filter(|&x| rewriter.graph.constant(x).is_none()).collect();
         match &node.op {
-            Op::Sign(_) | Op::Cast(_) | Op::Unary(Unary::Round | Unary::Floor | Unary::Ceil | Unary::Not) => {}
+            Op::Sign(_)
+            | Op::Cast(_)
+            | Op::Unary(Unary::Round | Unary::Quantize(_) | Unary::Floor | Unary::Ceil | Unary::Not) => {}
             Op::Binary(
                 Binary::Equal | Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual,
             ) => {}

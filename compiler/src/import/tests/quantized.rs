@@ -1,0 +1,173 @@
+//! Integers around a binary middle: what the quantisers of ONNX and QONNX write, folded where it is constant, exact where not.
+
+use tract_onnx::pb::TensorProto;
+use tract_onnx::pb::tensor_proto::DataType;
+
+use super::fixture::{Fixture, int, tensor, text};
+use crate::ir::Tensor;
+
+fn bytes(name: &str, kind: DataType, dims: &[i64], data: &[i32]) -> TensorProto {
+    TensorProto { int32_data: data.to_vec(), ..tensor(name, kind, dims) }
+}
+
+/// Constants are folded: per tensor, per axis, by blocks, of every width, with scales of half precision.
+#[test]
+fn constants_are_dequantised() {
+    let fixture = |weights: TensorProto| {
+        let zeros = vec![0.0; weights.dims.iter().product::<i64>() as usize];
+        let dims = weights.dims.clone();
+        Fixture::new(21).floats("zeros", &dims, &zeros).tensor(weights)
+    };
+    let run = |fixture: Fixture, operands: &[&str], attributes: [_; 2]| {
+        let fixture = fixture
+            .input("x", &[1])
+            .node_with("DequantizeLinear", operands, &["w"], attributes)
+            .node("Add", &["x", "w"], &["y"])
+            .output("y");
+        fixture.run(&[Tensor::f32([1], vec![0.0])]).to_f32()
+    };
+    let along = |axis: i64, block: i64| [int("axis", axis), int("block_size", block)];
+
+    let one = fixture(bytes("q", DataType::Int8, &[3], &[-94, 0, 75])).floats("s", &[], &[0.01]).tensor(bytes(
+        "z",
+        DataType::Int8,
+        &[],
+        &[6],
+    ));
+    assert_eq!(run(one, &["q", "s", "z"], along(1, 0)), [-100.0 * 0.01, -6.0 * 0.01_f32, 69.0 * 0.01]);
+
+    let axis = fixture(bytes("q", DataType::Uint8, &[2, 2], &[255, 0, 3, 4]))
+        .tensor(bytes("s", DataType::Float16, &[2], &[0x3800, 0x4000]))
+        .tensor(bytes("z", DataType::Uint8, &[2], &[128, 0]));
+    assert_eq!(run(axis.clone(), &["q", "s", "z"], along(0, 0)), [63.5, -64.0, 6.0, 8.0]);
+    assert_eq!(run(axis, &["q", "s", "z"], along(-1, 0)), [63.5, 0.0, -62.5, 8.0]);
+
+    // The first number is in the low bits; a last one may be alone in its byte.
+    let raw = TensorProto { raw_data: vec![0x8f, 0x07, 0x05], ..tensor("q", DataType::Int4, &[5]) };
+    let blocks = fixture(raw).floats("s", &[3], &[1.0, 10.0, 100.0]);
+    assert_eq!(run(blocks, &["q", "s"], along(0, 2)), [-1.0, -8.0, 70.0, 0.0, 500.0]);
+    let unsigned = fixture(bytes("q", DataType::Uint4, &[2], &[0x8f])).floats("s", &[1], &[1.0]);
+    assert_eq!(run(unsigned, &["q", "s"], along(1, 0)), [15.0, 8.0]);
+
+    // A bias of 32 bits is subtracted from as the integer it is, and rounded once.
+    let bias = fixture(bytes("q", DataType::Int32, &[1], &[16_777_217])).floats("s", &[], &[0.5]).tensor(bytes(
+        "z",
+        DataType::Int32,
+        &[],
+        &[1],
+    ));
+    assert_eq!(run(bias, &["q", "s", "z"], along(1, 0)), [8_388_608.0]);
+}
+
+/// Ties go to the even code, what does not fit to the last one; the division is one of floats, as in every engine.
+#[test]
+fn values_are_quantised() {
+    let quantize = |kind: DataType, zero: i32, scale: f32, x: &[f32]| {
+        let fixture = Fixture::new(13)
+            .input("x", &[x.len() as i64])
+            .floats("s", &[], &[scale])
+            .tensor(bytes("z", kind, &[], &[zero]))
+            .node("QuantizeLinear", &["x", "s", "z"], &["q"])
+            .node_with("Cast", &["q"], &["y"], [int("to", 1)])
+            .output("y");
+        fixture.run(&[Tensor::f32([x.len()], x.to_vec())]).to_f32()
+    };
+    assert_eq!(quantize(DataType::Int8, 0, 0.5, &[0.25, 0.75, -0.75, 80.0, -80.0]), [0.0, 2.0, -2.0, 127.0, -128.0]);
+    assert_eq!(quantize(DataType::Uint8, 100, 1.0, &[-101.0, 2.5, 3.5, 155.5]), [0.0, 102.0, 104.0, 255.0]);
+    assert_eq!(quantize(DataType::Uint16, 0, 1e-3, &[0.0125, 70.0]), [12.0, 65535.0]);
+    // 0.075 / 0.05 is 1.5 in floats, not in real numbers; and 3 * 0.1 less than 1.5 times 0.2.
+    assert_eq!(quantize(DataType::Int8, 0, 0.05, &[0.075]), [2.0]);
+    assert_eq!(quantize(DataType::Int8, 0, 0.2, &[3.0 * 0.1, 0.1, 0.5]), [2.0, 0.0, 2.0]);
+}
+
+/// The zero point of a pair is never added: codes around zero, times the scale.
+#[test]
+fn a_pair_stays_in_floats() {
+    let pair = Fixture::new(13)
+        .input("x", &[2])
+        .floats("s", &[], &[0.25])
+        .tensor(bytes("z", DataType::Int8, &[], &[-100]))
+        .node("QuantizeLinear", &["x", "s", "z"], &["q"])
+        .node("DequantizeLinear", &["q", "s", "z"], &["y"])
+        .output("y");
+    insta::assert_snapshot!(pair.text(), @r#"
+    graph "test"
+    %x: f32[2] = input
+    %q.Quantize: f32[2] = Quantize(%x) {step 0.25}
+    %q.Clip: f32[2] = Clip(%q.Quantize) {min -28.0, max 227.0}
+    %y: f32[2] = Mul(%q.Clip, 0.25)
+    return %y
+    "#);
+}
+
+/// Sums that no float holds are as exact as those of 32-bit integers, rounded once.
+#[test]
+fn long_integer_products() {
+    for (depth, products) in [(100, 1), (2001, 2)] {
+        let weights: Vec<i32> = (0..depth).map(|k| if k % 7 == 3 { -127 } else { 126 - (k % 5) as i32 }).collect();
+        let x: Vec<i32> = (0..depth).map(|k| 255 - (k % 11) as i32).collect();
+        let wanted: i32 = x.iter().zip(&weights).map(|(x, w)| (x - 1) * w).sum();
+        let product = Fixture::new(13)
+            .input("x", &[1, depth as i64])
+            .floats("s", &[], &[1.0])
+            .tensor(bytes("z", DataType::Uint8, &[], &[1]))
+            .tensor(bytes("none", DataType::Uint8, &[], &[0]))
+            .tensor(bytes("w", DataType::Int8, &[depth as i64, 1], &weights))
+            .node("QuantizeLinear", &["x", "s", "none"], &["q"])
+            .node("MatMulInteger", &["q", "w", "z"], &["sum"])
+            .node_with("Cast", &["sum"], &["y"], [int("to", 1)])
+            .output("y");
+        let graph = product.load().graph;
+        let digits: Vec<&Tensor> = (graph.nodes.iter())
+            .filter(|node| node.op == crate::ir::Op::MatMul)
+            .map(|node| &**graph.constant(node.inputs[1]).unwrap())
+            .collect();
+        assert_eq!(digits.len(), products, "{depth}");
+        for digit in digits {
+            let most: f32 = digit.to_f32().iter().map(|w| 255.0 * w.abs()).sum();
+            assert!(most < 16_777_216.0, "{most}");
+        }
+        let y = product.run(&[Tensor::f32([1, depth], x.iter().map(|&x| x as f32).collect())]);
+        assert_eq!(y.to_f32(), [wanted as f32]);
+    }
+}
+
+/// QONNX: each rounding mode, the name of each version, several thresholds, truncation.
+#[test]
+fn quantisers_of_qonnx() {
+    const X: [f32; 6] = [-1.5, -0.75, -0.25, 0.25, 0.5, 1.5];
+    let run = |op: &str, inputs: &[&str], attributes: [_; 2]| {
+        let fixture = Fixture::new(17)
+            .input("x", &[1, 1, 6])
+            .floats("one", &[], &[1.0])
+            .floats("half", &[], &[0.5])
+            .floats("zero", &[], &[0.0])
+            .floats("two", &[], &[2.0])
+            .floats("four", &[], &[4.0])
+            .floats("t", &[1, 3], &[-0.75, 0.25, 1.0])
+            .node_with(&format!("qonnx.custom_op.general::{op}"), inputs, &["y"], attributes)
+            .output("y");
+        fixture.run(&[Tensor::f32([1, 1, 6], X.to_vec())]).to_f32()
+    };
+    let quant = ["x", "one", "zero", "four"];
+    for (mode, wanted) in [
+        ("ROUND", [-2.0, -1.0, 0.0, 0.0, 0.0, 2.0]),
+        ("CEIL", [-1.0, 0.0, 0.0, 1.0, 1.0, 2.0]),
+        ("FLOOR", [-2.0, -1.0, -1.0, 0.0, 0.0, 1.0]),
+        ("UP", [-2.0, -1.0, -1.0, 1.0, 1.0, 2.0]),
+        ("DOWN", [-1.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
+        ("HALF_UP", [-2.0, -1.0, 0.0, 0.0, 1.0, 2.0]),
+        ("half_down", [-1.0, -1.0, 0.0, 0.0, 0.0, 1.0]),
+    ] {
+        for op in ["Quant", "IntQuant"] {
+            assert_eq!(run(op, &quant, [text("rounding_mode", mode), int("signed", 1)]), wanted, "{op} {mode}");
+        }
+    }
+    let bipolar = run("IntQuant", &["x", "half", "zero", "one"], [int("signed", 1), int("narrow", 0)]);
+    assert_eq!(bipolar, [-0.5, -0.5, -0.5, 0.5, 0.5, 0.5]);
+    let steps = run("MultiThreshold", &["x", "t"], [int("signed", 1), int("narrow", 0)]);
+    assert_eq!(steps, [0.0, 1.0, 1.0, 2.0, 2.0, 3.0]);
+    // Codes of 4 bits in steps of a half; the upper two are kept, that is, steps of two.
+    let trunc = run("Trunc", &["x", "half", "zero", "four", "two"], [text("rounding_mode", "FLOOR"), int("signed", 1)]);
+    assert_eq!(trunc, [-0.5, -0.5, 0.0, 0.0, 0.0, 0.0], "x / 0.5: -3, -2, 0, 0, 1, 3");
+}
