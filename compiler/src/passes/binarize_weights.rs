@@ -118,6 +118,11 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
     real(rewriter, Node { reason: Some(reason), ..node });
 }
 
+/// Whether a layer's weights are ±scale, or 0, whatever its input is.
+pub(crate) fn are_binary(rewriter: &Rewriter<'_>, node: &Node) -> bool {
+    weights::of(rewriter, node).is_ok()
+}
+
 /// Says what the user should know about a binary layer.
 fn note_layer(remarks: &mut Remarks, node: &Node, weights: &Binarized, code: &Code) {
     for sign in &code.zero_signs {

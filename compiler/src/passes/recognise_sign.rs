@@ -6,11 +6,13 @@
 //! - Two numbers by any steps of one value: `Where(x > 0, 1, -1)`, `2 * Cast(x >= 0) - 1`, `round(clip(x / a, 0, 1))`,
 //!   `x / |x|`, `round(sigmoid(x))`... are followed piece by piece ([`steps`]). One step makes a Sign, with the threshold of
 //!   real arithmetic; several a product of signs; a condition of which nothing is known stays a condition.
+//! - Scales known only at run time that are one number per image, or per row of a fully connected layer, move behind the layer.
 //! - Monotone functions in front of a sign that keep zero where it is (clips, tanh, a positive scale) say nothing.
 
 mod classes;
 mod mask;
 mod pieces;
+mod scaled;
 mod shapes;
 mod steps;
 
@@ -66,6 +68,9 @@ fn rule(rewriter: &mut Rewriter<'_>, node: Node) {
         _ => false,
     };
     if codes {
+        if let Some(scaled) = scaled::behind(rewriter, &node) {
+            return rewriter.change(scaled);
+        }
         return coded_input(rewriter, node);
     }
     rewriter.keep(node);
@@ -105,7 +110,10 @@ fn straight_through(rewriter: &Rewriter<'_>, node: &Node) -> Option<ValueId> {
     for _ in 0..EXPANSIONS {
         cancel(&mut terms);
         match terms[..] {
-            [(a, true)] if rewriter.graph.shape(a) == rewriter.graph.shape(node.output) && is_code(rewriter, a) => {
+            [(a, true)]
+                if rewriter.graph.shape(a) == rewriter.graph.shape(node.output)
+                    && (is_code(rewriter, a) || scaled::of(rewriter, a).is_some()) =>
+            {
                 return Some(a);
             }
             [] => return None,

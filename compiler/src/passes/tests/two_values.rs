@@ -34,6 +34,17 @@ impl Build {
         self.unary(Unary::Clip(low, high), x)
     }
 
+    fn pick_sign(&mut self, x: ValueId) -> ValueId {
+        let m = self.f(GreaterOrEqual, x, 0.0);
+        self.pick(m, 1.0, -1.0)
+    }
+
+    /// Of the magnitudes, one for each image.
+    fn mean(&mut self, x: ValueId) -> ValueId {
+        let a = self.unary(Unary::Abs, x);
+        self.node(Op::Reduce { kind: Reduction::Mean, axes: vec![1, 2, 3], keepdims: true }, &[a], &[1, 1, 1, 1])
+    }
+
     /// A whole number.
     fn n(&mut self, n: i64) -> ValueId {
         let name = format!("whole{}", self.graph.values.len());
@@ -312,13 +323,68 @@ const SPELLINGS: &[Spelling] = &[
     }),
 ];
 
-fn layer(spelling: Spelling) -> Graph {
+/// Codes with a scale that only the run knows, one for each image. The input's mean is a small multiple of a power of two.
+const SCALED: &[Spelling] = &[
+    ("sign times a mean", |b, x, y| {
+        let (s, mean) = (b.pick_sign(x), b.mean(y));
+        b.binary(Mul, s, mean)
+    }),
+    ("mean times a code", |b, x, y| {
+        let m = b.f(Greater, x, 0.5);
+        let (code, mean) = (b.to(DType::F32, m), b.mean(y));
+        b.node(Op::Binary(Mul), &[mean, code], &SHAPE)
+    }),
+    ("sign divided by a scale", |b, x, y| {
+        let (s, mean) = (b.pick_sign(x), b.mean(y));
+        b.binary(Div, s, mean)
+    }),
+    ("straight-through, scaled", |b, x, y| {
+        let (s, mean, c) = (b.pick_sign(x), b.mean(y), b.clip(x, -1.0, 1.0));
+        let s = b.binary(Mul, s, mean);
+        let d = b.binary(Sub, s, c);
+        b.binary(Add, d, c)
+    }),
+    ("step of a scaled value, scaled back", |b, x, y| {
+        let mean = b.mean(y);
+        let z = b.binary(Div, x, mean);
+        let z = b.clip(z, 0.0, 1.0);
+        let z = b.unary(Unary::Round, z);
+        b.binary(Mul, z, mean)
+    }),
+];
+
+#[test]
+fn scales_of_the_run_move_behind_the_layer() {
+    for &spelling in SCALED {
+        for pad in [0, 1] {
+            let mut before = layer(spelling, pad);
+            let bias = before.add_constant("bias", Tensor::f32([4], vec![0.5, -1.0, 2.0, 0.25]));
+            before.nodes.last_mut().expect("a layer").inputs.push(bias);
+            let mut after = before.clone();
+            let network = passes::run(&mut after, |_, _| ()).unwrap_or_else(|e| panic!("{}: {e:?}", spelling.0));
+            assert_eq!(count(&after, |op| matches!(op, Op::BinaryConv { .. })), 1, "{}\n{after}", spelling.0);
+            let inputs = inputs();
+            let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
+            let found = interpret::network::outputs(&network, &inputs).expect("runs")[0].to_f32();
+            let off = std::iter::zip(&expected, &found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-5, "{}: {off}", spelling.0);
+        }
+    }
+}
+
+/// Multiples of 1/4, both signs, halves and zeros among them.
+fn inputs() -> [Tensor; 2] {
+    let values = |step: usize| (0..150).map(|i| ((i * step) % 17) as f32 / 4.0 - 2.0).collect();
+    [7, 5].map(|step| Tensor::f32(SHAPE, values(step)))
+}
+
+fn layer(spelling: Spelling, pad: usize) -> Graph {
     let mut b = Build::default();
     let (x, y) = (b.input(&SHAPE), b.input(&SHAPE));
     let bits = (spelling.1)(&mut b, x, y);
     let signs: Vec<f32> = (0..4 * 6 * 9).map(|i| if i * i % 11 < 5 { 0.5 } else { -0.5 }).collect();
     let weights = b.constant(&[4, 6, 3, 3], &signs);
-    let out = b.conv(bits, weights, 0);
+    let out = b.conv(bits, weights, pad);
     b.finish(&[out])
 }
 
@@ -326,7 +392,7 @@ fn layer(spelling: Spelling) -> Graph {
 fn two_values_are_two_values() {
     let mut wrong = Vec::new();
     for &spelling in SPELLINGS {
-        let before = layer(spelling);
+        let before = layer(spelling, 0);
         let mut after = before.clone();
         let result = passes::run(&mut after, |_, _| ());
         if count(&after, |op| matches!(op, Op::BinaryConv { .. })) != 1 {
@@ -334,9 +400,7 @@ fn two_values_are_two_values() {
             continue;
         }
         let network = result.unwrap_or_else(|e| panic!("{}: {e:?}", spelling.0));
-        // Multiples of 1/4, both signs, halves and zeros among them.
-        let values = |step: usize| (0..150).map(|i| ((i * step) % 17) as f32 / 4.0 - 2.0).collect();
-        let inputs = [7, 5].map(|step| Tensor::f32(SHAPE, values(step)));
+        let inputs = inputs();
         assert_same(&before, &after, &inputs, 0.0);
         let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
         let found = interpret::network::outputs(&network, &inputs).expect("runs");
