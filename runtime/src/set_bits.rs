@@ -86,21 +86,37 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     weights: &Rows<W, R>,
     part: usize,
 ) -> [S::Plane; N] {
-    const { assert!(C < R && N > 4, "a row of zeros behind those of the channels, and planes for the sums of 16") };
+    const {
+        assert!(C < R && N > 4 && N <= 16, "a row of zeros behind those of the channels, and planes for the sums of 16")
+    };
     // Said once, so that no row is asked whether it has that part.
     if part >= (4 * W).ceil_over(size_of::<S::Plane>()) {
         return sums;
     }
+    macro_rules! plane {
+        ($row:ident) => {
+            // SAFETY: the number of a row is at most C, which is less than R.
+            s.plane(unsafe { weights.0.get_unchecked(usize::from($row)) }, part)
+        };
+    }
+    // A carry to the planes from one on. Written out, as of a loop what optimises for size would leave the planes in memory.
+    macro_rules! carried {
+        ($carry:ident: $($plane:literal)*) => {
+            $(if let Some(sum) = sums.get_mut($plane) {
+                ($carry, *sum) = s.half_adder(*sum, $carry);
+            })*
+            let _ = $carry;
+        };
+    }
     // Eight rows to the planes of ones, twos and fours; gives the carry. (No closure: one would not be compiled for the level.)
     macro_rules! eight {
         ($rows:expr) => {{
-            // SAFETY: the number of a row is at most C, which is less than R.
-            let [a, b, c, d, e, f, g, h] = $rows.map(|row| unsafe { weights.0.get_unchecked(usize::from(row)) });
-            let (two, ones) = s.full_adder(sums[0], s.plane(a, part), s.plane(b, part));
-            let (other, ones) = s.full_adder(ones, s.plane(c, part), s.plane(d, part));
+            let [a, b, c, d, e, f, g, h] = *$rows;
+            let (two, ones) = s.full_adder(sums[0], plane!(a), plane!(b));
+            let (other, ones) = s.full_adder(ones, plane!(c), plane!(d));
             let (four, twos) = s.full_adder(sums[1], two, other);
-            let (two, ones) = s.full_adder(ones, s.plane(e, part), s.plane(f, part));
-            let (other, ones) = s.full_adder(ones, s.plane(g, part), s.plane(h, part));
+            let (two, ones) = s.full_adder(ones, plane!(e), plane!(f));
+            let (other, ones) = s.full_adder(ones, plane!(g), plane!(h));
             let (more, twos) = s.full_adder(twos, two, other);
             let (carry, fours) = s.full_adder(sums[2], four, more);
             (sums[0], sums[1], sums[2]) = (ones, twos, fours);
@@ -112,15 +128,11 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
         let (first, second) = (eight!(first), eight!(second));
         let (mut carry, eights) = s.full_adder(sums[3], first, second);
         sums[3] = eights;
-        for sum in &mut sums[4..] {
-            (carry, *sum) = s.half_adder(*sum, carry);
-        }
+        carried!(carry: 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     if let [last] = rest {
         let mut carry = eight!(last);
-        for sum in &mut sums[3..] {
-            (carry, *sum) = s.half_adder(*sum, carry);
-        }
+        carried!(carry: 3 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     sums
 }

@@ -2,13 +2,15 @@
 
 use core::arch::asm;
 
-/// a * b + c of 16 lanes.
+/// a * b + c of 16 lanes. Written out, so that they can stay in registers whatever the compiler optimises for.
 #[inline(always)]
-pub(crate) fn lanes(a: [f32; 16], b: [f32; 16], mut c: [f32; 16]) -> [f32; 16] {
-    for ((c, a), b) in c.iter_mut().zip(&a).zip(&b) {
-        *c = fma(*a, *b, *c);
+pub(crate) fn lanes(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+    macro_rules! each {
+        ($($i:literal)*) => {
+            [$(fma(a[$i], b[$i], c[$i])),*]
+        };
     }
-    c
+    each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
 }
 
 #[inline(always)]

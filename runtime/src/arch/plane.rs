@@ -20,20 +20,28 @@ pub(crate) fn xor(a: Plane, b: Plane) -> Plane {
 /// Gives the numbers whose bits are in the planes, 16 at a time.
 #[inline(always)]
 pub(crate) fn spread<const N: usize>(planes: &[Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
+    // Written out, as of a loop what optimises for size would leave the bytes in memory.
+    macro_rules! transposed {
+        ($shift:expr; $($plane:literal)*) => {
+            transposed([$(planes.get($plane).map_or(0, |plane| (plane.get() >> $shift) as u8)),*])
+        };
+    }
+    // Eight bits of each plane are a byte each; transposed, the bits of a number are.
+    macro_rules! eight {
+        ($shift:expr) => {{
+            let low = transposed!($shift; 0 1 2 3 4 5 6 7);
+            let high = if const { N > 8 } { transposed!($shift; 8 9 10 11 12 13 14 15) } else { [0; 8] };
+            (low, high)
+        }};
+    }
     for half in 0..size_of::<Plane>() / 2 {
-        let mut counts = [0; 16];
-        for (i, counts) in counts.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            // Eight bits of each plane are a byte each; transposed, the bits of a number are.
-            let mut bytes = [[0; 8]; 2];
-            for (byte, plane) in bytes.as_flattened_mut().iter_mut().zip(planes) {
-                *byte = (plane.get() >> (16 * half + 8 * i)) as u8;
-            }
-            let [low, high] = [transposed(bytes[0]), if N > 8 { transposed(bytes[1]) } else { [0; 8] }];
-            for ((count, low), high) in counts.iter_mut().zip(low).zip(high) {
-                *count = u16::from_le_bytes([low, high]);
-            }
+        let ((a, b), (c, d)) = (eight!(16 * half), eight!(16 * half + 8));
+        macro_rules! numbers {
+            ($($i:literal)*) => {
+                [$(u16::from_le_bytes([a[$i], b[$i]])),*, $(u16::from_le_bytes([c[$i], d[$i]])),*]
+            };
         }
-        put(half, counts);
+        put(half, numbers!(0 1 2 3 4 5 6 7));
     }
 }
 

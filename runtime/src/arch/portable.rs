@@ -18,25 +18,18 @@ pub(crate) struct Scalar<const POPCNT: bool>;
 /// The level every processor has.
 pub(crate) type Portable = Scalar<false>;
 
-/// One value of each lane by another. (`core::array::map` is not always inlined, and what is not inlined is not compiled for the
-/// level; and an index would be compared with 16 wherever the compiler optimises for size.)
-#[inline(always)]
-fn map<A: Copy, T: Copy + Default>(a: &[A; 16], f: impl Fn(A) -> T) -> [T; 16] {
-    let mut lanes = [T::default(); 16];
-    for (lane, a) in lanes.iter_mut().zip(a) {
-        *lane = f(*a);
-    }
-    lanes
-}
-
-/// The same of two.
-#[inline(always)]
-fn map2<A: Copy, B: Copy, T: Copy + Default>(a: &[A; 16], b: &[B; 16], f: impl Fn(A, B) -> T) -> [T; 16] {
-    let mut lanes = [T::default(); 16];
-    for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-        *lane = f(*a, *b);
-    }
-    lanes
+/// An expression for each lane, written out: of a loop over an array, what optimises for size would leave an array in memory, and
+/// fill it with zeros first. (`core::array::map` is not always inlined, and what is not inlined is not compiled for the level.)
+macro_rules! each {
+    ($i:ident => $body:expr) => {
+        each!($i => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    ($i:ident => $body:expr; $($lane:literal)*) => {
+        [$({
+            const $i: usize = $lane;
+            $body
+        }),*]
+    };
 }
 
 /// Operations on each lane.
@@ -44,7 +37,7 @@ macro_rules! lanewise {
     ($name:ident $operator:tt) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> Self::F {
-            map2(&a, &b, |a, b| a $operator b)
+            each!(I => a[I] $operator b[I])
         }
     };
 }
@@ -54,9 +47,16 @@ macro_rules! compared {
     ($name:ident $operator:tt) => {
         #[inline(always)]
         fn $name(self, a: Self::F, b: Self::F) -> u16 {
-            a.iter().zip(&b).enumerate().fold(0, |mask, (i, (a, b))| mask | u16::from(a $operator b) << i)
+            mask(each!(I => u16::from(a[I] $operator b[I]) << I))
         }
     };
+}
+
+/// All of them.
+#[inline(always)]
+fn mask(bits: [u16; 16]) -> u16 {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bits;
+    a | b | c | d | e | f | g | h | i | j | k | l | m | n | o | p
 }
 
 impl<const POPCNT: bool> Sealed for Scalar<POPCNT> {}
@@ -81,7 +81,11 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     }
     #[inline(always)]
     fn load_le(self, x: &[Le<f32>; 16]) -> Self::F {
-        map(x, Le::<f32>::get)
+        let mut lanes = [0.0; 16];
+        for (lane, x) in lanes.iter_mut().zip(x) {
+            *lane = x.get();
+        }
+        lanes
     }
     lanewise!(add+);
     lanewise!(sub -);
@@ -89,11 +93,11 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     lanewise!(div /);
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        map2(&a, &b, |a, b| if a < b { a } else { b })
+        each!(I => if a[I] < b[I] { a[I] } else { b[I] })
     }
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        map2(&a, &b, |a, b| if a > b { a } else { b })
+        each!(I => if a[I] > b[I] { a[I] } else { b[I] })
     }
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -109,19 +113,11 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     compared!(lt <);
     #[inline(always)]
     fn select(self, mask: u16, a: Self::F, b: Self::F) -> Self::F {
-        let mut lanes = b;
-        for ((i, lane), a) in lanes.iter_mut().enumerate().zip(&a) {
-            *lane = if mask >> i & 1 == 1 { *a } else { *lane };
-        }
-        lanes
+        each!(I => if mask >> I & 1 == 1 { a[I] } else { b[I] })
     }
     #[inline(always)]
     fn select_negative(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F {
-        let mut lanes = b;
-        for ((lane, x), a) in lanes.iter_mut().zip(&x).zip(&a) {
-            *lane = if *x < 0.0 { *a } else { *lane };
-        }
-        lanes
+        each!(I => if x[I] < 0.0 { a[I] } else { b[I] })
     }
     #[inline(always)]
     fn acc_zero(self) -> Self::Acc {
@@ -129,11 +125,11 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     }
     #[inline(always)]
     fn xor_popcnt(self, acc: Self::Acc, x: u64, w: &[Le<u64>; 16]) -> Self::Acc {
-        map2(&acc, w, |acc, w: Le<u64>| acc.wrapping_add((x ^ w.get()).count_ones()))
+        each!(I => acc[I].wrapping_add((x ^ w[I].get()).count_ones()))
     }
     #[inline(always)]
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
-        map2(&k, &acc, |k, acc| k - acc.wrapping_mul(2) as i32 as f32)
+        each!(I => k[I] - acc[I].wrapping_mul(2) as i32 as f32)
     }
     type Plane = wide::Plane;
     #[inline(always)]
@@ -143,6 +139,10 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     #[inline(always)]
     fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
         wide::xor(a, b)
+    }
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        each!(I => (i32::from(start[I].get()) - 2 * ones as i32 + 4 * i32::from(counts[I])) as f32)
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
