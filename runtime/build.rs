@@ -2,11 +2,11 @@
 //! rustc's own `cfg` says nothing. Without this script the results are the same, and take many times as long there.
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))");
+    std::println!("cargo::rerun-if-changed=build.rs");
+    std::println!("cargo::rustc-check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))");
     let target = std::env::var("TARGET").unwrap_or_default();
     if let Some(way) = multiply_add(&target) {
-        println!("cargo::rustc-cfg=xnorc_fma=\"{way}\"");
+        std::println!("cargo::rustc-cfg=xnorc_fma=\"{way}\"");
     }
 }
 

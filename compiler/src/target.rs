@@ -23,6 +23,30 @@ pub enum Family {
     Portable,
 }
 
+/// Floats that a processor has instructions for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floats {
+    /// None.
+    None,
+    /// f32.
+    Single,
+    /// f32 and f64.
+    Double,
+}
+
+/// How a processor has multiply-add with one rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MultiplyAdd {
+    /// By an instruction.
+    Instruction,
+    /// By an instruction, where the processor that the program finds has it; else by [`Self::Doubles`].
+    Chosen,
+    /// By arithmetic in f64.
+    Doubles,
+    /// By arithmetic in 64-bit integers.
+    Integers,
+}
+
 /// Names of architectures as targets begin with them (as far as a number or letter that may follow), and their families.
 const ARCHITECTURES: &[(&str, Family)] = &[
     ("x86_64", Family::X86_64),
@@ -104,6 +128,38 @@ impl Target {
         if wide.iter().chain(&others).any(is_wide) { 64 } else { 32 }
     }
 
+    /// Which floats it has instructions for, as far as its name says.
+    pub fn floats(&self) -> Floats {
+        let (processor, system) = self.triple.split_once('-').unwrap_or((&self.triple, ""));
+        let is = |part: &str| processor.starts_with(part);
+        match xnorc_runtime::multiply_add(&self.triple) {
+            Some("integers") => Floats::None,
+            Some("vfma") => Floats::Single,
+            Some(_) => {
+                let extensions = processor.trim_start_matches("riscv").trim_start_matches(char::is_numeric);
+                let f_alone = extensions.contains('f') && !extensions.contains(['d', 'g']);
+                if f_alone { Floats::Single } else { Floats::Double }
+            }
+            None if is("x86_64") && system.ends_with("-none") => Floats::None,
+            None if is("xtensa") && (system.contains("esp32s2") || system.contains("esp8266")) => Floats::None,
+            None if is("xtensa") => Floats::Single,
+            None if (is("arm") && !is("arm64") || is("thumb")) && system.ends_with("eabi") => {
+                if system.contains("android") { Floats::Double } else { Floats::None }
+            }
+            None => Floats::Double,
+        }
+    }
+
+    /// How it has multiply-add with one rounding, as far as its name says.
+    pub fn multiply_add(&self) -> MultiplyAdd {
+        match (xnorc_runtime::multiply_add(&self.triple), self.family) {
+            (Some("integers"), _) => MultiplyAdd::Integers,
+            (Some(_), _) | (None, Family::Aarch64) => MultiplyAdd::Instruction,
+            (None, Family::X86_64) if self.floats() == Floats::Double => MultiplyAdd::Chosen,
+            (None, _) => MultiplyAdd::Doubles,
+        }
+    }
+
     /// Whether its instruction sets are those of the `target_arch` of that name.
     pub(crate) fn has_architecture(&self, name: &str) -> bool {
         match self.family {
@@ -142,6 +198,30 @@ mod tests {
         for wrong in ["", "x86_64", "x86-64", "avx2", "windows", "amd64-linux", "x86_64--linux", "native", "a b-c"] {
             let text = Target::named(wrong).unwrap_err().to_string();
             assert!(text.contains("is no target of Rust's") && text.contains("x86_64-unknown-linux-gnu"), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_tell_of_floats() {
+        use {Floats::*, MultiplyAdd::*};
+        for (triple, floats, fma) in [
+            ("thumbv6m-none-eabi", None, Integers),
+            ("thumbv7em-none-eabi", None, Integers),
+            ("thumbv7em-none-eabihf", Single, Instruction),
+            ("thumbv8m.main-none-eabihf", Single, Instruction),
+            ("riscv32imac-unknown-none-elf", None, Integers),
+            ("riscv32imafc-unknown-none-elf", Single, Instruction),
+            ("riscv64gc-unknown-none-elf", Double, Instruction),
+            ("aarch64-unknown-none", Double, Instruction),
+            ("armv7-unknown-linux-gnueabihf", Double, Doubles),
+            ("armv5te-unknown-linux-gnueabi", None, Doubles),
+            ("xtensa-esp32s3-none-elf", Single, Doubles),
+            ("wasm32-unknown-unknown", Double, Doubles),
+            ("x86_64-unknown-linux-gnu", Double, Chosen),
+            ("x86_64-unknown-none", None, Doubles),
+        ] {
+            let target = Target::named(triple).unwrap();
+            assert_eq!((target.floats(), target.multiply_add()), (floats, fma), "{triple}");
         }
     }
 

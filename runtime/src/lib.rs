@@ -83,6 +83,20 @@ mod sources;
 #[cfg(feature = "sources")]
 pub use sources::{BUILD_SCRIPT, SOURCES};
 
+#[cfg(feature = "sources")]
+extern crate std;
+#[cfg(feature = "sources")]
+#[allow(dead_code, reason = "it is a program of its own, too")]
+#[path = "../build.rs"]
+mod build_script;
+
+/// How a target has multiply-add with one rounding, as the build script tells the code.
+#[cfg(feature = "sources")]
+#[doc(hidden)]
+pub fn multiply_add(target: &str) -> Option<&'static str> {
+    build_script::multiply_add(target)
+}
+
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
@@ -103,7 +117,7 @@ pub mod prelude {
     pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
     pub use crate::place::{Memory, Place};
-    pub use crate::set_bits::{Rows, SetBits, add_rows};
+    pub use crate::set_bits::{Rows, SetBits, add_rows, counts_ge};
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
     pub use crate::table::{Table, prefetch};

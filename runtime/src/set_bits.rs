@@ -137,6 +137,19 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     sums
 }
 
+/// Bit per channel: start - 2 * ones + 4 * count >= 0, the signs of dot products less their thresholds.
+#[inline(always)]
+pub fn counts_ge(counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> u16 {
+    // The sign bits, the last channel's first, so that each takes a shift and an addition.
+    let twice = 2 * ones as i32;
+    let mut below = 0_u32;
+    for (count, start) in counts.iter().zip(start).rev() {
+        let above = i32::from(start.get()) + 4 * i32::from(*count) - twice;
+        below = below << 1 | above as u32 >> 31;
+    }
+    !below as u16
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -213,6 +226,8 @@ mod tests {
                     assert_eq!(u64::from(counts[at.0][at.1]), expected, "{level:?}, round {round}, output {output}");
                     let dot = i64::from(start[at.0][at.1].get()) - 2 * ones as i64 + 4 * expected as i64;
                     assert_eq!(dots[at.0][at.1], dot as f32, "{level:?}, round {round}, output {output}");
+                    let plus = counts_ge(&counts[at.0], &start[at.0], ones as usize) >> at.1 & 1 == 1;
+                    assert_eq!(plus, dot >= 0, "{level:?}, round {round}, output {output}");
                 }
             }
         }

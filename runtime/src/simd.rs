@@ -103,6 +103,16 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// k - 2 * counter: the dot product of k signs (exact as long as both are integers up to 2^24).
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F;
+    /// Bit per lane: k - 2 * counter >= low, the sign of the dot product of k signs. For cores where floats are dear, which say it in
+    /// integers.
+    #[inline(always)]
+    fn dot_ge(self, acc: Self::Acc, k: i32, low: &[Le<i16>; 16]) -> u16 {
+        let mut bounds = [0.0; 16];
+        for (bound, low) in bounds.iter_mut().zip(low) {
+            *bound = f32::from(low.get());
+        }
+        self.ge(self.dot(acc, self.splat(k as f32)), self.load(&bounds))
+    }
     /// A bit for each of so many output channels: a number, or a vector, of all of whose bits any pattern is a value.
     type Plane: Plain;
     /// Bits of a plane: so many output channels are counted at a time ([`crate::SetBits`]).

@@ -44,6 +44,7 @@ pub mod arrays;
 pub mod bench;
 pub mod cli;
 pub mod evaluate;
+mod memory;
 mod packing;
 pub mod toolchain;
 pub mod verify;

@@ -223,7 +223,7 @@ impl Glance {
 }
 
 /// Three digits and a unit: `1.68 G`.
-fn amount(value: f64) -> String {
+pub(super) fn amount(value: f64) -> String {
     let (value, unit) = match value {
         v if v >= 1e9 => (v / 1e9, " G"),
         v if v >= 1e6 => (v / 1e6, " M"),
@@ -240,7 +240,7 @@ fn amount(value: f64) -> String {
     format!("{value:.digits$}{unit}")
 }
 
-fn bytes(value: u64) -> String {
+pub(super) fn bytes(value: u64) -> String {
     let text = amount(value as f64);
     if value >= 1000 { format!("{text}B") } else { format!("{text} bytes") }
 }
@@ -254,7 +254,7 @@ fn time(nanoseconds: f64) -> String {
 }
 
 /// The end of a long name says more than its beginning.
-fn short(name: &str, most: usize) -> String {
+pub(super) fn short(name: &str, most: usize) -> String {
     let name = printable(name);
     let skip = name.chars().count().saturating_sub(most);
     if skip == 0 { name } else { format!("…{}", name.chars().skip(skip + 1).collect::<String>()) }

@@ -7,6 +7,7 @@ pub mod demand;
 #[doc(hidden)]
 pub mod explain;
 mod glance;
+mod on_target;
 mod table;
 mod threads;
 
@@ -17,6 +18,8 @@ use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
 pub use glance::Glance;
+#[doc(hidden)]
+pub use on_target::{Measured, OnTarget};
 #[doc(hidden)]
 pub use table::columns;
 #[doc(hidden)]

@@ -43,16 +43,25 @@ pub struct Levels {
 const MOST: usize = 64 << 10;
 
 impl Down {
-    /// Of a binary layer; `None` where words are counted on every instruction set.
-    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, target: Option<&Target>) -> Option<Self> {
+    /// Of a binary layer; an error where words are counted on every instruction set.
+    ///
+    /// # Errors
+    /// Why they are.
+    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, target: Option<&Target>) -> Result<Self, Words> {
         let (channels, outputs) = (g.input[2], g.output[2]);
         let signs = channels * g.kernel[0] * g.kernel[1];
         // Frames of ones would be counted where taps outside the picture are left out; what the dot products start from has 16
         // bits, and the numbers of rows too.
-        let fits = g.groups == 1 && (framed || !layout.frame_ones) && signs <= i16::MAX as usize;
         let levels = Levels::of(g, target);
-        if !fits || !outputs.is_multiple_of(32) || levels == Levels::default() {
-            return None;
+        if g.groups != 1 {
+            return Err(Words::Groups);
+        } else if !framed && layout.frame_ones {
+            return Err(Words::Frame);
+        } else if signs > i16::MAX as usize {
+            return Err(Words::Long);
+        } else if !outputs.is_multiple_of(32) || levels == Levels::default() {
+            let is_small = target.is_some_and(|target| target.family() == Family::Portable);
+            return Err(if is_small { Words::Outputs(target.map_or(32, Target::register)) } else { Words::Faster });
         }
         let down = Self {
             levels,
@@ -64,7 +73,37 @@ impl Down {
         };
         let lists = down.rows * down.columns * (16 * down.eights + 16);
         let counts = g.output[1] * (2 * outputs + 8);
-        (lists + counts <= MOST).then_some(down)
+        if lists + counts <= MOST { Ok(down) } else { Err(Words::Memory) }
+    }
+}
+
+/// Why a binary layer does not count down the lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// Its channels are in groups.
+    Groups,
+    /// Its input has a frame of +1 that its taps leave out.
+    Frame,
+    /// A sum has more terms than 16 bits count.
+    Long,
+    /// Output channels are no multiple of those in a word.
+    Outputs(usize),
+    /// Words are as fast or faster on all instruction sets.
+    Faster,
+    /// The lists, or the rows under a pool, would take too much memory.
+    Memory,
+}
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Words::Groups => f.write_str("its channels are in groups"),
+            Words::Frame => f.write_str("its input has a frame of +1 that its taps leave out"),
+            Words::Long => f.write_str("a sum has more than 32 767 terms"),
+            Words::Outputs(bits) => write!(f, "output channels are no multiple of {bits}"),
+            Words::Faster => f.write_str("as fast or faster than rows of weights"),
+            Words::Memory => f.write_str("lists of set bits would take too much memory"),
+        }
     }
 }
 

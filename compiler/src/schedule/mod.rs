@@ -18,17 +18,19 @@ mod down;
 mod nest;
 mod reasons;
 mod text;
+mod thresholds;
 mod tiles;
 pub mod title;
 pub mod walk;
 
 pub use axis::Axis;
 pub use division::Division;
-pub use down::{Down, Levels};
+pub use down::{Down, Levels, Words};
 pub use nest::{Counting, Grid, Nest, Order, Pixels, Widen, Window};
 pub(crate) use nest::{is_mixed, is_pointwise, windows_apart};
 pub use reasons::{Fit, Tie, Undivided};
 pub use text::{Line, Text};
+pub use thresholds::Thresholds;
 use tiles::row_tile;
 pub(crate) use tiles::{gate_blocks, interleaved, is_depthwise, narrow, real};
 pub use xnorc_runtime::LANES;
@@ -41,12 +43,15 @@ use crate::target::Target;
 pub struct Schedule {
     /// By block; `None` for gates, moves and whole operators, whose loops follow from their shapes alone ([`copies`], [`walk`]).
     pub nests: Vec<Option<Nest>>,
+    /// Where it will run; everywhere, if that is not said.
+    pub target: Option<Target>,
 }
 
 impl Schedule {
     /// Of a network; blocks that take one thread fewer than `share_from` nanoseconds are not divided among threads.
     pub fn of(network: &Network, share_from: usize, target: Option<&Target>) -> Self {
-        Self { nests: network.blocks.iter().map(|block| Nest::of(network, block, share_from, target)).collect() }
+        let nests = network.blocks.iter().map(|block| Nest::of(network, block, share_from, target)).collect();
+        Self { nests, target: target.cloned() }
     }
 
     /// The loops of each block in words, with their reasons.

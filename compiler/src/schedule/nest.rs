@@ -1,10 +1,10 @@
 //! The loops of a tiled block.
 
 use super::cost::Cost;
-use super::down;
-use super::{Axis, Division, Down, Fit, LANES, Tie, Undivided, interleaved, real, row_tile};
+use super::down::{self, Words};
+use super::{Axis, Division, Down, Fit, LANES, Thresholds, Tie, Undivided, interleaved, real, row_tile};
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Products, Source, Step, Storage, Tiled};
-use crate::target::Target;
+use crate::target::{Family, Target};
 
 /// `[images][rows][columns][channels]` of a block's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,10 @@ pub struct Nest {
     pub counting: Option<Counting>,
     /// Of a binary layer, on instruction sets where that is faster than [`Self::counting`].
     pub down: Option<Down>,
+    /// Why a binary layer has no [`Self::down`].
+    pub words: Option<Words>,
+    /// Of a binary layer that ends in signs alone, where floats are dear: what its integers are compared with.
+    pub thresholds: Option<Thresholds>,
     /// Of a block with a pool inside.
     pub window: Option<Window>,
     /// f32s for the sums of each row, which are added up when all rows are there, so that threads can compute them in any order.
@@ -164,12 +168,16 @@ impl Nest {
         let together = interleaved(&tiled.source);
         let down = match &tiled.source {
             Source::BinaryConv { input, geometry, .. } => match &network.tensor(*input).storage {
-                Storage::Bits(layout) => Down::of(geometry, layout, framed, target)
-                    .filter(|_| tiled.pooled.as_ref().is_none_or(|p| down::keeps(&p.pool.geometry))),
+                Storage::Bits(layout) => Some(Down::of(geometry, layout, framed, target).and_then(|down| {
+                    let keeps = tiled.pooled.as_ref().is_none_or(|p| down::keeps(&p.pool.geometry));
+                    if keeps { Ok(down) } else { Err(Words::Memory) }
+                })),
                 Storage::Dense(_) => None,
             },
             _ => None,
         };
+        let words = down.and_then(Result::err);
+        let down = down.and_then(Result::ok);
         let window = tiled.pooled.as_ref().map(|Pooled { pool, .. }| {
             let g = &pool.geometry;
             let reach = (g.kernel[0] - 1) * g.dilations[0] + 1;
@@ -214,6 +222,11 @@ impl Nest {
             axes,
             counting,
             down,
+            words,
+            thresholds: target
+                .is_some_and(|target| target.family() == Family::Portable)
+                .then(|| Thresholds::of(tiled))
+                .flatten(),
             window,
             row_sums: sums(&tiled.steps, grid) + behind,
             division,

@@ -131,6 +131,10 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn dot(self, acc: Self::Acc, k: Self::F) -> Self::F {
         each!(I => k[I] - acc[I].wrapping_mul(2) as i32 as f32)
     }
+    #[inline(always)]
+    fn dot_ge(self, acc: Self::Acc, k: i32, low: &[Le<i16>; 16]) -> u16 {
+        mask(each!(I => u16::from(k.wrapping_sub(acc[I].wrapping_mul(2) as i32) >= i32::from(low[I].get())) << I))
+    }
     type Plane = wide::Plane;
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {

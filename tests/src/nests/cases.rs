@@ -43,6 +43,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("softmax and maxima", wholes::lines),
     ("binary convolution down the lanes", down),
     ("binary convolution down the lanes with a pool", pooled_down),
+    ("binary convolution to nothing but signs", only_signs),
 ];
 
 /// A network of a kind, and values for it.
@@ -244,6 +245,18 @@ fn down(m: &mut Maker) {
     let words = m.r.pick(&[1, 1, 2, 3]);
     let (n, inputs, outputs) = (images(&mut m.r), channels(&mut m.r, words), m.r.pick(PLANES));
     binary_block(m, of(g, n, [inputs, outputs], 1));
+}
+
+fn only_signs(m: &mut Maker) {
+    let size = size(&mut m.r);
+    let g = window(&mut m.r, size, Kind { kernels: KERNELS, inside: false });
+    let words = m.r.pick(&[1, 1, 2]);
+    let (n, inputs, outputs) = (images(&mut m.r), channels(&mut m.r, words), m.r.pick(&[40, 64, 64, 96, 128]));
+    let g = of(g, n, [inputs, outputs], 1);
+    let (bits, padding) = m.signs(&g);
+    let source = m.binary(bits, g, padding);
+    let sign = m.sign(g.extents(), typical(&g));
+    m.block(Tiled::new(source, vec![sign]));
 }
 
 fn pooled_down(m: &mut Maker) {

@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xnorc::Config;
 use xnorc::emit::krate::{self, Runtime};
+use xnorc::report::{Measured, OnTarget};
+use xnorc::target::Target;
+use xnorc::{Config, Output};
 use xnorc_tests::half_block::{Kind, chain};
 use xnorc_tests::known::fashion;
 
@@ -24,14 +26,14 @@ const SMALL: &str = "-Copt-level=s";
 /// What each target needs, in thousands of instructions: a picture through the network of the examples, three integer blocks, three
 /// half-blocks ([`chain`]).
 const RECORDED: [Row; 9] = [
-    Row { target: "thumbv6m-none-eabi", flags: "", emulator: "qemu-arm", counts: [75171, 13325, 27311] },
-    Row { target: "thumbv7m-none-eabi", flags: "", emulator: "qemu-arm", counts: [44215, 7474, 15484] },
-    Row { target: "thumbv7em-none-eabihf", flags: "", emulator: "qemu-arm", counts: [5915, 5935, 7190] },
-    Row { target: "thumbv7em-none-eabihf", flags: SMALL, emulator: "qemu-arm", counts: [6759, 6151, 7355] },
-    Row { target: "thumbv8m.main-none-eabihf", flags: "", emulator: "qemu-arm", counts: [5915, 5935, 7190] },
-    Row { target: "riscv32imc-unknown-none-elf", flags: "", emulator: "qemu-riscv32", counts: [45414, 8445, 16004] },
-    Row { target: "riscv32imafc-unknown-none-elf", flags: "", emulator: "qemu-riscv32", counts: [5326, 5200, 6140] },
-    Row { target: "riscv32imafc-unknown-none-elf", flags: SMALL, emulator: "qemu-riscv32", counts: [6510, 5411, 6326] },
+    Row { target: "thumbv6m-none-eabi", flags: "", emulator: "qemu-arm", counts: [75063, 9699, 27311] },
+    Row { target: "thumbv7m-none-eabi", flags: "", emulator: "qemu-arm", counts: [44204, 5659, 15484] },
+    Row { target: "thumbv7em-none-eabihf", flags: "", emulator: "qemu-arm", counts: [5915, 5808, 7190] },
+    Row { target: "thumbv7em-none-eabihf", flags: SMALL, emulator: "qemu-arm", counts: [6759, 5966, 7355] },
+    Row { target: "thumbv8m.main-none-eabihf", flags: "", emulator: "qemu-arm", counts: [5914, 5808, 7190] },
+    Row { target: "riscv32imc-unknown-none-elf", flags: "", emulator: "qemu-riscv32", counts: [45353, 5988, 16004] },
+    Row { target: "riscv32imafc-unknown-none-elf", flags: "", emulator: "qemu-riscv32", counts: [5239, 5053, 6140] },
+    Row { target: "riscv32imafc-unknown-none-elf", flags: SMALL, emulator: "qemu-riscv32", counts: [6462, 5340, 6326] },
     Row { target: "aarch64-unknown-none", flags: "", emulator: "qemu-aarch64", counts: [1414, 1105, 1154] },
 ];
 
@@ -46,14 +48,18 @@ struct Row {
     counts: [u64; NETWORKS.len()],
 }
 
-/// The crate of the program and those of the networks, which it finds as any user's crate does.
-fn write_project(folder: &Path, target: &str) {
+/// The networks for a target.
+fn networks(target: &str) -> [(&'static str, Output); NETWORKS.len()] {
     let model = fashion();
     let [fashion, integer, half] = NETWORKS;
     let model =
         xnorc::load(&model, Config::new().name(fashion).target(target)).unwrap_or_else(|problems| panic!("{problems}"));
-    let outputs =
-        [(fashion, model), (integer, chain(Kind::Integer, integer, target)), (half, chain(Kind::Half, half, target))];
+    [(fashion, model), (integer, chain(Kind::Integer, integer, target)), (half, chain(Kind::Half, half, target))]
+}
+
+/// The crate of the program and those of the networks, which it finds as any user's crate does.
+fn write_project(folder: &Path, target: &str) {
+    let outputs = networks(target);
     let write = |path: PathBuf, bytes: &[u8]| {
         fs::create_dir_all(path.parent().expect("a folder")).expect("a writable target folder");
         // What is the same is not built again.
@@ -141,4 +147,18 @@ fn a_picture_takes_no_more_instructions_than_recorded() {
     // Shown where the test fails, too.
     println!("{table}outputs: {}", hashes.unwrap_or_default().join(" "));
     assert!(wrong.is_empty(), "in thousands of instructions:\n{}", wrong.join("\n"));
+}
+
+/// What `xnorc inspect --target` estimates is near to what was counted.
+#[test]
+fn estimates_are_near_the_counts() {
+    for row in RECORDED.iter().filter(|row| row.flags.is_empty()) {
+        let target = Target::named(row.target).expect("a target");
+        for ((name, output), counted) in networks(row.target).iter().zip(row.counts) {
+            let on = OnTarget::new(output, &target, Measured::Not(String::new()));
+            let estimate = on.instructions.expect("such a processor was counted on") / 1000;
+            let off = estimate.abs_diff(counted) * 100 / counted;
+            assert!(off <= 10, "{} {name}: estimated {estimate}, counted {counted} thousand", row.target);
+        }
+    }
 }

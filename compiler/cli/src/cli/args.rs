@@ -135,8 +135,17 @@ pub(super) struct Inspect {
     /// schedule alone: nothing is built or measured
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) threads: Option<u32>,
+    /// Show, behind the glance, what it takes where it will run, as rustc calls that: flash (code as built, where rustc has the
+    /// target's library), RAM, instructions (estimated), what is emulated there and how to avoid it, and the loops of each
+    /// block; with --all, --schedule or --threads these are of that target
+    #[arg(long, value_name = "TRIPLE", value_parser = target)]
+    pub(super) target: Option<String>,
+    /// Whether all of it fits into the regions FLASH and RAM of this linker script; exit code 1 where it does not
+    #[arg(long, value_name = "memory.x", requires = "target", conflicts_with_all = ["all", "schedule", "threads"])]
+    pub(super) memory: Option<PathBuf>,
     /// Print JSON: model, inputs, outputs, blocks, totals, notes, warnings; with --schedule blocks with their lines, with
-    /// --threads numbers of threads, blocks with their bounds, and those of the network
+    /// --threads numbers of threads, blocks with their bounds, and those of the network; with --target alone flash, ram,
+    /// instructions, blocks, emulated, memory
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -479,6 +488,8 @@ mod tests {
             &["xnorc", "evaluate", "a.onnx"],
             &["xnorc", "evaluate", "a.onnx", "--images", "d", "--std", "0"],
             &["xnorc", "inspect", "a.onnx", "--threads", "65"],
+            &["xnorc", "inspect", "a.onnx", "--target", "avx2"],
+            &["xnorc", "inspect", "a.onnx", "--memory", "memory.x"],
             &["xnorc", "inspect", "a.onnx", "--threads", "4", "--schedule"],
             &["xnorc", "bench", "a.onnx", "--threads", "0"],
             &["xnorc", "run", "a.onnx", "--input", "x.npy", "--level", "mmx"],

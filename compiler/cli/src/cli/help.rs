@@ -33,10 +33,12 @@ Examples:
   xnorc inspect net.onnx --all                  every block, with the reason for each that is not binary
   xnorc inspect net.onnx --schedule             the loops of each block, and why they are so
   xnorc inspect net.onnx --threads 64           how far more threads can help
+  xnorc inspect net.onnx --target thumbv7em-none-eabihf --memory memory.x
+                                                flash, RAM and instructions of a microcontroller; does it fit?
   xnorc inspect net.onnx --json | jq .totals    the same as --all, as data
 
 The time is an estimate, from the operations and the rates usual for the instructions of this machine; it can be off by a
-factor of two. `xnorc bench` measures. Nothing is built here, and rustc is not needed.";
+factor of two. `xnorc bench` measures. Nothing is built here, and rustc is not needed, but for the code of --target.";
 
 pub(super) const VERIFY: &str = "\
 Examples:

@@ -137,10 +137,14 @@ pub(super) fn version() -> Result<String, Diagnostics> {
     Ok(String::from_utf8_lossy(&result.stdout).into_owned())
 }
 
+/// The compiler's name: what `RUSTC` says, where it is not empty, as for cargo.
+pub(super) fn compiler() -> OsString {
+    std::env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into())
+}
+
 fn start(arguments: &[OsString]) -> Result<std::process::Output, Diagnostics> {
-    // Empty is unset, as it is for cargo.
-    let rustc = std::env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into());
-    guard::output(&rustc, arguments).map_err(|e| {
+    let rustc = compiler();
+    guard::output(&rustc, arguments, &[]).map_err(|e| {
         let rustc = Path::new(&rustc).display();
         let mut missing = problem(format!("the Rust compiler `{rustc}` cannot be started: {e}"));
         missing.0[0].help = Some(

@@ -11,9 +11,11 @@
 
 mod build;
 mod cache;
+mod elf;
 mod guard;
 mod interpreter;
 mod program;
+mod size;
 #[cfg(test)]
 mod tests;
 mod workshop;
@@ -22,6 +24,7 @@ pub(crate) use build::is_integer;
 pub use build::{Built, build};
 pub use cache::{Cache, Obtained, obtain, obtain_library};
 pub use program::{Program, Space, Timing};
+pub use size::measure;
 
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};
 

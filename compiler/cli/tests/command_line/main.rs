@@ -7,6 +7,7 @@ mod generated;
 mod kept;
 mod models;
 mod stacks;
+mod targets;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

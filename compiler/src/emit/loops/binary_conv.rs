@@ -39,11 +39,25 @@ pub(super) fn source(
         value: quote!(WEIGHTS.at::<#at, _>()),
     };
     let (count, k) = (tile(nest, g, &words), value(nest, g));
+    let mut fields = vec![field];
+    let mut block = quote!(let w = &self.weights[block];);
+    if let Some(thresholds) = &nest.thresholds {
+        let mut low = thresholds.low.clone();
+        low.resize(LANES * nest.grid.blocks(), 0);
+        let (at, blocks) = (n(blob.halves(&low).offset), n(nest.grid.blocks()));
+        fields.push(Operand {
+            name: "low",
+            text: Some("The least dot product whose sign is +1, of a channel".to_owned()),
+            ty: quote!(&'a Table<[Le<i16>; 16], #blocks>),
+            value: quote!(WEIGHTS.at::<#at, _>()),
+        });
+        block.extend(quote!(let low = &self.low[block];));
+    }
     let rows = rows_of_taps(&nest.axes.expect("a window")[0]);
     if mixed {
         // Group by group: the lanes of each are picked.
         return Source {
-            fields: vec![field],
+            fields,
             row: rows,
             value: quote! {
                 let mut v = s.splat(0.0);
@@ -62,14 +76,7 @@ pub(super) fn source(
         let rows = n(nest.grid.rows);
         quote!(prefetch(s, self.weights, block + 1, y, #rows);)
     });
-    Source {
-        fields: vec![field],
-        block: quote!(let w = &self.weights[block];),
-        row: quote!(#ahead #rows),
-        tile: count,
-        value: k,
-        ..Source::default()
-    }
+    Source { fields, block, row: quote!(#ahead #rows), tile: count, value: k, ..Source::default() }
 }
 
 /// How words of the input are reached.
@@ -313,17 +320,23 @@ fn value(nest: &Nest, g: &Geometry) -> TokenStream {
         let arms = counted(&column_lens, &quote!(x));
         quote!(let columns = #arms;)
     });
+    let differ = if is_single(nest) { quote!(differ) } else { quote!(differ[p]) };
+    let is_compared = nest.thresholds.is_some();
+    let ty = if is_compared { quote!(i32) } else { quote!(f32) };
     let k = match (row, column) {
+        (Some(_), Some(_)) if is_compared => constant.to_token_stream(),
         (Some(_), Some(_)) => {
             let k = crate::emit::text::float(known as f32);
             quote!(#k)
         }
-        (None, Some(_)) => quote!((#constant * #rows_len) as f32),
-        (Some(_), None) => quote!((#constant * columns) as f32),
-        (None, None) => quote!((#constant * #rows_len * columns) as f32),
+        (None, Some(_)) => quote!((#constant * #rows_len) as #ty),
+        (Some(_), None) => quote!((#constant * columns) as #ty),
+        (None, None) => quote!((#constant * #rows_len * columns) as #ty),
     };
-    let differ = if is_single(nest) { quote!(differ) } else { quote!(differ[p]) };
-    quote!(#columns_let let v = s.dot(#differ, s.splat(#k));)
+    match is_compared {
+        true => quote!(#columns_let let plus = s.dot_ge(#differ, #k, low);),
+        false => quote!(#columns_let let v = s.dot(#differ, s.splat(#k));),
+    }
 }
 
 /// Which groups the channels of each block belong to, where a block may span several: the number of its weights, the group,

@@ -9,7 +9,7 @@ use super::{Dimension, Operand, is_divided};
 use crate::emit::text::{n, note};
 use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
 use crate::plan::{Blob, blob};
-use crate::schedule::{Axis, Down, Nest};
+use crate::schedule::{Axis, Down, LANES, Nest, Thresholds};
 
 /// The loops of a source that counts down the lanes, as statements.
 pub(super) struct Counted {
@@ -45,7 +45,13 @@ pub(super) fn counted(
         classes
     });
     let rows_at = n(blob.narrow(&blob::weight_rows(weights, g)).offset);
-    let start_at = n(blob.halves(&blob::starts(weights, g, &classes[0], &classes[1])).offset);
+    let mut starts = blob::starts(weights, g, &classes[0], &classes[1]);
+    if let Some(Thresholds { low, .. }) = &nest.thresholds {
+        // Differences have 16 bits: see `Thresholds`.
+        let blocks = starts.chunks_exact_mut(LANES * nest.grid.blocks());
+        blocks.flat_map(|blocks| blocks.iter_mut().zip(low)).for_each(|(start, low)| *start -= low);
+    }
+    let start_at = n(blob.halves(&starts).offset);
     let [kh, kw] = g.kernel.map(n);
     let (words, behind, blocks) = (n(g.output[2] / 32), n(g.input[2] + 1), n(nest.grid.blocks()));
     let starts =
@@ -65,7 +71,11 @@ pub(super) fn counted(
         },
         Operand {
             name: "start",
-            text: Some(format!("Signs under the window - 2 * weights of +1, {}of a channel", by_border(&classes))),
+            text: Some(format!(
+                "Signs under the window - 2 * weights of +1{}, {}of a channel",
+                if nest.thresholds.is_some() { " - the least dot product whose sign is +1" } else { "" },
+                by_border(&classes)
+            )),
             ty: quote!(&'a #starts),
             value: quote!(WEIGHTS.at::<#start_at, _>()),
         },
@@ -156,7 +166,10 @@ pub(super) fn counted(
         memory,
         row,
         block: quote!(let values = &counts[block]; #start),
-        value: quote!(let v = s.dot_counts(&values[x], &#of, ones[x]);),
+        value: match nest.thresholds {
+            Some(_) => quote!(let plus = counts_ge(&values[x], &#of, ones[x]);),
+            None => quote!(let v = s.dot_counts(&values[x], &#of, ones[x]);),
+        },
     }
 }
 

@@ -24,6 +24,8 @@ mod views;
 mod ways;
 mod windows;
 
+use std::borrow::Cow;
+
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
@@ -122,6 +124,7 @@ pub(super) fn of(
     let mut fields = Fields::new(network, nest.grid.images, views, blob);
     let (base, title) = named(network, tiled);
     let mut writer = Writer::new(&mut fields, network, nest.grid);
+    writer.is_compared = nest.thresholds.is_some();
     writer.reserve_stored(tiled, &tiled.steps);
     let loads = writer.out.loads.clone();
     let steps = writer.steps(&tiled.steps);
@@ -212,6 +215,11 @@ fn source(
                 unreachable!("checked: a binary convolution reads bits")
             };
             let only = nest.down.is_some_and(|down| down.only);
+            let weights = match &nest.thresholds {
+                Some(thresholds) => thresholds.weights(weights),
+                None => Cow::Borrowed(&**weights),
+            };
+            let weights = &*weights;
             let mut source = match only {
                 true => Source::default(),
                 false => binary_conv::source(nest, geometry, layout, weights, fields.blob),

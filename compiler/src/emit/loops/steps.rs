@@ -199,11 +199,14 @@ pub(super) struct Writer<'f, 'a, 'b> {
     lines: Vec<(Ident, Ident)>,
     /// Parameters at hand.
     at_hand: Vec<(String, Ident)>,
+    /// Whether the source leaves signs in `plus` in the place of values.
+    pub(super) is_compared: bool,
 }
 
 impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
     pub(super) fn new(fields: &'f mut Fields<'a, 'b>, network: &'f Network, grid: Grid) -> Self {
-        Self { fields, network, grid, out: Steps::default(), lines: Vec::new(), at_hand: Vec::new() }
+        let (out, lines, at_hand) = (Steps::default(), Vec::new(), Vec::new());
+        Self { fields, network, grid, out, lines, at_hand, is_compared: false }
     }
 
     /// What is stored over an operand comes first: it is one exclusive field.
@@ -288,7 +291,7 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
             }
             Step::Sum(t) => self.sum(*t),
             Step::Sign { bits, intervals } => {
-                let mask = self.sign_mask(intervals);
+                let mask = if self.is_compared { quote!(plus) } else { self.sign_mask(intervals) };
                 let line = self.signs(*bits);
                 quote!(#line.set(x, #mask);)
             }

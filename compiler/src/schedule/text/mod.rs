@@ -67,7 +67,7 @@ impl Text {
         for (block, nest) in network.blocks.iter().zip(&schedule.nests) {
             let title = format!("{} {}", kind(block), extents(network, block));
             let lines = match (nest, block.tiled()) {
-                (Some(nest), Some(tiled)) => writer::lines(network, block, tiled, nest),
+                (Some(nest), Some(tiled)) => writer::lines(network, block, tiled, nest, schedule.target.as_ref()),
                 _ => others::lines(network, block),
             };
             let name = printable(&block.name);

@@ -2,10 +2,20 @@
 
 use crate::ir::network::{Activation, PoolKind, Step};
 use crate::schedule::{Axis, Pixels};
+use crate::target::{Family, Target};
 
-/// Pixels of a tile by instruction set: `7 on avx512, 4 on avx2/neon, else 1`.
-pub(super) fn sizes(pixels: &Pixels) -> String {
-    let all: Vec<(usize, &str)> = pixels.all().into_iter().zip(["avx512", "avx2", "neon", "simd128"]).collect();
+/// Pixels of a tile by the instruction sets that can occur: `7 on avx512, 4 on avx2/neon, else 1`.
+pub(super) fn sizes(pixels: &Pixels, target: Option<&Target>) -> String {
+    let family = target.map(Target::family);
+    let occurs = |name: &str| match family {
+        None => true,
+        Some(Family::X86_64) => name.starts_with("avx"),
+        Some(Family::Aarch64) => name == "neon",
+        Some(Family::Wasm) => name == "simd128",
+        Some(Family::Portable) => false,
+    };
+    let sets = pixels.all().into_iter().zip(["avx512", "avx2", "neon", "simd128"]);
+    let all: Vec<(usize, &str)> = sets.filter(|(_, name)| occurs(name)).collect();
     let mut text = String::new();
     for same in all.chunk_by(|a, b| a.0 == b.0).filter(|same| same[0].0 > 1) {
         let names: Vec<&str> = same.iter().map(|(_, name)| *name).collect();

@@ -6,16 +6,24 @@ use crate::ir::network::{Arithmetic, BitPadding, Block, Geometry, Network, PoolK
 use crate::printable::{count, thousands};
 use crate::schedule::cost::Cost;
 use crate::schedule::{Axis, Division, LANES, Nest, Order, Pixels, Widen, is_depthwise, is_mixed, is_pointwise};
+use crate::target::{Family, Target};
 
 /// Of a tiled block.
-pub(super) fn lines(network: &Network, block: &Block, tiled: &Tiled, nest: &Nest) -> Vec<Line> {
-    Writer { network, nest, depth: 0, keeps: false, lines: Vec::new() }.block(block, tiled)
+pub(super) fn lines(
+    network: &Network,
+    block: &Block,
+    tiled: &Tiled,
+    nest: &Nest,
+    target: Option<&Target>,
+) -> Vec<Line> {
+    Writer { network, nest, target, depth: 0, keeps: false, lines: Vec::new() }.block(block, tiled)
 }
 
 /// Writes the lines of a block.
 struct Writer<'a> {
     network: &'a Network,
     nest: &'a Nest,
+    target: Option<&'a Target>,
     depth: usize,
     /// Whether values are kept for a pool.
     keeps: bool,
@@ -39,6 +47,11 @@ impl Writer<'_> {
         }
         match (&tiled.pooled, self.nest.order) {
             (Some(pooled), _) => self.pooled(tiled, pooled),
+            // All channels of a row are counted together.
+            (None, _) if self.is_down() => {
+                self.rows(tiled, "");
+                self.pixels(tiled);
+            }
             (None, Order::BlocksRows) => {
                 self.blocks(tiled);
                 self.rows(tiled, "");
@@ -86,6 +99,7 @@ impl Writer<'_> {
             Source::BinaryConv { geometry, .. } => nest.grid.blocks() > 1 && !is_mixed(geometry),
             source => nest.grid.blocks() > 1 && is_pointwise(source),
         };
+        let ahead = ahead && !self.is_plain();
         match nest.grid.rows {
             1 => {}
             rows if ahead => self.open(count(rows, "row"), "the next block's weights are fetched meanwhile"),
@@ -126,10 +140,25 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether the sums are counted down the lanes wherever this runs.
+    fn is_down(&self) -> bool {
+        self.nest.down.is_some_and(|down| down.only)
+    }
+
+    /// Whether there are no vectors wherever this runs: a tile is one pixel.
+    fn is_plain(&self) -> bool {
+        self.target.is_some_and(|target| target.family() == Family::Portable)
+    }
+
     fn tiles(&mut self) {
         let (columns, pixels) = (self.nest.grid.columns, self.nest.pixels);
-        if pixels != Pixels::ONE {
-            self.open(format!("{columns} pixels in tiles of {}", sizes(&pixels)), self.nest.fit.to_string());
+        if self.is_plain() {
+            if columns > 1 {
+                self.open(format!("{columns} pixels"), "one at a time, without vectors");
+            }
+        } else if pixels != Pixels::ONE {
+            let sizes = sizes(&pixels, self.target);
+            self.open(format!("{columns} pixels in tiles of {sizes}"), self.nest.fit.to_string());
         } else if columns > 1 {
             self.open(format!("{columns} pixels"), self.nest.fit.to_string());
         }
@@ -137,6 +166,9 @@ impl Writer<'_> {
 
     fn binary(&mut self, g: &Geometry, padding: BitPadding, steps: &[Step]) {
         let nest = self.nest;
+        if self.is_down() {
+            return self.down(g, padding, steps);
+        }
         self.tiles();
         let outside = self.depth;
         if is_mixed(g) {
@@ -172,6 +204,9 @@ impl Writer<'_> {
             return self.steps(steps, "");
         }
         self.depth = outside;
+        if nest.thresholds.is_some() {
+            return self.say("compare, sign bits", "differing bits against an integer for each channel");
+        }
         self.steps_behind(Some("dot"), steps, dot);
         if let Some(down) = &nest.down {
             self.depth = 0;
@@ -179,6 +214,47 @@ impl Writer<'_> {
             let lists = format!("set bits of {} are listed", count(down.rows, "row"));
             self.say(what, format!("a row of weights for each set bit, added to {} planes; {lists}", down.planes));
         }
+    }
+
+    /// A row of a binary layer that counts down the lanes wherever this runs.
+    fn down(&mut self, g: &Geometry, padding: BitPadding, steps: &[Step]) {
+        let (nest, row) = (self.nest, self.depth);
+        let (Some(down), Some([rows, columns])) = (&nest.down, &nest.axes) else { return };
+        let listed = format!("{} at a time, each listed once", count(down.rows, "row"));
+        self.say("list the set bits of the pixels under the window", listed);
+        self.pixel_loop();
+        let bits = self.target.map_or(32, Target::register);
+        let outputs = g.output[2];
+        let lanes = format!("{bits} channels in a word, {} of a sum", count(down.planes, "plane"));
+        match outputs.div_ceil(bits) {
+            1 => self.say(format!("{} side by side", count(outputs, "channel")), lanes),
+            words => self.open(format!("{words} words of {bits} channels"), lanes),
+        }
+        if g.kernel != [1, 1] {
+            let taps = [rows, columns].map(|axis| axis.kernel);
+            let outside = match padding {
+                BitPadding::Plus => "padding of +1 lies in the frame and counts",
+                BitPadding::Minus | BitPadding::Zero => "outside the picture no bit is set",
+            };
+            self.open(format!("{} x {} taps", taps[0], taps[1]), outside);
+        }
+        self.say(
+            "add the row of weights of each set bit",
+            "carry-save adders: cheaper here than a population count of each word",
+        );
+        self.depth = row;
+        let blocks = nest.grid.blocks();
+        if blocks > 1 {
+            self.open(format!("{blocks} blocks of {LANES} channels"), "");
+        }
+        self.pixel_loop();
+        if nest.thresholds.is_some() {
+            self.say("compare, sign bits", "4 * sum - 2 * set bits against an integer for each channel");
+        } else {
+            let dot = "dot: signs under the window - 2 * (set bits + weights of +1) + 4 * sum";
+            self.steps_behind(Some("dot"), steps, dot);
+        }
+        self.depth = row;
     }
 
     /// The innermost loop of a binary layer.
@@ -230,11 +306,14 @@ impl Writer<'_> {
                 Arithmetic::F32 => String::new(),
                 looser => format!(" in {}", looser.name()),
             };
-            let tile = format!("{} x {}", count(pixels, "pixel"), count(blocks, "block"));
-            self.say(
-                format!("{} by the runtime{narrow}, in tiles of {tile}", count(columns, "pixel")),
-                nest.fit.to_string(),
-            );
+            let (tile, fit) = match self.is_plain() {
+                true => (String::new(), "one at a time, without vectors".to_owned()),
+                false => {
+                    let tile = format!("{} x {}", count(pixels, "pixel"), count(blocks, "block"));
+                    (format!(", in tiles of {tile}"), nest.fit.to_string())
+                }
+            };
+            self.say(format!("{} by the runtime{narrow}{tile}", count(columns, "pixel")), fit);
         }
         if nest.together > 1 {
             self.open(format!("{} of them", count(nest.together, "block")), "");
@@ -275,7 +354,9 @@ impl Writer<'_> {
     fn pooled(&mut self, tiled: &Tiled, Pooled { pool: inner, steps }: &Pooled) {
         let nest = self.nest;
         let Some(grid) = nest.pooled else { return };
-        self.blocks(tiled);
+        if !self.is_down() {
+            self.blocks(tiled);
+        }
         if grid.rows > 1 {
             self.open(count(grid.rows, "row of the pool"), "");
         }
@@ -289,7 +370,10 @@ impl Writer<'_> {
         self.pixels(tiled);
         self.keeps = false;
         self.depth = outside;
-        if nest.together > 1 {
+        let blocks = nest.grid.blocks();
+        if self.is_down() && blocks > 1 {
+            self.open(format!("{blocks} blocks of {LANES} channels"), "");
+        } else if nest.together > 1 {
             self.open(format!("{} of them", count(nest.together, "block")), "");
         }
         self.open(count(grid.columns, "pixel of the pool"), "");

@@ -1,0 +1,177 @@
+//! What a network takes on a target, by building it for that: code, and the deepest stack.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::elf::Elf;
+use super::workshop::Workshop;
+use super::{build, guard};
+use xnorc::Output;
+use xnorc::emit::krate::{self, Runtime};
+use xnorc::report::Measured;
+use xnorc::target::Target;
+
+/// Bytes of stack for what is the library's own, and has no frame that is told: copies, emulated floats.
+const LIBRARY: u64 = 256;
+
+/// Builds a network, compiled as standalone crate of that name, for a target, and measures what came of it. What keeps it from that is no
+/// error: it is said, with what would help.
+pub fn measure(output: &Output, name: &str, target: &Target) -> Measured {
+    match built(output, name, target) {
+        Ok((code, stack)) => Measured::Built { code, stack },
+        Err(why) => Measured::Not(why),
+    }
+}
+
+fn built(output: &Output, name: &str, target: &Target) -> Result<(u64, Option<u64>), String> {
+    let triple = target.triple();
+    let others = ["wasm", "windows", "cygwin", "uefi", "apple", "darwin", "aix", "nvptx", "bpf", "spirv"];
+    if others.iter().any(|other| triple.contains(other)) {
+        return Err("only ELF files are, and this system has others".to_owned());
+    }
+    let rustc = |arguments: &[OsString]| {
+        let rustc = build::compiler();
+        // Only so does a stable compiler tell the frames of its functions; nothing else of it is used.
+        guard::output(&rustc, arguments, &[("RUSTC_BOOTSTRAP", "1")]).map_err(|e| {
+            format!(
+                "`{}` cannot be started ({e}): install Rust, or name a rustc in the variable RUSTC",
+                Path::new(&rustc).display()
+            )
+        })
+    };
+    let library = rustc(&["--print=target-libdir".into(), "--target".into(), triple.into()])?;
+    let folder = PathBuf::from(String::from_utf8_lossy(&library.stdout).trim());
+    let is_core = |file: std::fs::DirEntry| file.file_name().to_string_lossy().starts_with("libcore-");
+    if !library.status.success() || !std::fs::read_dir(&folder).is_ok_and(|files| files.flatten().any(is_core)) {
+        return Err(format!(
+            "this rustc does not have the target's core library: `rustup target add {triple}`, or name a rustc that has it in the \
+             variable RUSTC"
+        ));
+    }
+    let io = |e: std::io::Error| format!("a temporary folder cannot be written: {e}");
+    let workshop = Workshop::new(&std::env::temp_dir()).map_err(io)?;
+    let home = workshop.path();
+    let mut files = krate::files(output, name, &Runtime::Inside, None);
+    files.push(("main.rs".to_owned(), PROGRAM.into()));
+    for (path, bytes) in &files {
+        let path = home.join(path);
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&path, bytes))
+            .map_err(io)?;
+    }
+    let build = |more: &[OsString]| -> Result<(), String> {
+        let all: Vec<OsString> = options(triple).into_iter().chain(more.iter().cloned()).collect();
+        let result = rustc(&all)?;
+        let text = String::from_utf8_lossy(&result.stderr);
+        let first = text.lines().find(|line| line.contains("error")).unwrap_or("it failed");
+        if result.status.success() { Ok(()) } else { Err(format!("rustc does not build it for this target: {first}")) }
+    };
+    let network = home.join("libnetwork.rlib");
+    build(&[
+        "--crate-type=rlib".into(),
+        "--crate-name".into(),
+        name.into(),
+        "-o".into(),
+        network.clone().into(),
+        home.join("src/lib.rs").into(),
+    ])?;
+    let mut external = OsString::from("--extern=network=");
+    external.push(&network);
+    build(&[
+        "--crate-type=bin".into(),
+        "--crate-name=measured".into(),
+        "-Clto=fat".into(),
+        "-Clinker=rust-lld".into(),
+        "-Clinker-flavor=ld.lld".into(),
+        // Where there is a system, memset and its like are its own.
+        "-Clink-args=--unresolved-symbols=ignore-all --no-eh-frame-hdr".into(),
+        "-Crelocation-model=static".into(),
+        "--emit=obj,link".into(),
+        external,
+        "--out-dir".into(),
+        home.into(),
+        home.join("main.rs").into(),
+    ])?;
+    let read = |file: &str| std::fs::read(home.join(file)).map_err(io);
+    let linked = read("measured")?;
+    let linked = Elf::new(&linked).ok_or("what rustc made is no ELF file that can be read")?;
+    let code = linked.only_read().saturating_sub(output.emitted.weights.len() as u64);
+    let objects: Vec<PathBuf> = std::fs::read_dir(home)
+        .map_err(io)?
+        .flatten()
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "o"))
+        .collect();
+    let stack = match &objects[..] {
+        [object] => std::fs::read(object).ok().and_then(|bytes| stack(&Elf::new(&bytes)?)),
+        _ => None,
+    };
+    Ok((code, stack))
+}
+
+/// A program that has nothing but the network. It is not run.
+const PROGRAM: &str = "#![no_std]
+#![no_main]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+#[unsafe(no_mangle)]
+pub extern \"C\" fn _start(input: &network::Input, output: &mut network::Output, scratch: &mut network::Scratch) {
+    network::infer(input, output, scratch);
+}
+";
+
+fn options(triple: &str) -> Vec<OsString> {
+    let mut options: Vec<OsString> = [
+        "--edition=2024",
+        "-Copt-level=3",
+        "-Ccodegen-units=1",
+        "-Cpanic=abort",
+        "-Cforce-unwind-tables=no",
+        "-Zemit-stack-sizes",
+        "--cap-lints=allow",
+        "--error-format=short",
+        "--target",
+        triple,
+    ]
+    .map(OsString::from)
+    .to_vec();
+    // What the crate's build script would say.
+    if let Some(way) = xnorc_runtime::multiply_add(triple) {
+        options.push(format!("--cfg=xnorc_fma=\"{way}\"").into());
+    }
+    options
+}
+
+/// The deepest stack of the entry, by the frames of the functions and who refers to whom; `None` where functions call themselves.
+/// A function whose address is taken counts as called.
+fn stack(object: &Elf<'_>) -> Option<u64> {
+    let frames = object.frames()?;
+    let start = object.section_of("_start")?;
+    let mut known: HashMap<usize, Option<u64>> = HashMap::new();
+    let deepest = deepest(start, &frames, &object.references(), &mut known)?;
+    (!frames.is_empty()).then_some(deepest + LIBRARY)
+}
+
+fn deepest(
+    section: usize,
+    frames: &HashMap<usize, u64>,
+    references: &HashMap<usize, Vec<usize>>,
+    known: &mut HashMap<usize, Option<u64>>,
+) -> Option<u64> {
+    if let Some(depth) = known.get(&section) {
+        // `None` while it is being looked at: it calls itself.
+        return *depth;
+    }
+    known.insert(section, None);
+    let mut most = 0;
+    for &other in references.get(&section).into_iter().flatten().filter(|other| **other != section) {
+        most = most.max(deepest(other, frames, references, known)?);
+    }
+    let depth = most + frames.get(&section).copied().unwrap_or(0);
+    known.insert(section, Some(depth));
+    Some(depth)
+}

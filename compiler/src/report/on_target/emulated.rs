@@ -1,0 +1,81 @@
+//! What a processor does in software for want of instructions, and what can be done about it.
+
+use crate::emit::Output;
+use crate::ir::network::{Arithmetic, Body};
+use crate::schedule::cost::Cost;
+use crate::target::{Family, Floats, MultiplyAdd, Target};
+
+/// What is emulated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Emulated {
+    /// What, by what, and where it is needed.
+    pub what: String,
+    /// How to avoid it.
+    pub instead: String,
+}
+
+/// All of it that the network needs.
+pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
+    let network = &output.network;
+    let processor = target.triple().split('-').next().unwrap_or_default();
+    let mut all = Vec::new();
+    let mut add = |what: &str, instead: &str| all.push(Emulated { what: what.to_owned(), instead: instead.to_owned() });
+    let exact = |block: &&crate::ir::network::Block| block.arithmetic().is_none_or(|a| a == Arithmetic::F32);
+    let costs: Vec<Cost> = network.blocks.iter().filter(exact).map(|block| Cost::of(network, block)).collect();
+    let multiplies = costs.iter().any(|cost| cost.real_macs > 0);
+    let computes = network.blocks.iter().any(|block| Cost::of(network, block).flops > 0);
+    // Where the same processor may have a unit, it is a matter of the target's name.
+    let unit = match processor {
+        "thumbv7em" => Some("if it has an FPU (Cortex-M4F, M7): `--target thumbv7em-none-eabihf`"),
+        "thumbv8m.main" => Some("if it has an FPU (Cortex-M33F, M55): `--target thumbv8m.main-none-eabihf`"),
+        riscv if riscv.starts_with("riscv32") => {
+            Some("if it has the extension F: `--target riscv32imafc-unknown-none-elf`")
+        }
+        "x86_64" => Some("no vectors either: a target with an operating system has both"),
+        _ => None,
+    };
+    let real = "binarize these layers in training; or `--real int8 --calibrate x.npy` multiplies in integers";
+    match target.multiply_add() {
+        _ if !multiplies => {}
+        MultiplyAdd::Instruction => {}
+        MultiplyAdd::Chosen => add(
+            "multiply-add of real-valued layers, where the machine has neither AVX2 nor AVX-512: in f64",
+            "processors from 2015 on have them",
+        ),
+        MultiplyAdd::Integers => {
+            add("multiply-add of real-valued layers, rounded once: in 64-bit integers", unit.unwrap_or(real));
+        }
+        MultiplyAdd::Doubles if target.family() == Family::Wasm => add(
+            "multiply-add of real-valued layers, rounded once: in f64",
+            "`-Ctarget-feature=+simd128,+relaxed-simd` uses the engine's own, which may round twice",
+        ),
+        MultiplyAdd::Doubles => add("multiply-add of real-valued layers, rounded once: in f64", real),
+    }
+    if computes && target.floats() == Floats::None {
+        let scales = "let blocks end in signs: BatchNormalization and sign are one comparison; fewer scales and skips";
+        add("floats: scales, activations, skips and sums", unit.unwrap_or(scales));
+    }
+    let doubles = ["math::ln(", "math::softplus(", "math::sqrt(", "math::pow("];
+    let in_doubles = doubles.iter().any(|name| output.source().contains(name));
+    if in_doubles && target.floats() != Floats::Double {
+        let instead = "leave logarithms, powers and roots to the caller; exp, sigmoid, tanh and erf are in f32 already";
+        add("f64: logarithm, softplus, power or square root", instead);
+    }
+    let counts = |nest: &crate::schedule::Nest| nest.counting.is_some() && nest.down.is_none();
+    let words = network.blocks.iter().zip(&output.schedule.nests);
+    let words =
+        words.filter(|(block, nest)| matches!(block.body, Body::Tiled(_)) && nest.as_ref().is_some_and(counts)).count();
+    let has_count =
+        ["powerpc64", "s390x", "loongarch", "sparc", "riscv64a23"].iter().any(|name| processor.starts_with(name));
+    if target.family() == Family::Portable && words > 0 && !has_count {
+        let what = format!("population count of words, in {words} binary layer{}", if words == 1 { "" } else { "s" });
+        let lanes = format!(
+            "a multiple of {} output channels is counted without it{}",
+            target.register(),
+            if processor.starts_with("riscv") { "; with Zbb: `-Ctarget-feature=+zbb`" } else { "" }
+        );
+        add(&what, &lanes);
+    }
+    all
+}
