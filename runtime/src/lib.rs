@@ -114,6 +114,7 @@ pub mod prelude {
     pub use crate::generic::narrow_input::{input_to_bf16, input_to_int8};
     pub use crate::generic::real_conv::real_conv_row;
     pub use crate::generic::real_shape::RealShape;
+    pub use crate::generic::sign_words::{pack_lanes, pack_signs};
     pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
     pub use crate::place::{Memory, Place};

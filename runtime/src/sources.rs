@@ -34,6 +34,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("generic/narrow_input.rs", include_str!("generic/narrow_input.rs")),
     ("generic/real_conv.rs", include_str!("generic/real_conv.rs")),
     ("generic/real_shape.rs", include_str!("generic/real_shape.rs")),
+    ("generic/sign_words.rs", include_str!("generic/sign_words.rs")),
     ("generic/vectors.rs", include_str!("generic/vectors.rs")),
     ("generic/window.rs", include_str!("generic/window.rs")),
     ("lanes.rs", include_str!("lanes.rs")),

@@ -195,6 +195,10 @@ impl Emitter<'_> {
                     let loops = loops::product(self.network, whole, &mut views, &mut self.blob);
                     return self.kernel(block, &loops, views);
                 }
+                if let Form::SignProduct { zero_one } = form {
+                    let loops = loops::sign_product(self.network, whole, zero_one, &mut views, &mut self.blob);
+                    return self.kernel(block, &loops, views);
+                }
                 loops::whole(self.network, whole, &form, &mut views)
             }
         };
@@ -228,7 +232,7 @@ impl Emitter<'_> {
         let name = self.names.node(&block.name);
         std::iter::zip(&mut self.used, uses).for_each(|(used, here)| *used |= here);
         let (parameters, arguments) = signature(uses, shared);
-        let text = doc(&describe(block));
+        let text = doc(&describe(self.network, block));
         self.functions.extend(quote! {
             #text
             fn #name(#parameters) {
@@ -257,7 +261,7 @@ fn signature(uses: [bool; 3], shared: bool) -> (TokenStream, TokenStream) {
 }
 
 /// Documentation of a block's function.
-fn describe(block: &Block) -> String {
+fn describe(network: &Network, block: &Block) -> String {
     let parts: Vec<&str> = block.parts.iter().map(Part::word).collect();
     let mut text = format!("`{}`: {}.", block.name, parts.join(", "));
     match block.source() {
@@ -270,6 +274,10 @@ fn describe(block: &Block) -> String {
                 looser => format!("multiply-accumulates in {} by choice", looser.name()),
             };
             text += &format!("\n\n{} {kind}.", text::thousands(geometry.macs()));
+        }
+        _ if block.is_binary() => {
+            let macs = crate::schedule::cost::Cost::of(network, block).binary_macs;
+            text += &format!("\n\n{} binary multiply-accumulates.", text::thousands(macs));
         }
         _ => {}
     }
@@ -297,6 +305,7 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
             .map(|b| match (&b.body, b.source()) {
                 (_, Some(Source::BinaryConv { geometry, .. })) if binary => geometry.macs(),
                 (_, Some(Source::RealConv { geometry, .. })) if !binary => geometry.macs(),
+                (Body::Whole(_), _) if binary => crate::schedule::cost::Cost::of(network, b).binary_macs,
                 (Body::Gate(gate), _) if !binary => (gate.first.weights.len() + gate.second.weights.len()) as u64,
                 _ => 0,
             })

@@ -111,6 +111,12 @@ pub enum Op {
         /// A bit per `[M][K]`.
         weights: Arc<BinaryWeights>,
     },
+    /// a `[..., M, K]`, b `[..., N, K]`, whose every element is -1 or +1: an exact integer for each row of a and row of b, over
+    /// the batch. The codes' scales follow as an Affine.
+    SignProduct {
+        /// Whether -1 stands for 0, in a and in b.
+        zero_one: [bool; 2],
+    },
     /// x `[..., K]`, weights `[K, M]`: NumPy's matmul. Gemm becomes MatMul, and Add for its bias.
     MatMul,
     /// x: one exact affine map per channel; as many as the extent of `axis`.

@@ -587,7 +587,10 @@ impl Block {
 
     /// True when it works on sign bits.
     pub fn is_binary(&self) -> bool {
-        matches!(self.source(), Some(Source::BinaryConv { .. }))
+        match &self.body {
+            Body::Whole(whole) => matches!(whole.op, Op::SignProduct { .. }),
+            _ => matches!(self.source(), Some(Source::BinaryConv { .. })),
+        }
     }
 }
 

@@ -91,7 +91,7 @@ impl AtRunTime for MatMul {
 
     fn cost(&self, inputs: &[&[usize]], output: &[usize]) -> WholeCost {
         let depth = inputs[0].last().copied().unwrap_or(1);
-        WholeCost { macs: (output.iter().product::<usize>() * depth) as u64, flops: 0 }
+        WholeCost { macs: (output.iter().product::<usize>() * depth) as u64, ..WholeCost::default() }
     }
 
     /// The products are added up in order, in f32 and with fused multiply-add: so the emitted code does it.

@@ -52,6 +52,7 @@ pub mod reduce;
 mod reshape;
 mod scatter;
 mod sign;
+mod sign_product;
 mod slice;
 mod softmax;
 mod strided;
@@ -122,8 +123,10 @@ pub(crate) trait AtRunTime: Operator {
 /// Multiply-accumulates, and what else is computed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WholeCost {
-    /// Multiply-accumulates.
+    /// Real multiply-accumulates.
     pub(crate) macs: u64,
+    /// Multiply-accumulates of bits.
+    pub(crate) bops: u64,
     /// Other operations.
     pub(crate) flops: u64,
 }
@@ -131,7 +134,7 @@ pub(crate) struct WholeCost {
 impl WholeCost {
     /// So many operations for each element of a shape.
     fn each(shape: &[usize], operations: u64) -> Self {
-        Self { macs: 0, flops: operations * shape.iter().product::<usize>() as u64 }
+        Self { flops: operations * shape.iter().product::<usize>() as u64, ..Self::default() }
     }
 }
 
@@ -153,6 +156,11 @@ pub(crate) enum Form {
     },
     /// The product of two matrices, for each of a batch.
     Product,
+    /// The same of signs, which are packed there.
+    SignProduct {
+        /// Whether -1 stands for 0, on the left and on the right.
+        zero_one: [bool; 2],
+    },
     /// Softmax along an axis, or its logarithm.
     Softmax {
         /// The axis.
@@ -183,6 +191,7 @@ pub(crate) fn of(op: &Op) -> Box<dyn Operator + '_> {
             Box::new(convolution::BinaryConv { window, groups: *groups, weights })
         }
         Op::BinaryMatMul { weights } => Box::new(matrix::BinaryMatMul(weights)),
+        Op::SignProduct { zero_one } => Box::new(sign_product::SignProduct(*zero_one)),
         Op::MatMul => Box::new(matrix::MatMul),
         Op::Affine { axis, maps } => Box::new(affine::PerAxis { axis: *axis, maps }),
         Op::MaxPool { window, layout } => Box::new(pool::Max { window, layout: *layout }),

@@ -5,10 +5,13 @@
 //! channel, ±a within 1e-6 of a (see [`weights`]). Scale and bias follow as an Affine, which the next pass merges with
 //! its neighbours. Every other layer gets the reason why it is real-valued.
 //!
+//! A MatMul of two such inputs is a product of bits, too (see [`products`]).
+//!
 //! Where weights are zero, or an input may be, two planes of bits hold what one cannot: 0 is +1 in one and -1 in the
 //! other, and half the sum of both planes' layers is exact. A few zero weights cost a layer of their channels alone.
 
 mod codes;
+mod products;
 mod weights;
 mod words;
 
@@ -37,6 +40,13 @@ impl Remarks {
     fn warn(&mut self, code: diagnostics::Code, node: &Node, message: String, help: &str) {
         let place = format!("node \"{}\" ({})", node.name, node.op.name());
         self.warnings.push(Diagnostic::warning(code, place, message).help(help));
+    }
+
+    /// A layer reads bits of a sign that they do not hold.
+    fn takes(&mut self, sign: ZeroSign) {
+        if !self.zero_signs.contains(&sign) {
+            self.zero_signs.push(sign);
+        }
     }
 
     /// Signs that one bit does not hold: a warning each where zeros are likely, one note for the others.
@@ -82,6 +92,14 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
         fan_in: w.per_channel,
     });
     facts.observe(rewriter.graph, &node, known.as_ref());
+    if rewriter.graph.constant(node.inputs[1]).is_none() && node.op == Op::MatMul {
+        let signs = node.inputs.iter().filter_map(|&v| codes.get(v)).flat_map(|code| code.zero_signs.clone());
+        let signs: Vec<ZeroSign> = signs.collect();
+        if products::product(rewriter, codes, &node) {
+            signs.into_iter().for_each(|sign| remarks.takes(sign));
+            return;
+        }
+    }
     let code = codes.get(node.inputs[0]);
     let reason = match (weights, code) {
         (Ok(weights), Some(code)) => match padding(&node.op, code) {
@@ -125,11 +143,7 @@ pub(crate) fn are_binary(rewriter: &Rewriter<'_>, node: &Node) -> bool {
 
 /// Says what the user should know about a binary layer.
 fn note_layer(remarks: &mut Remarks, node: &Node, weights: &Binarized, code: &Code) {
-    for sign in &code.zero_signs {
-        if !remarks.zero_signs.contains(sign) {
-            remarks.zero_signs.push(sign.clone());
-        }
-    }
+    code.zero_signs.iter().for_each(|sign| remarks.takes(sign.clone()));
     let (layer, zeros, all) = (&node.name, weights.zeros.len(), weights.signs.len());
     if zeros > 0 {
         let channels = weights.affected().len();

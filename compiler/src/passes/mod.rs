@@ -71,7 +71,8 @@ pub const PASSES: &[Pass] = &[
     // really must move.
     // Shown in tests/filetests/channels_last.
     ("channels_last", channels_last::run, &[promises::channels_are_last, promises::reductions_keep_their_axes]),
-    // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits; a scale or
+    // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits, and so do MatMuls
+    // of two such inputs; a scale or
     // code such as {0, 1} between a Sign and such a layer moves behind it. A Sign of what cannot be negative is such a
     // code; zeros among the weights, and those of signs if the user so wishes, are a second plane of bits.
     // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, its padding is zero, and its node says why. A

@@ -383,7 +383,10 @@ fn is_choice(rewriter: &Rewriter<'_>, node: &Node) -> bool {
 }
 
 /// Whether a value takes two numbers, or is one.
-fn is_code(rewriter: &Rewriter<'_>, v: ValueId) -> bool {
+fn is_code(rewriter: &Rewriter<'_>, mut v: ValueId) -> bool {
+    while let Some(Node { op: Op::Reshape | Op::Transpose(_) | Op::Slice { .. }, inputs, .. }) = rewriter.producer(v) {
+        v = inputs[0];
+    }
     if rewriter.graph.constant(v).is_some() {
         return rewriter.uniform(v).is_some();
     }

@@ -99,7 +99,7 @@ impl Cost {
         let inputs: Vec<&[usize]> = whole.inputs.iter().map(|&id| shape(id)).collect();
         let operator = ops::of(&whole.op);
         let cost = operator.whole().map(|operator| operator.cost(&inputs, shape(whole.output))).unwrap_or_default();
-        (self.real_macs, self.flops) = (cost.macs, cost.flops);
+        (self.binary_macs, self.real_macs, self.flops) = (cost.bops, cost.macs, cost.flops);
     }
 
     /// About how long it takes one thread of a machine with 10^12 binary multiply-accumulates and 4 * 10^10 real operations

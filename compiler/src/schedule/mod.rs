@@ -17,6 +17,7 @@ mod division;
 mod down;
 mod nest;
 mod reasons;
+pub(crate) mod signs;
 mod text;
 mod thresholds;
 mod tiles;

@@ -5,5 +5,6 @@ pub(crate) mod narrow_conv;
 pub(crate) mod narrow_input;
 pub(crate) mod real_conv;
 pub(crate) mod real_shape;
+pub(crate) mod sign_words;
 pub(crate) mod vectors;
 pub(crate) mod window;

@@ -39,6 +39,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("copy of rows by a list", wholes::gather),
     ("reduction", wholes::reductions),
     ("product", wholes::product),
+    ("product of signs", wholes::product_of_signs),
     ("function of several", wholes::elements),
     ("softmax and maxima", wholes::lines),
     ("binary convolution down the lanes", down),

@@ -223,6 +223,27 @@ pub(super) fn product(m: &mut Maker) {
     whole(m, Op::MatMul, vec![square, square], &[depth, depth]);
 }
 
+pub(super) fn product_of_signs(m: &mut Maker) {
+    let rows = m.r.pick(&[1, 2, 17, 300]);
+    let depth = m.r.pick(&[1, 16, 63, 64, 83, 128, 1000, 2100]);
+    let columns = m.r.pick(&[1, 3, 16, 17, 40]);
+    let batch = m.r.pick(&[vec![], vec![1], vec![3], vec![2, 2]]);
+    let own = |m: &mut Maker, matrix: [usize; 2]| {
+        let batch = if m.r.once_in(3) { Vec::new() } else { batch.clone() };
+        m.input(&[&batch[..], &matrix].concat())
+    };
+    let (left, right) = (own(m, [rows, depth]), own(m, [columns, depth]));
+    let longest = [left, right].map(|id| m.network.tensor(id).shape.clone());
+    let longest = if longest[0].len() > longest[1].len() { &longest[0] } else { &longest[1] };
+    let shape = [&longest[..longest.len() - 2], &[rows, columns]].concat();
+    for zero_one in [[false, false], [true, false], [false, true], [true, true]] {
+        whole(m, Op::SignProduct { zero_one }, vec![left, right], &shape);
+    }
+    // One that is both.
+    let square = m.input(&[columns, depth]);
+    whole(m, Op::SignProduct { zero_one: [false, false] }, vec![square, square], &[columns, columns]);
+}
+
 /// An operand that is repeated along some axes to have a shape.
 fn broadcast(m: &mut Maker, shape: &[usize]) -> TensorId {
     let own: Vec<usize> = shape.iter().map(|&extent| if m.r.once_in(3) { 1 } else { extent }).collect();

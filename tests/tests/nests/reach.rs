@@ -84,6 +84,11 @@ fn of_whole(network: &Network, op: &Op, inputs: &[TensorId], output: TensorId, f
                 Some(_) => "results side by side, of which the last are fewer",
             });
         }
+        Op::SignProduct { zero_one } => forms.push(match zero_one {
+            [false, false] => "product of signs",
+            [true, true] => "product of 0 and 1",
+            _ => "product of signs with 0 and 1",
+        }),
         Op::MatMul => {
             let matrix = |id: TensorId| network.tensor(id).shape.iter().rev().take(2).product::<usize>();
             let batch = |id: TensorId| network.tensor(id).storage_len() / matrix(id);
@@ -270,6 +275,9 @@ const FORMS: &[&str] = &[
     "product",
     "products of a batch",
     "products with the same matrix",
+    "product of signs",
+    "product of 0 and 1",
+    "product of signs with 0 and 1",
     "function of two",
     "PRelu by a tensor",
     "choice",

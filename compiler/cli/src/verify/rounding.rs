@@ -252,6 +252,8 @@ impl<'a> Rounding<'a> {
                 };
                 values.iter().map(of).collect()
             }
+            // Whole numbers.
+            Op::SignProduct { .. } => vec![0.0; values.len()],
             Op::MatMul => {
                 let squares = self.run(body, |v, _| f64::from(v) * f64::from(v))?;
                 // (|a| + e)² (|b| + f)² without the squares of the products themselves.

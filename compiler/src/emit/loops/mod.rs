@@ -17,6 +17,7 @@ mod names;
 mod pooled;
 mod real_conv;
 mod reduce;
+mod sign_product;
 mod steps;
 mod strided;
 mod text;
@@ -41,6 +42,7 @@ pub(super) use copy::moved;
 pub(super) use gate::gate;
 pub(super) use matmul::product;
 use names::{binary_title, geometry_title, kernel_name};
+pub(super) use sign_product::sign_product;
 use steps::{Fields, Steps, Writer};
 use text::{bound, looped, uses};
 use ways::Ways;
@@ -108,7 +110,7 @@ pub(super) fn whole(network: &Network, whole: &network::Whole, form: &Form, view
         Form::Reduce { kind, axes } => reduce::reduce(network, whole, *kind, axes, views),
         Form::Softmax { axis, log } => reduce::softmax(network, whole, *axis, *log, views),
         Form::ArgMax { axis, last } => reduce::arg_max(network, whole, *axis, *last, views),
-        Form::Product => TokenStream::new(),
+        Form::Product | Form::SignProduct { .. } => TokenStream::new(),
     }
 }
 

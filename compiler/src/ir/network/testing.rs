@@ -130,6 +130,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
         ("reduction", reduction),
         ("reduction_side_by_side", reduction_side_by_side),
         ("product", product),
+        ("product_of_signs", product_of_signs),
         ("broadcast", broadcast),
         ("choice", choice),
         ("softmax", softmax),
@@ -376,6 +377,11 @@ fn reduction_side_by_side(b: &mut Build) {
 fn product(b: &mut Build) {
     let (x, w, y) = (b.input("x", &[3, 5, 8]), b.input("w", &[8, 20]), b.output("y", &[3, 5, 20]));
     b.other("block", Whole { op: Op::MatMul, inputs: vec![x, w], output: y });
+}
+
+fn product_of_signs(b: &mut Build) {
+    let (x, w, y) = (b.input("x", &[3, 5, 70]), b.input("w", &[3, 20, 70]), b.output("y", &[3, 5, 20]));
+    b.other("block", Whole { op: Op::SignProduct { zero_one: [true, false] }, inputs: vec![x, w], output: y });
 }
 
 fn broadcast(b: &mut Build) {

@@ -229,6 +229,10 @@ pub(super) fn details(op: &Op, full: bool) -> Vec<String> {
             window_of(window).into_iter().chain(groups_of(*groups)).chain(bits(weights, full)).collect()
         }
         Op::BinaryMatMul { weights } => bits(weights, full),
+        Op::SignProduct { zero_one } => {
+            let said = std::iter::zip(*zero_one, ["left 0 and 1", "right 0 and 1"]);
+            said.filter(|(zero_one, _)| *zero_one).map(|(_, text)| text.to_owned()).collect()
+        }
         Op::Affine { axis, maps } => vec![format!("axis {axis}"), maps_of(maps, full)],
         Op::MaxPool { window, layout } => window_of(window).into_iter().chain(layout_of(*layout)).collect(),
         Op::AveragePool { window, count_include_pad, ceil_extra, layout } => {

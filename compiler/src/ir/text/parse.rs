@@ -368,6 +368,7 @@ pub(super) fn operator(word: &str, details: &Details<'_>) -> Read<Op> {
             Op::BinaryConv { window: details.window()?, groups: details.or("groups", 1)?, weights: details.weights()? }
         }
         "BinaryMatMul" => Op::BinaryMatMul { weights: details.weights()? },
+        "SignProduct" => Op::SignProduct { zero_one: [details.has("left"), details.has("right")] },
         "MatMul" => Op::MatMul,
         "Affine" => {
             let (count, maps) = details.text("maps")?.split_once("] ").ok_or("maps without their number")?;

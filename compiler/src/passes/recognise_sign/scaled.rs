@@ -29,6 +29,11 @@ pub(super) fn of(rewriter: &Rewriter<'_>, v: ValueId) -> Option<Scaled> {
 
 /// A layer of ±a weights whose input is a scaled code: the layer of the code, and the scale behind it, before the bias.
 pub(super) fn behind(rewriter: &mut Rewriter<'_>, node: &Node) -> Option<Node> {
+    match node.op {
+        Op::MatMul if rewriter.graph.constant(node.inputs[1]).is_none() => return behind_product(rewriter, node),
+        Op::Reshape | Op::Transpose(_) | Op::Slice { .. } => return behind_move(rewriter, node),
+        _ => {}
+    }
     let Scaled { code, function, scale } = of(rewriter, *node.inputs.first()?)?;
     let shape = with_rank(rewriter.graph.shape(scale), rewriter.graph.shape(code).len());
     let same_for_all = match &node.op {
@@ -63,4 +68,40 @@ pub(super) fn behind(rewriter: &mut Rewriter<'_>, node: &Node) -> Option<Node> {
         }
     };
     Some(Node { op, inputs, parts, ..node.clone() })
+}
+
+/// A product of two codes, one of which is scaled by rows (or, on the right, by columns): the scale behind it.
+fn behind_product(rewriter: &mut Rewriter<'_>, node: &Node) -> Option<Node> {
+    let is_scaled = |rewriter: &Rewriter<'_>, v: ValueId| is_code(rewriter, v) || of(rewriter, v).is_some();
+    for side in [0, 1] {
+        let Some(Scaled { code, function, scale }) = of(rewriter, node.inputs[side]) else { continue };
+        let rank = rewriter.graph.shape(code).len();
+        let shape = with_rank(rewriter.graph.shape(scale), rank);
+        let summed = rank.checked_sub(1 + side)?;
+        if rank < 2 || shape[summed] != 1 || !is_scaled(rewriter, node.inputs[1 - side]) {
+            continue;
+        }
+        let mut inputs = node.inputs.clone();
+        inputs[side] = code;
+        return Some(times(rewriter, node, inputs, function, scale));
+    }
+    None
+}
+
+/// What only moves elements: one scale for all of them moves behind it.
+fn behind_move(rewriter: &mut Rewriter<'_>, node: &Node) -> Option<Node> {
+    let Scaled { code, function, scale } = of(rewriter, node.inputs[0])?;
+    if rewriter.graph.shape(scale).iter().any(|&extent| extent != 1) {
+        return None;
+    }
+    let scale = rewriter.reshape(scale, &vec![1; rewriter.graph.shape(node.output).len()]);
+    Some(times(rewriter, node, vec![code], function, scale))
+}
+
+/// The node on other operands, and a scale behind it.
+fn times(rewriter: &mut Rewriter<'_>, node: &Node, inputs: Vec<ValueId>, f: Binary, scale: ValueId) -> Node {
+    let shape = rewriter.graph.shape(node.output).to_vec();
+    let (op, like, parts) = (node.op.clone(), node.output, node.parts.clone());
+    let inner = rewriter.emit(NewNode { op, inputs, like, suffix: "unscaled", shape: &shape, origin: None, parts });
+    Node { op: Op::Binary(f), inputs: vec![inner, scale], parts: vec![Part::Scale], ..node.clone() }
 }

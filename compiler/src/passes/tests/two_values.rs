@@ -408,3 +408,40 @@ fn two_values_are_two_values() {
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), SPELLINGS.len(), wrong.join("\n"));
 }
+
+/// Two heads of queries, keys and values of one value each, as BERT has them: scores of bits, a mask, attention of 0 and 1 on
+/// scaled signs.
+#[test]
+fn products_of_two_activations_are_bits() {
+    let mut b = Build::default();
+    let (x, y) = (b.input(&[1, 5, 12]), b.input(&[1, 5, 12]));
+    let heads = |b: &mut Build, v: ValueId, perm: &[usize]| {
+        let v = b.node(Op::Reshape, &[v], &[1, 5, 2, 6]);
+        b.transpose(v, perm)
+    };
+    let scaled = |b: &mut Build, v: ValueId| {
+        let (s, a) = (b.pick_sign(v), b.unary(Unary::Abs, v));
+        let op = Op::Reduce { kind: Reduction::Mean, axes: vec![0, 1, 2], keepdims: true };
+        let mean = b.node(op, &[a], &[1, 1, 1]);
+        b.binary(Mul, s, mean)
+    };
+    let (q, k, v) = (b.pick_sign(x), scaled(&mut b, y), scaled(&mut b, x));
+    let (q, k, v) = (heads(&mut b, q, &[0, 2, 1, 3]), heads(&mut b, k, &[0, 2, 3, 1]), heads(&mut b, v, &[0, 2, 1, 3]));
+    let scores = b.node(Op::MatMul, &[q, k], &[1, 2, 5, 5]);
+    let mask = b.constant(&[1, 1, 1, 5], &[0.0, 0.0, 0.0, 0.0, -10000.0]);
+    let masked = b.node(Op::Binary(Add), &[scores, mask], &[1, 2, 5, 5]);
+    let attention = b.f(Greater, masked, 0.0);
+    let attention = b.to(DType::F32, attention);
+    let out = b.node(Op::MatMul, &[attention, v], &[1, 2, 5, 6]);
+    let before = b.finish(&[out]);
+    let mut after = before.clone();
+    let network = passes::run(&mut after, |_, _| ()).expect("compiles");
+    assert_eq!(count(&after, |op| matches!(op, Op::SignProduct { .. })), 2, "{after}");
+    let values = |step: usize| (0..60).map(|i| ((i * step) % 17) as f32 / 4.0 - 2.0).collect();
+    let inputs = [7, 5].map(|step| Tensor::f32([1, 5, 12], values(step)));
+    let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
+    let found = interpret::network::outputs(&network, &inputs).expect("runs")[0].to_f32();
+    assert!(expected.iter().any(|&x| x != 0.0));
+    let off = std::iter::zip(&expected, &found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-4, "{off}");
+}

@@ -6,6 +6,7 @@ use crate::ir::{Reduction, Unary};
 use crate::ops::{self, Form};
 use crate::printable::{count, printable, thousands};
 use crate::schedule::copies::{Copying, Pattern, STRIP};
+use crate::schedule::signs::Packed;
 use crate::schedule::{LANES, gate_blocks};
 
 fn line(depth: usize, what: impl Into<String>, why: impl Into<String>) -> Line {
@@ -82,7 +83,8 @@ fn copy(network: &Network, piece: &Piece, written: usize) -> Line {
     line(0, format!("{} of {}{how}: {what}", all, printable(name)), why)
 }
 
-fn operator(network: &Network, Whole { op, inputs, output }: &Whole) -> Vec<Line> {
+fn operator(network: &Network, whole: &Whole) -> Vec<Line> {
+    let Whole { op, inputs, output } = whole;
     let shape = |id: TensorId| &network.tensor(id).shape[..];
     let operator = ops::of(op);
     let Some(form) = operator.whole().map(|operator| operator.form()) else { return Vec::new() };
@@ -124,6 +126,37 @@ fn operator(network: &Network, Whole { op, inputs, output }: &Whole) -> Vec<Line
             }
             let what = format!("{}: multiply and add", count(depth, "element"));
             lines.push(line(lines.len(), what, "from zero on, in order, rounded once"));
+            lines
+        }
+        Form::SignProduct { .. } => {
+            let Packed { batches, rows, columns, depth, words, together, .. } = Packed::of(network, whole);
+            let parts = rows.div_ceil(together);
+            let mut lines: Vec<Line> = Vec::new();
+            if batches > 1 {
+                lines.push(line(0, format!("{batches} matrices"), ""));
+            }
+            if parts > 1 {
+                lines.push(line(
+                    lines.len(),
+                    format!("{parts} parts of {together} rows"),
+                    "so many stay at hand, packed",
+                ));
+            }
+            let depth_of = lines.len();
+            lines.push(line(
+                depth_of,
+                format!("pack {} of the left", count(together, "row")),
+                format!("{depth} bits each"),
+            ));
+            let blocks = columns.div_ceil(LANES);
+            lines.push(line(
+                depth_of,
+                count(blocks, "block") + &format!(" of {LANES} columns"),
+                "a column in each lane",
+            ));
+            lines.push(line(depth_of + 1, format!("pack {}", count(LANES, "column")), ""));
+            let counted = format!("{}: count the differing bits of {}", count(together, "row"), count(words, "word"));
+            lines.push(line(depth_of + 1, counted, "whole numbers"));
             lines
         }
         Form::Softmax { axis, log } => {
