@@ -282,6 +282,19 @@ impl Affine {
         Self { q: self.q.mul(&sum), r: self.r.mul(&sum), ..self.clone() }
     }
 
+    /// The map of a mean of `n` numbers, as a map of their sum; `None` where no finite number of bits holds it.
+    pub fn of_sum(&self, n: usize) -> Option<Self> {
+        let power = i64::from(n.trailing_zeros());
+        let odd = BigInt::from(n >> power);
+        let mantissa = &self.p.mantissa / &odd;
+        let p = Dyadic { exponent: self.p.exponent - power, mantissa };
+        let whole = &p.mantissa * &odd == self.p.mantissa;
+        if whole {
+            return Some(Self { p, ..self.clone() });
+        }
+        Self::division(n as f32)?.then(self)
+    }
+
     /// The map that takes -1 to `minus` and +1 to `plus`, exactly. Both must be finite.
     pub fn levels(minus: f64, plus: f64) -> Self {
         let half = Dyadic { mantissa: BigInt::from(1), exponent: -1 };
@@ -519,6 +532,17 @@ mod tests {
         for x in [-3.0, 0.0, 0.1, 7.5] {
             assert!((quotient.then(&third).unwrap().apply(x) - quotient.apply(x) / 3.0).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn a_mean_is_a_part_of_the_sum() {
+        let third = Affine::division(3.0).unwrap();
+        let map = Affine::linear(1.5, 1.5).then(&third).unwrap();
+        for (n, sum) in [(3, -3.0), (6, 2.0), (2, 2.0)] {
+            let of_sum = map.of_sum(n).unwrap();
+            assert!((of_sum.apply(sum) - map.apply(sum / n as f64)).abs() < 1e-12, "{n}");
+        }
+        assert!(map.of_sum(5).is_none());
     }
 
     #[test]

@@ -5,12 +5,14 @@
 //! channel, ±a within 1e-6 of a (see [`weights`]). Scale and bias follow as an Affine, which the next pass merges with
 //! its neighbours. Every other layer gets the reason why it is real-valued.
 //!
+//! Inputs and weights of a few evenly spaced numbers are several planes of bits each ([`few_bits`]), and their layer a sum of layers.
 //! A MatMul of two such inputs is a product of bits, too (see [`products`]).
 //!
 //! Where weights are zero, or an input may be, two planes of bits hold what one cannot: 0 is +1 in one and -1 in the
 //! other, and half the sum of both planes' layers is exact. A few zero weights cost a layer of their channels alone.
 
 mod codes;
+mod few_bits;
 mod products;
 mod weights;
 mod words;
@@ -22,7 +24,8 @@ use crate::exact::Affine;
 use crate::ir::BinaryWeights;
 use crate::ir::{Binary, Graph, Layout, Node, Op, Part, ValueId, Window};
 use crate::passes::facts::{self, Facts};
-use crate::passes::rewrite::{NewNode, Rewriter, walk};
+use crate::passes::recognise_sign::MOST_PLANES;
+use crate::passes::rewrite::{NewNode, Rewriter, repeat, walk};
 use codes::{Code, Codes, ZeroSign};
 use weights::Binarized;
 use words::describe;
@@ -103,9 +106,9 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
     let code = codes.get(node.inputs[0]);
     let reason = match (weights, code) {
         (Ok(weights), Some(code)) => match padding(&node.op, code) {
-            Ok(window) => {
+            Ok(windows) => {
                 note_layer(remarks, &node, &weights, code);
-                return binary(rewriter, node, code, &weights, window);
+                return binary(rewriter, node, code, &weights, &windows);
             }
             Err(reason) => reason,
         },
@@ -124,7 +127,16 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
                 input
             }
         }
-        (Err(reason), Some(_)) => {
+        (Err(reason), Some(code)) => {
+            if let Some(planes) = few_bits::Planes::of(rewriter, &node)
+                && planes.count() * code.planes.len() <= MOST_PLANES
+                && let Ok(windows) = padding(&node.op, code)
+            {
+                code.zero_signs.iter().for_each(|sign| remarks.takes(sign.clone()));
+                remarks.notes.push(format!("{}: weights of few bits, in {} planes", node.name, planes.count()));
+                let Err(node) = planes.emit(rewriter, node, code, &windows) else { return };
+                return real(rewriter, Node { reason: Some(reason), ..node });
+            }
             if words::are_latent(rewriter, &node) {
                 let message = "its input is signs, but its weights are real numbers".to_owned();
                 remarks.warn(diagnostics::Code::LatentWeights, &node, message, words::LATENT);
@@ -134,6 +146,14 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
         (Err(reason), None) => format!("{reason}; input is not binary: {}", describe(rewriter, node.inputs[0])),
     };
     real(rewriter, Node { reason: Some(reason), ..node });
+}
+
+/// How many planes of bits a layer's weights are, if they are of few bits.
+pub(crate) fn planes_of(rewriter: &Rewriter<'_>, node: &Node) -> Option<usize> {
+    match weights::of(rewriter, node) {
+        Ok(weights) => Some(if weights.is_ternary() { 2 } else { 1 }),
+        Err(_) => few_bits::Planes::of(rewriter, node).map(|planes| planes.count()),
+    }
 }
 
 /// Whether a layer's weights are ±scale, or 0, whatever its input is.
@@ -159,18 +179,18 @@ fn note_layer(remarks: &mut Remarks, node: &Node, weights: &Binarized, code: &Co
     }
 }
 
-/// The window of the binary convolution: its padding in terms of the signs. `None` for a fully connected layer.
-fn padding(op: &Op, code: &Code) -> Result<Option<Window>, String> {
-    let Op::Conv { window, layout, .. } = op else { return Ok(None) };
+/// The window of the binary convolution of each plane: its padding in terms of the signs. None for a fully connected layer.
+fn padding(op: &Op, code: &Code) -> Result<Vec<Window>, String> {
+    let Op::Conv { window, layout, .. } = op else { return Ok(Vec::new()) };
     if *layout != Layout::ChannelsLast {
         return Err("its channels are not the last axis".to_owned());
     }
     let mut window = window.clone();
     if window.pads == [0; 4] {
         window.pad_value = 0.0;
-        return Ok(Some(window));
+        return Ok(vec![window; code.planes.len()]);
     }
-    let Some(value) = code.inverse(window.pad_value) else {
+    let Some(values) = code.inverse(window.pad_value) else {
         let [low, high] = [-1.0, 1.0].map(|sign| code.map.apply(sign) as f32);
         return Err(format!(
             "its padding, {}, fits none of its binary input's values {} and {}",
@@ -179,8 +199,7 @@ fn padding(op: &Op, code: &Code) -> Result<Option<Window>, String> {
             low.max(high)
         ));
     };
-    window.pad_value = value;
-    Ok(Some(window))
+    Ok(values.into_iter().map(|value| Window { pad_value: value, ..window.clone() }).collect())
 }
 
 /// What a layer with zero weights needs besides the layer of their signs.
@@ -208,7 +227,7 @@ fn rest(node: &Node, weights: &Binarized) -> Rest {
 /// With an input `u * s + v` of signs s, a channel's result is `a * (u * dot + v * sum) + bias`, where `dot` and `sum` are
 /// those of the weights' signs; padded taps hold `u * p + v`, so that this is true of them as well. Of planes the mean is
 /// taken, behind the sums, which are whole numbers.
-fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binarized, window: Option<Window>) {
+fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binarized, windows: &[Window]) {
     let bias = node.inputs.get(2).and_then(|&v| rewriter.floats(v)).map(|(_, b)| b.to_vec());
     let has_run_time_bias = node.inputs.len() > 2 && bias.is_none();
     if has_run_time_bias {
@@ -219,9 +238,8 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
     let map = |channel: usize| {
         let halved = !weights.zeros.is_empty() && (affected.is_empty() || affected.contains(&channel));
         let planes = code.planes.len() * if halved { 2 } else { 1 };
-        let mean = Affine::linear(1.0 / planes as f32, 0.0);
         let outer = Affine::linear(weights.scales[channel], bias.as_ref().map_or(0.0, |b| b[channel]));
-        mean.then(&code.map.of_sums(weights.sum(channel) as f32)).and_then(|inner| inner.then(&outer))
+        code.map.of_sums(weights.sum(channel) as f32).of_sum(planes).and_then(|inner| inner.then(&outer))
     };
     let Some(maps) = (0..weights.scales.len()).map(map).collect::<Option<Vec<Affine>>>() else {
         let reason = "the constants of its input's code are too many".to_owned();
@@ -234,7 +252,7 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
     if bias.is_some() {
         parts.push(Part::Bias);
     }
-    let op = |weights: BinaryWeights| match (&node.op, &window) {
+    let op = |weights: BinaryWeights, plane: usize| match (&node.op, windows.get(plane)) {
         (Op::Conv { groups, .. }, Some(window)) => {
             Op::BinaryConv { window: window.clone(), groups: *groups, weights: Arc::new(weights) }
         }
@@ -249,19 +267,19 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
     let mut terms = Vec::new();
     for (plane, &sign) in code.planes.iter().enumerate() {
         if plane > 0 {
-            terms.push(more(rewriter, op(weights.plus()), sign, "minus", &shape));
+            terms.push(more(rewriter, op(weights.plus(), plane), sign, "minus", &shape));
         }
         match &rest {
             _ if weights.zeros.is_empty() => {}
             Rest::All => {
                 let all = 0..weights.scales.len();
-                terms.push(more(rewriter, op(weights.minus(all)), sign, "zeros", &shape));
+                terms.push(more(rewriter, op(weights.minus(all), plane), sign, "zeros", &shape));
             }
             Rest::Some(channels) => {
                 let mut some = shape.clone();
                 let last = some.len() - 1;
                 some[last] = channels.len();
-                let sums = more(rewriter, op(weights.minus(channels.iter().copied())), sign, "zeros", &some);
+                let sums = more(rewriter, op(weights.minus(channels.iter().copied()), plane), sign, "zeros", &some);
                 for (i, &channel) in channels.iter().enumerate() {
                     let mut one = sums;
                     if channels.len() > 1 {
@@ -278,7 +296,7 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
             }
         }
     }
-    let layer = Node { op: op(weights.plus()), inputs: vec![code.planes[0]], ..node };
+    let layer = Node { op: op(weights.plus(), 0), inputs: vec![code.planes[0]], ..node };
     if terms.is_empty() && maps.iter().all(Affine::is_identity) {
         return rewriter.change(layer);
     }

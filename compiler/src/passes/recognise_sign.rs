@@ -6,10 +6,12 @@
 //! - Two numbers by any steps of one value: `Where(x > 0, 1, -1)`, `2 * Cast(x >= 0) - 1`, `round(clip(x / a, 0, 1))`,
 //!   `x / |x|`, `round(sigmoid(x))`... are followed piece by piece ([`steps`]). One step makes a Sign, with the threshold of
 //!   real arithmetic; several a product of signs; a condition of which nothing is known stays a condition.
+//! - A few evenly spaced numbers in front of a layer of few bits are a sum of signs ([`few_bits`]).
 //! - Scales known only at run time that are one number per image, or per row of a fully connected layer, move behind the layer.
 //! - Monotone functions in front of a sign that keep zero where it is (clips, tanh, a positive scale) say nothing.
 
 mod classes;
+mod few_bits;
 mod mask;
 mod pieces;
 mod scaled;
@@ -20,6 +22,7 @@ use crate::exact::Affine;
 use crate::ir::{Binary, DType, Graph, Node, Op, Part, Tensor, Unary, ValueId, Zero};
 use crate::passes::rewrite::{NewNode, Rewriter, repeat, walk_to_fixpoint};
 pub(crate) use classes::evaluate;
+pub(crate) use few_bits::MOST as MOST_PLANES;
 use pieces::Edge;
 use steps::{Base, Steps};
 
@@ -70,6 +73,9 @@ fn rule(rewriter: &mut Rewriter<'_>, node: Node) {
     if codes {
         if let Some(scaled) = scaled::behind(rewriter, &node) {
             return rewriter.change(scaled);
+        }
+        if let Some(layer) = few_bits::layer(rewriter, &node) {
+            return rewriter.change(layer);
         }
         return coded_input(rewriter, node);
     }

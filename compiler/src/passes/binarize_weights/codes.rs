@@ -6,10 +6,10 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::exact::Affine;
-use crate::ir::{DType, Node, Op, Tensor, Unary, ValueId, Zero};
+use crate::ir::{Binary, DType, Node, Op, Tensor, Unary, ValueId, Zero};
 use crate::passes::facts::Facts;
 use crate::passes::merge_affine::uniform;
-use crate::passes::recognise_sign::without_sign_keeping;
+use crate::passes::recognise_sign::{MOST_PLANES, evaluate, without_sign_keeping};
 use crate::passes::rewrite::{NewNode, Rewriter, repeat};
 
 /// A sign whose zero one bit takes for +1.
@@ -33,11 +33,13 @@ pub(super) struct Code {
     pub(super) zero_signs: Vec<ZeroSign>,
     /// The planes are not made of the value's own numbers: where one of those signs is 0, they are another function of it.
     apart: bool,
+    /// The planes are signs of their own, and not one above the other everywhere: a maximum of sums is no sum of maxima.
+    summed: bool,
 }
 
 impl Code {
     fn of(sign: ValueId) -> Self {
-        Self { planes: vec![sign], map: Affine::identity(), zero_signs: Vec::new(), apart: false }
+        Self { planes: vec![sign], map: Affine::identity(), zero_signs: Vec::new(), apart: false, summed: false }
     }
 
     /// One plane, which is the value itself.
@@ -45,10 +47,16 @@ impl Code {
         self.planes.len() == 1 && self.map.is_identity() && !self.apart
     }
 
-    /// What the signs are, all of them -1, 0 or +1, where the value is `x`.
-    pub(super) fn inverse(&self, x: f32) -> Option<f32> {
+    /// What the planes are where the value is `x`: -1 or +1 each, or 0 all of them.
+    pub(super) fn inverse(&self, x: f32) -> Option<Vec<f32>> {
         let shifted = self.map.then(&Affine::linear(1.0, -x))?;
-        [-1.0, 0.0, 1.0].into_iter().find(|&s| shifted.sign_at(s).is_eq())
+        let n = self.planes.len();
+        if let Some(s) = [-1.0, 0.0, 1.0].into_iter().find(|&s| shifted.sign_at(s).is_eq()) {
+            return Some(vec![s; n]);
+        }
+        let of_sum = shifted.of_sum(n)?;
+        let plus = (1..n).find(|&plus| of_sum.sign_at(2.0 * plus as f32 - n as f32).is_eq())?;
+        Some((0..n).map(|plane| if plane < plus { 1.0 } else { -1.0 }).collect())
     }
 }
 
@@ -94,11 +102,35 @@ impl Codes {
                 rewriter.keep(node);
             }
             Op::Where | Op::Cast(DType::F32) => self.chosen(rewriter, node),
+            Op::Binary(Binary::Add) => {
+                if let Some(sum) = self.sum(rewriter, &node) {
+                    self.0.insert(output, sum);
+                }
+                rewriter.keep(node);
+            }
             _ => match self.moved(rewriter, &node) {
                 Some(moved) => self.moved_signs(rewriter, node, moved),
                 None => rewriter.keep(node),
             },
         }
+    }
+
+    /// A sum of two codes of equal steps: their planes side by side.
+    fn sum(&self, rewriter: &Rewriter<'_>, node: &Node) -> Option<Code> {
+        let [a, b] = [self.0.get(&node.inputs[0])?, self.0.get(&node.inputs[1])?];
+        let ends = |code: &Code| Some([code.map.exactly_at(-1.0)?, code.map.exactly_at(1.0)?]);
+        let ([a_low, a_high], [b_low, b_high]) = (ends(a)?, ends(b)?);
+        let planes = [a.planes.clone(), b.planes.clone()].concat();
+        let alike = (a_high - a_low) * b.planes.len() as f64 == (b_high - b_low) * a.planes.len() as f64;
+        let shape = |v: ValueId| rewriter.graph.shape(v);
+        if planes.iter().any(|&plane| shape(plane) != shape(node.output)) || !alike || planes.len() > MOST_PLANES {
+            return None;
+        }
+        let sum = |x: f64, y: f64| evaluate(Binary::Add, x, y);
+        let map = Affine::levels(sum(a_low, b_low)?, sum(a_high, b_high)?);
+        let zero_signs = a.zero_signs.iter().chain(b.zero_signs.iter().filter(|s| !a.zero_signs.contains(s))).cloned();
+        let fits = map.slope().is_ne();
+        fits.then(|| Code { planes, map, zero_signs: zero_signs.collect(), apart: a.apart || b.apart, summed: true })
     }
 
     /// ONNX's own Sign: the cheapest form that is exact, or at least what one bit can hold.
@@ -181,7 +213,7 @@ impl Codes {
         };
         match &node.op {
             // The maximum of a falling code is the minimum of the signs.
-            Op::MaxPool { .. } if code.map.slope().is_lt() => None,
+            Op::MaxPool { .. } if code.map.slope().is_lt() || code.summed => None,
             Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_) | Op::Slice { .. } | Op::Expand => {
                 Some(alike(&node.op, code))
             }
@@ -191,10 +223,14 @@ impl Codes {
                 Some(moved)
             }
             Op::Pad { before, after, value } => {
-                let value = code.inverse(*value)?;
+                let values = code.inverse(*value)?;
                 let pad = |value: f32| Op::Pad { before: before.clone(), after: after.clone(), value };
-                if value != 0.0 {
-                    return Some(alike(&pad(value), code));
+                if values.iter().all(|&value| value != 0.0) {
+                    let planes = std::iter::zip(&code.planes, values).map(|(&plane, value)| (pad(value), vec![plane]));
+                    return Some(Moved { planes: planes.collect(), code: code.clone() });
+                }
+                if code.planes.len() > 2 {
+                    return None;
                 }
                 // 0 is no sign: it is +1 in one plane and -1 in another.
                 let (first, last) = (*code.planes.first()?, *code.planes.last()?);
@@ -211,11 +247,12 @@ impl Codes {
         let mut all = Code { zero_signs: Vec::new(), ..code.clone() };
         for v in &node.inputs {
             match self.0.get(v) {
-                Some(part) if part.map == code.map => {
+                Some(part) if part.map == code.map && [1, count].contains(&part.planes.len()) => {
                     for (i, (_, inputs)) in planes.iter_mut().enumerate() {
                         inputs.push(part.planes[i.min(part.planes.len() - 1)]);
                     }
                     all.apart |= part.apart;
+                    all.summed |= part.summed;
                     for sign in &part.zero_signs {
                         if !all.zero_signs.contains(sign) {
                             all.zero_signs.push(sign.clone());

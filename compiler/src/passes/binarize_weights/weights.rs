@@ -6,7 +6,7 @@ use crate::ir::{Node, Op, Tensor};
 use crate::passes::rewrite::{Rewriter, transpose};
 
 /// How far a weight's magnitude may be from its channel's: what f32 straight-through chains leave behind.
-const TOLERANCE: f64 = 1e-6;
+pub(super) const TOLERANCE: f64 = 1e-6;
 
 /// Weights that are ±scale or 0, per channel.
 pub(super) struct Binarized {
@@ -61,16 +61,20 @@ impl Binarized {
 
 /// The weights of a Conv or MatMul, or why they are not binary.
 pub(super) fn of(rewriter: &Rewriter<'_>, node: &Node) -> Result<Binarized, String> {
+    classify(&by_channel(rewriter, node)?)
+}
+
+/// The weights `[O, ...]`, contiguous per output channel.
+pub(super) fn by_channel(rewriter: &Rewriter<'_>, node: &Node) -> Result<Tensor, String> {
     let tensor = rewriter.graph.constant(node.inputs[1]);
     let Some(tensor) = tensor.filter(|t| t.as_f32().is_some()) else {
         return Err("weights are computed at run time".to_owned());
     };
-    let by_channel = match (&node.op, tensor.shape.len()) {
-        (Op::Conv { .. }, 4) => transpose(tensor, &[0, 2, 3, 1]),
-        (Op::MatMul, 2) => transpose(tensor, &[1, 0]),
-        _ => return Err(format!("weights have {} axes", tensor.shape.len())),
-    };
-    classify(&by_channel)
+    match (&node.op, tensor.shape.len()) {
+        (Op::Conv { .. }, 4) => Ok(transpose(tensor, &[0, 2, 3, 1])),
+        (Op::MatMul, 2) => Ok(transpose(tensor, &[1, 0])),
+        _ => Err(format!("weights have {} axes", tensor.shape.len())),
+    }
 }
 
 /// Weights `[O, ...]`, contiguous per output channel.

@@ -1,0 +1,114 @@
+//! Activations and weights of a few evenly spaced numbers are planes of bits, and exact, where there are at most eight products of
+//! planes.
+
+use crate::interpret;
+use crate::ir::{Binary::*, Graph, Op, Tensor, Unary, ValueId, Zero};
+use crate::passes;
+use crate::passes::testing::{Build, count};
+
+const SHAPE: [usize; 4] = [1, 6, 5, 5];
+
+/// An activation of a few numbers.
+type Activation = (&'static str, fn(&mut Build, ValueId) -> ValueId);
+
+fn constant(b: &mut Build, f: crate::ir::Binary, x: ValueId, c: f32) -> ValueId {
+    let c = b.scalar(c);
+    b.binary(f, x, c)
+}
+
+fn rounded(b: &mut Build, x: ValueId, scale: f32, low: f32, high: f32) -> ValueId {
+    let x = constant(b, Div, x, scale);
+    let x = b.unary(Unary::Clip(low, high), x);
+    let x = b.unary(Unary::Round, x);
+    constant(b, Mul, x, scale)
+}
+
+const ACTIVATIONS: &[Activation] = &[
+    ("sign", |b, x| b.like(Op::Sign(Zero::Plus), &[x])),
+    ("DoReFa, 2 bits", |b, x| {
+        let x = b.unary(Unary::Clip(0.0, 1.0), x);
+        let x = constant(b, Mul, x, 3.0);
+        let x = b.unary(Unary::Round, x);
+        constant(b, Div, x, 3.0)
+    }),
+    ("LSQ, 2 bits", |b, x| rounded(b, x, 0.5, 0.0, 3.0)),
+    ("2 bits with a sign", |b, x| rounded(b, x, 0.5, -2.0, 1.0)),
+    ("symmetric, 5 numbers", |b, x| {
+        let x = b.unary(Unary::Round, x);
+        b.unary(Unary::Clip(-2.0, 2.0), x)
+    }),
+    ("3 bits, rounded down", |b, x| {
+        let x = constant(b, Mul, x, 4.0);
+        let x = b.unary(Unary::Floor, x);
+        let x = b.unary(Unary::Clip(0.0, 7.0), x);
+        constant(b, Mul, x, 0.25)
+    }),
+    ("a sum of signs", |b, x| {
+        let y = constant(b, Sub, x, 1.0);
+        let [s, t] = [x, y].map(|v| b.like(Op::Sign(Zero::Plus), &[v]));
+        b.binary(Add, s, t)
+    }),
+    ("three thresholds", |b, x| {
+        let mut sum = None;
+        for step in [-0.5, 0.25, 1.0] {
+            let m = constant(b, GreaterOrEqual, x, step);
+            let m = b.like(Op::Cast(crate::ir::DType::F32), &[m]);
+            sum = Some(match sum {
+                None => m,
+                Some(sum) => b.binary(Add, sum, m),
+            });
+        }
+        sum.expect("three")
+    }),
+];
+
+/// Weights, and how many planes they are.
+const WEIGHTS: &[(&str, &[f32], usize)] = &[
+    ("one bit", &[0.5, -0.5], 1),
+    ("ternary", &[1.0, 0.0, -1.0], 2),
+    ("DoReFa, 2 bits", &[1.0, 1.0 / 3.0, -1.0 / 3.0, -1.0], 2),
+    ("two's complement, 2 bits", &[-0.5, -0.25, 0.0, 0.25], 3),
+    ("3 bits", &[-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75], 4),
+];
+
+fn layer(activation: Activation, levels: &[f32], pad: usize) -> Graph {
+    let mut b = Build::default();
+    let x = b.input(&SHAPE);
+    let x = (activation.1)(&mut b, x);
+    let values: Vec<f32> = (0..4 * 6 * 9).map(|i| levels[(i * i % 11 + i / 7) % levels.len()]).collect();
+    let weights = b.constant(&[4, 6, 3, 3], &values);
+    let out = b.conv(x, weights, pad);
+    b.finish(&[out])
+}
+
+#[test]
+fn few_bits_are_planes_of_bits() {
+    for &activation in ACTIVATIONS {
+        for &(name, levels, planes) in WEIGHTS {
+            for pad in [0, 1] {
+                let title = format!("{}, {name}, padded by {pad}", activation.0);
+                let before = layer(activation, levels, pad);
+                let mut after = before.clone();
+                let network = passes::run(&mut after, |_, _| ()).unwrap_or_else(|e| panic!("{title}: {e:?}"));
+                let layers = count(&after, |op| matches!(op, Op::BinaryConv { .. }));
+                let real = count(&after, |op| matches!(op, Op::Conv { .. }));
+                let of_input = match activation.0 {
+                    "sign" => 1,
+                    "a sum of signs" => 2,
+                    "symmetric, 5 numbers" => 4,
+                    "3 bits, rounded down" => 7,
+                    _ => 3,
+                };
+                // A sign has no bit for padding with 0 but where the layer counts none.
+                let fits = planes * of_input <= 8;
+                assert_eq!((layers, real), if fits { (planes * of_input, 0) } else { (0, 1) }, "{title}\n{after}");
+                let values = (0..150).map(|i| ((i * 7) % 17) as f32 / 4.0 - 2.0).collect();
+                let inputs = [Tensor::f32(SHAPE, values)];
+                let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
+                let found = interpret::network::outputs(&network, &inputs).expect("runs")[0].to_f32();
+                let off = std::iter::zip(&expected, &found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(off < 1e-4, "{title}: {off}");
+            }
+        }
+    }
+}
