@@ -111,6 +111,8 @@ pub struct Nest {
     pub grid: Grid,
     /// Behind the pool inside, if there is one.
     pub pooled: Option<Grid>,
+    /// Whether there are no vectors wherever this runs.
+    pub plain: bool,
     /// Which loop is outside.
     pub order: Order,
     /// Pixels of a tile.
@@ -200,7 +202,9 @@ impl Nest {
             _ => None,
         };
         let row = row_tile(&tiled.source);
+        let plain = target.is_some_and(|target| target.family() == Family::Portable);
         let (pixels, fit) = match &tiled.source {
+            _ if plain => (Pixels::ONE, Fit::Plain),
             Source::BinaryConv { geometry, .. } if is_mixed(geometry) => (Pixels::ONE, Fit::Groups),
             Source::BinaryConv { geometry, .. } => binary_pixels(geometry),
             source @ Source::RealConv { geometry, .. } if is_pointwise(source) => pointwise_pixels(geometry),
@@ -214,6 +218,7 @@ impl Nest {
         Some(Self {
             grid,
             pooled,
+            plain,
             order,
             pixels,
             row_tile: row.map(|(tile, _)| tile),
@@ -223,10 +228,7 @@ impl Nest {
             counting,
             down,
             words,
-            thresholds: target
-                .is_some_and(|target| target.family() == Family::Portable)
-                .then(|| Thresholds::of(tiled))
-                .flatten(),
+            thresholds: if plain { Thresholds::of(tiled) } else { None },
             window,
             row_sums: sums(&tiled.steps, grid) + behind,
             division,

@@ -9,6 +9,8 @@ use crate::printable::thousands;
 pub enum Fit {
     /// Its pixels would share nothing.
     Alone,
+    /// There are no vectors.
+    Plain,
     /// The channels of a block are of several groups, which are counted one after the other.
     Groups,
     /// The row is no longer.
@@ -29,6 +31,7 @@ impl Display for Fit {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Fit::Alone => f.write_str("pixels share nothing"),
+            Fit::Plain => f.write_str("one at a time, without vectors"),
             Fit::Groups => f.write_str("a block's channels are of several groups"),
             Fit::Row => f.write_str("as long as the row"),
             Fit::Divides => f.write_str("divides the row"),

@@ -2,15 +2,37 @@
 
 use core::arch::asm;
 
-/// a * b + c of 16 lanes. Written out, so that they can stay in registers whatever the compiler optimises for.
+use crate::weights::Le;
+
+/// An expression for each lane. Written out, so that they can stay in registers whatever the compiler optimises for.
+macro_rules! each {
+    ($i:ident => $body:expr) => {
+        each!($i => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    ($i:ident => $body:expr; $($lane:literal)*) => {
+        [$({
+            const $i: usize = $lane;
+            $body
+        }),*]
+    };
+}
+
+/// a * b + c of 16 lanes.
 #[inline(always)]
 pub(crate) fn lanes(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
-    macro_rules! each {
-        ($($i:literal)*) => {
-            [$(fma(a[$i], b[$i], c[$i])),*]
-        };
+    each!(I => fma(a[I], b[I], c[I]))
+}
+
+/// sum + x\[0\] * w\[0\] + x\[step\] * w\[1\] + ..., while there are both: a factor is one register, and not 16 of the same.
+#[inline(always)]
+pub(crate) fn run(mut sum: [f32; 16], x: &[f32], step: usize, w: &[[Le<f32>; 16]]) -> [f32; 16] {
+    let mut at = 0_usize;
+    for w in w {
+        let Some(x) = x.get(at) else { break };
+        sum = each!(I => fma(*x, w[I].get(), sum[I]));
+        at = at.saturating_add(step);
     }
-    each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    sum
 }
 
 #[inline(always)]

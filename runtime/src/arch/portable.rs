@@ -103,7 +103,7 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         fused::lanes(a, b, c)
     }
-    #[cfg(xnorc_fma = "vfma")]
+    #[cfg(any(xnorc_fma = "vfma", xnorc_fma = "fmadd"))]
     #[inline(always)]
     fn fma_run(self, sum: Self::F, x: &[f32], step: usize, w: &[[Le<f32>; 16]]) -> Self::F {
         fused::run(sum, x, step, w)

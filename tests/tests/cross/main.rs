@@ -17,6 +17,7 @@ mod c_face;
 mod instructions;
 mod page;
 mod processors;
+mod sizes;
 mod standalone;
 mod tools;
 mod web;

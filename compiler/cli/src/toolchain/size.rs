@@ -1,7 +1,7 @@
 //! What a network takes on a target, by building it for that: code, and the deepest stack.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::elf::Elf;
@@ -18,25 +18,29 @@ const LIBRARY: u64 = 256;
 /// Builds a network, compiled as standalone crate of that name, for a target, and measures what came of it. What keeps it from that is no
 /// error: it is said, with what would help.
 pub fn measure(output: &Output, name: &str, target: &Target) -> Measured {
-    match built(output, name, target) {
+    measure_by(&build::compiler(), output, name, target)
+}
+
+/// The same by that rustc.
+pub fn measure_by(compiler: &OsStr, output: &Output, name: &str, target: &Target) -> Measured {
+    match built(compiler, output, name, target) {
         Ok((code, stack)) => Measured::Built { code, stack },
         Err(why) => Measured::Not(why),
     }
 }
 
-fn built(output: &Output, name: &str, target: &Target) -> Result<(u64, Option<u64>), String> {
+fn built(compiler: &OsStr, output: &Output, name: &str, target: &Target) -> Result<(u64, Option<u64>), String> {
     let triple = target.triple();
     let others = ["wasm", "windows", "cygwin", "uefi", "apple", "darwin", "aix", "nvptx", "bpf", "spirv"];
     if others.iter().any(|other| triple.contains(other)) {
         return Err("only ELF files are, and this system has others".to_owned());
     }
     let rustc = |arguments: &[OsString]| {
-        let rustc = build::compiler();
         // Only so does a stable compiler tell the frames of its functions; nothing else of it is used.
-        guard::output(&rustc, arguments, &[("RUSTC_BOOTSTRAP", "1")]).map_err(|e| {
+        guard::output(compiler, arguments, &[("RUSTC_BOOTSTRAP", "1")]).map_err(|e| {
             format!(
                 "`{}` cannot be started ({e}): install Rust, or name a rustc in the variable RUSTC",
-                Path::new(&rustc).display()
+                Path::new(compiler).display()
             )
         })
     };

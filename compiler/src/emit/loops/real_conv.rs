@@ -1,5 +1,6 @@
 //! Real-valued convolutions and fully connected layers: the runtime computes a row of some blocks of channels, the steps are here.
 
+use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::steps::Fields;
@@ -41,6 +42,21 @@ pub(super) fn pointwise(
         let take = quote!(for p in 0..P { sums[p] = s.fma(s.splat(from[#p][i]), w, sums[p]); });
         (quote!(Q), quote!(let mut sums = [s.splat(0.0); P];), take, quote!(let v = sums[p];))
     };
+    let tile = match nest.plain {
+        // One sum, which stays in registers.
+        true => quote! {
+            let from = self.from[#y].window::<1>(#x);
+            let v = s.fma_run(s.splat(0.0), &from[0].0, 1, w);
+        },
+        false => quote! {
+            let from = self.from[#y].window::<#span>(#x);
+            #start
+            for (i, w) in w.iter().enumerate() {
+                let w = s.load_le(w);
+                #take
+            }
+        },
+    };
     Source {
         fields: vec![
             Operand { name: "from", text: None, ty: quote!(&'a #ty), value },
@@ -53,15 +69,8 @@ pub(super) fn pointwise(
         ],
         block: quote!(let w = &self.weights[block];),
         row: quote!(#ahead),
-        tile: quote! {
-            let from = self.from[#y].window::<#span>(#x);
-            #start
-            for (i, w) in w.iter().enumerate() {
-                let w = s.load_le(w);
-                #take
-            }
-        },
-        value: value_of,
+        tile,
+        value: if nest.plain { TokenStream::new() } else { value_of },
         ..Source::default()
     }
 }

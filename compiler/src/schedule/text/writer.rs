@@ -6,7 +6,7 @@ use crate::ir::network::{Arithmetic, BitPadding, Block, Geometry, Network, PoolK
 use crate::printable::{count, thousands};
 use crate::schedule::cost::Cost;
 use crate::schedule::{Axis, Division, LANES, Nest, Order, Pixels, Widen, is_depthwise, is_mixed, is_pointwise};
-use crate::target::{Family, Target};
+use crate::target::Target;
 
 /// Of a tiled block.
 pub(super) fn lines(
@@ -99,7 +99,7 @@ impl Writer<'_> {
             Source::BinaryConv { geometry, .. } => nest.grid.blocks() > 1 && !is_mixed(geometry),
             source => nest.grid.blocks() > 1 && is_pointwise(source),
         };
-        let ahead = ahead && !self.is_plain();
+        let ahead = ahead && !nest.plain;
         match nest.grid.rows {
             1 => {}
             rows if ahead => self.open(count(rows, "row"), "the next block's weights are fetched meanwhile"),
@@ -145,18 +145,9 @@ impl Writer<'_> {
         self.nest.down.is_some_and(|down| down.only)
     }
 
-    /// Whether there are no vectors wherever this runs: a tile is one pixel.
-    fn is_plain(&self) -> bool {
-        self.target.is_some_and(|target| target.family() == Family::Portable)
-    }
-
     fn tiles(&mut self) {
         let (columns, pixels) = (self.nest.grid.columns, self.nest.pixels);
-        if self.is_plain() {
-            if columns > 1 {
-                self.open(format!("{columns} pixels"), "one at a time, without vectors");
-            }
-        } else if pixels != Pixels::ONE {
+        if pixels != Pixels::ONE {
             let sizes = sizes(&pixels, self.target);
             self.open(format!("{columns} pixels in tiles of {sizes}"), self.nest.fit.to_string());
         } else if columns > 1 {
@@ -306,14 +297,11 @@ impl Writer<'_> {
                 Arithmetic::F32 => String::new(),
                 looser => format!(" in {}", looser.name()),
             };
-            let (tile, fit) = match self.is_plain() {
-                true => (String::new(), "one at a time, without vectors".to_owned()),
-                false => {
-                    let tile = format!("{} x {}", count(pixels, "pixel"), count(blocks, "block"));
-                    (format!(", in tiles of {tile}"), nest.fit.to_string())
-                }
+            let tile = match nest.plain {
+                true => String::new(),
+                false => format!(", in tiles of {} x {}", count(pixels, "pixel"), count(blocks, "block")),
             };
-            self.say(format!("{} by the runtime{narrow}{tile}", count(columns, "pixel")), fit);
+            self.say(format!("{} by the runtime{narrow}{tile}", count(columns, "pixel")), nest.fit.to_string());
         }
         if nest.together > 1 {
             self.open(format!("{} of them", count(nest.together, "block")), "");
