@@ -131,11 +131,11 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
             if let Some(planes) = few_bits::Planes::of(rewriter, &node)
                 && planes.count() * code.planes.len() <= MOST_PLANES
                 && let Ok(windows) = padding(&node.op, code)
+                && planes.emit(rewriter, &node, code, &windows).is_some()
             {
                 code.zero_signs.iter().for_each(|sign| remarks.takes(sign.clone()));
                 remarks.notes.push(format!("{}: weights of few bits, in {} planes", node.name, planes.count()));
-                let Err(node) = planes.emit(rewriter, node, code, &windows) else { return };
-                return real(rewriter, Node { reason: Some(reason), ..node });
+                return;
             }
             if words::are_latent(rewriter, &node) {
                 let message = "its input is signs, but its weights are real numbers".to_owned();

@@ -74,7 +74,7 @@ impl Planes {
                     -1
                 }
         };
-        let plane = |bit: i64| (0..whole.len()).map(|at| (rest(at) + full) / 2 >> bit & 1 == 1).collect();
+        let plane = |bit: i64| (0..whole.len()).map(|at| ((rest(at) + full) / 2) >> bit & 1 == 1).collect();
         let mut planes: Vec<(f32, Vec<bool>)> = (0..bits).map(|bit| ((1_i64 << bit) as f32, plane(bit))).collect();
         if !odd {
             planes.insert(0, (1.0, extra));
@@ -85,18 +85,12 @@ impl Planes {
 
     /// Emits a layer for each plane of the weights and each of the input, and the Affine of scale and bias behind their sum. The
     /// sums are whole numbers; a channel's result is `unit * (u * sum / planes + v * all weights) + bias` for an input `u * mean + v`.
-    pub(super) fn emit(
-        &self,
-        rewriter: &mut Rewriter<'_>,
-        node: Node,
-        code: &Code,
-        windows: &[Window],
-    ) -> Result<(), Node> {
+    pub(super) fn emit(&self, rewriter: &mut Rewriter<'_>, node: &Node, code: &Code, windows: &[Window]) -> Option<()> {
         let bias = match node.inputs.get(2) {
             None => None,
             Some(&v) => match rewriter.floats(v) {
                 Some((_, bias)) => Some(bias.to_vec()),
-                None => return Err(node),
+                None => return None,
             },
         };
         let map = |channel: usize| {
@@ -104,7 +98,7 @@ impl Planes {
             let bias = bias.as_ref().map_or(0.0, |b| b[channel]);
             Some(inner.scaled(self.units[channel]).shifted(f64::from(bias)))
         };
-        let Some(maps) = (0..self.units.len()).map(map).collect::<Option<Vec<Affine>>>() else { return Err(node) };
+        let maps = (0..self.units.len()).map(map).collect::<Option<Vec<Affine>>>()?;
         let shape = rewriter.graph.shape(node.output).to_vec();
         let axis = shape.len() - 1;
         let emit = |rewriter: &mut Rewriter<'_>, op: Op, inputs: Vec<ValueId>, suffix: &str, parts: Vec<Part>| {
@@ -128,19 +122,19 @@ impl Planes {
                 let dot = emit(rewriter, op, vec![plane], "dot", node.parts.clone());
                 sum = Some(add(rewriter, sum, dot));
             }
-            let Some(mut sum) = sum else { return Err(node) };
+            let mut sum = sum?;
             if *worth != 1.0 {
                 let op = Op::Affine { axis, maps: repeat(&Affine::linear(*worth, 0.0), shape[axis]) };
                 sum = emit(rewriter, op, vec![sum], "worth", vec![Part::Scale]);
             }
             all = Some(add(rewriter, all, sum));
         }
-        let Some(all) = all else { return Err(node) };
+        let all = all?;
         let name = format!("{}.scale", node.name);
         let parts = std::iter::once(Part::Scale).chain(bias.map(|_| Part::Bias)).collect();
         let op = Op::Affine { axis, maps: Arc::new(maps) };
         rewriter.change(Node { name, op, inputs: vec![all], output: node.output, parts, reason: None });
-        Ok(())
+        Some(())
     }
 }
 
