@@ -102,11 +102,9 @@ impl Running {
         for (index, &id) in network.outputs.iter().enumerate() {
             let tensor = network.tensor(id);
             let len = tensor.shape.iter().product();
-            bits.push(match tensor.storage {
-                xnorc::ir::network::Storage::Dense(xnorc::ir::DType::I64) => {
-                    self.program.read_i64(index, len)?.into_iter().map(|v| v as u64).collect()
-                }
-                _ => {
+            bits.push(match tensor.integer() {
+                Some(_) => self.program.read_i64(index, len)?.into_iter().map(|v| v as u64).collect(),
+                None => {
                     let floats = self.program.read_f32(Space::Output(index), 0, len)?;
                     floats.into_iter().map(|v| u64::from(v.to_bits())).collect()
                 }

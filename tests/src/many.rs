@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use xnorc::emit::krate::{self, Runtime};
-use xnorc::ir::network::{NetTensor, Storage};
-use xnorc::ir::{DType, Tensor};
+use xnorc::ir::Tensor;
+use xnorc::ir::network::NetTensor;
 use xnorc::{Config, Output};
 
 /// The configuration that networks of such a program must be compiled with.
@@ -184,7 +184,7 @@ impl Drop for Many {
 }
 
 fn is_integer(tensor: &NetTensor) -> bool {
-    tensor.storage == Storage::Dense(DType::I64)
+    tensor.integer().is_some()
 }
 
 fn len(tensor: &NetTensor) -> usize {
@@ -216,11 +216,16 @@ fn write(networks: &[Output], folder: &Path) -> Result<(), String> {
             [id] => zero(network.tensor(*id)),
             _ => format!("{name}::{ty}::new()"),
         };
-        let integers: Vec<bool> = network.outputs.iter().map(|&id| is_integer(network.tensor(id))).collect();
+        let integers: Vec<Option<usize>> = (network.outputs.iter())
+            .map(|&id| Some(network.tensor(id)).filter(|tensor| is_integer(tensor)).map(len))
+            .collect();
+        // Of inputs of integers, which are set one by one.
+        let lens = network.inputs.iter().map(|&id| network.tensor(id));
+        let lens: Vec<usize> = lens.map(|tensor| if is_integer(tensor) { len(tensor) } else { 0 }).collect();
         let _ = writeln!(modules, "#[allow(clippy::all)] mod {name};");
         let _ = writeln!(
             table,
-            "network!({name}, {}, {}, {}, {integers:?}),",
+            "network!({name}, {}, {}, {}, {lens:?}, {integers:?}),",
             new(&network.inputs, "Input"),
             new(&network.outputs, "Output"),
             network.inputs.len()
@@ -242,7 +247,7 @@ use std::io::{self, Read, Write};
 type Run = fn(&mut dyn Read, &dyn runtime::Team, bool) -> io::Result<Option<Vec<u8>>>;
 
 macro_rules! network {
-    ($name:ident, $input:expr, $output:expr, $inputs:expr, $integers:expr) => {{
+    ($name:ident, $input:expr, $output:expr, $inputs:expr, $lens:expr, $integers:expr) => {{
         fn run(from: &mut dyn Read, team: &dyn runtime::Team, alone: bool) -> io::Result<Option<Vec<u8>>> {
             struct State { input: $name::Input, output: $name::Output, scratch: $name::Scratch }
             static STATE: std::sync::Mutex<State> =
@@ -250,10 +255,16 @@ macro_rules! network {
             let mut state = match STATE.lock() { Ok(state) => state, Err(poisoned) => poisoned.into_inner() };
             let State { input, output, scratch } = &mut *state;
             for i in 0..$inputs {
-                for value in $name::probe::input(input, i) {
+                let mut next = || -> io::Result<f32> {
                     let mut bytes = [0; 4];
                     from.read_exact(&mut bytes)?;
-                    *value = f32::from_le_bytes(bytes);
+                    Ok(f32::from_le_bytes(bytes))
+                };
+                for value in $name::probe::input(input, i) {
+                    *value = next()?;
+                }
+                for at in 0..$lens[i] {
+                    $name::probe::set_input_integer(input, i, at, next()?);
                 }
             }
             // What scratch memory holds before does not matter: neither do NaNs.
@@ -266,10 +277,11 @@ macro_rules! network {
                 return Ok(None);
             }
             let mut bytes = Vec::new();
-            let integers: &[bool] = &$integers;
+            // The length of an output of integers.
+            let integers: &[Option<usize>] = &$integers;
             for (i, integer) in integers.iter().enumerate() {
-                if *integer {
-                    bytes.extend($name::probe::output_i64(output, i).iter().flat_map(|v| v.to_le_bytes()));
+                if let Some(len) = *integer {
+                    bytes.extend((0..len).flat_map(|at| $name::probe::output_integer(output, i, at).to_le_bytes()));
                 } else {
                     bytes.extend($name::probe::output_f32(output, i).iter().flat_map(|v| u64::from(v.to_bits()).to_le_bytes()));
                 }

@@ -17,6 +17,8 @@ const SHORT: &[&str] = &[
     "binary_geometry_ts17",
     "pooling_ts17",
     "r2b_fp16_ts17",
+    "integers_uint8_image",
+    "integers_qdq_lenet",
 ];
 
 fn names(prefixes: &[&str]) -> Vec<String> {
@@ -109,5 +111,6 @@ groups! {
     real_to_binary: "r2b_" "stem_" "strong_" "outer_" "dynamic_" "fp16_" "larq_";
     other_networks: "bireal_" "clip_" "reactnet_" "xnor_" "folded_" "irnet_" "brevitas_";
     geometry_weights_and_signs: "linear_" "weights_" "odd_" "binary_" "sign_" "real_input";
+    integers: "integers_";
     real_layers: "activations_" "pooling_" "shuffling_" "real_geometry" "two_";
 }

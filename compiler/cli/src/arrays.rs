@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};
 use xnorc::ir::network::{Network, TensorId};
-use xnorc::ir::{Data, Tensor};
+use xnorc::ir::{DType, Data, Tensor};
 use xnorc::npy::{self, Array};
 
 /// An array with its name, which may be empty.
@@ -94,8 +94,8 @@ pub struct Stack {
     batch: usize,
 }
 
-/// An array, and the shape of the tensor that it is for.
-type Stacked = (Vec<usize>, Array);
+/// An array, the shape of the tensor that it is for, and the type of its elements where it is an input of integers.
+type Stacked = (Vec<usize>, Array, Option<DType>);
 
 /// How an array is a stack for a tensor: pictures in it, and in a sample.
 fn counts(array: &[usize], tensor: &[usize]) -> Option<(usize, usize)> {
@@ -164,7 +164,8 @@ impl Stack {
                 };
                 return Err(Diagnostic::error(Code::ShapeMismatch, place(path), message).into());
             }
-            tensors.push((tensor.shape.clone(), array));
+            let integer = tensor.integer().filter(|_| network.inputs.contains(&id));
+            tensors.push((tensor.shape.clone(), array, integer));
         }
         let (count, batch) = all.unwrap_or((1, 1));
         Ok(Self { tensors, count, batch })
@@ -193,13 +194,14 @@ impl Stack {
     /// The values of a sample, by tensor.
     pub fn sample(&self, index: usize) -> Vec<Tensor> {
         let own = self.own(index);
-        let tensor = |(shape, array): &Stacked| {
+        let tensor = |(shape, array, integer): &Stacked| {
             let picture = shape.iter().product::<usize>() / self.batch;
             let first = index * self.batch * picture;
             let mut data = array.elements(first, own * picture);
             let last = array.elements(first + (own.max(1) - 1) * picture, picture);
             (own..self.batch).for_each(|_| append(&mut data, &last));
-            Tensor { shape: shape.clone(), data }
+            let tensor = Tensor { shape: shape.clone(), data };
+            integer.map_or_else(|| tensor.clone(), |dtype| tensor.converted(dtype))
         };
         self.tensors.iter().map(tensor).collect()
     }

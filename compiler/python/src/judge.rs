@@ -47,9 +47,8 @@ impl On {
     fn samples(&self, output: &Output) -> Result<Vec<Sample>, Diagnostics> {
         let network = &output.network;
         let Some(inputs) = &self.inputs else {
-            let shapes: Vec<_> = network.inputs.iter().map(|&id| network.tensor(id).shape.clone()).collect();
             let mut generator = Generator::new(self.seed);
-            return Ok((0..self.samples).map(|_| Sample::random(&shapes, &mut generator)).collect());
+            return Ok((0..self.samples).map(|_| Sample::of(network, &mut generator)).collect());
         };
         let each = |stack: &Stack| -> Vec<Vec<Tensor>> { (0..stack.samples()).map(|i| stack.sample(i)).collect() };
         let inputs = each(&Stack::read(&[inputs], network, &network.inputs)?);
@@ -131,7 +130,7 @@ pub(crate) fn evaluate(
             Some("nhwc") => Some(Layout::Nhwc),
             Some(other) => return Err(mismatch(format!("layout is {other:?}, but must be nchw or nhwc"))),
         };
-        let preparation = Preparation { scale: given.scale, mean: given.mean.clone(), std: given.std.clone(), layout };
+        let preparation = Preparation { scale: xnorc_cli::evaluate::scale(network, given.scale), mean: given.mean.clone(), std: given.std.clone(), layout };
         let pictures = Pictures::open(&given.images, xnorc_cli::evaluate::input_shape(network)?, &preparation)?;
         let count = given.limit.map_or(pictures.count(), |limit| pictures.count().min(limit));
         let labels = match (&given.labels, pictures.labels()) {

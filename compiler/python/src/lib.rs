@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use xnorc::emit::{CFunction, c_function};
 use xnorc::internal::caught;
-use xnorc::ir::network::{Network as Compiled, Storage, TensorId};
+use xnorc::ir::network::{Network as Compiled, TensorId};
 use xnorc::ir::{DType, Data};
 use xnorc::report::{Glance, Report};
 use xnorc_cli::toolchain::{self, Cache, Obtained, Program, Space};
@@ -173,14 +173,18 @@ impl Network {
             for index in 0..count {
                 for (i, (bytes, &id)) in given.iter().zip(&self.network.inputs).enumerate() {
                     let size = self::bytes(&self.network, id);
-                    let values: Vec<f32> =
-                        bytes[index * size..][..size].as_chunks().0.iter().map(|b| f32::from_ne_bytes(*b)).collect();
+                    let values = numbers(element(&self.network, id), &bytes[index * size..][..size]);
                     program.write_f32(Space::Input(i), 0, &values)?;
                 }
                 program.infer()?;
-                for (taken, tensor) in taken.iter_mut().zip(self::outputs(&self.network, &mut program)?) {
+                let answers = self::outputs(&self.network, &mut program)?;
+                for ((taken, tensor), &id) in taken.iter_mut().zip(answers).zip(&self.network.outputs) {
                     match &tensor.data {
-                        Data::I64(values) => taken.extend(values.iter().flat_map(|v| v.to_ne_bytes())),
+                        Data::I64(values) => {
+                            // The low bytes come first, and a narrower type has all that count.
+                            let size = element(&self.network, id).bytes();
+                            taken.extend(values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)));
+                        }
                         _ => taken.extend(tensor.to_f32().iter().flat_map(|v| v.to_ne_bytes())),
                     }
                 }
@@ -207,19 +211,45 @@ impl Network {
     }
 }
 
-fn is_integer(network: &Compiled, id: TensorId) -> bool {
-    network.tensor(id).storage == Storage::Dense(DType::I64)
+/// The type of the elements of one of the caller's tensors.
+fn element(network: &Compiled, id: TensorId) -> DType {
+    network.tensor(id).integer().unwrap_or(DType::F32)
+}
+
+/// Elements of a type, as numbers.
+fn numbers(element: DType, bytes: &[u8]) -> Vec<f32> {
+    let Some(range) = element.integers() else {
+        return bytes.as_chunks().0.iter().map(|b| f32::from_ne_bytes(*b)).collect();
+    };
+    let number = |bytes: &[u8]| {
+        // The sign fills the bytes that a narrower type does not have.
+        let negative = *range.start() < 0 && bytes.last().is_some_and(|&last| last >= 0x80);
+        let mut wide = [if negative { 0xff } else { 0 }; 8];
+        wide[..bytes.len()].copy_from_slice(bytes);
+        i64::from_le_bytes(wide) as f32
+    };
+    bytes.chunks_exact(element.bytes()).map(number).collect()
 }
 
 /// Bytes of a tensor.
 fn bytes(network: &Compiled, id: TensorId) -> usize {
-    network.tensor(id).storage_len() * if is_integer(network, id) { 8 } else { 4 }
+    network.tensor(id).storage_len() * element(network, id).bytes()
 }
 
 fn ports(network: &Compiled, ids: &[TensorId]) -> Vec<Port> {
     let port = |&id: &TensorId| {
         let tensor = network.tensor(id);
-        (tensor.name.clone(), tensor.shape.clone(), if is_integer(network, id) { "int64" } else { "float32" })
+        let dtype = match element(network, id) {
+            DType::F32 | DType::Bool => "float32",
+            DType::I64 => "int64",
+            DType::U8 => "uint8",
+            DType::I8 => "int8",
+            DType::U16 => "uint16",
+            DType::I16 => "int16",
+            DType::U32 => "uint32",
+            DType::I32 => "int32",
+        };
+        (tensor.name.clone(), tensor.shape.clone(), dtype)
     };
     ids.iter().map(port).collect()
 }

@@ -324,6 +324,11 @@ impl Rules<'_> {
                     format!("{from} under the shape of {to}")
                 });
             }
+            Move::Convert { input, output } => {
+                let (from, to) = (self.network.tensor(*input), self.network.tensor(*output));
+                let dense = matches!((&from.storage, &to.storage), (Storage::Dense(_), Storage::Dense(_)));
+                self.must(dense && from.storage_len() == to.storage_len(), || format!("{from} as {to}"));
+            }
             Move::BitMaxPool { input, output, geometry: g } => {
                 if !self.geometry(g) {
                     return;
@@ -380,8 +385,10 @@ impl Rules<'_> {
             .collect();
         match ops::infer(op, &operands.iter().collect::<Vec<_>>(), Some(&result.shape)) {
             Ok((shape, dtype)) => {
-                let integer = |integer: bool| if integer { DType::I64 } else { DType::F32 };
-                let fits = shape == result.shape && result.storage == Storage::Dense(integer(dtype == DType::I64));
+                // An index that is not the caller's is a float that holds it.
+                let held = result.storage == Storage::Dense(DType::F32)
+                    || dtype == DType::I64 && result.storage == Storage::Dense(DType::I64);
+                let fits = shape == result.shape && held;
                 self.must(fits, || {
                     format!("its result is {result}, where {dtype:?} {shape:?} follows from its operands")
                 });

@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use super::names::Names;
 use super::text::{array, doc, n};
 use crate::ir::DType;
-use crate::ir::network::{NetTensor, Network, Storage, TensorId};
+use crate::ir::network::{NetTensor, Network, TensorId};
 use crate::plan::Plan;
 
 /// One of the caller's tensors.
@@ -17,6 +17,12 @@ pub(super) struct Port {
     pub(super) element: TokenStream,
     /// Elements.
     pub(super) len: usize,
+}
+
+impl Port {
+    fn is_integer(&self) -> bool {
+        self.element.to_string() != "f32"
+    }
 }
 
 /// The caller's tensors.
@@ -127,7 +133,26 @@ impl Interface {
         let inputs = arms(&self.inputs, "f32", &|i| self.input(i));
         let outputs = arms(&self.outputs, "f32", &|i| self.output(i));
         let outputs_mut = arms(&self.outputs, "f32", &|i| self.output_mut(i));
-        let indices = arms(&self.outputs, "i64", &|i| self.output(i));
+        let integers = |ports: &[Port], arm: &dyn Fn(usize, &Port) -> TokenStream| -> TokenStream {
+            let all = ports.iter().enumerate().filter(|(_, port)| port.is_integer());
+            all.map(|(i, port)| {
+                let (index, arm) = (n(i), arm(i, port));
+                quote!(#index => #arm,)
+            })
+            .collect()
+        };
+        let numbers = integers(&self.outputs, &|i, _| {
+            let output = self.whole_output(i);
+            quote!(#output[at] as i64)
+        });
+        let given = integers(&self.inputs, &|i, _| {
+            let input = self.whole_input(i);
+            quote!(#input[at] as f32)
+        });
+        let set = integers(&self.inputs, &|i, port| {
+            let (input, element) = (self.whole_input(i), &port.element);
+            quote!(#input[at] = value as #element)
+        });
         quote! {
             /// Each block on its own, for `xnorc verify`.
             #[allow(unused_variables)]
@@ -160,9 +185,19 @@ impl Interface {
                     match index { #outputs_mut _ => &mut [] }
                 }
 
-                /// The output with this index, if it holds integers.
-                pub fn output_i64(output: &Output, index: usize) -> &[i64] {
-                    match index { #indices _ => &[] }
+                /// An element of the output with this index, if it holds integers.
+                pub fn output_integer(output: &Output, index: usize, at: usize) -> i64 {
+                    match index { #numbers _ => 0 }
+                }
+
+                /// An element of the input with this index, if it holds integers.
+                pub fn input_integer(input: &Input, index: usize, at: usize) -> f32 {
+                    match index { #given _ => 0.0 }
+                }
+
+                /// Writes an element of the input with this index, if it holds integers.
+                pub fn set_input_integer(input: &mut Input, index: usize, at: usize, value: f32) {
+                    match index { #set _ => {} }
                 }
             }
         }
@@ -170,10 +205,8 @@ impl Interface {
 }
 
 fn element(tensor: &NetTensor) -> TokenStream {
-    match tensor.storage {
-        Storage::Dense(DType::I64) => quote!(i64),
-        _ => quote!(f32),
-    }
+    let name = format_ident!("{}", tensor.integer().unwrap_or(DType::F32).name());
+    quote!(#name)
 }
 
 fn side(network: &Network, ids: &[TensorId], ports: &[Port], name: &str, word: &str) -> TokenStream {
@@ -205,7 +238,7 @@ fn side(network: &Network, ids: &[TensorId], ports: &[Port], name: &str, word: &
     });
     let zeros = ports.iter().map(|port| {
         let (field, len) = (&port.field, n(port.len));
-        let zero = if port.element.to_string() == "i64" { quote!(0) } else { quote!(0.0) };
+        let zero = if port.is_integer() { quote!(0) } else { quote!(0.0) };
         quote!(#field: [#zero; #len],)
     });
     let text = doc(&format!("The {word}s."));

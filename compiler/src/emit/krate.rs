@@ -2,8 +2,8 @@
 
 use super::text::indent;
 use super::{Output, c, carried, web};
-use crate::ir::network::{NetTensor, Storage, TensorId};
-use crate::ir::{DType, Tensor};
+use crate::ir::Tensor;
+use crate::ir::network::{NetTensor, TensorId};
 use crate::target::{Family, Target};
 
 /// Where the emitted crate finds the runtime.
@@ -229,13 +229,12 @@ fn recorded_test(output: &Output, name: &str, recording: &Recording) -> Vec<File
     let read = |ids: &[TensorId], place: &str| -> String {
         ids.iter()
             .map(|&id| {
-                let field = if ids.len() == 1 {
-                    String::new()
-                } else {
-                    format!(".{}", field_name(network.tensor(id), ids, output))
-                };
+                let tensor = network.tensor(id);
+                let field =
+                    if ids.len() == 1 { String::new() } else { format!(".{}", field_name(tensor, ids, output)) };
+                let cast = tensor.integer().map_or_else(String::new, |dtype| format!(" as {}", dtype.name()));
                 format!(
-                    "    for value in {place}{field}.iter_mut() {{\n        *value = values.next().unwrap();\n    }}\n"
+                    "    for value in {place}{field}.iter_mut() {{\n        *value = values.next().unwrap(){cast};\n    }}\n"
                 )
             })
             .collect()
@@ -245,7 +244,7 @@ fn recorded_test(output: &Output, name: &str, recording: &Recording) -> Vec<File
             .map(|&id| {
                 let tensor = network.tensor(id);
                 let field = if ids.len() == 1 { String::new() } else { format!(".{}", field_name(tensor, ids, output)) };
-                let cast = if matches!(tensor.storage, Storage::Dense(DType::I64)) { " as f32" } else { "" };
+                let cast = if tensor.integer().is_some() { " as f32" } else { "" };
                 format!("    for &value in output{field}.iter() {{\n        close(value{cast}, values.next().unwrap());\n    }}\n")
             })
             .collect()
@@ -254,7 +253,7 @@ fn recorded_test(output: &Output, name: &str, recording: &Recording) -> Vec<File
         match ids {
             [id] => {
                 let tensor = network.tensor(*id);
-                let zero = if matches!(tensor.storage, Storage::Dense(DType::I64)) { "0" } else { "0.0" };
+                let zero = if tensor.integer().is_some() { "0" } else { "0.0" };
                 // Not `Box::new`: without optimisation that is an array on the stack.
                 format!("vec![{zero}; {}].try_into().unwrap()", tensor.shape.iter().product::<usize>())
             }

@@ -70,6 +70,12 @@ impl Builder {
             DType::F32 => DataType::Float,
             DType::I64 => DataType::Int64,
             DType::Bool => DataType::Bool,
+            DType::U8 => DataType::Uint8,
+            DType::I8 => DataType::Int8,
+            DType::U16 => DataType::Uint16,
+            DType::I16 => DataType::Int16,
+            DType::U32 => DataType::Uint32,
+            DType::I32 => DataType::Int32,
         };
         self.kinds.get(&id).copied().unwrap_or(own)
     }
@@ -94,6 +100,13 @@ impl Builder {
         })?;
         self.spent = spent;
         Ok(())
+    }
+
+    /// Integers of the caller's as floats that hold them.
+    pub(super) fn held(&mut self, id: ValueId, name: &str) -> Outcome<ValueId> {
+        let held = self.apply((name, "Cast", &format!("{name}.held")), Op::Cast(DType::F32), &[id], None)?;
+        self.graph.values[held.0 as usize].origin = self.graph.value(id).origin.clone();
+        Ok(held)
     }
 
     /// Forgets the elements of a constant that nothing will read again: a chain of weights under evaluation is never in

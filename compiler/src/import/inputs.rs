@@ -116,11 +116,15 @@ fn declare_one(input: &ValueInfoProto<'_>, bound: &BTreeMap<String, usize>, buil
         return Err(Diagnostic::error(Code::TooLarge, None, format!("its shape {shape:?} is too large")));
     }
     note_narrow(elem_type, "input", input.name, builder);
+    let kind = DataType::of(elem_type);
+    let dtype = kind.and_then(element::face).unwrap_or(dtype);
     let id = builder.graph.add_value(input.name, shape.clone(), dtype);
     builder.graph.values[id.0 as usize].origin = Some(Origin { name: input.name.to_owned(), shape, permutation: None });
     builder.graph.inputs.push(id);
-    builder.kinds.extend(DataType::of(elem_type).map(|kind| (id, kind)));
-    Ok(id)
+    // Everything behind it works on floats that hold the integers.
+    let held = if dtype.is_integer() { builder.held(id, input.name)? } else { id };
+    builder.kinds.extend(kind.map(|kind| (held, kind)));
+    Ok(held)
 }
 
 /// Remarks that an input or output of another float type is f32 in the compiled model.

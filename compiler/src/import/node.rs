@@ -101,7 +101,7 @@ fn holds(held: DType, kind: DataType) -> bool {
     match held {
         DType::F32 => kind != DataType::Bool,
         DType::I64 => kind.integer().is_some(),
-        DType::Bool => false,
+        _ => false,
     }
 }
 

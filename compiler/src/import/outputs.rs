@@ -5,18 +5,57 @@ use std::collections::{HashMap, HashSet};
 use super::builder::Builder;
 use super::inputs::note_narrow;
 use super::proto::GraphProto;
-use crate::ir::{Graph, Node, Op, Origin, ValueId};
+use crate::ir::{DType, Graph, Node, Op, Origin, ValueId};
+use crate::ops::element::{self, DataType};
 
 /// Declares the outputs. Poisoned ones are left out: their problem is reported already.
 pub(super) fn declare(graph: &GraphProto<'_>, builder: &mut Builder, values: &HashMap<&str, Option<ValueId>>) {
     for output in &graph.output {
         let Some(value) = values.get(output.name).copied().flatten() else { continue };
-        if let Some(tensor) = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) {
+        let tensor = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        if let Some(tensor) = tensor {
             note_narrow(tensor.elem_type, "output", output.name, builder);
         }
+        let kind = tensor.and_then(|t| DataType::of(t.elem_type)).unwrap_or_else(|| builder.kind(value));
+        let value = match element::face(kind) {
+            Some(face) => as_integers(value, face, output.name, builder),
+            None => value,
+        };
         let value = own_value(value, output.name, builder);
         builder.graph.outputs.push(value);
     }
+}
+
+/// A value as the integers that the file calls it: from floats that hold them, or, where they are an index or an input, before
+/// they became floats.
+fn as_integers(value: ValueId, face: DType, name: &str, builder: &mut Builder) -> ValueId {
+    let graph = &builder.graph;
+    let held = graph.value(value);
+    let shape = held.shape.clone();
+    if held.dtype != DType::F32 {
+        return value;
+    }
+    let producer = graph.nodes.iter().rev().find(|node| node.output == value);
+    if let Some(&Node { op: Op::Cast(DType::F32), ref inputs, .. }) = producer
+        && graph.value(inputs[0]).dtype == face
+    {
+        return inputs[0];
+    }
+    let (fresh, inner) = (builder.fresh_name(name), builder.fresh_name(&format!("{name}.held")));
+    let graph = &mut builder.graph;
+    if graph.value(value).name == name {
+        graph.values[value.0 as usize].name = inner;
+    }
+    let integers = graph.add_value(fresh, shape, face);
+    graph.nodes.push(Node {
+        name: name.to_owned(),
+        op: Op::Cast(face),
+        inputs: vec![value],
+        output: integers,
+        parts: vec!["Cast".into()],
+        reason: None,
+    });
+    integers
 }
 
 /// A value that bears the output's name: the value itself, renamed where no other output or input has it; a copy

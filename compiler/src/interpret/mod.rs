@@ -23,7 +23,7 @@ pub fn graph(graph: &Graph, inputs: &[Tensor]) -> Result<HashMap<ValueId, Tensor
     }
     for (&id, tensor) in graph.inputs.iter().zip(inputs) {
         let value = graph.value(id);
-        if tensor.shape != value.shape || tensor.dtype() != value.dtype {
+        if tensor.shape != value.shape || tensor.dtype() != value.dtype.held() {
             return Err(format!(
                 "input {:?} is {:?} {:?}, not {:?} {:?}",
                 value.name,

@@ -37,10 +37,10 @@ fn given(network: &Network, inputs: &[Tensor]) -> Result<HashMap<TensorId, Tenso
     let mut values = HashMap::new();
     for (&id, given) in network.inputs.iter().zip(inputs) {
         let wanted = network.tensor(id);
-        if given.shape != wanted.shape || given.dtype() == DType::I64 {
+        if given.shape != wanted.shape {
             return Err(format!("input {:?} is {:?}, not {:?}", wanted.name, given.shape, wanted.shape));
         }
-        values.insert(id, Tensor::f32(given.shape.clone(), given.to_f32()));
+        values.insert(id, given.converted(wanted.integer().unwrap_or(DType::F32)));
     }
     Ok(values)
 }
@@ -149,7 +149,7 @@ impl Runner<'_> {
         if len != declared.shape.iter().product::<usize>() {
             return Err(format!("{:?} has shape {:?}, and gets {len} elements", declared.name, declared.shape));
         }
-        if integers != (declared.storage == Storage::Dense(DType::I64)) {
+        if integers != declared.integer().is_some() {
             return Err(format!("{:?} is {:?}, and gets something else", declared.name, declared.storage));
         }
         self.values.insert(id, Tensor { shape: declared.shape.clone(), data });

@@ -98,6 +98,8 @@ unary! {
     Round;
     /// The nearest whole number of steps, ties to even, and at most 2^22 of them; a zero is +0.
     Quantize(step);
+    /// The integer part: to the nearest integer towards zero.
+    Trunc;
     /// Largest integer not above.
     Floor;
     /// Smallest integer not below.

@@ -41,7 +41,7 @@ pub struct TensorId(pub u32);
 /// How a tensor lies in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// f32 (or, for an output of ArgMax, i64), row-major, channels last, dense.
+    /// Row-major, channels last, dense: f32, or, where they are the caller's, integers.
     Dense(DType),
     /// Sign bits, one per element, 1 for +1.
     Bits(BitLayout),
@@ -81,6 +81,14 @@ impl NetTensor {
     pub fn words_per_group(&self) -> usize {
         let Storage::Bits(bits) = &self.storage else { panic!("{} is not bits", self.name) };
         (self.shape[3] / bits.groups).div_ceil(64)
+    }
+
+    /// The type of its elements, where it holds integers.
+    pub fn integer(&self) -> Option<DType> {
+        match self.storage {
+            Storage::Dense(dtype) if dtype.is_integer() => Some(dtype),
+            _ => None,
+        }
     }
 
     /// Elements in memory: f32s (i64s) of a dense tensor, 64-bit words of bits, frame included.
@@ -185,6 +193,14 @@ pub enum Move {
         /// Dense.
         input: TensorId,
         /// Dense, at the same place in memory where that is possible.
+        output: TensorId,
+    },
+    /// The same numbers as elements of another type: those of the caller's integers as floats that hold them, and back, towards
+    /// zero and within the range of the type.
+    Convert {
+        /// Dense.
+        input: TensorId,
+        /// Dense, of as many elements.
         output: TensorId,
     },
     /// Maximum over a window of ±1: the OR of the bits.
@@ -426,7 +442,10 @@ impl Move {
     /// The tensor it writes.
     pub fn output(&self) -> TensorId {
         match self {
-            Move::Copy { output, .. } | Move::Reshape { output, .. } | Move::BitMaxPool { output, .. } => *output,
+            Move::Copy { output, .. }
+            | Move::Reshape { output, .. }
+            | Move::Convert { output, .. }
+            | Move::BitMaxPool { output, .. } => *output,
         }
     }
 }
@@ -476,7 +495,9 @@ impl Block {
             }
             Body::Gate(gate) => vec![gate.sums],
             Body::Move(Move::Copy { pieces, .. }) => pieces.iter().map(|p| p.input).collect(),
-            Body::Move(Move::Reshape { input, .. } | Move::BitMaxPool { input, .. }) => vec![*input],
+            Body::Move(Move::Reshape { input, .. } | Move::Convert { input, .. } | Move::BitMaxPool { input, .. }) => {
+                vec![*input]
+            }
             Body::Whole(whole) => whole.inputs.clone(),
         }
     }
@@ -538,7 +559,11 @@ impl Block {
                 f(output);
                 pieces.iter_mut().for_each(|piece| f(&mut piece.input));
             }
-            Body::Move(Move::Reshape { input, output } | Move::BitMaxPool { input, output, .. }) => {
+            Body::Move(
+                Move::Reshape { input, output }
+                | Move::Convert { input, output }
+                | Move::BitMaxPool { input, output, .. },
+            ) => {
                 [input, output].into_iter().for_each(f);
             }
             Body::Whole(whole) => whole.inputs.iter_mut().chain([&mut whole.output]).for_each(f),

@@ -3,7 +3,8 @@
 /// The extents of a tensor, outermost axis first. Every extent is known: symbolic ones were bound at import.
 pub type Shape = Vec<usize>;
 
-/// Element type of a value. Float16 and float64 become [`DType::F32`] at import, every integer [`DType::I64`].
+/// Element type of a value. Float16 and float64 become [`DType::F32`] at import. Integers are [`DType::I64`] where they are known, and
+/// floats that hold them where they are not; the narrower types are those of the caller's inputs and outputs alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// 32-bit float.
@@ -12,6 +13,73 @@ pub enum DType {
     I64,
     /// Boolean.
     Bool,
+    /// 8-bit integer without a sign.
+    U8,
+    /// 8-bit integer.
+    I8,
+    /// 16-bit integer without a sign.
+    U16,
+    /// 16-bit integer.
+    I16,
+    /// 32-bit integer without a sign.
+    U32,
+    /// 32-bit integer.
+    I32,
+}
+
+impl DType {
+    /// All of them.
+    pub const ALL: [DType; 9] =
+        [Self::F32, Self::I64, Self::Bool, Self::U8, Self::I8, Self::U16, Self::I16, Self::U32, Self::I32];
+
+    /// As Rust calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
+            Self::I32 => "i32",
+        }
+    }
+
+    /// The integers that it holds, if it does.
+    pub fn integers(self) -> Option<std::ops::RangeInclusive<i64>> {
+        Some(match self {
+            Self::F32 | Self::Bool => return None,
+            Self::I64 => i64::MIN..=i64::MAX,
+            Self::U8 => 0..=u8::MAX.into(),
+            Self::I8 => i8::MIN.into()..=i8::MAX.into(),
+            Self::U16 => 0..=u16::MAX.into(),
+            Self::I16 => i16::MIN.into()..=i16::MAX.into(),
+            Self::U32 => 0..=u32::MAX.into(),
+            Self::I32 => i32::MIN.into()..=i32::MAX.into(),
+        })
+    }
+
+    /// Whether it is one of integers.
+    pub fn is_integer(self) -> bool {
+        self.integers().is_some()
+    }
+
+    /// Bytes of an element of the caller's.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::F32 | Self::Bool | Self::U32 | Self::I32 => 4,
+            Self::I64 => 8,
+        }
+    }
+
+    /// The type of [`Data`] that holds such elements.
+    pub fn held(self) -> DType {
+        if self.is_integer() { Self::I64 } else { self }
+    }
 }
 
 /// The elements of a [`Tensor`], in row-major order.
@@ -63,6 +131,23 @@ impl Tensor {
             Data::I64(_) => DType::I64,
             Data::Bool(_) => DType::Bool,
         }
+    }
+
+    /// The same numbers as elements of a type: of integers those nearest to them, towards zero.
+    pub fn converted(&self, to: DType) -> Self {
+        let shape = self.shape.clone();
+        let data = match (&self.data, to.integers()) {
+            (Data::I64(v), Some(range)) => {
+                Data::I64(v.iter().map(|&x| x.clamp(*range.start(), *range.end())).collect())
+            }
+            // An `as` cast saturates.
+            (_, Some(range)) => {
+                let whole = self.to_f32().into_iter().map(|x| (x as i64).clamp(*range.start(), *range.end()));
+                Data::I64(whole.collect())
+            }
+            (_, None) => Data::F32(self.to_f32()),
+        };
+        Self { shape, data }
     }
 
     /// Number of elements.

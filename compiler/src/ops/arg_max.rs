@@ -1,6 +1,8 @@
 //! The place of the maximum along an axis.
 
+use super::element::DataType;
 use super::node::{NodeContext, bad, problem};
+use super::quantize_linear::held;
 use super::reduce::without;
 use super::{AtRunTime, Form, Infer, Onnx, Operator, Results, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Code;
@@ -100,7 +102,15 @@ fn arg_max(cx: &mut NodeContext<'_>, smallest: bool) -> Outcome<ValueId> {
     let keepdims = cx.int("keepdims")?.unwrap_or(1) != 0;
     let last = cx.flag("select_last_index")?;
     let x = if smallest { cx.unary(Unary::Neg, x)? } else { x };
-    cx.apply(Op::ArgMax { axis, keepdims, last }, &[x])
+    index(cx, Op::ArgMax { axis, keepdims, last }, x)
+}
+
+/// An index: at run time a float that holds it, as other integers.
+fn index(cx: &mut NodeContext<'_>, op: Op, x: ValueId) -> Outcome<ValueId> {
+    let index = cx.apply(op, &[x])?;
+    let index = if cx.constant(index).is_some() { index } else { held(cx, index)? };
+    cx.set_element(index, DataType::Int64);
+    Ok(index)
 }
 
 /// TopK with k = 1: the largest (or smallest) value and where it is.
@@ -123,7 +133,7 @@ fn top_one(cx: &mut NodeContext<'_>) -> Outcome<Results> {
     };
     let index = if cx.output_used(1) {
         let x = if smallest { cx.unary(Unary::Neg, x)? } else { x };
-        Some(cx.apply(Op::ArgMax { axis, keepdims: true, last: false }, &[x])?)
+        Some(index(cx, Op::ArgMax { axis, keepdims: true, last: false }, x)?)
     } else {
         None
     };

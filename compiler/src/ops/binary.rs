@@ -7,7 +7,7 @@ use super::node::{NodeContext, bad};
 use super::strided::{Rows, broadcast_strides};
 use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Outcome;
-use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, ValueId, broadcast};
+use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, Unary, ValueId, broadcast};
 
 /// An operand of a certain type, and its shape.
 type Operand<'a, T> = (&'a [T], &'a [usize]);
@@ -229,6 +229,7 @@ impl Operator for Binary {
             DType::F32 => row.floats.is_some(),
             DType::I64 => row.integers.is_some(),
             DType::Bool => row.booleans.is_some(),
+            _ => false,
         };
         if !defined || a.dtype != b.dtype {
             return Err(unsupported(format!("{} of {:?} and {:?}", row.name, a.dtype, b.dtype)));
@@ -326,8 +327,11 @@ pub(super) static OWN_WAY: &[Onnx] = &[
 ];
 
 fn pair(cx: &mut NodeContext<'_>, function: Binary) -> Outcome<ValueId> {
-    let (a, b) = (cx.operand(0)?, cx.operand(1)?);
-    cx.apply(Op::Binary(function), &[a, b])
+    let operands = cx.alike(&[cx.operand(0)?, cx.operand(1)?])?;
+    let result = cx.apply(Op::Binary(function), &operands)?;
+    // A quotient of integers is one.
+    let whole = function == Binary::Div && cx.holds_integers(operands[0]);
+    if whole && cx.constant(result).is_none() { cx.unary(Unary::Trunc, result) } else { Ok(result) }
 }
 
 fn operands(cx: &NodeContext<'_>) -> Outcome<Vec<ValueId>> {
@@ -337,6 +341,7 @@ fn operands(cx: &NodeContext<'_>) -> Outcome<Vec<ValueId>> {
 
 fn chain(cx: &mut NodeContext<'_>, function: Binary) -> Outcome<ValueId> {
     let operands = operands(cx)?;
+    let operands = cx.alike(&operands)?;
     operands[1..].iter().try_fold(operands[0], |result, &operand| cx.binary(function, result, operand))
 }
 

@@ -1,10 +1,11 @@
 //! Cast: to another element type.
 
+use super::element::DataType;
 use super::node::{NodeContext, bad, problem};
 use super::{Infer, Onnx, Operator, each_type, element, mismatched};
 use crate::diagnostics::Code;
 use crate::diagnostics::Outcome;
-use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
+use crate::ir::{Binary, DType, Data, Op, Shape, Tensor, Unary, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Cast", 6, cast), Onnx::one("CastLike", 15, cast_like).operands(2)];
 
@@ -20,6 +21,7 @@ impl Operator for Cast {
         let &[x] = inputs else { return Err(mismatched(inputs)) };
         let data = match (&x.data, self.0) {
             (_, DType::F32) => Data::F32(x.to_f32()),
+            (_, DType::U8 | DType::I8 | DType::U16 | DType::I16 | DType::U32 | DType::I32) => x.converted(self.0).data,
             // Towards zero, as ONNX has it.
             (Data::F32(v), DType::I64) => Data::I64(v.iter().map(|&x| x as i64).collect()),
             (Data::Bool(v), DType::I64) => Data::I64(v.iter().map(|&x| i64::from(x)).collect()),
@@ -31,23 +33,85 @@ impl Operator for Cast {
     }
 }
 
-/// All float types are one here, and all integer types, so that most casts vanish.
+/// All float types are one here, and an integer at run time is a float that holds it, so that most casts vanish.
 fn cast(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let code = cx.int("to")?.ok_or_else(|| bad("attribute \"to\" is missing"))?;
     let code = i32::try_from(code).unwrap_or(0);
-    let to = element::dtype(code).ok_or_else(|| {
+    let kind = DataType::of(code).filter(|_| element::dtype(code).is_some()).ok_or_else(|| {
         problem(Code::UnknownOperator, format!("a cast to {} is not supported", element::type_name(code)))
     })?;
-    cast_to(cx, x, to)
+    cast_to(cx, x, kind)
 }
 
 fn cast_like(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let (x, like) = (cx.operand(0)?, cx.operand(1)?);
-    let to = cx.dtype(like);
+    let to = cx.element(like);
     cast_to(cx, x, to)
 }
 
-fn cast_to(cx: &mut NodeContext<'_>, x: ValueId, to: DType) -> Outcome<ValueId> {
-    if cx.dtype(x) == to { Ok(x) } else { cx.apply(Op::Cast(to), &[x]) }
+fn cast_to(cx: &mut NodeContext<'_>, x: ValueId, to: DataType) -> Outcome<ValueId> {
+    let from = cx.element(x);
+    let result = match (cx.constant(x), to.integer()) {
+        (Some(_), Some(_)) => {
+            let whole = if cx.dtype(x) == DType::I64 { x } else { cx.apply(Op::Cast(DType::I64), &[x])? };
+            wrapped_constant(cx, whole, from, to)
+        }
+        (None, Some(_)) => {
+            let whole = match cx.dtype(x) {
+                DType::F32 if from.integer().is_none() => cx.unary(Unary::Trunc, x)?,
+                DType::F32 => wrapped(cx, x, from, to)?,
+                _ => cx.apply(Op::Cast(DType::F32), &[x])?,
+            };
+            // One value has one type.
+            if whole == x && from != to { same(cx, x)? } else { whole }
+        }
+        (_, None) if to == DataType::Bool => match (cx.dtype(x), cx.constant(x)) {
+            (DType::Bool, _) => x,
+            (DType::F32, None) => {
+                let zero = cx.scalar(0.0);
+                let is_zero = cx.binary(Binary::Equal, x, zero)?;
+                cx.unary(Unary::Not, is_zero)?
+            }
+            _ => cx.apply(Op::Cast(DType::Bool), &[x])?,
+        },
+        _ if cx.dtype(x) != DType::F32 => cx.apply(Op::Cast(DType::F32), &[x])?,
+        _ if from.integer().is_some() => same(cx, x)?,
+        _ => x,
+    };
+    if result != x {
+        cx.set_element(result, to);
+    }
+    Ok(result)
+}
+
+/// The same elements as a value of its own.
+fn same(cx: &mut NodeContext<'_>, x: ValueId) -> Outcome<ValueId> {
+    let shape = cx.shape(x);
+    cx.apply_to(Op::Reshape, &[x], Some(&shape))
+}
+
+/// The low bits of an integer, where the type holds no more of it.
+fn wrapped(cx: &mut NodeContext<'_>, x: ValueId, from: DataType, to: DataType) -> Outcome<ValueId> {
+    let Some((low, high)) = to.range() else { return Ok(x) };
+    let (least, most) = from.range().unwrap_or((i64::MIN, i64::MAX));
+    if low <= least && most <= high {
+        return Ok(x);
+    }
+    let (start, count) = (cx.scalar(low as f32), cx.scalar((high - low + 1) as f32));
+    let above = cx.binary(Binary::Sub, x, start)?;
+    let within = cx.binary(Binary::Mod, above, count)?;
+    cx.binary(Binary::Add, within, start)
+}
+
+/// [`wrapped`] of what is known.
+fn wrapped_constant(cx: &mut NodeContext<'_>, x: ValueId, from: DataType, to: DataType) -> ValueId {
+    let (Some((low, high)), Some(values)) = (to.range(), cx.constant(x)) else { return x };
+    let Some(values) = values.as_i64().filter(|v| v.iter().any(|x| !(low..=high).contains(x))) else {
+        // As a value of its own, which has one type.
+        return if from == to { x } else { cx.add_constant(Tensor::clone(&values)) };
+    };
+    let shape = cx.shape(x);
+    let wrapped = values.iter().map(|x| x.wrapping_sub(low).rem_euclid(high - low + 1) + low).collect();
+    cx.add_constant(Tensor::i64(shape, wrapped))
 }

@@ -89,5 +89,6 @@ fn concat(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let &first = operands.first().ok_or_else(|| bad("it has no operands"))?;
     let axis = cx.int("axis")?.ok_or_else(|| bad("attribute \"axis\" is missing"))?;
     let axis = cx.axis(axis, cx.shape(first).len())?;
+    let operands = cx.alike(&operands)?;
     if operands.len() == 1 { Ok(first) } else { cx.apply(Op::Concat { axis }, &operands) }
 }

@@ -64,6 +64,21 @@ pub(crate) fn dtype(elem_type: i32) -> Option<DType> {
     })
 }
 
+/// The element type of an input or output of the compiled model, for one of the file.
+pub(crate) fn face(kind: DataType) -> Option<DType> {
+    use DataType::*;
+    Some(match kind {
+        Uint2 | Uint4 | Uint8 => DType::U8,
+        Int2 | Int4 | Int8 => DType::I8,
+        Uint16 => DType::U16,
+        Int16 => DType::I16,
+        Uint32 => DType::U32,
+        Int32 => DType::I32,
+        Int64 | Uint64 => DType::I64,
+        _ => return None,
+    })
+}
+
 impl DataType {
     /// Bits of an integer, and whether it has a sign; `None` for what is no integer.
     pub(crate) fn integer(self) -> Option<(u32, bool)> {

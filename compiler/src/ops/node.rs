@@ -110,11 +110,10 @@ impl<'a> NodeContext<'a> {
     pub(crate) fn parameter(&self, i: usize, what: &str) -> Outcome<Option<Arc<Tensor>>> {
         let Some(id) = self.optional(i) else { return Ok(None) };
         self.constant(id).map(Some).ok_or_else(|| {
-            problem(
-                Code::NotConstant,
-                format!("its {what} ({:?}) must be known at compile time", self.graph().value(id).name),
-            )
-            .help("export with fixed shapes and constant folding")
+            let value = self.graph().value(id);
+            let name = value.origin.as_ref().map_or(&value.name, |origin| &origin.name);
+            problem(Code::NotConstant, format!("its {what} ({name:?}) must be known at compile time"))
+                .help("export with fixed shapes and constant folding")
         })
     }
 
@@ -166,6 +165,23 @@ impl<'a> NodeContext<'a> {
     /// Applies a function of two arguments.
     pub(crate) fn binary(&mut self, function: Binary, a: ValueId, b: ValueId) -> Outcome<ValueId> {
         self.apply(Op::Binary(function), &[a, b])
+    }
+
+    /// Whether a value is a float that holds an integer.
+    pub(crate) fn holds_integers(&self, id: ValueId) -> bool {
+        self.dtype(id) == DType::F32 && self.element(id).integer().is_some()
+    }
+
+    /// Operands of one type: beside floats that hold integers, constants are such floats too.
+    pub(crate) fn alike(&mut self, operands: &[ValueId]) -> Outcome<Vec<ValueId>> {
+        if !operands.iter().any(|&id| self.holds_integers(id)) {
+            return Ok(operands.to_vec());
+        }
+        let held = |&id: &ValueId| match self.dtype(id) {
+            DType::I64 => self.apply(Op::Cast(DType::F32), &[id]),
+            _ => Ok(id),
+        };
+        operands.iter().map(held).collect()
     }
 
     /// Gives a value another shape; itself when it has that shape.

@@ -289,6 +289,13 @@ functions! {
         scalar: "scalar::quantize",
         vector: Some("quantize"),
     }
+    Trunc {
+        since: PART,
+        floats: single!(|x, _| x.trunc()),
+        least: |_, low| low.trunc(),
+        exact: true,
+        scalar: "math::trunc",
+    }
     Floor {
         floats: single!(|x, _| x.floor()),
         least: |_, low| low.floor(),
@@ -424,6 +431,7 @@ impl Operator for Unary {
             DType::F32 => row.floats.is_some(),
             DType::I64 => row.integers.is_some(),
             DType::Bool => row.booleans.is_some(),
+            _ => false,
         };
         if defined { given.same(dtype) } else { Err(unsupported(format!("{} of {dtype:?}", row.name))) }
     }

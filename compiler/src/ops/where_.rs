@@ -10,6 +10,7 @@ use crate::ir::{DType, Data, Op, Shape, Tensor, broadcast};
 
 pub(super) static ONNX: &[Onnx] = &[Onnx::one("Where", 9, |cx| {
     let operands = [cx.operand(0)?, cx.operand(1)?, cx.operand(2)?];
+    let operands = cx.alike(&operands)?;
     cx.apply(Op::Where, &operands)
 })
 .operands(3)];

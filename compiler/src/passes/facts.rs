@@ -331,7 +331,12 @@ impl Facts {
                 Fact::within(low, high, x.zeros || slope.zeros)
             }
             Op::Where => get(1).hull(&get(2)),
-            Op::Cast(_) => get(0),
+            Op::Cast(_) => match graph.value(node.inputs[0]).dtype.integers() {
+                Some(range) if graph.inputs.contains(&node.inputs[0]) => {
+                    Fact::within(*range.start() as f32, *range.end() as f32, true)
+                }
+                _ => get(0),
+            },
             Op::Affine { axis, maps } => get(0).affine(*axis, maps),
             Op::MaxPool { .. } => get(0),
             Op::Reshape | Op::Transpose(_) | Op::Slice { .. } | Op::Expand | Op::Gather { .. } => get(0).moved(),
@@ -504,6 +509,7 @@ fn unary(function: Unary, x: &Fact) -> Fact {
         Unary::Tanh | Unary::Erf => fact(if x.high <= 0.0 { 0.0 } else { 1.0 }, x.zeros),
         Unary::Round => fact(x.high.round_ties_even(), true),
         Unary::Quantize(step) if step > 0.0 => fact((x.high / step).round_ties_even(), true),
+        Unary::Trunc => fact(x.high.trunc(), true),
         Unary::Floor => fact(x.high.floor(), true),
         Unary::Ceil => fact(x.high.ceil(), true),
         Unary::Sqrt => fact(f32::INFINITY, x.zeros),

@@ -8,7 +8,6 @@ mod pack;
 
 pub use blob::{Blob, LANES};
 
-use crate::ir::DType;
 use crate::ir::network::{Network, Storage, TensorId};
 use crate::schedule::workspace;
 use crate::target::Target;
@@ -67,7 +66,7 @@ pub fn run(network: &Network, target: Option<&Target>) -> Plan {
         let tensor = network.tensor(group.members[0]);
         let item = pack::Item { index, len: tensor.storage_len(), first: group.first, last: group.last };
         match &tensor.storage {
-            Storage::Dense(DType::F32 | DType::Bool | DType::I64) => real.push(item),
+            Storage::Dense(_) => real.push(item),
             Storage::Bits(_) => bits.push(item),
         }
     }

@@ -13,7 +13,9 @@ mod threads;
 
 use crate::emit::Output;
 use crate::ir::DType;
-use crate::ir::network::{Arithmetic, NetTensor, Storage, TensorId};
+#[cfg(test)]
+use crate::ir::network::Storage;
+use crate::ir::network::{Arithmetic, NetTensor, TensorId};
 use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
@@ -177,10 +179,7 @@ impl Report {
 }
 
 fn port(tensor: &NetTensor) -> Port {
-    let element = match tensor.storage {
-        Storage::Dense(DType::I64) => "i64",
-        _ => "f32",
-    };
+    let element = tensor.integer().unwrap_or(DType::F32).name();
     Port { name: tensor.name.clone(), shape: tensor.shape.clone(), element }
 }
 

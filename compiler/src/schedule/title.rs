@@ -19,6 +19,7 @@ pub fn kind(block: &Block) -> String {
         Body::Move(Move::BitMaxPool { .. }) => "bit max pool",
         Body::Move(Move::Copy { .. }) => "copy",
         Body::Move(Move::Reshape { .. }) => "reshape",
+        Body::Move(Move::Convert { .. }) => "convert",
         Body::Whole(whole) => {
             return ops::of(&whole.op)
                 .whole()

@@ -176,6 +176,11 @@ pub fn round(x: f32) -> f32 {
     }
 }
 
+/// The integer part: to the nearest integer towards zero.
+pub fn trunc(x: f32) -> f32 {
+    if x.abs() < INTEGERS { (x as i32 as f32).copysign(x) } else { x }
+}
+
 /// Largest integer not above.
 pub fn floor(x: f32) -> f32 {
     if x.abs() < INTEGERS {

@@ -37,6 +37,7 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 pieces.iter().for_each(|piece| of_copy(&Copying::of(network, piece, written), &mut forms));
             }
             Body::Move(Move::Reshape { .. }) => forms.push("reshape"),
+            Body::Move(Move::Convert { .. }) => forms.push("convert"),
             Body::Whole(Whole { op, inputs, output }) => of_whole(network, op, inputs, *output, &mut forms),
         }
     }

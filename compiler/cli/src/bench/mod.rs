@@ -17,7 +17,6 @@ use serde::Serialize;
 
 use crate::toolchain::{Program, Space};
 use xnorc::diagnostics::Diagnostics;
-use xnorc::ir::DType;
 use xnorc::ir::network::{Arithmetic, Block, Network, Storage, TensorId};
 use xnorc::schedule::cost::Cost;
 
@@ -100,15 +99,19 @@ pub fn run(
     let mut state = 1_u32;
     for (i, &id) in network.inputs.iter().enumerate() {
         let tensor = network.tensor(id);
-        if tensor.storage == Storage::Dense(DType::I64) {
-            continue;
-        }
         let values: Vec<f32> = (0..tensor.storage_len())
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 8) as f32 / (1 << 23) as f32 - 1.0
             })
             .collect();
+        let values = match crate::verify::range(network, i) {
+            // From -1..1 to whole numbers.
+            Some((low, high)) => {
+                values.iter().map(|v| (low + (v + 1.0) / 2.0 * (high - low + 1.0)).floor().clamp(low, high)).collect()
+            }
+            None => values,
+        };
         program.write_f32(Space::Input(i), 0, &values)?;
     }
     let warm = (repeat / 10).clamp(3, 50);
@@ -164,8 +167,8 @@ fn tensor_bytes(network: &Network, block: &Block) -> u64 {
     let bytes = |&id: &TensorId| {
         let tensor = network.tensor(id);
         let element = match tensor.storage {
-            Storage::Bits(_) | Storage::Dense(DType::I64) => 8,
-            Storage::Dense(_) => 4,
+            Storage::Bits(_) => 8,
+            Storage::Dense(dtype) => dtype.bytes(),
         };
         (element * tensor.storage_len()) as u64
     };

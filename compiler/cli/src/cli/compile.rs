@@ -65,8 +65,7 @@ fn check_faces(args: &args::Compile, faces: Faces, name: &str) -> Result {
 /// test says something about the emitted code.
 fn record(output: &Output) -> Result<Recording> {
     let network = &output.network;
-    let shapes: Vec<_> = network.inputs.iter().map(|&id| network.tensor(id).shape.clone()).collect();
-    let inputs = Sample::random(&shapes, &mut Generator::new(0)).inputs;
+    let inputs = Sample::of(network, &mut Generator::new(0)).inputs;
     let problem = |e: String| Diagnostic::error(Code::Unsupported, None, format!("no example can be recorded: {e}"));
     let outputs = interpret::network::outputs(network, &inputs).map_err(problem)?;
     Ok(Recording { inputs, outputs })

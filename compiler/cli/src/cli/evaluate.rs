@@ -12,7 +12,7 @@ pub(super) fn run(args: &args::Evaluate) -> Result {
     report(&output.warnings);
     let network = &output.network;
     let preparation = Preparation {
-        scale: args.scale,
+        scale: evaluate::scale(network, args.scale),
         mean: args.mean.clone(),
         std: args.std.clone(),
         layout: args.layout.map(Into::into),

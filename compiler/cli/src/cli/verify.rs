@@ -35,9 +35,8 @@ pub(super) fn run(args: &args::Verify) -> Result {
 
 fn samples(args: &args::Verify, network: &xnorc::ir::network::Network) -> Result<Vec<Sample>> {
     if args.inputs.is_empty() {
-        let shapes: Vec<_> = network.inputs.iter().map(|&id| network.tensor(id).shape.clone()).collect();
         let mut generator = Generator::new(args.seed);
-        return Ok((0..args.samples).map(|_| Sample::random(&shapes, &mut generator)).collect());
+        return Ok((0..args.samples).map(|_| Sample::of(network, &mut generator)).collect());
     }
     let inputs = arrays::read(&args.inputs, network, &network.inputs, "--input")?;
     let expected = arrays::read(&args.expected, network, &network.outputs, "--expect")?;

@@ -44,6 +44,12 @@ pub fn input_shape(network: &Network) -> Result<&[usize], Diagnostics> {
     }
 }
 
+/// What bytes of pictures are multiplied by, where the user does not say it: nothing, for a model that takes integers.
+pub fn scale(network: &Network, given: Option<f32>) -> Option<f32> {
+    let whole = network.inputs.first().is_some_and(|&id| network.tensor(id).integer().is_some());
+    given.or(whole.then_some(1.0))
+}
+
 /// Lets a program answer for the first `count` pictures; `progress` is told how many are done.
 ///
 /// # Errors

@@ -8,8 +8,7 @@ use super::{guard, problem};
 use xnorc::Output;
 use xnorc::diagnostics::Diagnostics;
 use xnorc::emit::krate::{self, Runtime};
-use xnorc::ir::DType;
-use xnorc::ir::network::{NetTensor, Network, Storage, TensorId};
+use xnorc::ir::network::{NetTensor, Network, TensorId};
 
 const HARNESS: &str = include_str!("harness.rs");
 
@@ -186,13 +185,16 @@ fn zero(network: &Network, ids: &[TensorId], name: &str) -> String {
     }
 }
 
-/// Whether a tensor holds i64s.
+/// Whether a tensor holds integers.
 pub(crate) fn is_integer(tensor: &NetTensor) -> bool {
-    tensor.storage == Storage::Dense(DType::I64)
+    tensor.integer().is_some()
 }
 
 #[cfg(test)]
 mod tests {
+    use xnorc::ir::DType;
+    use xnorc::ir::network::Storage;
+
     use super::*;
 
     #[test]

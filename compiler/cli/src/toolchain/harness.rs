@@ -57,7 +57,16 @@ fn main() -> io::Result<()> {
                 let [space, index, offset, count] = header(&mut from)?;
                 let range = offset..offset + count;
                 match space {
-                    0 => read_f32(&mut from, &mut probe::input(input, index)[range])?,
+                    0 => match probe::input(input, index) {
+                        [] => {
+                            for at in range {
+                                let mut value = [0.0];
+                                read_f32(&mut from, &mut value)?;
+                                probe::set_input_integer(input, index, at, value[0]);
+                            }
+                        }
+                        floats => read_f32(&mut from, &mut floats[range])?,
+                    },
                     1 => read_f32(&mut from, &mut probe::output_f32_mut(output, index)[range])?,
                     2 => read_f32(&mut from, &mut scratch.real[range])?,
                     _ => {
@@ -73,7 +82,14 @@ fn main() -> io::Result<()> {
                 let [space, index, offset, count] = header(&mut from)?;
                 let range = offset..offset + count;
                 match space {
-                    0 => write_f32(&mut to, &probe::input_ref(input, index)[range])?,
+                    0 => match probe::input_ref(input, index) {
+                        [] => {
+                            for at in range {
+                                write_f32(&mut to, &[probe::input_integer(input, index, at)])?;
+                            }
+                        }
+                        floats => write_f32(&mut to, &floats[range])?,
+                    },
                     1 => write_f32(&mut to, &probe::output_f32(output, index)[range])?,
                     2 => write_f32(&mut to, &scratch.real[range])?,
                     3 => {
@@ -82,8 +98,8 @@ fn main() -> io::Result<()> {
                         }
                     }
                     _ => {
-                        for value in &probe::output_i64(output, index)[range] {
-                            to.write_all(&value.to_le_bytes())?;
+                        for at in range {
+                            to.write_all(&probe::output_integer(output, index, at).to_le_bytes())?;
                         }
                     }
                 }

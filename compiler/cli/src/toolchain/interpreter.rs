@@ -8,8 +8,8 @@ use crate::packing::Packing;
 use xnorc::Output;
 use xnorc::diagnostics::Diagnostics;
 use xnorc::interpret::network as interpret;
-use xnorc::ir::network::{Network, Storage, TensorId};
-use xnorc::ir::{DType, Data, Tensor};
+use xnorc::ir::network::{Network, TensorId};
+use xnorc::ir::{Data, Tensor};
 use xnorc::plan::{Place, Plan};
 
 /// A network and the memory that its program would have.
@@ -27,9 +27,9 @@ impl Interpreter {
     pub(super) fn new(output: &Output) -> Self {
         let (network, plan) = (output.network.clone(), output.plan.clone());
         let len = |id: &TensorId| network.tensor(*id).storage_len();
-        let outputs = network.outputs.iter().map(|id| match network.tensor(*id).storage {
-            Storage::Dense(DType::I64) => Data::I64(vec![0; len(id)]),
-            _ => Data::F32(vec![0.0; len(id)]),
+        let outputs = network.outputs.iter().map(|id| match network.tensor(*id).integer() {
+            Some(_) => Data::I64(vec![0; len(id)]),
+            None => Data::F32(vec![0.0; len(id)]),
         });
         Self {
             inputs: network.inputs.iter().map(|id| vec![0.0; len(id)]).collect(),

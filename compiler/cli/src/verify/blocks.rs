@@ -15,7 +15,7 @@ use xnorc::interpret;
 use xnorc::ir::network::{
     Activation, Arithmetic, Block, Body, Move, NetTensor, Network, Step, Storage, TensorId, Whole,
 };
-use xnorc::ir::{DType, Op, Origin, Tensor};
+use xnorc::ir::{Op, Origin, Tensor};
 use xnorc::plan::{Place, Plan};
 
 /// What was seen of one block.
@@ -409,9 +409,9 @@ pub fn outputs(network: &Network, program: &mut Program) -> Result<Vec<Tensor>, 
     for (i, &id) in network.outputs.iter().enumerate() {
         let tensor = network.tensor(id);
         let len = tensor.shape.iter().product();
-        outputs.push(match tensor.storage {
-            Storage::Dense(DType::I64) => Tensor::i64(tensor.shape.clone(), program.read_i64(i, len)?),
-            _ => Tensor::f32(tensor.shape.clone(), program.read_f32(Space::Output(i), 0, len)?),
+        outputs.push(match tensor.integer() {
+            Some(_) => Tensor::i64(tensor.shape.clone(), program.read_i64(i, len)?),
+            None => Tensor::f32(tensor.shape.clone(), program.read_f32(Space::Output(i), 0, len)?),
         });
     }
     Ok(outputs)
@@ -419,10 +419,8 @@ pub fn outputs(network: &Network, program: &mut Program) -> Result<Vec<Tensor>, 
 
 fn read_dense(program: &mut Program, tensor: &NetTensor, place: Place) -> Result<Vec<f32>, Diagnostics> {
     let len = tensor.storage_len();
-    match (place, &tensor.storage) {
-        (Place::Output(i), Storage::Dense(DType::I64)) => {
-            Ok(program.read_i64(i, len)?.into_iter().map(|v| v as f32).collect())
-        }
+    match (place, tensor.integer()) {
+        (Place::Output(i), Some(_)) => Ok(program.read_i64(i, len)?.into_iter().map(|v| v as f32).collect()),
         (place, _) => match dense(place) {
             Some((space, offset)) => program.read_f32(space, offset, len),
             None => Ok(Vec::new()),
@@ -624,8 +622,12 @@ mod tests {
         let pooled = Some(Pooled { pool, steps: vec![Step::Store(t(2))] });
         let source = Source::Map { input: t(0) };
         assert_eq!(sums(&Block::new("", Tiled { source, steps: vec![Step::Sum(t(1))], pooled })), []);
-        let tensor =
-            NetTensor { name: "x".into(), shape: vec![2, 1, 2, 2], storage: Storage::Dense(DType::F32), origin: None };
+        let tensor = NetTensor {
+            name: "x".into(),
+            shape: vec![2, 1, 2, 2],
+            storage: Storage::Dense(xnorc::ir::DType::F32),
+            origin: None,
+        };
         assert_eq!(pixel_sums(&tensor, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), [4.0, 6.0, 12.0, 14.0]);
     }
 }

@@ -52,7 +52,7 @@ use std::path::Path;
 
 pub use blocks::outputs;
 pub use report::{BlockReport, ExpectReport, Verification};
-pub use samples::{Generator, Sample};
+pub use samples::{Generator, Sample, range};
 
 use crate::packing::Packing;
 use crate::toolchain::Program;

@@ -1,6 +1,7 @@
 //! Pictures of random numbers, the same for the same seed on every machine.
 
 use xnorc::ir::Tensor;
+use xnorc::ir::network::Network;
 
 /// One set of inputs, with the outputs expected for them if any are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,31 @@ impl Sample {
             .collect();
         Self { inputs, expected: Vec::new() }
     }
+
+    /// Inputs of a network: [`random`](Self::random) numbers, and whole ones within [`range`] where it takes integers.
+    pub fn of(network: &Network, generator: &mut Generator) -> Self {
+        let inputs = (network.inputs.iter().enumerate())
+            .map(|(i, &id)| {
+                let shape = network.tensor(id).shape.clone();
+                let len = shape.iter().product();
+                match range(network, i) {
+                    None => Tensor::f32(shape, (0..len).map(|_| generator.normal()).collect()),
+                    Some((low, high)) => Tensor::i64(shape, (0..len).map(|_| generator.whole(low, high)).collect()),
+                }
+            })
+            .collect();
+        Self { inputs, expected: Vec::new() }
+    }
+}
+
+/// The least and the largest number that an input of integers is likely given: pictures are bytes, and wider integers indices and
+/// masks. `None` for one of floats.
+pub fn range(network: &Network, input: usize) -> Option<(f32, f32)> {
+    let dtype = network.tensor(network.inputs[input]).integer()?;
+    match dtype.bytes() {
+        1 | 2 => dtype.integers().map(|range| (*range.start() as f32, *range.end() as f32)),
+        _ => Some((0.0, 1.0)),
+    }
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014): small, seedable, good enough for test pictures.
@@ -43,6 +69,12 @@ impl Generator {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// Within bounds, both included.
+    fn whole(&mut self, low: f32, high: f32) -> i64 {
+        let count = (high - low) as u64 + 1;
+        low as i64 + (self.next() % count) as i64
     }
 
     /// In (0, 1].

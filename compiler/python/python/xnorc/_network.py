@@ -8,8 +8,6 @@ import numpy as np
 from xnorc._library import Library
 from xnorc._results import Diagnostic
 
-_FLOAT = np.dtype(np.float32)
-
 
 class Tensor(NamedTuple):
     """An input or an output of a network."""
@@ -19,7 +17,7 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
     """As in the model, of one inference."""
     dtype: str
-    """`float32` or `int64`."""
+    """`float32`, or that of integers as the model has it: `uint8`, `int64`..."""
 
 
 def _stacked(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], int] | None:
@@ -35,11 +33,21 @@ def _stacked(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int,
     return None
 
 
-def _plain(array) -> np.ndarray:
-    """As C takes it: float32 of this machine, in order and aligned, where it lies if it is so already."""
-    if type(array) is np.ndarray and array.dtype == _FLOAT and array.flags.c_contiguous and array.flags.aligned:
+def _plain(array, tensor: Tensor) -> np.ndarray:
+    """As C takes it: elements of the input's type, of this machine, in order and aligned, where it lies if it is so already.
+
+    TypeError: numbers that are not whole, for an input of integers. ValueError: integers that its type does not hold."""
+    dtype = np.dtype(tensor.dtype)
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
         return array
-    return np.require(array, _FLOAT, ["C", "A", "E"])
+    if dtype.kind in "iu":
+        array = np.asarray(array)
+        if array.dtype.kind not in "iub":
+            raise TypeError(f"input {tensor.name!r} takes {tensor.dtype}, not {array.dtype}")
+        info = np.iinfo(dtype)
+        if array.size and not (info.min <= int(array.min()) and int(array.max()) <= info.max):
+            raise ValueError(f"input {tensor.name!r} takes {tensor.dtype}, {info.min} to {info.max}")
+    return np.require(array, dtype, ["C", "A", "E"])
 
 
 class _Interpreter:
@@ -79,8 +87,8 @@ class Network:
 
         Arrays have the shapes of the inputs, with any leading axes: a model of one picture takes a stack of any number, a model of a
         fixed batch too (the last inference is filled up). The inferences of a stack are divided among `threads`, and other
-        threads of Python run meanwhile. C-contiguous float32 is not copied if the network has one input; everything else is
-        converted first.
+        threads of Python run meanwhile. A C-contiguous array of the input's type is not copied if the network has one input; everything
+        else is converted first, numbers for an input of integers if they are integers that it holds.
 
         ValueError: a shape that does not fit (with what is expected and what was given), or stacks of different lengths.
         TypeError: too few, too many or unknown inputs.
@@ -128,7 +136,7 @@ class Network:
     def _in_order(self, arrays, named):
         """The inputs, given in order or by name."""
         if not named and len(arrays) == len(self.inputs) and not (arrays and isinstance(arrays[0], dict)):
-            return [_plain(array) for array in arrays]
+            return [_plain(array, tensor) for array, tensor in zip(arrays, self.inputs, strict=True)]
         names = [tensor.name for tensor in self.inputs]
         if len(arrays) == 1 and isinstance(arrays[0], dict) and not named:
             # Names of tensors need not be names of Python.
@@ -145,7 +153,7 @@ class Network:
         missing = [name for name in names if name not in taken]
         if missing:
             raise TypeError(f"{self._name!r} takes {len(names)} inputs, but {', '.join(missing)} was not given")
-        return [_plain(taken[name]) for name in names]
+        return [_plain(taken[tensor.name], tensor) for tensor in self.inputs]
 
     def _fit(self, tensor, array):
         fit = _stacked(array.shape, tensor.shape)

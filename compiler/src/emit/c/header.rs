@@ -5,7 +5,7 @@ use super::{ALIGN, Side, View, list};
 pub(super) fn text(view: &View<'_>) -> String {
     let View { function, upper, bytes, .. } = view;
     let tensors: String = view.sides().map(|side| tensor(upper, side)).collect();
-    let integers = if view.sides().any(|side| side.is_integer) { "#include <stdint.h>\n\n" } else { "" };
+    let integers = if view.sides().any(|side| side.dtype.is_integer()) { "#include <stdint.h>\n\n" } else { "" };
     let inputs = view.inputs.iter().map(|side| format!("const {} *{}", side.c_type(), side.parameter));
     let outputs = view.outputs.iter().map(|side| format!("{} *{}", side.c_type(), side.parameter));
     let parameters: Vec<String> = inputs.chain(outputs).chain(["void *scratch".to_owned()]).collect();

@@ -17,6 +17,7 @@ use super::Output;
 use super::interface::{Interface, Port};
 use super::krate::File;
 use super::text::array;
+use crate::ir::DType;
 use crate::ir::network::TensorId;
 
 pub(super) use readme::section;
@@ -259,7 +260,7 @@ pub(super) struct Side {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
     pub(super) len: usize,
-    pub(super) is_integer: bool,
+    pub(in crate::emit) dtype: DType,
 }
 
 impl Side {
@@ -275,7 +276,7 @@ impl Side {
                 name: tensor.name.clone(),
                 shape: tensor.shape.clone(),
                 len: port.len,
-                is_integer: port.element.to_string() == "i64",
+                dtype: tensor.integer().unwrap_or(DType::F32),
             }
         };
         ids.iter().zip(ports).map(one).collect()
@@ -283,16 +284,39 @@ impl Side {
 
     /// Bytes of an element.
     fn size(&self) -> usize {
-        if self.is_integer { 8 } else { 4 }
+        self.dtype.bytes()
     }
 
     /// As the model's file and the report call it.
     pub(super) fn element(&self) -> &'static str {
-        if self.is_integer { "i64" } else { "f32" }
+        self.dtype.name()
     }
 
     fn c_type(&self) -> &'static str {
-        if self.is_integer { "int64_t" } else { "float" }
+        match self.dtype {
+            DType::F32 | DType::Bool => "float",
+            DType::I64 => "int64_t",
+            DType::U8 => "uint8_t",
+            DType::I8 => "int8_t",
+            DType::U16 => "uint16_t",
+            DType::I16 => "int16_t",
+            DType::U32 => "uint32_t",
+            DType::I32 => "int32_t",
+        }
+    }
+
+    /// As JavaScript holds it.
+    pub(in crate::emit) fn array(&self) -> &'static str {
+        match self.dtype {
+            DType::F32 | DType::Bool => "Float32Array",
+            DType::I64 => "BigInt64Array",
+            DType::U8 => "Uint8Array",
+            DType::I8 => "Int8Array",
+            DType::U16 => "Uint16Array",
+            DType::I16 => "Int16Array",
+            DType::U32 => "Uint32Array",
+            DType::I32 => "Int32Array",
+        }
     }
 
     fn rust_type(&self) -> String {
@@ -323,7 +347,8 @@ impl<'a> View<'a> {
             if sides.len() == 1 {
                 0
             } else {
-                sides.iter().map(|side| side.len * side.size()).sum::<usize>().next_multiple_of(8)
+                // Rust may put between them what each needs to be aligned.
+                sides.iter().map(|side| (side.len * side.size()).next_multiple_of(8)).sum::<usize>()
             }
         };
         let work = (4 * plan.real_len).next_multiple_of(8) + 8 * plan.bits_len;

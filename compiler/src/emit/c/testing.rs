@@ -23,12 +23,19 @@ pub(in crate::emit) fn single() -> Output {
     output(b.0)
 }
 
-/// Several of each. A name of theirs may mean anything in another language; an output of ArgMax holds integers.
+/// Several of each. A name of theirs may mean anything in another language; some hold integers, as those of an ArgMax.
 pub(in crate::emit) fn several() -> Output {
     let mut b = Build::new();
     let (x, _) = (b.input("int", &[1, 5]), b.input("a*/\"??/", &[2, 3]));
     let y = b.output("y", &[1, 5]);
     b.block("store", Source::Map { input: x }, vec![Step::Shift(ramp(5)), Step::Store(y)]);
+    let bytes = b.tensor("bytes", &[3], Storage::Dense(DType::U8));
+    b.0.inputs.push(bytes);
+    let (held, words) =
+        (b.tensor("held", &[3], Storage::Dense(DType::F32)), b.tensor("words", &[3], Storage::Dense(DType::I16)));
+    b.0.outputs.push(words);
+    b.other("hold", Move::Convert { input: bytes, output: held });
+    b.other("give", Move::Convert { input: held, output: words });
     let best = b.tensor("best", &[1], Storage::Dense(DType::I64));
     b.0.outputs.push(best);
     let op = Op::ArgMax { axis: 1, last: false, keepdims: false };

@@ -16,6 +16,18 @@ pub(in crate::emit) fn moved(network: &Network, moved: &Move, views: &mut Views<
     match moved {
         Move::BitMaxPool { input, output, geometry } => bit_pool(network, *input, *output, geometry, views),
         Move::Copy { fill, pieces, output } => copy(network, *fill, pieces, *output, views),
+        Move::Convert { input, output } => {
+            let len = n(network.tensor(*input).storage_len());
+            let to = Operands::new(network, views).element(*output);
+            let mut open = |id: TensorId, role: &str, write: bool| {
+                views.whole(id, write).map(|callers| (TokenStream::new(), callers)).unwrap_or_else(|| {
+                    let (open, name) = Operands::new(network, views).open(id, role, &quote!([f32; #len]), write);
+                    (open, quote!(#name))
+                })
+            };
+            let ((open_x, x), (open_y, y)) = (open(*input, "x", false), open(*output, "y", true));
+            quote!(#open_x #open_y for (y, x) in #y.iter_mut().zip(#x.iter()) { *y = *x as #to; })
+        }
         Move::Reshape { input, output } => {
             if views.place(*input) == views.place(*output) {
                 return TokenStream::new();

@@ -216,7 +216,12 @@ pub(super) fn arg_max(network: &Network, whole: &Whole, axis: usize, last: bool,
     let (from, to) = (lines.view(0, tensor.storage_len()), lines.view(1, network.tensor(output).storage_len()));
     let mut operands = Operands::new(network, views);
     let (open_x, x) = operands.open(input, "x", &array_type(&from, &quote!(f32)), false);
-    let (open_y, y) = operands.open(output, "y", &array_type(&to, &quote!(i64)), true);
+    let index = operands.element(output);
+    let (zero, found) = match network.tensor(output).integer() {
+        Some(_) => (quote!(0), quote!(best)),
+        None => (quote!(0.0), quote!(best as f32)),
+    };
+    let (open_y, y) = operands.open(output, "y", &array_type(&to, &index), true);
     let first = element_by(&quote!(#x), &from, |axis| match axis {
         1 => quote!(0),
         _ => variable(axis).parse().expect("an identifier"),
@@ -233,11 +238,11 @@ pub(super) fn arg_max(network: &Network, whole: &Whole, axis: usize, last: bool,
         },
     );
     let body = match lines.extents[1] {
-        1 => quote!(#y = 0;),
+        1 => quote!(#y = #zero;),
         _ => quote! {
             let (mut max, mut best) = (#first, 0_i64);
             #search
-            #y = best;
+            #y = #found;
         },
     };
     let body = lines.around(body);

@@ -7,7 +7,7 @@ use super::text::{looped, scaled};
 use super::views::Views;
 use crate::emit::text::n;
 use crate::ir::DType;
-use crate::ir::network::{Network, Storage, TensorId};
+use crate::ir::network::{Network, TensorId};
 use crate::plan::Place;
 use crate::schedule::walk::{Axis, Index, View};
 
@@ -144,6 +144,7 @@ impl<'a, 'b, 'v> Operands<'a, 'b, 'v> {
 
     /// The type of a tensor's elements.
     pub(super) fn element(&self, id: TensorId) -> TokenStream {
-        if self.network.tensor(id).storage == Storage::Dense(DType::I64) { quote!(i64) } else { quote!(f32) }
+        let name = format_ident!("{}", self.network.tensor(id).integer().unwrap_or(DType::F32).name());
+        quote!(#name)
     }
 }

@@ -66,6 +66,21 @@ impl<'a> Views<'a> {
         view(&mut self.real, &mut self.names, role, at, ty)
     }
 
+    /// A tensor of the caller's as the array it is, whatever its elements.
+    pub(super) fn whole(&mut self, id: TensorId, write: bool) -> Option<TokenStream> {
+        match self.plan.place(id) {
+            Place::Input(i) if !write => {
+                self.input = true;
+                Some(self.interface.whole_input(i))
+            }
+            Place::Output(i) => {
+                self.output = true;
+                Some(self.interface.whole_output(i))
+            }
+            _ => None,
+        }
+    }
+
     fn reach(&mut self, id: TensorId, role: &str, ty: &TokenStream, write: bool) -> TokenStream {
         match self.plan.place(id) {
             Place::Input(i) => {

@@ -1,6 +1,7 @@
 //! The module of JavaScript: a table of this network's tensors in front of what is the same for all; and its types.
 
 use crate::emit::c::{ALIGN, Side, View, list};
+use crate::ir::DType;
 
 /// `NAME.js`.
 pub(super) fn code(view: &View<'_>) -> String {
@@ -39,8 +40,8 @@ fn ports(sides: &[Side]) -> String {
 /// `NAME.d.ts`.
 pub(super) fn types(view: &View<'_>) -> String {
     let View { name, inputs, outputs, .. } = view;
-    let given = |side: &Side| if side.is_integer { "ArrayLike<bigint>" } else { "ArrayLike<number>" };
-    let computed = |side: &Side| if side.is_integer { "BigInt64Array" } else { "Float32Array" };
+    let given = |side: &Side| if side.dtype == DType::I64 { "ArrayLike<bigint>" } else { "ArrayLike<number>" };
+    let computed = Side::array;
     let words = |sides: &[Side], word: &dyn Fn(&Side) -> &'static str| match sides {
         [one] => word(one).to_owned(),
         several => {
@@ -49,6 +50,10 @@ pub(super) fn types(view: &View<'_>) -> String {
             format!("{{\n{fields}}}")
         }
     };
+    let mut kinds: Vec<&str> = inputs.iter().chain(outputs).map(|side| side.element()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let kinds: Vec<String> = kinds.iter().map(|kind| literal(kind)).collect();
     let shown = |sides: &[Side]| -> String {
         let lines = sides.iter().map(|side| format!(" * - {}: [{}]\n", comment(&side.name), list(&side.shape)));
         lines.collect()
@@ -77,7 +82,7 @@ export interface Port {{
   readonly shape: readonly number[];
   /** Numbers in it. */
   readonly length: number;
-  readonly type: \"f32\" | \"i64\";
+  readonly type: {kinds};
 }}
 
 /** A network in memory of its own. */
@@ -103,6 +108,7 @@ export function load(source?: string | URL | BufferSource | WebAssembly.Module):
         version = env!("CARGO_PKG_VERSION"),
         input = words(inputs, &given),
         output = words(outputs, &computed),
+        kinds = kinds.join(" | "),
         input_list = shown(inputs),
         output_list = shown(outputs),
         several_inputs = if inputs.len() == 1 { "" } else { " One for each name." },

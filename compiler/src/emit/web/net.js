@@ -63,18 +63,26 @@ class Net {
     this.#exports = exports;
     // Nothing in the module allocates: what lies behind its own data is ours.
     let end = exports.__heap_base.value;
+    const kinds = {
+      f32: Float32Array,
+      i64: BigInt64Array,
+      u8: Uint8Array,
+      i8: Int8Array,
+      u16: Uint16Array,
+      i16: Int16Array,
+      u32: Uint32Array,
+      i32: Int32Array,
+    };
     const place = (bytes) => {
       const address = Math.ceil(end / ALIGN) * ALIGN;
       end = address + bytes;
       this.#addresses.push(address);
       return address;
     };
-    const width = { f32: 4, i64: 8 };
-    const places = [...INPUTS, ...OUTPUTS].map(({ length, type }) => place(length * width[type]));
+        const places = [...INPUTS, ...OUTPUTS].map(({ length, type }) => place(length * kinds[type].BYTES_PER_ELEMENT));
     place(SCRATCH_BYTES);
     const missing = end - exports.memory.buffer.byteLength;
     if (missing > 0) exports.memory.grow(Math.ceil(missing / 65536));
-    const kinds = { f32: Float32Array, i64: BigInt64Array };
     const view = ({ length, type }, index) => new kinds[type](exports.memory.buffer, places[index], length);
     const views = [...INPUTS, ...OUTPUTS].map(view);
     this.#given = views.slice(0, INPUTS.length);

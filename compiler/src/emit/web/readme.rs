@@ -13,7 +13,7 @@ pub(in crate::emit) fn section(output: &Output, name: &str) -> String {
             let fields: Vec<String> = several
                 .iter()
                 .map(|side| {
-                    let array = if side.is_integer { "BigInt64Array" } else { "Float32Array" };
+                    let array = side.array();
                     format!("{}: new {array}({})", literal(&side.name), side.len)
                 })
                 .collect();

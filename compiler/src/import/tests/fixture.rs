@@ -59,6 +59,13 @@ impl Fixture {
         self
     }
 
+    pub(super) fn typed_output(mut self, name: &str, elements: DataType) -> Self {
+        let tensor = type_proto::Tensor { elem_type: elements as i32, shape: None };
+        let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+        self.graph().output.push(ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..Default::default() });
+        self
+    }
+
     pub(super) fn floats(self, name: &str, dims: &[i64], data: &[f32]) -> Self {
         self.tensor(TensorProto { float_data: data.to_vec(), ..tensor(name, DataType::Float, dims) })
     }

@@ -3,7 +3,7 @@
 use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
-use super::fixture::{Fixture, int, tensor, text};
+use super::fixture::{Dim, Fixture, int, tensor, text};
 use crate::ir::Tensor;
 
 fn bytes(name: &str, kind: DataType, dims: &[i64], data: &[i32]) -> TensorProto {
@@ -170,4 +170,75 @@ fn quantisers_of_qonnx() {
     // Codes of 4 bits in steps of a half; the upper two are kept, that is, steps of two.
     let trunc = run("Trunc", &["x", "half", "zero", "four", "two"], [text("rounding_mode", "FLOOR"), int("signed", 1)]);
     assert_eq!(trunc, [-0.5, -0.5, 0.0, 0.0, 0.0, 0.0], "x / 0.5: -3, -2, 0, 0, 1, 3");
+}
+
+/// Integers of the caller's are floats that hold them behind the first node, and integers again where the file says so.
+#[test]
+fn inputs_and_outputs_of_integers() {
+    let model = |op: &str, inputs: &[&str], kind: DataType| {
+        Fixture::new(17)
+            .typed_input("x", DataType::Uint8, vec![Dim::Known(3)])
+            .tensor(bytes("two", DataType::Uint8, &[1], &[2]))
+            .node(op, inputs, &["y"])
+            .typed_output("y", kind)
+    };
+    insta::assert_snapshot!(model("Mul", &["x", "two"], DataType::Uint8).text(), @r#"
+    graph "test"
+    %x: u8[3] = input
+    %x.held: f32[3] = Cast(%x) {to f32}
+    %y.held: f32[3] = Mul(%x.held, f32[1] {2.0})
+    %y: u8[3] = Cast(%y.held) {to u8}
+    return %y
+    "#);
+    // What is given back as it is keeps its type.
+    insta::assert_snapshot!(model("Identity", &["x"], DataType::Uint8).text(), @r#"
+    graph "test"
+    %x: u8[3] = input
+    %y: u8[3] = Reshape(%x)
+    return %y
+    "#);
+    let x = Tensor::i64([3], vec![0, 7, 255]);
+    let run = |op: &str| model(op, &["x", "two"], DataType::Uint8).run(std::slice::from_ref(&x));
+    assert_eq!(run("Div"), Tensor::i64([3], vec![0, 3, 127]));
+    assert_eq!(run("Max"), Tensor::i64([3], vec![2, 7, 255]));
+    assert_eq!(run("Mod"), Tensor::i64([3], vec![0, 1, 1]));
+}
+
+/// To a narrower integer the low bits, from a float the whole part, to a boolean whether it is zero.
+#[test]
+fn casts() {
+    let cast = |from: DataType, to: &[DataType], x: Tensor, constant: bool| {
+        let len = x.len() as i64;
+        let mut model = Fixture::new(17);
+        model = if !constant {
+            model.typed_input("x", from, vec![Dim::Known(len)])
+        } else if from == DataType::Float {
+            model.floats("x", &[len], &x.to_f32())
+        } else {
+            model.tensor(TensorProto {
+                int64_data: x.as_i64().unwrap().to_vec(),
+                ..tensor("x", DataType::Int64, &[len])
+            })
+        };
+        model = model.input("zero", &[1]);
+        let mut name = "x".to_owned();
+        for (k, &kind) in to.iter().chain([&DataType::Float]).enumerate() {
+            let next = format!("x{k}");
+            model = model.node_with("Cast", &[&name], &[&next], [int("to", kind as i64)]);
+            name = next;
+        }
+        let zero = Tensor::f32([1], vec![0.0]);
+        let inputs = if constant { vec![zero] } else { vec![x, zero] };
+        model.node("Add", &[&name, "zero"], &["y"]).output("y").run(&inputs).to_f32()
+    };
+    use DataType::{Bool, Float, Int8, Int32, Int64, Uint8};
+    let floats = || Tensor::f32([4], vec![-1.75, -0.5, 0.5, 200.25]);
+    let whole = || Tensor::i64([4], vec![-1, 0, 200, 300]);
+    for constant in [false, true] {
+        assert_eq!(cast(Float, &[Int32], floats(), constant), [-1.0, 0.0, 0.0, 200.0], "{constant}");
+        assert_eq!(cast(Float, &[Int32, Int8], floats(), constant), [-1.0, 0.0, 0.0, -56.0], "{constant}");
+        assert_eq!(cast(Float, &[Bool], floats(), constant), [1.0; 4], "{constant}");
+        assert_eq!(cast(Int64, &[Uint8], whole(), constant), [255.0, 0.0, 200.0, 44.0], "{constant}");
+        assert_eq!(cast(Int64, &[Bool, Int64], whole(), constant), [1.0, 0.0, 1.0, 1.0], "{constant}");
+    }
 }

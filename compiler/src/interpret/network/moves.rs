@@ -2,8 +2,8 @@
 
 use super::walk::offsets;
 use super::{Runner, sources};
-use crate::ir::Data;
 use crate::ir::network::{Move, Piece, TensorId};
+use crate::ir::{DType, Data};
 
 impl Runner<'_> {
     pub(super) fn moved(&mut self, moved: &Move) -> Result<(), String> {
@@ -13,6 +13,11 @@ impl Runner<'_> {
                 self.put(*output, Data::F32(tile.values))
             }
             Move::Copy { fill, pieces, output } => self.copy(*fill, pieces, *output),
+            Move::Convert { input, output } => {
+                let to = self.network.tensor(*output).integer().unwrap_or(DType::F32);
+                let data = self.get(*input)?.converted(to).data;
+                self.put(*output, data)
+            }
             Move::Reshape { input, output } => {
                 let data = self.get(*input)?.data.clone();
                 self.put(*output, data)

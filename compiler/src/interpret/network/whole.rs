@@ -27,6 +27,7 @@ impl Runner<'_> {
         let result = operator.run(&operands, &self.network.tensor(*output).shape)?;
         let data = match result.data {
             Data::Bool(_) => Data::F32(result.to_f32()),
+            Data::I64(_) if self.network.tensor(*output).integer().is_none() => Data::F32(result.to_f32()),
             data => data,
         };
         self.put(*output, data)

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::constants::{spelling, spelling_of_bits};
 use crate::exact::Affine;
 use crate::ir::BinaryWeights;
-use crate::ir::{DType, Data, Graph, Layout, Op, Origin, Tensor, Value, ValueId, Window};
+use crate::ir::{Data, Graph, Layout, Op, Origin, Tensor, Value, ValueId, Window};
 
 /// Constants up to this many elements are written out.
 const INLINE: usize = 4;
@@ -106,12 +106,7 @@ impl Graph {
 }
 
 fn type_of(value: &Value) -> String {
-    let dtype = match value.dtype {
-        DType::F32 => "f32",
-        DType::I64 => "i64",
-        DType::Bool => "bool",
-    };
-    format!("{dtype}[{}]", list(&value.shape))
+    format!("{}[{}]", value.dtype.name(), list(&value.shape))
 }
 
 fn list<T: ToString>(items: &[T]) -> String {

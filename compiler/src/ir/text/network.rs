@@ -7,7 +7,6 @@ use std::fmt::{self, Display, Formatter};
 
 use super::constants::spelling;
 use super::graph::{bits, details, name_of, origin};
-use crate::ir::DType;
 use crate::ir::network::{
     Activation, BitPadding, Block, Body, Dense, Gate, Geometry, Interval, Move, NetTensor, Network, Piece, Pool,
     PoolKind, Pooled, Products, Quantized, Source, Step, Storage, Tiled, Whole,
@@ -41,9 +40,7 @@ impl Display for Network {
 impl Display for NetTensor {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let word = match &self.storage {
-            Storage::Dense(DType::F32) => "f32",
-            Storage::Dense(DType::I64) => "i64",
-            Storage::Dense(DType::Bool) => "bool",
+            Storage::Dense(dtype) => dtype.name(),
             Storage::Bits(_) => "bits",
         };
         write!(f, "{:?} {word}[{}]", self.name, Joined(&self.shape, "x"))?;
@@ -157,6 +154,7 @@ impl Display for Move {
                 write!(f, "{})", Joined(pieces, "; "))
             }
             Move::Reshape { input, output } => write!(f, "{output} = reshape({input})"),
+            Move::Convert { input, output } => write!(f, "{output} = convert({input})"),
             Move::BitMaxPool { input, output, geometry } => write!(f, "{output} = bit_max_pool({input}) {geometry}"),
         }
     }

@@ -117,12 +117,7 @@ impl<'t> Rest<'t> {
 }
 
 pub(super) fn dtype(word: &str) -> Read<DType> {
-    match word {
-        "f32" => Ok(DType::F32),
-        "i64" => Ok(DType::I64),
-        "bool" => Ok(DType::Bool),
-        other => Err(format!("{other:?} is no type")),
-    }
+    DType::ALL.into_iter().find(|dtype| dtype.name() == word).ok_or_else(|| format!("{word:?} is no type"))
 }
 
 pub(super) fn number<T: FromStr>(text: &str) -> Read<T> {
@@ -252,6 +247,7 @@ fn constant(rest: &mut Rest<'_>) -> Read<Tensor> {
             DType::F32 => Data::F32(list(elements)?),
             DType::I64 => Data::I64(list(elements)?),
             DType::Bool => Data::Bool(list(elements)?),
+            narrow => return Err(format!("a constant of {}", narrow.name())),
         }
     } else if dtype == DType::F32 {
         let word = format!("{})", rest.until(")").map_err(|_| "its elements are not here".to_owned())?);

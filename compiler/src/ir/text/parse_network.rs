@@ -148,6 +148,11 @@ impl Rest<'_> {
                 self.expect(")")?;
                 Move::Reshape { input, output }.into()
             }
+            "convert" => {
+                let input = self.id()?;
+                self.expect(")")?;
+                Move::Convert { input, output }.into()
+            }
             "bit_max_pool" => {
                 let input = self.id()?;
                 self.expect(")")?;

@@ -36,7 +36,8 @@ fn steps(rewriter: &Rewriter<'_>, mut v: ValueId) -> Option<String> {
         match &node.op {
             Op::Sign(_)
             | Op::Cast(_)
-            | Op::Unary(Unary::Round | Unary::Quantize(_) | Unary::Floor | Unary::Ceil | Unary::Not) => {}
+            | Op::Unary(Unary::Round | Unary::Quantize(_) | Unary::Trunc | Unary::Floor | Unary::Ceil | Unary::Not) => {
+            }
             Op::Binary(
                 Binary::Equal | Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual,
             ) => {}

@@ -3,7 +3,7 @@
 use super::Builder;
 use super::parts;
 use crate::ir::network::{Block, Body, Move, Piece, TensorId, Whole};
-use crate::ir::{Binary, Op, Tensor, ValueId, broadcast_strides, strides};
+use crate::ir::{Binary, DType, Op, Tensor, ValueId, broadcast_strides, strides};
 use crate::ops;
 
 fn signed(strides: &[usize]) -> Vec<isize> {
@@ -53,6 +53,7 @@ impl Builder<'_> {
         let x = node.inputs[0];
         match &node.op {
             Op::Reshape => self.reshape(i),
+            Op::Cast(_) if self.is_conversion(i) => self.reshape(i),
             Op::Transpose(_) | Op::Slice { .. } | Op::Expand => {
                 let Some((offset, strides)) = self.strided_view(i) else { return };
                 self.strided(i, offset, strides, shape);
@@ -157,7 +158,19 @@ impl Builder<'_> {
         let node = self.facts.node(i);
         let (x, y) = (node.inputs[0], node.output);
         let (input, output) = (self.dense(x), self.dense(y));
-        self.single(i, Move::Reshape { input, output });
+        let [from, to] = [input, output].map(|id| self.network.tensor(id).integer());
+        // Integers that are not 64 bits wide are seen by nothing else.
+        if from == to && from.is_none_or(|dtype| dtype == DType::I64) {
+            self.single(i, Move::Reshape { input, output });
+        } else {
+            self.single(i, Move::Convert { input, output });
+        }
+    }
+
+    /// Whether a cast is one between the caller's integers, or an index, and floats that hold them.
+    pub(super) fn is_conversion(&self, i: usize) -> bool {
+        let node = self.facts.node(i);
+        [node.inputs[0], node.output].iter().any(|&v| self.graph.value(v).dtype.is_integer())
     }
 
     fn gather(&mut self, i: usize, axis: usize) {

@@ -107,11 +107,6 @@ struct Builder<'g> {
     diagnostics: Diagnostics,
 }
 
-/// What a value's elements are in memory: booleans are 0 and 1.
-fn stored(dtype: DType) -> DType {
-    if dtype == DType::Bool { DType::F32 } else { dtype }
-}
-
 impl<'g> Builder<'g> {
     fn new(facts: Facts<'g>) -> Self {
         let graph = facts.graph;
@@ -134,21 +129,27 @@ impl<'g> Builder<'g> {
         }
     }
 
-    /// Integers exist at run time only as the answer of an ArgMax, and nothing is empty.
-    fn check_types(&mut self) {
-        for &input in &self.graph.inputs {
-            let value = self.graph.value(input);
-            if value.dtype == DType::I64 && !self.facts.users(input).is_empty() {
-                let place = format!("input \"{}\"", value.name);
-                self.diagnostics.push(unsupported(place, "integer inputs are not supported"));
-            }
+    /// What a value's elements are in memory: booleans are 0 and 1, and integers that are not the caller's floats that hold them.
+    fn stored(&self, v: ValueId) -> DType {
+        match self.graph.value(v).dtype {
+            DType::Bool => DType::F32,
+            dtype if dtype.is_integer() && !self.is_callers(v) => DType::F32,
+            dtype => dtype,
         }
+    }
+
+    fn is_callers(&self, v: ValueId) -> bool {
+        self.graph.inputs.contains(&v) || self.graph.outputs.contains(&v)
+    }
+
+    /// Integers are the answer of an ArgMax, or the caller's, to be converted; and nothing is empty.
+    fn check_types(&mut self) {
         for i in self.facts.live() {
             let node = self.facts.node(i);
-            let integer = |&v: &ValueId| self.graph.value(v).dtype == DType::I64 && !self.facts.is_constant(v);
+            let integer = |&v: &ValueId| self.graph.value(v).dtype.is_integer() && !self.facts.is_constant(v);
             let (makes, takes) = (integer(&node.output), node.inputs.iter().any(integer));
-            let reshape = matches!(node.op, Op::Reshape);
-            if makes && !reshape && !matches!(node.op, Op::ArgMax { .. }) || takes && !reshape {
+            let kept = matches!(node.op, Op::Reshape | Op::Cast(_));
+            if makes && !kept && !matches!(node.op, Op::ArgMax { .. }) || takes && !kept {
                 self.refuse(i, "integers computed at run time are not supported");
             }
             if self.graph.shape(node.output).contains(&0)
@@ -169,7 +170,7 @@ impl<'g> Builder<'g> {
             // A value the caller already has, or gets twice, is copied.
             let id = if self.dense.contains_key(&output) || self.facts.is_constant(output) {
                 let value = self.graph.value(output);
-                let storage = Storage::Dense(stored(value.dtype));
+                let storage = Storage::Dense(self.stored(output));
                 self.new_tensor(&value.name, value.shape.clone(), storage, value.origin.clone())
             } else {
                 self.dense(output)
@@ -182,8 +183,13 @@ impl<'g> Builder<'g> {
         for (k, &output) in self.graph.outputs.iter().enumerate() {
             let (source, target) = (self.dense(output), self.network.outputs[k]);
             if source != target {
-                let piece = generic::whole(&self.network.tensor(source).shape, source);
-                let body = Move::Copy { fill: None, pieces: vec![piece], output: target }.into();
+                let tensors = [source, target].map(|id| self.network.tensor(id));
+                let body = if tensors.iter().any(|tensor| tensor.integer().is_some()) {
+                    Move::Convert { input: source, output: target }.into()
+                } else {
+                    let piece = generic::whole(&tensors[0].shape, source);
+                    Move::Copy { fill: None, pieces: vec![piece], output: target }.into()
+                };
                 let name = self.network.tensor(target).name.clone();
                 self.add_draft(Block { name, body, parts: vec!["Identity".into()], reason: None }, &[]);
             }
@@ -237,7 +243,7 @@ impl<'g> Builder<'g> {
         let id = match &value.constant {
             Some(tensor) => self.constant_tensor(&value.name, tensor),
             None => {
-                let storage = Storage::Dense(stored(value.dtype));
+                let storage = Storage::Dense(self.stored(v));
                 self.new_tensor(&value.name, value.shape.clone(), storage, value.origin.clone())
             }
         };

@@ -321,7 +321,7 @@ impl Builder<'_> {
         }
         operands.retain(|&v| !self.facts.is_constant(v) || operands_all_constant(self, node));
         let found = operands.iter().find_map(|&v| Some((v, self.continuation(i, v)?)));
-        let is_step = !matches!(node.op, Op::Reshape | Op::Transpose(_));
+        let is_step = !matches!(node.op, Op::Reshape | Op::Transpose(_)) && !self.is_conversion(i);
         let Some((v, next)) = found.filter(|_| is_step) else { return self.generic(i) };
         let source = self.map(v);
         let shared = self.facts.users(v).len() > 1 || self.facts.is_output(v);

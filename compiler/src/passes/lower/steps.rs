@@ -191,7 +191,9 @@ impl Builder<'_> {
                 Some(Continuation::new(u, vec![Planned::Step(step)], name))
             }
             // Booleans are 0 and 1 already.
-            Op::Cast(DType::F32) => Some(Continuation { node: u, steps: vec![], parts: vec![] }),
+            Op::Cast(DType::F32) if !self.is_conversion(u) => {
+                Some(Continuation { node: u, steps: vec![], parts: vec![] })
+            }
             Op::Reshape | Op::Transpose(_) if self.facts.is_same_view(u) => {
                 Some(Continuation { node: u, steps: vec![], parts: vec![] })
             }

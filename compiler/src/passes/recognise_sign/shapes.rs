@@ -62,7 +62,7 @@ impl Shape {
         match to {
             DType::F32 => Self::identity(),
             DType::Bool => Self::around_zero(one.clone(), zero, one),
-            DType::I64 => Self::whole(bounds, |k| k > 0.0),
+            _ => Self::whole(bounds, |k| k > 0.0),
         }
     }
 
@@ -78,6 +78,7 @@ impl Shape {
         match function {
             Unary::Round => Some(Self::halves(bounds)),
             // The next number begins where it is reached, or as soon as the one before it is left.
+            Unary::Trunc => Some(Self::whole(bounds, |k| k > 0.0)),
             Unary::Floor => Some(Self::whole(bounds, |_| true)),
             Unary::Ceil => Some(Self::whole(bounds, |_| false)),
             Unary::Not => Some(Self::around_zero(number(0.0), number(1.0), number(0.0))),

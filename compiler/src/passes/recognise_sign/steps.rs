@@ -82,9 +82,9 @@ const NODES: usize = 48;
 fn has_step(rewriter: &Rewriter<'_>, node: &Node, left: &mut usize) -> bool {
     let Some(fewer) = left.checked_sub(1) else { return false };
     *left = fewer;
-    use Unary::{Ceil, Floor, Not, Round};
+    use Unary::{Ceil, Floor, Not, Round, Trunc};
     match node.op {
-        Op::Sign(_) | Op::Unary(Round | Floor | Ceil | Not) | Op::Where | Op::Cast(_) => true,
+        Op::Sign(_) | Op::Unary(Round | Trunc | Floor | Ceil | Not) | Op::Where | Op::Cast(_) => true,
         Op::Binary(Binary::Div) if rewriter.floats(node.inputs[1]).is_none() => true,
         Op::Unary(_) | Op::Affine { .. } | Op::Binary(_) => {
             node.inputs.iter().any(|&v| rewriter.producer(v).is_some_and(|inner| has_step(rewriter, inner, left)))
@@ -132,7 +132,7 @@ impl Search<'_, '_> {
         let (base, pieces) = match rewriter.graph.value(v).dtype {
             DType::F32 => (Base::Value(v), Pieces::identity()),
             DType::Bool => (Base::Truth(v), Pieces::truth()),
-            DType::I64 => return None,
+            _ => return None,
         };
         Some(Known::Function(Function { base, pieces: Rc::new(pieces) }))
     }
