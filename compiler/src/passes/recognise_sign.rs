@@ -118,7 +118,9 @@ fn straight_through(rewriter: &Rewriter<'_>, node: &Node) -> Option<ValueId> {
         match terms[..] {
             [(a, true)]
                 if rewriter.graph.shape(a) == rewriter.graph.shape(node.output)
-                    && (is_code(rewriter, a) || scaled::of(rewriter, a).is_some()) =>
+                    && (is_code(rewriter, a)
+                        || few_bits::has_few(rewriter, a)
+                        || scaled::of(rewriter, a).is_some()) =>
             {
                 return Some(a);
             }

@@ -1,10 +1,10 @@
 //! Activations of a few evenly spaced numbers, in front of layers of a few bits: `round(clip(x) * 3) / 3` is one number and a
 //! sign for each step, in equal parts, so that a layer of it is a sum of layers of bits.
 
-use super::steps::{self, Base};
+use super::steps::{self, Base, Steps};
 use super::{channel_axis, sign_argument};
 use crate::exact::Affine;
-use crate::ir::{Binary, Node, Op, Part, ValueId};
+use crate::ir::{Binary, Node, Op, Part, Tensor, ValueId};
 use crate::passes::binarize_weights::planes_of;
 use crate::passes::rewrite::{NewNode, Rewriter, repeat};
 
@@ -29,6 +29,7 @@ fn is_sum(rewriter: &Rewriter<'_>, mut v: ValueId) -> bool {
         v = match node.op {
             Op::Sign(_) => return true,
             Op::Affine { .. } => node.inputs[0],
+            Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_) => node.inputs[0],
             // The signs stand on the right.
             Op::Binary(Binary::Add) => node.inputs[1],
             _ => return false,
@@ -37,44 +38,130 @@ fn is_sum(rewriter: &Rewriter<'_>, mut v: ValueId) -> bool {
     false
 }
 
-/// The value as an affine map of a sum of at most so many signs, if it takes so many evenly spaced numbers.
-fn sum_of_signs(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<ValueId> {
+/// Signs whose sum, through some maps, is a value.
+struct Parts {
+    signs: Vec<ValueId>,
+    /// Of the sum.
+    levels: Affine,
+    /// Arithmetic with numbers behind that: which operand the number is, and the number.
+    behind: Vec<(Binary, usize, f32)>,
+    /// Whether the value rises with the sum.
+    rising: bool,
+}
+
+/// Whether a value takes a few numbers, more than two of them perhaps, that are all known.
+pub(super) fn has_few(rewriter: &Rewriter<'_>, mut v: ValueId) -> bool {
+    for _ in 0..8 {
+        let Some(node) = rewriter.producer(v) else { return false };
+        if steps::of_node(rewriter, node).is_some() {
+            return true;
+        }
+        match arithmetic(rewriter, node) {
+            Some((x, _)) => v = x,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// The operand of arithmetic with a number.
+fn arithmetic(rewriter: &Rewriter<'_>, node: &Node) -> Option<(ValueId, (Binary, usize, f32))> {
+    let Op::Binary(f @ (Binary::Add | Binary::Sub | Binary::Mul | Binary::Div)) = node.op else { return None };
+    let side = (0..2).find(|&side| rewriter.uniform(node.inputs[side]).is_some())?;
+    let number = rewriter.uniform(node.inputs[side]).filter(|x| x.is_finite())?;
+    let x = node.inputs[1 - side];
+    let same_shape = rewriter.graph.shape(x) == rewriter.graph.shape(node.output);
+    (same_shape && !(f == Binary::Div && side == 0)).then_some((x, (f, side, number)))
+}
+
+/// The signs of a value, if it takes at most so many evenly spaced numbers more than one.
+fn parts(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<Parts> {
     let node = rewriter.producer(v)?.clone();
-    let shape = rewriter.graph.shape(v).to_vec();
-    if shape.is_empty() || is_sum(rewriter, v) {
+    if let Some(steps) = steps::of_node(rewriter, &node) {
+        return of_steps(rewriter, v, &steps, most);
+    }
+    // Numbers that no f64 holds, such as thirds: what makes them stays behind the signs.
+    if let Some((x, (f, side, number))) = arithmetic(rewriter, &node) {
+        let mut parts = parts(rewriter, x, most)?;
+        parts.behind.push((f, side, number));
+        parts.rising = match f {
+            Binary::Mul | Binary::Div if number > 0.0 => parts.rising,
+            Binary::Mul | Binary::Div if number < 0.0 => !parts.rising,
+            Binary::Sub if side == 0 => !parts.rising,
+            Binary::Add | Binary::Sub => parts.rising,
+            _ => return None,
+        };
+        return Some(parts);
+    }
+    // Of rising numbers, the greatest one has the most signs of +1.
+    let moves = matches!(node.op, Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_));
+    let mut parts = if moves { parts(rewriter, node.inputs[0], most)? } else { return None };
+    if !parts.rising && matches!(node.op, Op::MaxPool { .. }) {
         return None;
     }
-    let emit = |rewriter: &mut Rewriter<'_>, op: Op, inputs: Vec<ValueId>, suffix: &str, part: Part| {
-        let (shape, origin, parts) = (&shape[..], None, vec![part]);
-        rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
-    };
-    let Some(steps) = steps::of_node(rewriter, &node).filter(|steps| steps.values.len() > 2) else {
-        // Numbers that no f64 holds, such as thirds: what makes them stays behind the signs.
-        let Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div) = node.op else { return None };
-        let side = (0..2).find(|&side| rewriter.uniform(node.inputs[1 - side]).is_some())?;
-        if side == 1 && node.op == Op::Binary(Binary::Div) || rewriter.graph.shape(node.inputs[side]) != shape {
-            return None;
-        }
-        let mut inputs = node.inputs.clone();
-        inputs[side] = sum_of_signs(rewriter, inputs[side], most)?;
-        return Some(emit(rewriter, node.op.clone(), inputs, "sum", Part::Scale));
-    };
-    let (first, step) = (*steps.values.first()?, steps.values[1] - steps.values[0]);
+    let shape = rewriter.graph.shape(v).to_vec();
+    for sign in &mut parts.signs {
+        let (op, inputs, parts) = (node.op.clone(), vec![*sign], node.parts.clone());
+        *sign = rewriter.emit(NewNode { op, inputs, like: v, suffix: "sign", shape: &shape, origin: None, parts });
+    }
+    Some(parts)
+}
+
+fn of_steps(rewriter: &mut Rewriter<'_>, v: ValueId, steps: &Steps, most: usize) -> Option<Parts> {
+    let (first, step) = (*steps.values.first()?, steps.values.get(1)? - steps.values[0]);
     let even = steps.values.windows(2).all(|pair| pair[1] - pair[0] == step && step.is_finite());
     if !even || steps.edges.len() > most || matches!(steps.base, Base::Truth(_)) {
         return None;
     }
-    let mut sum = None;
+    let shape = rewriter.graph.shape(v).to_vec();
+    let mut signs = Vec::new();
     for edge in &steps.edges {
         let (zero, x) = sign_argument(rewriter, v, steps.base, edge, true);
-        let sign = emit(rewriter, Op::Sign(zero), vec![x], "sign", "Sign".into());
-        sum = Some(match sum {
-            None => sign,
-            Some(sum) => emit(rewriter, Op::Binary(Binary::Add), vec![sum, sign], "signs", Part::Planes),
-        });
+        let (op, inputs, parts) = (Op::Sign(zero), vec![x], vec!["Sign".into()]);
+        signs.push(rewriter.emit(NewNode { op, inputs, like: v, suffix: "sign", shape: &shape, origin: None, parts }));
     }
     let half = step / 2.0;
-    let map = Affine::identity().scaled(half).shifted(first).shifted(half * steps.edges.len() as f64);
+    let levels = Affine::identity().scaled(half).shifted(first).shifted(half * signs.len() as f64);
+    Some(Parts { signs, levels, behind: Vec::new(), rising: step > 0.0 })
+}
+
+/// The value as an affine map of a sum of at most so many signs.
+fn sum_of_signs(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<ValueId> {
+    let shape = rewriter.graph.shape(v).to_vec();
+    if shape.is_empty() || is_sum(rewriter, v) || !is_worth_it(rewriter, v) {
+        return None;
+    }
+    let Parts { signs, levels, behind, .. } = parts(rewriter, v, most)?;
+    let emit = |rewriter: &mut Rewriter<'_>, op: Op, inputs: Vec<ValueId>, suffix: &str, part: Part| {
+        let (shape, origin, parts) = (&shape[..], None, vec![part]);
+        rewriter.emit(NewNode { op, inputs, like: v, suffix, shape, origin, parts })
+    };
+    let (mut sum, rest) = signs.split_first().map(|(first, rest)| (*first, rest))?;
+    for &sign in rest {
+        sum = emit(rewriter, Op::Binary(Binary::Add), vec![sum, sign], "signs", Part::Planes);
+    }
     let axis = channel_axis(&shape);
-    Some(emit(rewriter, Op::Affine { axis, maps: repeat(&map, shape[axis]) }, vec![sum?], "levels", Part::Scale))
+    let op = Op::Affine { axis, maps: repeat(&levels, shape[axis]) };
+    sum = emit(rewriter, op, vec![sum], "levels", Part::Scale);
+    for (f, side, number) in behind {
+        let number = rewriter.constant("number", Tensor::f32([], vec![number]));
+        let inputs = if side == 0 { vec![number, sum] } else { vec![sum, number] };
+        sum = emit(rewriter, Op::Binary(f), inputs, "sum", Part::Scale);
+    }
+    Some(sum)
+}
+
+/// Whether more than two numbers stand behind what only moves or maps them: two are seen to elsewhere.
+fn is_worth_it(rewriter: &Rewriter<'_>, mut v: ValueId) -> bool {
+    while let Some(node) = rewriter.producer(v) {
+        if let Some(steps) = steps::of_node(rewriter, node) {
+            return steps.values.len() > 2 && steps.three().is_none();
+        }
+        v = match (arithmetic(rewriter, node), &node.op) {
+            (Some((x, _)), _) => x,
+            (None, Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_)) => node.inputs[0],
+            _ => return false,
+        };
+    }
+    false
 }

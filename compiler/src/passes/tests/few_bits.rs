@@ -31,6 +31,16 @@ const ACTIVATIONS: &[Activation] = &[
         let x = b.unary(Unary::Round, x);
         constant(b, Div, x, 3.0)
     }),
+    ("DoReFa, 2 bits, straight-through, in a pool", |b, x| {
+        let c = b.unary(Unary::Clip(0.0, 1.0), x);
+        let y = constant(b, Mul, c, 3.0);
+        let y = b.unary(Unary::Round, y);
+        let y = constant(b, Div, y, 3.0);
+        let y = b.binary(Sub, y, c);
+        let y = b.binary(Add, y, c);
+        let window = crate::passes::testing::window([3, 3], 1);
+        b.like(Op::MaxPool { window, layout: crate::ir::Layout::ChannelsFirst }, &[y])
+    }),
     ("LSQ, 2 bits", |b, x| rounded(b, x, 0.5, 0.0, 3.0)),
     ("2 bits with a sign", |b, x| rounded(b, x, 0.5, -2.0, 1.0)),
     ("symmetric, 5 numbers", |b, x| {
