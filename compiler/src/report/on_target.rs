@@ -203,6 +203,7 @@ fn loops(network: &Network, block: &Block, nest: Option<&Nest>, target: &Target)
         return match &block.body {
             Body::Gate(_) => (fused.to_owned(), "real weights".to_owned()),
             Body::Move(_) => plain("copies"),
+            _ if block.is_binary() => plain("words: xor, population count"),
             _ if Cost::of(network, block).real_macs > 0 => (fused.to_owned(), "real weights".to_owned()),
             _ => plain("elements, one by one"),
         };

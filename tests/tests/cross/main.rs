@@ -17,6 +17,7 @@ mod c_face;
 mod instructions;
 mod page;
 mod processors;
+#[cfg(unix)]
 mod sizes;
 mod standalone;
 mod tools;

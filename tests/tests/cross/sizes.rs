@@ -1,6 +1,7 @@
 //! What `xnorc inspect --target` measures by building: code and stack on small cores.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use xnorc::Config;
 use xnorc::report::Measured;
@@ -9,6 +10,32 @@ use xnorc_cli::toolchain::measure_by;
 use xnorc_tests::known::fashion;
 
 use crate::tools;
+
+/// A rustc whose own library is in that folder.
+fn rustc(name: &str, sysroot: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let rustc = tools::folder().join(name);
+    // Unless it is told another one.
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" --sysroot \"*) exec rustc \"$@\" ;; esac\nexec rustc --sysroot '{}' \"$@\"\n",
+        sysroot.display()
+    );
+    fs::write(&rustc, script).expect("a writable target folder");
+    fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).expect("our own file");
+    rustc
+}
+
+/// What is measured of the network of the examples.
+fn measured(rustc: &Path, triple: &str) -> (u64, u64) {
+    let target = Target::named(triple).expect("a target");
+    let output = xnorc::load(&fashion(), Config::new().name("fashion").target(triple).standalone(true));
+    let output = output.unwrap_or_else(|problems| panic!("{problems}"));
+    match measure_by(rustc.as_os_str(), &output, "fashion", &target) {
+        Measured::Built { code, stack } => (code, stack.expect("no function calls itself")),
+        Measured::Not(why) => panic!("{triple}: {why}"),
+    }
+}
 
 /// Bounds in bytes of the code of the network of the examples, and of its stack. (`c_face.rs` links the first with what C calls, and
 /// without a bound of the second there is none to compare: that it is known says that no function calls itself.)
@@ -19,27 +46,38 @@ const SIZES: [(&str, u64, u64); 3] = [
 ];
 
 #[test]
-#[cfg(unix)]
 #[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn code_and_stack_are_measured_on_small_cores() {
-    use std::os::unix::fs::PermissionsExt as _;
-
     for (triple, most, deepest) in SIZES {
-        let rustc = tools::folder().join(format!("rustc-for-{triple}"));
-        let script = format!("#!/bin/sh\nexec rustc --sysroot '{}' \"$@\"\n", tools::sysroot(triple).display());
-        fs::write(&rustc, script).expect("a writable target folder");
-        fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).expect("our own file");
-        let target = Target::named(triple).expect("a target");
-        let output = xnorc::load(&fashion(), Config::new().name("fashion").target(triple).standalone(true));
-        let output = output.unwrap_or_else(|problems| panic!("{problems}"));
-        let Measured::Built { code, stack: Some(stack) } = measure_by(rustc.as_os_str(), &output, "fashion", &target)
-        else {
-            panic!("{triple}: {:?}", measure_by(rustc.as_os_str(), &output, "fashion", &target));
-        };
+        let (code, stack) = measured(&rustc(&format!("rustc-for-{triple}"), &tools::sysroot(triple)), triple);
         println!("{triple}: {code} bytes of code, {stack} of stack");
         assert!(
             (most / 2..most).contains(&code) && (deepest / 2..deepest).contains(&stack),
             "{triple}: {code} {stack}"
         );
     }
+}
+
+/// Where there is the library's source alone, it is built first.
+#[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
+fn a_library_that_is_not_installed_is_built() {
+    let triple = "thumbv7em-none-eabihf";
+    let source =
+        tools::library_source().unwrap_or_else(|e| panic!("this test needs the source of Rust's library: {e}"));
+    let print = tools::run(tools::clean("rustc").args(["--print", "sysroot"]));
+    let own = Path::new(print.trim()).join("lib/rustlib");
+    let sysroot = tempfile::tempdir().expect("a temporary folder");
+    let ours = sysroot.path().join("lib/rustlib");
+    fs::create_dir_all(ours.join("src/rust")).expect("our own folder");
+    std::os::unix::fs::symlink(source, ours.join("src/rust/library")).expect("our own folder");
+    for entry in fs::read_dir(own).expect("the compiler's folder").flatten() {
+        let name = entry.file_name();
+        if name != "src" && name != triple {
+            std::os::unix::fs::symlink(entry.path(), ours.join(name)).expect("our own folder");
+        }
+    }
+    let (code, _) = measured(&rustc("rustc-with-source", sysroot.path()), triple);
+    let (again, _) = measured(&rustc("rustc-with-library", &tools::sysroot(triple)), triple);
+    assert_eq!(code, again);
 }

@@ -136,7 +136,7 @@ pub(super) struct Inspect {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) threads: Option<u32>,
     /// Show, behind the glance, what it takes where it will run, as rustc calls that: flash (code as built, where rustc has the
-    /// target's library), RAM, instructions (estimated), what is emulated there and how to avoid it, and the loops of each
+    /// target's library or its source), RAM, instructions (estimated), what is emulated there and how to avoid it, and the loops of each
     /// block; with --all, --schedule or --threads these are of that target
     #[arg(long, value_name = "TRIPLE", value_parser = target)]
     pub(super) target: Option<String>,

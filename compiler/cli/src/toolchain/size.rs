@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::Output as Answer;
 
 use super::elf::Elf;
 use super::workshop::Workshop;
@@ -44,18 +45,19 @@ fn built(compiler: &OsStr, output: &Output, name: &str, target: &Target) -> Resu
             )
         })
     };
-    let library = rustc(&["--print=target-libdir".into(), "--target".into(), triple.into()])?;
-    let folder = PathBuf::from(String::from_utf8_lossy(&library.stdout).trim());
-    let is_core = |file: std::fs::DirEntry| file.file_name().to_string_lossy().starts_with("libcore-");
-    if !library.status.success() || !std::fs::read_dir(&folder).is_ok_and(|files| files.flatten().any(is_core)) {
-        return Err(format!(
-            "this rustc does not have the target's core library: `rustup target add {triple}`, or name a rustc that has it in the \
-             variable RUSTC"
-        ));
-    }
     let io = |e: std::io::Error| format!("a temporary folder cannot be written: {e}");
     let workshop = Workshop::new(&std::env::temp_dir()).map_err(io)?;
     let home = workshop.path();
+    let library = match library(&rustc, triple)? {
+        Library::Installed => Vec::new(),
+        Library::Source => ["--sysroot".into(), built_library(compiler, triple, home)?.into()].to_vec(),
+        Library::Missing => {
+            return Err(format!(
+                "this rustc does not have the target's core library: `rustup target add {triple}`, or `rustup component add rust-src`, \
+                 from which it is built; or name a rustc that has it in the variable RUSTC"
+            ));
+        }
+    };
     let mut files = krate::files(output, name, &Runtime::Inside, None);
     files.push(("main.rs".to_owned(), PROGRAM.into()));
     for (path, bytes) in &files {
@@ -66,7 +68,7 @@ fn built(compiler: &OsStr, output: &Output, name: &str, target: &Target) -> Resu
             .map_err(io)?;
     }
     let build = |more: &[OsString]| -> Result<(), String> {
-        let all: Vec<OsString> = options(triple).into_iter().chain(more.iter().cloned()).collect();
+        let all: Vec<OsString> = options(triple).into_iter().chain(library.iter().chain(more).cloned()).collect();
         let result = rustc(&all)?;
         let text = String::from_utf8_lossy(&result.stderr);
         let first = text.lines().find(|line| line.contains("error")).unwrap_or("it failed");
@@ -113,6 +115,69 @@ fn built(compiler: &OsStr, output: &Output, name: &str, target: &Target) -> Resu
         _ => None,
     };
     Ok((code, stack))
+}
+
+/// What there is of a target's core library.
+enum Library {
+    Installed,
+    Source,
+    Missing,
+}
+
+fn library(rustc: &dyn Fn(&[OsString]) -> Result<Answer, String>, triple: &str) -> Result<Library, String> {
+    let path = |answer: &Answer| PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
+    let folder = rustc(&["--print=target-libdir".into(), "--target".into(), triple.into()])?;
+    if !folder.status.success() {
+        return Err(format!("this rustc knows no target {triple}"));
+    }
+    let is_core = |file: std::fs::DirEntry| file.file_name().to_string_lossy().starts_with("libcore-");
+    if std::fs::read_dir(path(&folder)).is_ok_and(|files| files.flatten().any(is_core)) {
+        return Ok(Library::Installed);
+    }
+    let source = path(&rustc(&["--print=sysroot".into()])?).join("lib/rustlib/src/rust/library/core/src/lib.rs");
+    Ok(if source.is_file() { Library::Source } else { Library::Missing })
+}
+
+/// Builds the core library of a target from its source, with cargo, and gives the folder that rustc takes for its own.
+fn built_library(compiler: &OsStr, triple: &str, home: &Path) -> Result<PathBuf, String> {
+    let io = |e: std::io::Error| format!("the target's core library cannot be put together: {e}");
+    let (empty, to) = (home.join("core"), home.join("sysroot"));
+    std::fs::create_dir_all(empty.join("src")).map_err(io)?;
+    let manifest = "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n";
+    std::fs::write(empty.join("Cargo.toml"), manifest).map_err(io)?;
+    std::fs::write(empty.join("src/lib.rs"), "#![no_std]\n").map_err(io)?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = empty.join("target");
+    let arguments: Vec<OsString> = vec![
+        "build".into(),
+        "--release".into(),
+        "-Zbuild-std=core".into(),
+        "--target".into(),
+        triple.into(),
+        "--manifest-path".into(),
+        empty.join("Cargo.toml").into(),
+        "--target-dir".into(),
+        built.clone().into(),
+    ];
+    let compiler = compiler.to_string_lossy();
+    // As in the library that comes with a target: what is optimised as a whole needs bitcode.
+    let variables = [("RUSTC_BOOTSTRAP", "1"), ("RUSTC", &*compiler), ("RUSTFLAGS", "-Cembed-bitcode=yes")];
+    let result = guard::output(&cargo, &arguments, &variables).map_err(|e| format!("cargo cannot be started: {e}"))?;
+    if !result.status.success() {
+        let text = String::from_utf8_lossy(&result.stderr);
+        let first = text.lines().find(|line| line.contains("error")).unwrap_or("it failed");
+        return Err(format!("the target's core library cannot be built from its source: {first}"));
+    }
+    let libraries = to.join("lib/rustlib").join(triple).join("lib");
+    std::fs::create_dir_all(&libraries).map_err(io)?;
+    for file in std::fs::read_dir(built.join(triple).join("release/deps")).map_err(io)?.flatten() {
+        let name = file.file_name();
+        let text = name.to_string_lossy();
+        if text.ends_with(".rlib") && !text.starts_with("libempty") {
+            std::fs::copy(file.path(), libraries.join(&name)).map_err(io)?;
+        }
+    }
+    Ok(to)
 }
 
 /// A program that has nothing but the network. It is not run.
