@@ -9,6 +9,7 @@ use std::fmt;
 use super::glance::{amount, bytes, short};
 use super::{columns, explain};
 use crate::emit::Output;
+use crate::ir::DType;
 use crate::ir::network::{Block, Body, Network, Source, TensorId};
 use crate::schedule::cost::Cost;
 use crate::schedule::{Nest, is_depthwise};
@@ -139,7 +140,7 @@ impl OnTarget {
         let network = &output.network;
         let port = |ids: &[TensorId]| {
             let each = ids.iter().map(|&id| network.tensor(id));
-            each.map(|t| t.storage_len() as u64 * if super::port(t).element == "i64" { 8 } else { 4 }).sum()
+            each.map(|t| (t.storage_len() * t.integer().unwrap_or(DType::F32).bytes()) as u64).sum()
         };
         let blocks: Vec<BlockOnTarget> = network
             .blocks

@@ -95,6 +95,18 @@ fn memory_is_what_the_linker_has() {
     run.assert_refused("a script that is not there");
 }
 
+/// A picture of bytes takes a byte for each of its values.
+#[test]
+fn inputs_are_of_their_own_types() {
+    let desk = Desk::new();
+    std::fs::copy(super::fixture("integers_uint8_image.onnx"), desk.path(MODEL)).unwrap();
+    let ports = desk.run(&["inspect", MODEL, "--json"]).json();
+    let shape = ports["inputs"][0]["shape"].as_array().unwrap().iter();
+    let values = shape.map(|extent| extent.as_u64().unwrap()).product::<u64>();
+    let on = inspect(&desk, &["--target", "thumbv6m-none-eabi", "--json"]).json();
+    assert_eq!((&ports["inputs"][0]["type"], &on["ram"]["input"]), (&"u8".into(), &values.into()));
+}
+
 /// The boards of the examples, by their own scripts.
 #[test]
 fn the_boards_have_room() {
