@@ -33,7 +33,7 @@ pub(super) struct Code {
     pub(super) zero_signs: Vec<ZeroSign>,
     /// The planes are not made of the value's own numbers: where one of those signs is 0, they are another function of it.
     apart: bool,
-    /// The planes are signs of their own, and not one above the other everywhere: a maximum of sums is no sum of maxima.
+    /// The planes are signs of different values: a maximum of sums is no sum of maxima.
     summed: bool,
 }
 
@@ -130,7 +130,10 @@ impl Codes {
         let map = Affine::levels(sum(a_low, b_low)?, sum(a_high, b_high)?);
         let zero_signs = a.zero_signs.iter().chain(b.zero_signs.iter().filter(|s| !a.zero_signs.contains(s))).cloned();
         let fits = map.slope().is_ne();
-        fits.then(|| Code { planes, map, zero_signs: zero_signs.collect(), apart: a.apart || b.apart, summed: true })
+        // Steps of one value: where that is greatest, all of them are.
+        let roots: Vec<_> = planes.iter().map(|&plane| stepped(rewriter, plane)).collect();
+        let summed = roots[0].is_none() || roots.iter().any(|root| *root != roots[0]);
+        fits.then(|| Code { planes, map, zero_signs: zero_signs.collect(), apart: a.apart || b.apart, summed })
     }
 
     /// ONNX's own Sign: the cheapest form that is exact, or at least what one bit can hold.
@@ -304,6 +307,19 @@ struct Moved {
     planes: Vec<(Op, Vec<ValueId>)>,
     /// Of the operands.
     code: Code,
+}
+
+/// What a sign is a step of, and the slopes of the maps between, one per channel or one for all.
+fn stepped(rewriter: &Rewriter<'_>, sign: ValueId) -> Option<(ValueId, Vec<Ordering>)> {
+    let Node { op: Op::Sign(_), inputs, .. } = rewriter.producer(sign)? else { return None };
+    Some(match rewriter.producer(inputs[0]) {
+        Some(Node { op: Op::Affine { maps, .. }, inputs, .. }) => {
+            let slopes: Vec<Ordering> = maps.iter().map(Affine::slope).collect();
+            let same = slopes.iter().all(|slope| *slope == slopes[0]);
+            (inputs[0], if same { slopes[..1].to_vec() } else { slopes })
+        }
+        _ => (inputs[0], vec![Ordering::Greater]),
+    })
 }
 
 /// Whether a value is computed by maps none of which any f32 sends to zero exactly: they jump over it.

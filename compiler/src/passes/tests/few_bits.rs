@@ -58,6 +58,23 @@ const ACTIVATIONS: &[Activation] = &[
         let [s, t] = [x, y].map(|v| b.like(Op::Sign(Zero::Plus), &[v]));
         b.binary(Add, s, t)
     }),
+    ("three thresholds for each channel, in a pool", |b, x| {
+        let mut sum = None;
+        for step in [-0.5, 0.25, 1.0] {
+            let steps: Vec<f32> = (0..6).map(|c| step + c as f32 / 8.0).collect();
+            let steps = b.constant(&[6, 1, 1], &steps);
+            let y = b.binary(Sub, x, steps);
+            let s = b.like(Op::Sign(Zero::Plus), &[y]);
+            sum = Some(match sum {
+                None => s,
+                Some(sum) => b.binary(Add, sum, s),
+            });
+        }
+        let y = constant(b, Add, sum.expect("three"), 3.0);
+        let y = constant(b, Mul, y, 0.5);
+        let window = crate::passes::testing::window([3, 3], 1);
+        b.like(Op::MaxPool { window, layout: crate::ir::Layout::ChannelsFirst }, &[y])
+    }),
     ("three thresholds", |b, x| {
         let mut sum = None;
         for step in [-0.5, 0.25, 1.0] {
