@@ -56,6 +56,12 @@ impl Axis {
         first..end
     }
 
+    /// The share of all taps of all outputs that count.
+    pub fn share(&self) -> f64 {
+        let counted: usize = (0..self.output).map(|output| self.taps(output).len()).sum();
+        counted as f64 / (self.output * self.kernel).max(1) as f64
+    }
+
     /// Runs of outputs with the same taps: the first and the last of each, and its taps.
     pub fn runs(&self) -> Vec<(Range<usize>, Range<usize>)> {
         let mut runs: Vec<(Range<usize>, Range<usize>)> = Vec::new();
@@ -96,10 +102,12 @@ mod tests {
             let reach = (kernel - 1) * dilation + 1;
             let output = (input + 2 * pad - reach) / stride + 1;
             let axis = Axis { input, output, kernel, stride, dilation, pad, framed: false };
+            let mut counted = 0;
             for o in 0..output {
                 for tap in 0..kernel {
                     let at = o * stride + tap * dilation;
                     let inside = at >= pad && at < pad + input;
+                    counted += usize::from(inside);
                     assert_eq!(axis.taps(o).contains(&tap), inside, "{axis:?} {o} {tap}");
                     assert_eq!(axis.outputs(tap).contains(&o), inside, "{axis:?} {o} {tap}");
                 }
@@ -107,6 +115,7 @@ mod tests {
                 let run = axis.runs().into_iter().find(|(outputs, _)| outputs.contains(&o)).unwrap();
                 assert_eq!(run.1, axis.taps(o));
             }
+            assert_eq!(axis.share() * (output * kernel) as f64, counted as f64, "{axis:?}");
         }
     }
 }

@@ -178,6 +178,7 @@ mod tests {
             min_ms: 4.0,
             limit_ms: 2.0,
             peak_binary_gmacs: 1.0,
+            peak_rows_gmacs: 1.0,
             peak_real_gmacs: 1.0,
             peak_bf16_gmacs: None,
             peak_int8_gmacs: Some(4.0),

@@ -51,12 +51,15 @@ pub fn table(bench: &Bench) -> String {
     let _ = writeln!(
         text,
         "\nlimit: {} multiply-accumulates a second ({}, {}, {} runs); the fastest run takes \
-         {:.2} times as long",
+         {:.2} times as long\n\
+         binary ones by population counts of words {:.0} G, by rows of weights {:.0} G: each block by the faster for it",
         bench.rates(),
         bench.level,
         super::threads(bench.threads),
         bench.repeat,
-        bench.min_ms / bench.limit_ms
+        bench.min_ms / bench.limit_ms,
+        bench.peak_binary_gmacs,
+        bench.peak_rows_gmacs
     );
     text
 }

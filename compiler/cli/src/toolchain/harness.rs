@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use network::{probe, runtime};
-use runtime::{Alone, Kernel, Le, NarrowDot, NarrowKernel, Pool, Simd, Team};
+use runtime::{Alone, Kernel, Le, NarrowDot, NarrowKernel, Pool, Rows, SetBits, Simd, Table, Team, add_rows};
 
 struct State {
     input: network::Input,
@@ -147,11 +147,15 @@ fn main() -> io::Result<()> {
                 }
             }
             b'K' => {
+                let plane = runtime::dispatch(PlaneBits);
+                let rows_macs = ROUNDS * ROWS_CHANNELS * plane;
                 for peak in [
                     peak(team, BINARY_MACS, &|| drop(std::hint::black_box(runtime::dispatch(PeakBinary)))),
                     peak(team, REAL_MACS, &|| drop(std::hint::black_box(runtime::dispatch(PeakReal)))),
                     peak(team, 2 * REAL_MACS, &|| drop(std::hint::black_box(runtime::dispatch_bf16(PeakNarrow)))),
                     peak(team, 4 * REAL_MACS, &|| drop(std::hint::black_box(runtime::dispatch_int8(PeakNarrow)))),
+                    peak(team, rows_macs, &|| drop(std::hint::black_box(runtime::dispatch(PeakRows)))),
+                    plane as f64,
                 ] {
                     to.write_all(&peak.to_le_bytes())?;
                 }
@@ -166,6 +170,7 @@ const ROUNDS: usize = 1000;
 const WORDS: usize = 24;
 const BINARY_MACS: usize = ROUNDS * 6 * WORDS * 16 * 64;
 const REAL_MACS: usize = ROUNDS * 60 * 16;
+const ROWS_CHANNELS: usize = 128;
 
 fn infer(pool: &Option<Pool>, input: &network::Input, output: &mut network::Output, scratch: &mut network::Scratch) {
     match pool {
@@ -236,6 +241,41 @@ fn peak_binary<S: Simd, const P: usize>(s: S, rounds: usize) -> [f32; 16] {
         sum = s.add(sum, s.dot(acc, s.splat(0.0)));
     }
     s.to_array(sum)
+}
+
+/// What the layers are made of that count down the lanes, and nothing else: rows of weights, in the nearest cache, added to the
+/// planes of sums of a 3x3 kernel over 512 channels. Half of the input's bits are set.
+struct PeakRows;
+
+impl Kernel for PeakRows {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> usize {
+        let mut set = SetBits::<ROWS_CHANNELS, { ROWS_CHANNELS / 8 }>::NONE;
+        set.list(&std::hint::black_box([0x5555_3333_0f0f_00ff; ROWS_CHANNELS / 64]));
+        let weights: Rows<16, { ROWS_CHANNELS + 1 }> =
+            std::hint::black_box(Table([[Le::<u32>::new(0x1234_5678); 16]; ROWS_CHANNELS + 1]));
+        let mut sums = [s.no_plane(); 13];
+        for _ in 0..ROUNDS {
+            sums = add_rows(s, sums, &set, &weights, 0);
+        }
+        let mut all = 0;
+        s.spread(&sums, |_, counts| all += counts.iter().map(|count| usize::from(*count)).sum::<usize>());
+        all
+    }
+}
+
+/// Output channels that such an addition is for.
+struct PlaneBits;
+
+impl Kernel for PlaneBits {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        S::PLANE
+    }
 }
 
 /// Fused multiply-additions on registers.

@@ -274,15 +274,55 @@ impl Program {
         Ok(times.chunks(count.max(1)).map(|times| Timing::new(times.to_vec())).collect())
     }
 
-    /// Measures what this machine can do at the level in use, on the threads in use: multiply-accumulates per second, binary
-    /// ones, in f32, in bf16, in 8-bit integers.
+    /// Measures what this machine can do at the level in use, on the threads in use.
     ///
     /// # Errors
     /// When the program has ended.
-    pub fn peaks(&mut self) -> Result<[f64; 4], Diagnostics> {
-        let bytes = self.process()?.ask(b"K", 32)?;
-        let rate = |i: usize| bytes.as_chunks().0.get(i).map_or(0.0, |b| f64::from_le_bytes(*b));
-        Ok([0, 1, 2, 3].map(rate))
+    pub fn peaks(&mut self) -> Result<Peaks, Diagnostics> {
+        let bytes = self.process()?.ask(b"K", 48)?;
+        let number = |i: usize| bytes.as_chunks().0.get(i).map_or(0.0, |b| f64::from_le_bytes(*b));
+        let [words, real, bf16, int8, rows, plane] = [0, 1, 2, 3, 4, 5].map(number);
+        Ok(Peaks { words, rows, plane: plane as usize, real, bf16, int8 })
+    }
+}
+
+/// The highest rates of a machine, in multiply-accumulates per second.
+#[derive(Clone, Copy, Debug)]
+pub struct Peaks {
+    /// Binary, by exclusive or, population count and addition.
+    pub words: f64,
+    /// Binary, by additions of rows of weights, half of the input's bits being set.
+    pub rows: f64,
+    /// Output channels that such an addition is for.
+    pub plane: usize,
+    /// In f32.
+    pub real: f64,
+    /// In bf16.
+    pub bf16: f64,
+    /// In 8-bit integers.
+    pub int8: f64,
+}
+
+impl Peaks {
+    /// The higher rate of two measurements, each.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            words: self.words.max(other.words),
+            rows: self.rows.max(other.rows),
+            plane: self.plane,
+            real: self.real.max(other.real),
+            bf16: self.bf16.max(other.bf16),
+            int8: self.int8.max(other.int8),
+        }
+    }
+
+    /// The least seconds of a binary layer of that many output channels (of a group), by either way of counting. Words are
+    /// compared under every tap, padded ones included; rows are added for whole planes, and for that share of the taps which
+    /// lies inside the picture.
+    pub fn binary_seconds(&self, macs: u64, outputs: usize, inside: f64) -> f64 {
+        let planes = outputs.next_multiple_of(self.plane.max(1)) as f64;
+        let rows = macs as f64 * inside * planes / outputs.max(1) as f64 / self.rows;
+        (macs as f64 / self.words).min(rows)
     }
 }
 
@@ -331,5 +371,14 @@ mod tests {
         assert_eq!(timing(&[5, 1, 3, 9]).median(), Duration::from_nanos(4));
         assert_eq!(timing(&[5, 1, 3]).min(), Duration::from_nanos(1));
         assert_eq!(timing(&[]).median(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_faster_way_to_count() {
+        let peaks = Peaks { words: 100.0, rows: 200.0, plane: 256, real: 1.0, bf16: 1.0, int8: 1.0 };
+        // A full plane; a quarter of one; all but the taps of the border.
+        assert_eq!(peaks.binary_seconds(1000, 256, 1.0), 5.0);
+        assert_eq!(peaks.binary_seconds(1000, 64, 1.0), 10.0);
+        assert_eq!(peaks.binary_seconds(1000, 512, 0.5), 2.5);
     }
 }
