@@ -112,22 +112,42 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     macro_rules! eight {
         ($rows:expr) => {{
             let [a, b, c, d, e, f, g, h] = *$rows;
-            let (two, ones) = s.full_adder(sums[0], plane!(a), plane!(b));
-            let (other, ones) = s.full_adder(ones, plane!(c), plane!(d));
-            let (four, twos) = s.full_adder(sums[1], two, other);
-            let (two, ones) = s.full_adder(ones, plane!(e), plane!(f));
-            let (other, ones) = s.full_adder(ones, plane!(g), plane!(h));
-            let (more, twos) = s.full_adder(twos, two, other);
-            let (carry, fours) = s.full_adder(sums[2], four, more);
+            let (two, ones) = s.full_adder(plane!(a), plane!(b), sums[0]);
+            let (other, ones) = s.full_adder(plane!(c), plane!(d), ones);
+            let (four, twos) = s.full_adder(two, other, sums[1]);
+            let (two, ones) = s.full_adder(plane!(e), plane!(f), ones);
+            let (other, ones) = s.full_adder(plane!(g), plane!(h), ones);
+            let (more, twos) = s.full_adder(two, other, twos);
+            let (carry, fours) = s.full_adder(four, more, sums[2]);
             (sums[0], sums[1], sums[2]) = (ones, twos, fours);
             carry
         }};
     }
+    // Sixteen rows, to the plane of eights as well.
+    macro_rules! sixteen {
+        ($first:expr, $second:expr) => {{
+            let (first, second) = (eight!($first), eight!($second));
+            let (carry, eights) = s.full_adder(first, second, sums[3]);
+            sums[3] = eights;
+            carry
+        }};
+    }
     let (pairs, rest) = set.rows.get(..set.eights).unwrap_or_default().as_chunks();
+    // Every other carry waits for the next, so that the planes above are touched once for 32 rows.
+    let (mut waiting, mut odd) = (s.no_plane(), false);
     for [first, second] in pairs {
-        let (first, second) = (eight!(first), eight!(second));
-        let (mut carry, eights) = s.full_adder(sums[3], first, second);
-        sums[3] = eights;
+        let carry = sixteen!(first, second);
+        if odd {
+            let (mut carry, sixteens) = s.full_adder(waiting, carry, sums[4]);
+            sums[4] = sixteens;
+            carried!(carry: 5 6 7 8 9 10 11 12 13 14 15);
+        } else {
+            waiting = carry;
+        }
+        odd = !odd;
+    }
+    if odd {
+        let mut carry = waiting;
         carried!(carry: 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     if let [last] = rest {

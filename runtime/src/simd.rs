@@ -141,6 +141,11 @@ pub trait Simd: Copy + sealed::Sealed {
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane;
     /// Bits of one of them.
     fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane;
+    /// Bits of either, of which none is in both.
+    #[inline(always)]
+    fn or(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        self.xor(a, b)
+    }
     /// Carry and sum of two bits, per channel.
     #[inline(always)]
     fn half_adder(self, a: Self::Plane, b: Self::Plane) -> (Self::Plane, Self::Plane) {
@@ -151,7 +156,7 @@ pub trait Simd: Copy + sealed::Sealed {
     fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
         let (both, differ) = self.half_adder(a, b);
         let (third, sum) = self.half_adder(differ, c);
-        (self.xor(both, third), sum)
+        (self.or(both, third), sum)
     }
     /// Gives the numbers whose bits are in the planes, of 16 channels at a time: which of the plane's, and the numbers.
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16]));

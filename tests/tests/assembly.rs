@@ -103,26 +103,26 @@ fn a_panic_would_be_found() {
     assert!(foreign.iter().any(|f| f.contains("panic_bounds_check")), "{foreign:?}");
 }
 
-/// The basic block that does most of all kinds of `work` (address arithmetic has XORs too), of the functions whose name contains `level`: the body of the hot loop, or
-/// most of it where the loop has branches. Of a `closed` one only those that jump to their own beginning count.
-fn hot_loop<'a>(assembly: &'a str, level: &str, work: &[&str], closed: bool) -> Vec<&'a str> {
+/// The basic block that does most of all kinds of `work` (address arithmetic has XORs too), of the functions whose name contains
+/// `level`: the body of the hot loop, or most of it where the loop has branches.
+fn hot_loop<'a>(assembly: &'a str, level: &str, work: &[&str], counts_down: bool) -> Vec<&'a str> {
     let mut best: Vec<&str> = Vec::new();
     let mut block: Vec<&str> = Vec::new();
-    let (mut inside, mut start) = (false, "");
-    let of = |block: &[&str], kind: &str| block.iter().filter(|line| class(line, closed) == kind).count();
-    let amount = |block: &[&str]| work.iter().map(|kind| of(block, kind)).min();
+    let mut inside = false;
+    let of = |block: &[&str], kind: &str| block.iter().filter(|line| class(line, counts_down) == kind).count();
+    // What does more beside the work (turning planes of bits into numbers) is no loop of it.
+    let is_it = |block: &[&str]| of(block, "other") <= work.iter().map(|kind| of(block, kind)).sum();
+    let amount = |block: &[&str]| if is_it(block) { work.iter().map(|kind| of(block, kind)).min() } else { None };
     for line in assembly.lines() {
         let is_label = line.ends_with(':') && !line.starts_with(['\t', '#']);
         if inside && !operation(line).is_empty() {
             block.push(line);
         }
         if is_label || operation(line).starts_with('j') {
-            let own = operation(line).starts_with('j') && line.trim().split('\t').nth(1) == Some(start);
-            if amount(&block) > amount(&best) && (own || !closed) {
+            if amount(&block) > amount(&best) {
                 best.clone_from(&block);
             }
             block.clear();
-            start = line.strip_suffix(':').unwrap_or(start);
         }
         if is_label && !line.starts_with(".L") {
             inside = line.contains(level);

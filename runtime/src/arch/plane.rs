@@ -17,6 +17,12 @@ pub(crate) fn xor(a: Plane, b: Plane) -> Plane {
     Plane::new(a.get() ^ b.get())
 }
 
+/// Bits of either, of which none is in both.
+#[inline(always)]
+pub(crate) fn or(a: Plane, b: Plane) -> Plane {
+    xor(a, b)
+}
+
 /// Gives the numbers whose bits are in the planes, 16 at a time.
 #[inline(always)]
 pub(crate) fn spread<const N: usize>(planes: &[Plane; N], mut put: impl FnMut(usize, [u16; 16])) {

@@ -145,8 +145,20 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
         wide::xor(a, b)
     }
     #[inline(always)]
+    fn or(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
+        wide::or(a, b)
+    }
+    #[inline(always)]
     fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
         each!(I => (i32::from(start[I].get()) - 2 * ones as i32 + 4 * i32::from(counts[I])) as f32)
+    }
+    // The same with the sum first, where this keeps more planes in registers: 4 % fewer instructions here, 8 to 14 % more on Arm.
+    #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
+    #[inline(always)]
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        let (both, differ) = self.half_adder(c, a);
+        let (third, sum) = self.half_adder(differ, b);
+        (self.or(both, third), sum)
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {

@@ -170,7 +170,7 @@ const ROUNDS: usize = 1000;
 const WORDS: usize = 24;
 const BINARY_MACS: usize = ROUNDS * 6 * WORDS * 16 * 64;
 const REAL_MACS: usize = ROUNDS * 60 * 16;
-const ROWS_CHANNELS: usize = 128;
+const ROWS_CHANNELS: usize = 256;
 
 fn infer(pool: &Option<Pool>, input: &network::Input, output: &mut network::Output, scratch: &mut network::Scratch) {
     match pool {

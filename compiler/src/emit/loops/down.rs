@@ -112,30 +112,51 @@ pub(super) fn counted(
     };
     let lists = note("The set bits of the rows under the window that are not listed yet.");
     let listed_row = if down.rows == 1 { quote!(set[0]) } else { quote!(set[at % #span]) };
-    let sums = note("For each set bit, the row of weights that it meets is added.");
-    let x = if nest.grid.columns == 1 { quote!(let x = 0;) } else { TokenStream::new() };
+    let sums = note(if down.only {
+        "For each set bit, the row of weights that it meets is added."
+    } else {
+        "For each set bit, the row of weights that it meets is added; tap by tap, so that the rows stay in the nearest cache."
+    });
+    let each = |body: TokenStream| match nest.grid.columns {
+        1 => quote!({ let x = 0; #body }),
+        _ => quote!(for x in 0..#width { #body }),
+    };
     let ones = looped("ky", quote!(0..#kh), &quote!(#line for kx in 0..#kw { ones[x] += line[#column].len(); }));
-    let pixel_body = quote! {
-        ones[x] = 0;
-        #ones
-        #sums
-        for part in #parts {
-            let mut sums = [s.no_plane(); #planes];
-            for ky in 0..#kh {
-                #line
-                for kx in 0..#kw {
-                    sums = add_rows(s, sums, &line[#column], &self.weight_rows[ky][kx], part);
-                }
-            }
-            s.spread(&sums, |block, of| {
+    let ones = quote!(ones[x] = 0; #ones);
+    let add = |sum: TokenStream| quote!(#sum = add_rows(s, #sum, &line[#column], &self.weight_rows[ky][kx], part););
+    let spread = |sum: TokenStream| {
+        quote! {
+            s.spread(&#sum, |block, of| {
                 if let Some(row) = counts.0.get_mut(S::PLANE / 16 * part + block) {
                     row[x] = of;
                 }
             });
         }
     };
-    let pixels =
-        if nest.grid.columns == 1 { quote!({ #x #pixel_body }) } else { quote!(for x in 0..#width { #pixel_body }) };
+    let counted = |sums: TokenStream, add: TokenStream, spread: TokenStream| {
+        quote! {
+            for part in #parts {
+                let mut sums = #sums;
+                for ky in 0..#kh {
+                    #line
+                    for kx in 0..#kw {
+                        #add
+                    }
+                }
+                #spread
+            }
+        }
+    };
+    let none = quote!([s.no_plane(); #planes]);
+    let pixels = if down.only {
+        // Where memory is all alike, the sums of one pixel are better kept in registers.
+        let counted = counted(none, add(quote!(sums)), spread(quote!(sums)));
+        each(quote!(#ones #sums #counted))
+    } else {
+        let (ones, add, spread) = (each(ones), each(add(quote!(sums[x]))), each(spread(quote!(sums[x]))));
+        let counted = counted(quote!(Table([#none; #width])), add, spread);
+        quote!(#ones #sums #counted)
+    };
     let (first, listed) = match nest.grid.rows {
         1 => (y.clone(), TokenStream::new()),
         _ => (quote!(listed.max(#y)), quote!(listed = end;)),
