@@ -74,6 +74,13 @@ pub fn modulo(a: f32, b: f32) -> f32 {
     if remainder != 0.0 && (remainder < 0.0) != (b < 0.0) { remainder + b } else { remainder }
 }
 
+/// A row of a table by its number: from the end where that is below zero, and within the table.
+pub fn row(index: f32, extent: usize) -> usize {
+    let index = index as i64;
+    let index = if index < 0 { index.wrapping_add(extent as i64) } else { index };
+    index.max(0).min(extent as i64 - 1) as usize
+}
+
 /// 1 for true, 0 for false.
 pub fn truth(condition: bool) -> f32 {
     if condition { 1.0 } else { 0.0 }

@@ -19,6 +19,7 @@ const SHORT: &[&str] = &[
     "r2b_fp16_ts17",
     "integers_uint8_image",
     "integers_qdq_lenet",
+    "integers_token_embedding",
 ];
 
 fn names(prefixes: &[&str]) -> Vec<String> {

@@ -324,6 +324,13 @@ impl Rules<'_> {
                     format!("{from} under the shape of {to}")
                 });
             }
+            Move::Lookup { rows, table, extents: [outer, count, inner], output } => {
+                self.numbers(table, outer * count * inner, "a table");
+                let wanted = self.network.tensor(*rows).storage_len();
+                self.floats(*rows, wanted, "its rows");
+                self.floats(*output, outer * wanted * inner, "its result");
+                self.must(*count > 0, || "a table without rows".to_owned());
+            }
             Move::Convert { input, output } => {
                 let (from, to) = (self.network.tensor(*input), self.network.tensor(*output));
                 let dense = matches!((&from.storage, &to.storage), (Storage::Dense(_), Storage::Dense(_)));

@@ -27,7 +27,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use crate::ir::Part;
-use crate::ir::network::{Arithmetic, Block, Body, Network, Source};
+use crate::ir::network::{Arithmetic, Block, Body, Move, Network, Source};
 use crate::ops::{self, Form};
 use crate::plan::{Blob, Plan};
 use crate::schedule::{Nest, Schedule};
@@ -186,6 +186,10 @@ impl Emitter<'_> {
             Body::Gate(gate) => {
                 let loops = loops::gate(self.network, gate, &mut views, &mut self.blob);
                 return self.kernel(block, &loops, views);
+            }
+            Body::Move(Move::Lookup { rows, table, extents, output }) => {
+                let at = self.blob.floats(table).offset;
+                loops::lookup(self.network, *rows, *output, (at, *extents), &mut views)
             }
             Body::Move(moved) => loops::moved(self.network, moved, &mut views),
             Body::Whole(whole) => {

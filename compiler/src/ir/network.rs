@@ -203,6 +203,18 @@ pub enum Move {
         /// Dense, of as many elements.
         output: TensorId,
     },
+    /// Rows of a constant table, by number: an embedding. Numbers below zero count from the end, and one that is beyond either end
+    /// is that end.
+    Lookup {
+        /// Dense: whole numbers.
+        rows: TensorId,
+        /// `[outer][row][inner]`.
+        table: Arc<Vec<f32>>,
+        /// Of the table.
+        extents: [usize; 3],
+        /// Dense: `[outer][...rows][inner]`.
+        output: TensorId,
+    },
     /// Maximum over a window of ±1: the OR of the bits.
     BitMaxPool {
         /// Bits.
@@ -445,6 +457,7 @@ impl Move {
             Move::Copy { output, .. }
             | Move::Reshape { output, .. }
             | Move::Convert { output, .. }
+            | Move::Lookup { output, .. }
             | Move::BitMaxPool { output, .. } => *output,
         }
     }
@@ -494,6 +507,7 @@ impl Block {
                 std::iter::once(tiled.source.input()).chain(tiled.all_steps().filter_map(Step::read)).collect()
             }
             Body::Gate(gate) => vec![gate.sums],
+            Body::Move(Move::Lookup { rows, .. }) => vec![*rows],
             Body::Move(Move::Copy { pieces, .. }) => pieces.iter().map(|p| p.input).collect(),
             Body::Move(Move::Reshape { input, .. } | Move::Convert { input, .. } | Move::BitMaxPool { input, .. }) => {
                 vec![*input]
@@ -555,6 +569,7 @@ impl Block {
                 }
             }
             Body::Gate(gate) => [&mut gate.sums, &mut gate.output].into_iter().for_each(f),
+            Body::Move(Move::Lookup { rows, output, .. }) => [rows, output].into_iter().for_each(f),
             Body::Move(Move::Copy { pieces, output, .. }) => {
                 f(output);
                 pieces.iter_mut().for_each(|piece| f(&mut piece.input));

@@ -1,6 +1,7 @@
 //! Elements picked by index.
 
 use super::node::{NodeContext, bad, problem};
+use super::quantize_linear::held;
 use super::{Infer, Onnx, Operator, each_type, mismatched, unsupported};
 use crate::diagnostics::Code;
 use crate::diagnostics::Outcome;
@@ -17,7 +18,7 @@ pub(super) struct Gather {
 impl Operator for Gather {
     fn infer(&self, given: &Infer<'_>) -> Outcome<(Shape, DType)> {
         let (x, indices, shape) = (given.first()?, given.operand(1)?, given.with_axis(self.axis)?);
-        if indices.dtype != DType::I64 {
+        if !matches!(indices.dtype, DType::I64 | DType::F32) {
             return Err(unsupported(format!("indices of {:?}", indices.dtype)));
         }
         Ok(([&shape[..self.axis], &indices.shape, &shape[self.axis + 1..]].concat(), x.dtype))
@@ -26,7 +27,10 @@ impl Operator for Gather {
     fn apply(&self, inputs: &[&Tensor], _: &[usize]) -> Result<Tensor, String> {
         let (&[x, indices], &Self { axis }) = (inputs, self) else { return Err(mismatched(inputs)) };
         let &extent = x.shape.get(axis).ok_or_else(|| format!("axis {axis} of {:?}", x.shape))?;
-        let at: Vec<usize> = integers(indices)?.iter().map(|&i| position(i, extent)).collect::<Result<_, _>>()?;
+        let at: Vec<usize> = match indices.as_f32() {
+            Some(rows) if extent > 0 => rows.iter().map(|&i| row(i, extent)).collect(),
+            _ => integers(indices)?.iter().map(|&i| position(i, extent)).collect::<Result<_, _>>()?,
+        };
         let outer: usize = x.shape[..axis].iter().product();
         let inner: usize = x.shape[axis + 1..].iter().product();
         let data = each_type!(&x.data, v => {
@@ -41,6 +45,14 @@ impl Operator for Gather {
         let shape = [&x.shape[..axis], &indices.shape, &x.shape[axis + 1..]].concat();
         Ok(Tensor { shape, data })
     }
+}
+
+/// The row of a number that is known at run time alone: from the end where it is below zero, and within the table. What a
+/// number beyond it means is open in ONNX, and there is nobody to be told.
+pub(crate) fn row(index: f32, extent: usize) -> usize {
+    let index = index as i64;
+    let index = if index < 0 { index.saturating_add(extent as i64) } else { index };
+    usize::try_from(index).unwrap_or(0).min(extent.saturating_sub(1))
 }
 
 pub(super) fn position(index: i64, extent: usize) -> Result<usize, String> {
@@ -59,7 +71,13 @@ fn gather(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
     let shape = cx.shape(x);
     let axis = cx.axis(cx.int("axis")?.unwrap_or(0), shape.len())?;
-    let Some(known) = cx.constant(indices) else { return cx.apply(Op::Gather { axis }, &[x, indices]) };
+    let Some(known) = cx.constant(indices) else {
+        let x = if cx.constant(x).is_some() { held(cx, x)? } else { x };
+        let result = cx.apply(Op::Gather { axis }, &[x, indices])?;
+        let kind = cx.element(x);
+        cx.set_element(result, kind);
+        return Ok(result);
+    };
     let Some(given) = known.as_i64() else { return Err(bad("its indices must be integers")) };
     let extent = shape[axis] as i64;
     let mut places = Vec::with_capacity(given.len());

@@ -63,6 +63,8 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use gather::row;
+
 use proc_macro2::TokenStream;
 
 use crate::diagnostics::Outcome;

@@ -79,6 +79,7 @@ pub fn reason(block: &Block) -> Option<String> {
         Body::Move(Move::BitMaxPool { .. }) => return None,
         Body::Move(Move::Copy { .. }) => "moves data",
         Body::Move(Move::Reshape { .. }) => "costs nothing",
+        Body::Move(Move::Lookup { .. }) => "rows of a table",
         Body::Move(Move::Convert { .. }) => "integers of the caller's, as floats or from floats",
         Body::Whole(whole) => ops::of(&whole.op).whole().map_or("works on whole tensors", |operator| operator.reason()),
     };

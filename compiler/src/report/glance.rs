@@ -66,7 +66,7 @@ impl Obstacle {
                 Source::Map { .. } | Source::Planes { .. } => Self::Map,
             },
             Body::Gate(_) => Self::Gate,
-            Body::Move(Move::Copy { .. } | Move::Convert { .. }) => Self::Move,
+            Body::Move(Move::Copy { .. } | Move::Convert { .. } | Move::Lookup { .. }) => Self::Move,
             Body::Move(_) => return None,
             Body::Whole(whole) => match whole.op {
                 Op::Softmax { .. } | Op::ArgMax { .. } => Self::Softmax,
@@ -161,7 +161,7 @@ fn estimate(network: &Network, block: &Block, row: &Row, level: Level) -> f64 {
         _ => 1.0,
     };
     let moved: usize = match block.body {
-        Body::Move(Move::Copy { .. } | Move::Convert { .. }) => {
+        Body::Move(Move::Copy { .. } | Move::Convert { .. } | Move::Lookup { .. }) => {
             block.writes().iter().map(|&id| network.tensor(id).storage_len()).sum()
         }
         _ => 0,

@@ -20,6 +20,7 @@ pub fn kind(block: &Block) -> String {
         Body::Move(Move::Copy { .. }) => "copy",
         Body::Move(Move::Reshape { .. }) => "reshape",
         Body::Move(Move::Convert { .. }) => "convert",
+        Body::Move(Move::Lookup { .. }) => "lookup",
         Body::Whole(whole) => {
             return ops::of(&whole.op)
                 .whole()

@@ -45,6 +45,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("binary convolution down the lanes", down),
     ("binary convolution down the lanes with a pool", pooled_down),
     ("binary convolution to nothing but signs", only_signs),
+    ("rows of a table", wholes::lookup),
 ];
 
 /// A network of a kind, and values for it.

@@ -72,6 +72,13 @@ impl Maker {
         id
     }
 
+    /// An input of the network that holds integers.
+    pub(crate) fn whole_numbers(&mut self, shape: &[usize], dtype: DType) -> TensorId {
+        let id = self.add("x", shape, Storage::Dense(dtype));
+        self.network.inputs.push(id);
+        id
+    }
+
     /// An output of the network that holds integers.
     pub(crate) fn integers(&mut self, shape: &[usize]) -> TensorId {
         let id = self.add("y", shape, Storage::Dense(DType::I64));

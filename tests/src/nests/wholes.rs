@@ -1,7 +1,9 @@
 //! Random networks of blocks without tiles: copies, and operators on whole tensors.
 
+use std::sync::Arc;
+
 use xnorc::ir::network::{Move, Piece, TensorId, Whole};
-use xnorc::ir::{Binary, Op, Reduction};
+use xnorc::ir::{Binary, DType, Op, Reduction};
 
 use super::maker::Maker;
 
@@ -285,4 +287,18 @@ pub(super) fn lines(m: &mut Maker) {
         let output = m.integers(&result);
         m.block(Whole { op: Op::ArgMax { axis, keepdims, last }, inputs: vec![input], output });
     }
+}
+
+/// Rows of a table by numbers of the caller's, some of them beyond it; and these numbers as other integers.
+pub(super) fn lookup(m: &mut Maker) {
+    let dtype = m.r.pick(&[DType::I8, DType::I64, DType::U16]);
+    let count = m.r.pick(&[1, 7, 40]);
+    let extents = [m.r.pick(&[1, 1, 3]), m.r.pick(&[1, 2, 5]), m.r.pick(&[1, 16, 21])];
+    let (given, rows) = (m.whole_numbers(&[count], dtype), m.dense(&[count]));
+    m.block(Move::Convert { input: given, output: rows });
+    let table = Arc::new(m.numbers(extents.iter().product()));
+    let output = m.output(&[extents[0], count, extents[2]]);
+    m.block(Move::Lookup { rows, table, extents, output });
+    let shown = m.integers(&[count]);
+    m.block(Move::Convert { input: rows, output: shown });
 }

@@ -37,6 +37,7 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 pieces.iter().for_each(|piece| of_copy(&Copying::of(network, piece, written), &mut forms));
             }
             Body::Move(Move::Reshape { .. }) => forms.push("reshape"),
+            Body::Move(Move::Lookup { .. }) => forms.push("lookup"),
             Body::Move(Move::Convert { .. }) => forms.push("convert"),
             Body::Whole(Whole { op, inputs, output }) => of_whole(network, op, inputs, *output, &mut forms),
         }
@@ -268,6 +269,8 @@ const FORMS: &[&str] = &[
     "written twice",
     "many axes",
     "reshape",
+    "lookup",
+    "convert",
     "reduced to one",
     "few results side by side",
     "sixteen results side by side",

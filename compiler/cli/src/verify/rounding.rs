@@ -205,6 +205,8 @@ impl<'a> Rounding<'a> {
                 let moved = Move::Copy { fill: fill.map(|_| 0.0), pieces: pieces.clone(), output: *output };
                 self.run(&moved.into(), |_, e| e)?
             }
+            // The numbers of the rows are exact.
+            Body::Move(Move::Lookup { output, .. }) => vec![0.0; self.network.tensor(*output).storage_len()],
             Body::Move(_) => self.run(body, |_, e| e)?,
             Body::Gate(Gate { sums, first, hidden, second, squash, .. }) => {
                 let values = self.floats(*sums);

@@ -16,6 +16,7 @@ pub(in crate::emit) fn moved(network: &Network, moved: &Move, views: &mut Views<
     match moved {
         Move::BitMaxPool { input, output, geometry } => bit_pool(network, *input, *output, geometry, views),
         Move::Copy { fill, pieces, output } => copy(network, *fill, pieces, *output, views),
+        Move::Lookup { .. } => TokenStream::new(),
         Move::Convert { input, output } => {
             let len = n(network.tensor(*input).storage_len());
             let to = Operands::new(network, views).element(*output);
@@ -38,6 +39,33 @@ pub(in crate::emit) fn moved(network: &Network, moved: &Move, views: &mut Views<
             let (open_x, x) = operands.open(*input, "x", &ty, false);
             let (open_y, y) = operands.open(*output, "y", &ty, true);
             quote!(#open_x #open_y #y.copy_from(#x);)
+        }
+    }
+}
+
+/// Rows of a table that lies in the weights from an offset on.
+pub(in crate::emit) fn lookup(
+    network: &Network,
+    rows: TensorId,
+    output: TensorId,
+    (at, [outer, extent, inner]): (usize, [usize; 3]),
+    views: &mut Views<'_>,
+) -> TokenStream {
+    let mut operands = Operands::new(network, views);
+    let count = n(network.tensor(rows).storage_len());
+    let [at, outer, extent, inner] = [at, outer, extent, inner].map(n);
+    let given = quote!([f32; #count]);
+    let found = quote!(Table<Table<Table<f32, #inner>, #count>, #outer>);
+    let (open_rows, rows) = operands.open(rows, "rows", &given, false);
+    let (open_y, y) = operands.open(output, "y", &found, true);
+    quote! {
+        #open_rows #open_y
+        let table: &Table<Table<Table<Le<f32>, #inner>, #extent>, #outer> = WEIGHTS.at::<#at, _>();
+        for (y, table) in #y.0.iter_mut().zip(table.0.iter()) {
+            for (y, row) in y.0.iter_mut().zip(#rows.iter()) {
+                let row = &table[scalar::row(*row, #extent)];
+                for (y, x) in y.0.iter_mut().zip(row.0.iter()) { *y = x.get(); }
+            }
         }
     }
 }

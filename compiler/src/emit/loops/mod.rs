@@ -38,7 +38,7 @@ use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, 
 use crate::ops::Form;
 use crate::plan::Blob;
 use crate::schedule::{Division, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
-pub(super) use copy::moved;
+pub(super) use copy::{lookup, moved};
 pub(super) use gate::gate;
 pub(super) use matmul::product;
 use names::{binary_title, geometry_title, kernel_name};

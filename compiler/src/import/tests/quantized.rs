@@ -242,3 +242,29 @@ fn casts() {
         assert_eq!(cast(Int64, &[Bool, Int64], whole(), constant), [1.0, 0.0, 1.0, 1.0], "{constant}");
     }
 }
+
+/// Ids of the caller's pick rows of a table: from its end where they are below zero, and its last or first where they are beyond.
+#[test]
+fn rows_by_ids() {
+    let model = |axis: i64| {
+        Fixture::new(17)
+            .typed_input("ids", DataType::Int64, vec![Dim::Known(2), Dim::Known(3)])
+            .floats("table", &[2, 2], &[0.0, 1.0, 10.0, 11.0])
+            .node_with("Gather", &["table", "ids"], &["y"], [int("axis", axis)])
+            .output("y")
+    };
+    insta::assert_snapshot!(model(0).text(), @r#"
+    graph "test"
+    %ids: i64[2,3] = input
+    %ids.held: f32[2,3] = Cast(%ids) {to f32}
+    %y: f32[2,3,2] = Gather(f32[2,2] {0.0,1.0,10.0,11.0}, %ids.held) {axis 0}
+    return %y
+    "#);
+    let ids = Tensor::i64([2, 3], vec![0, 1, -1, -2, 7, -7]);
+    let rows = |low: [f32; 2], high: [f32; 2]| [low, high, high, low, high, low].concat();
+    let y = model(0).run(std::slice::from_ref(&ids));
+    assert_eq!(y, Tensor::f32([2, 3, 2], rows([0.0, 1.0], [10.0, 11.0])));
+    let columns = [0.0, 1.0, 1.0, 0.0, 1.0, 0.0];
+    let y = model(1).run(&[ids]);
+    assert_eq!(y, Tensor::f32([2, 2, 3], [columns, columns.map(|x| x + 10.0)].concat()));
+}

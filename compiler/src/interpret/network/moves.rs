@@ -13,6 +13,11 @@ impl Runner<'_> {
                 self.put(*output, Data::F32(tile.values))
             }
             Move::Copy { fill, pieces, output } => self.copy(*fill, pieces, *output),
+            Move::Lookup { rows, table, extents: [outer, count, inner], output } => {
+                let rows: Vec<usize> = self.floats(*rows)?.iter().map(|&row| crate::ops::row(row, *count)).collect();
+                let all = (0..*outer).flat_map(|o| rows.iter().map(move |row| (o * count + row) * inner));
+                self.put(*output, Data::F32(all.flat_map(|at| table[at..at + inner].iter().copied()).collect()))
+            }
             Move::Convert { input, output } => {
                 let to = self.network.tensor(*output).integer().unwrap_or(DType::F32);
                 let data = self.get(*input)?.converted(to).data;

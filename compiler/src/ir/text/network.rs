@@ -154,6 +154,11 @@ impl Display for Move {
                 write!(f, "{})", Joined(pieces, "; "))
             }
             Move::Reshape { input, output } => write!(f, "{output} = reshape({input})"),
+            Move::Lookup { rows, table, extents, output } => {
+                write!(f, "{output} = lookup({rows}, {}, ", Joined(extents, "x"))?;
+                Display::fmt(&Floats(table), f)?;
+                write!(f, ")")
+            }
             Move::Convert { input, output } => write!(f, "{output} = convert({input})"),
             Move::BitMaxPool { input, output, geometry } => write!(f, "{output} = bit_max_pool({input}) {geometry}"),
         }

@@ -148,6 +148,15 @@ impl Rest<'_> {
                 self.expect(")")?;
                 Move::Reshape { input, output }.into()
             }
+            "lookup" => {
+                let rows = self.id()?;
+                self.expect(", ")?;
+                let extents = self.until(", ")?.split('x').map(number).collect::<Read<Vec<usize>>>()?;
+                let extents = extents.try_into().map_err(|_| "three extents of a table")?;
+                let table = Arc::new(self.floats()?);
+                self.expect(")")?;
+                Move::Lookup { rows, table, extents, output }.into()
+            }
             "convert" => {
                 let input = self.id()?;
                 self.expect(")")?;

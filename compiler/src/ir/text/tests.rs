@@ -79,6 +79,8 @@ fn every_block_is_read_back() {
   "i": %1 = copy(fill -1.0; %0+11 by -1,0 to 3 by 4,1, 2x3; %0+0 by 1 to 0 by 1, 4)   # Concat
   "j": %1 = copy(fill 0.5)   # Constant
   "k": %1 = reshape(%0)   # Reshape
+  "n": %1 = convert(%0)   # Cast
+  "o": %1 = lookup(%0, 1x3x2, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])   # Gather
   "l": %2 = bit_max_pool(%2) 1x4x4x2 -> 2x2x2 2x2/2,2   # MaxPool
   "m": %1 = ArgMax(%0) {axis 1, last}   # ArgMax
   note: something to know

@@ -175,6 +175,13 @@ impl Builder<'_> {
 
     fn gather(&mut self, i: usize, axis: usize) {
         let node = self.facts.node(i);
+        if let Some(table) = self.graph.constant(node.inputs[0]).filter(|_| !self.facts.is_constant(node.inputs[1])) {
+            let shape = &table.shape;
+            let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
+            let (extents, table) = ([outer, shape[axis], inner], std::sync::Arc::new(table.to_f32()));
+            let (rows, output) = (self.dense(node.inputs[1]), self.dense(node.output));
+            return self.single(i, Move::Lookup { rows, table, extents, output });
+        }
         let Some(indices) = self.graph.constant(node.inputs[1]).and_then(|t| t.as_i64().map(<[i64]>::to_vec)) else {
             return self.refuse(i, "the indices are computed at run time");
         };

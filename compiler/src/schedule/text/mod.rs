@@ -90,7 +90,7 @@ fn note(block: &Block, cost: usize) -> String {
     match &block.body {
         Body::Tiled(_) => String::new(),
         Body::Move(Move::Reshape { .. }) => "nothing is done, unless both are the caller's".to_owned(),
-        Body::Move(Move::Copy { .. } | Move::Convert { .. }) => "one thread".to_owned(),
+        Body::Move(Move::Copy { .. } | Move::Convert { .. } | Move::Lookup { .. }) => "one thread".to_owned(),
         Body::Move(Move::BitMaxPool { .. }) => "the OR of the words under a window, one thread".to_owned(),
         Body::Gate(_) | Body::Whole(_) => format!("one thread, {} ns", thousands(cost as u64)),
     }

@@ -260,6 +260,7 @@ fn words(network: &Network) -> Vec<String> {
             Body::Move(Move::BitMaxPool { .. }) => return "or".to_owned(),
             Body::Move(Move::Copy { .. }) => return "copy".to_owned(),
             Body::Move(Move::Reshape { .. }) => return "reshape".to_owned(),
+            Body::Move(Move::Lookup { .. }) => return "lookup".to_owned(),
             Body::Move(Move::Convert { .. }) => return "convert".to_owned(),
             Body::Whole(whole) if matches!(whole.op, Op::Binary(_)) => return "broadcast".to_owned(),
             Body::Whole(whole) => return whole.op.name().to_lowercase(),
