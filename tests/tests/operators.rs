@@ -32,6 +32,9 @@ fn recorded(names: &[String], shapes: &[Vec<usize>]) -> Vec<(String, Vec<f32>)> 
     outputs
 }
 
+/// Operators that the table's opset does not have, or has no longer: ONNX's own cases try them, and `compiler/src/import/tests`.
+const GONE: [&str; 3] = ["RMSNormalization", "Swish", "Upsample"];
+
 /// The row that an output tries.
 fn row(output: &str) -> &str {
     output.split('_').next().unwrap_or(output)
@@ -52,10 +55,23 @@ fn is_exact(output: &str) -> bool {
         "MatMul",
         "Gemm",
         "Conv",
+        "ConvTranspose",
         "AveragePool",
         "GlobalAveragePool",
         "BatchNormalization",
         "LayerNormalization",
+        "LRN",
+        "InstanceNormalization",
+        "GroupNormalization",
+        "MeanVarianceNormalization",
+        "LpNormalization",
+        "LpPool",
+        "GlobalLpPool",
+        "CumSum",
+        "ReduceLogSum",
+        "ReduceLogSumExp",
+        "Einsum",
+        "Celu",
         "Where",
         "Mean",
     ];
@@ -83,7 +99,8 @@ fn every_operator_has_a_line() {
         let wanted = [&[0x22, name.len() as u8][..], name.as_bytes()].concat();
         bytes.windows(wanted.len()).any(|window| window == wanted)
     };
-    let missing: Vec<&str> = onnx_operators().into_iter().map(|(name, _)| name).filter(|name| !named(name)).collect();
+    let missing = onnx_operators().into_iter().map(|(name, _)| name);
+    let missing: Vec<&str> = missing.filter(|name| !GONE.contains(name) && !named(name)).collect();
     assert!(missing.is_empty(), "no line in fixtures/operators/table.py tries {missing:?}");
 
     // And every row of the element-wise functions and reductions, whatever they are called in the file.

@@ -88,18 +88,25 @@ fn gather(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
         }
         places.push(place as usize);
     }
+    let part = pick(cx, x, axis, &places)?;
+    cx.reshape(part, &[&shape[..axis], &known.shape, &shape[axis + 1..]].concat())
+}
+
+/// What stands at known places of an axis, in that order; a run of them is a slice.
+pub(super) fn pick(cx: &mut NodeContext<'_>, x: ValueId, axis: usize, places: &[usize]) -> Outcome<ValueId> {
+    let mut target = cx.shape(x);
     let run = places.windows(2).all(|pair| pair[1] == pair[0] + 1);
     if places.is_empty() || !run || cx.constant(x).is_some() {
+        let indices = Data::I64(places.iter().map(|&place| place as i64).collect());
+        let indices = cx.add_constant(Tensor { shape: vec![places.len()], data: indices });
         return cx.apply(Op::Gather { axis }, &[x, indices]);
     }
-    let mut starts = vec![0; shape.len()];
+    if target[axis] == places.len() {
+        return Ok(x);
+    }
+    let mut starts = vec![0; target.len()];
     starts[axis] = places[0];
-    let mut target = shape.clone();
     target[axis] = places.len();
-    let part = if target == shape {
-        x
-    } else {
-        cx.apply_to(Op::Slice { starts, steps: vec![1; shape.len()] }, &[x], Some(&target))?
-    };
-    cx.reshape(part, &[&shape[..axis], &known.shape, &shape[axis + 1..]].concat())
+    let steps = vec![1; target.len()];
+    cx.apply_to(Op::Slice { starts, steps }, &[x], Some(&target))
 }

@@ -29,27 +29,34 @@
 //! What ONNX and onnxruntime say agrees, but for maxima along an axis, where onnxruntime's answer depends on the place.
 
 mod affine;
+mod along;
 mod arg_max;
 pub mod binary;
 mod cast;
 mod composed;
 mod concat;
 mod constant;
+mod conv_transpose;
 mod convolution;
+mod einsum;
 pub(crate) mod element;
 mod expand;
 mod gather;
 mod integer_products;
+mod masks;
 mod matrix;
 pub(crate) mod node;
 mod normalize;
+mod norms;
 mod pad;
+mod picked;
 mod pool;
 mod prelu;
 mod quantize;
 mod quantize_linear;
 pub mod reduce;
 mod reshape;
+mod resize;
 mod scatter;
 mod sign;
 mod sign_product;
@@ -414,6 +421,7 @@ static STANDARD: &[&[Onnx]] = &[
     where_::ONNX,
     cast::ONNX,
     convolution::ONNX,
+    conv_transpose::ONNX,
     pool::ONNX,
     matrix::ONNX,
     normalize::ONNX,
@@ -425,6 +433,12 @@ static STANDARD: &[&[Onnx]] = &[
     concat::ONNX,
     slice::ONNX,
     pad::ONNX,
+    resize::ONNX,
+    along::ONNX,
+    einsum::ONNX,
+    masks::ONNX,
+    norms::ONNX,
+    picked::ONNX,
     gather::ONNX,
     scatter::ONNX,
     constant::ONNX,

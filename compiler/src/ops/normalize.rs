@@ -82,17 +82,7 @@ fn layer_normalization(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let rank = cx.shape(x).len();
     let first = cx.axis(cx.int("axis")?.unwrap_or(-1), rank)?;
     let epsilon = cx.float("epsilon", 1e-5)?;
-    let mean_over = |cx: &mut NodeContext<'_>, x| {
-        cx.apply(Op::Reduce { kind: Reduction::Mean, axes: (first..rank).collect(), keepdims: true }, &[x])
-    };
-    let mean = mean_over(cx, x)?;
-    let centred = cx.binary(Binary::Sub, x, mean)?;
-    let square = cx.binary(Binary::Mul, centred, centred)?;
-    let variance = mean_over(cx, square)?;
-    let epsilon = cx.scalar(epsilon);
-    let variance = cx.binary(Binary::Add, variance, epsilon)?;
-    let deviation = cx.unary(Unary::Sqrt, variance)?;
-    let normal = cx.binary(Binary::Div, centred, deviation)?;
+    let normal = standardised(cx, x, (first..rank).collect(), epsilon)?;
     let scaled = cx.binary(Binary::Mul, normal, scale)?;
     let result = bias.map_or(Ok(scaled), |bias| cx.binary(Binary::Add, scaled, bias))?;
     if cx.shape(result) == cx.shape(x) {
@@ -101,4 +91,17 @@ fn layer_normalization(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
         let message = format!("a scale of shape {:?} for a value of shape {:?}", cx.shape(scale), cx.shape(x));
         Err(problem(Code::ShapeMismatch, message))
     }
+}
+
+/// x without its mean, divided by the square root of its variance and epsilon, over axes.
+pub(super) fn standardised(cx: &mut NodeContext<'_>, x: ValueId, axes: Vec<usize>, epsilon: f32) -> Outcome<ValueId> {
+    let mean = Op::Reduce { kind: Reduction::Mean, axes, keepdims: true };
+    let centre = cx.apply(mean.clone(), &[x])?;
+    let centred = cx.binary(Binary::Sub, x, centre)?;
+    let square = cx.binary(Binary::Mul, centred, centred)?;
+    let variance = cx.apply(mean, &[square])?;
+    let epsilon = cx.scalar(epsilon);
+    let variance = cx.binary(Binary::Add, variance, epsilon)?;
+    let deviation = cx.unary(Unary::Sqrt, variance)?;
+    cx.binary(Binary::Div, centred, deviation)
 }

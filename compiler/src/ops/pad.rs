@@ -1,5 +1,6 @@
-//! Padding with a constant.
+//! Padding: with a constant, or with what is there.
 
+use super::gather::pick;
 use super::node::{NodeContext, bad, problem};
 use super::reshape::{ints, required};
 use super::strided::strides;
@@ -72,9 +73,14 @@ fn pad(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let shape = cx.shape(x);
     let rank = shape.len();
-    if let Some(mode) = cx.text("mode")?.filter(|mode| mode != "constant") {
-        return Err(bad(format!("the padding mode {mode:?} is not supported")).help("pad with a constant"));
-    }
+    let mode = cx.text("mode")?.unwrap_or_else(|| "constant".to_owned());
+    let mirrored: Option<fn(isize, usize) -> usize> = match &mode[..] {
+        "constant" => None,
+        "edge" => Some(|at, extent| at.clamp(0, extent as isize - 1) as usize),
+        "wrap" => Some(|at, extent| at.rem_euclid(extent as isize) as usize),
+        "reflect" => Some(reflected),
+        _ => return Err(bad(format!("the padding mode {mode:?} is not known"))),
+    };
     let pads = required(ints(cx, "pads", 1)?, "pads")?;
     let value = match cx.optional_float("value")? {
         Some(value) => value,
@@ -112,5 +118,44 @@ fn pad(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     if before.iter().chain(&after).all(|&n| n == 0) {
         return Ok(x);
     }
+    if let Some(place) = mirrored {
+        return with_own(cx, x, &before, &after, place);
+    }
     cx.apply(Op::Pad { before, after, value }, &[x])
+}
+
+/// A place before or behind an axis, mirrored at its first and last element, which are not said twice.
+fn reflected(at: isize, extent: usize) -> usize {
+    let turn = 2 * (extent as isize - 1);
+    if turn == 0 {
+        return 0;
+    }
+    let at = at.rem_euclid(turn);
+    at.min(turn - at) as usize
+}
+
+/// Padding with elements of x itself, axis by axis: `place` says of each place around an axis which one.
+fn with_own(
+    cx: &mut NodeContext<'_>,
+    mut x: ValueId,
+    before: &[usize],
+    after: &[usize],
+    place: fn(isize, usize) -> usize,
+) -> Outcome<ValueId> {
+    let shape = cx.shape(x);
+    for (axis, &extent) in shape.iter().enumerate() {
+        let (first, last) = (before[axis], after[axis]);
+        if first + last == 0 {
+            continue;
+        }
+        if extent == 0 {
+            return Err(problem(Code::ShapeMismatch, format!("axis {axis} of {shape:?} holds nothing to pad with")));
+        }
+        let padded = first.checked_add(extent).and_then(|n| n.checked_add(last));
+        cx.spend(padded)?;
+        let places: Vec<usize> =
+            (0..first + extent + last).map(|i| place(i as isize - first as isize, extent)).collect();
+        x = pick(cx, x, axis, &places)?;
+    }
+    Ok(x)
 }

@@ -4,7 +4,7 @@ use super::node::{NodeContext, bad};
 use super::strided::{Rows, gather, strides};
 use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, mismatched, unsupported};
 use crate::diagnostics::Outcome;
-use crate::ir::{DType, Data, Op, Reduction, Shape, Tensor, ValueId};
+use crate::ir::{Binary, DType, Data, Op, Reduction, Shape, Tensor, Unary, ValueId};
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("ReduceMean", 1, |cx| convert(cx, Reduction::Mean)).growing(&[(1, 1), (18, 2)]),
@@ -15,6 +15,8 @@ pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("ReduceL1", 1, |cx| convert(cx, Reduction::L1)).growing(&[(1, 1), (18, 2)]),
     Onnx::one("ReduceL2", 1, |cx| convert(cx, Reduction::L2)).growing(&[(1, 1), (18, 2)]),
     Onnx::one("ReduceSumSquare", 1, |cx| convert(cx, Reduction::SumSquare)).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceLogSum", 1, log_sum).growing(&[(1, 1), (18, 2)]),
+    Onnx::one("ReduceLogSumExp", 1, log_sum_exp).growing(&[(1, 1), (18, 2)]),
 ];
 
 /// A reduction over axes, sorted, each once.
@@ -155,13 +157,51 @@ fn combine_i64(kind: Reduction, values: &[i64]) -> Result<i64, String> {
 }
 
 /// Axes as an attribute (ReduceSum before opset 13, the others before 18) or as an operand.
+fn given_axes(cx: &NodeContext<'_>) -> Outcome<Option<Vec<i64>>> {
+    Ok(match cx.ints("axes")? {
+        Some(axes) => Some(axes),
+        None => cx.int_parameter(1, "axes")?,
+    })
+}
+
+/// Axes of a reduction that is made of others.
+fn all_axes(cx: &NodeContext<'_>, rank: usize) -> Outcome<Vec<usize>> {
+    match given_axes(cx)?.filter(|axes| !axes.is_empty()) {
+        Some(axes) => cx.axes(&axes, rank),
+        None if cx.flag("noop_with_empty_axes")? => {
+            Err(bad("noop_with_empty_axes without axes is not supported for a logarithm"))
+        }
+        None => Ok((0..rank).collect()),
+    }
+}
+
+fn log_sum(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
+    let x = cx.operand(0)?;
+    let axes = all_axes(cx, cx.shape(x).len())?;
+    let keepdims = cx.int("keepdims")?.unwrap_or(1) != 0;
+    let sum = cx.apply(Op::Reduce { kind: Reduction::Sum, axes, keepdims }, &[x])?;
+    cx.unary(Unary::Log, sum)
+}
+
+/// Of what is left beside the maximum, so that no power is infinite; an infinite maximum is left where it is.
+fn log_sum_exp(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
+    let x = cx.operand(0)?;
+    let axes = all_axes(cx, cx.shape(x).len())?;
+    let kept = without(&cx.shape(x), &axes, cx.int("keepdims")?.unwrap_or(1) != 0);
+    let most = cx.apply(Op::Reduce { kind: Reduction::Max, axes: axes.clone(), keepdims: true }, &[x])?;
+    let most = cx.unary(Unary::Clip(-f32::MAX, f32::MAX), most)?;
+    let rest = cx.binary(Binary::Sub, x, most)?;
+    let powers = cx.unary(Unary::Exp, rest)?;
+    let sum = cx.apply(Op::Reduce { kind: Reduction::Sum, axes, keepdims: true }, &[powers])?;
+    let log = cx.unary(Unary::Log, sum)?;
+    let result = cx.binary(Binary::Add, log, most)?;
+    cx.reshape(result, &kept)
+}
+
 fn convert(cx: &mut NodeContext<'_>, kind: Reduction) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let rank = cx.shape(x).len();
-    let given = match cx.ints("axes")? {
-        Some(axes) => Some(axes),
-        None => cx.int_parameter(1, "axes")?,
-    };
+    let given = given_axes(cx)?;
     let keepdims = cx.int("keepdims")?.unwrap_or(1) != 0;
     let axes = match given {
         Some(axes) if !axes.is_empty() => cx.axes(&axes, rank)?,

@@ -228,6 +228,10 @@ impl ChannelsLast {
             Op::Pad { before, after, value } => {
                 Op::Pad { before: permuted(before, &back), after: permuted(after, &back), value: *value }
             }
+            Op::Gather { axis } if rewriter.graph.shape(node.inputs[1]).len() == 1 => {
+                let x = self.transpose(rewriter, node.inputs[0], &back);
+                return Some((Op::Gather { axis: perm[*axis] }, vec![x, node.inputs[1]]));
+            }
             Op::Reduce { kind, axes, keepdims: true } => {
                 let mut axes = permuted(perm, axes);
                 axes.sort_unstable();

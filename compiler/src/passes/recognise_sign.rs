@@ -59,7 +59,7 @@ fn rule(rewriter: &mut Rewriter<'_>, node: Node) {
     }
     let codes = match &node.op {
         Op::Conv { .. } | Op::MatMul | Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_) => true,
-        Op::Concat { .. } | Op::Pad { .. } | Op::Slice { .. } => true,
+        Op::Concat { .. } | Op::Pad { .. } | Op::Slice { .. } | Op::Gather { .. } => true,
         // Arithmetic whose results no f64 holds, which a map does.
         Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div) => {
             classes.is_none() && node.inputs.iter().any(|&v| rewriter.floats(v).is_some())

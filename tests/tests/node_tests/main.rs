@@ -8,7 +8,7 @@
 //! XNORC_NODE_TESTS=cases.bin cargo test -p xnorc-tests --test node_tests -- --ignored
 //! ```
 //!
-//! which writes `recorded.bin`, `statuses.txt` and `SUPPORT.md` anew (for one operator with `XNORC_OPERATOR=Conv`). When the compiler has learned something, so that a recorded
+//! which writes `recorded.bin`, `statuses.txt` and `SUPPORT.md` anew (for some operators with `XNORC_OPERATOR=Conv,Gemm`). When the compiler has learned something, so that a recorded
 //! case is no longer what these files say, `XNORC_UPDATE=1 cargo test -p xnorc-tests --test node_tests` corrects them for the
 //! recorded cases alone.
 
@@ -261,8 +261,8 @@ fn all_cases() {
     let path = std::env::var_os("XNORC_NODE_TESTS").expect("XNORC_NODE_TESTS names the file that export.py wrote");
     let all = pack::read(&std::fs::read(path).unwrap());
     let mut cases = all.clone();
-    if let Ok(operator) = std::env::var("XNORC_OPERATOR") {
-        cases.retain(|case| case.operator == operator);
+    if let Ok(operators) = std::env::var("XNORC_OPERATOR") {
+        cases.retain(|case| operators.split(',').any(|operator| case.operator == operator));
     }
     let statuses = run(&cases, None);
     let recorded = support::write(&all, &cases, &statuses);

@@ -197,6 +197,10 @@ pub(super) fn float(name: &str, f: f32) -> AttributeProto {
     AttributeProto { f, ..attribute(name, AttributeType::Float) }
 }
 
+pub(super) fn floats(name: &str, floats: &[f32]) -> AttributeProto {
+    AttributeProto { floats: floats.to_vec(), ..attribute(name, AttributeType::Floats) }
+}
+
 pub(super) fn text(name: &str, s: &str) -> AttributeProto {
     AttributeProto { s: s.as_bytes().to_vec(), ..attribute(name, AttributeType::String) }
 }

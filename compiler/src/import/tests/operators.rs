@@ -2,10 +2,10 @@
 //! of each operator are tested with the interpreter.)
 
 use insta::assert_snapshot;
-use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{AttributeProto, TensorProto};
 
-use super::fixture::{Fixture, float, int, ints, tensor, text};
+use super::fixture::{Fixture, float, floats, int, ints, tensor, text};
 use crate::ir::Tensor;
 
 #[test]
@@ -450,4 +450,113 @@ fn outputs_that_are_inputs_or_stand_twice() {
     let names: Vec<&str> = graph.outputs.iter().map(|&output| graph.value(output).name.as_str()).collect();
     assert_eq!(names, ["x.2", "y", "y.2"]);
     assert!(crate::check::graph(&graph, "import", &[]).is_ok());
+}
+
+/// An operator that newer opsets no longer have: scales as an attribute and as an operand, and Resize as it began.
+#[test]
+fn upsample_and_the_first_resize() {
+    let x = Tensor::f32([1, 1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+    let attribute = Fixture::new(7)
+        .input("x", &[1, 1, 2, 2])
+        .node_with("Upsample", &["x"], &["y"], [floats("scales", &[1.0, 1.0, 1.0, 2.0]), text("mode", "nearest")])
+        .output("y");
+    let nearest = Tensor::f32([1, 1, 2, 4], vec![1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]);
+    assert_eq!(attribute.run(std::slice::from_ref(&x)), nearest);
+    let operand = |opset: i64, op: &str, mode: &str, scales: &[f32; 4]| {
+        Fixture::new(opset)
+            .input("x", &[1, 1, 2, 2])
+            .floats("scales", &[4], scales)
+            .node_with(op, &["x", "scales"], &["y"], [text("mode", mode)])
+            .output("y")
+    };
+    let wide = [1.0, 1.0, 1.0, 2.0];
+    assert_eq!(operand(9, "Upsample", "nearest", &wide).run(std::slice::from_ref(&x)), nearest);
+    assert_eq!(operand(10, "Resize", "nearest", &wide).run(std::slice::from_ref(&x)), nearest);
+    let linear = Tensor::f32([1, 1, 2, 4], vec![1.0, 1.5, 2.0, 2.0, 3.0, 3.5, 4.0, 4.0]);
+    assert_eq!(operand(10, "Resize", "linear", &wide).run(std::slice::from_ref(&x)), linear);
+    assert_snapshot!(operand(9, "Upsample", "cubic", &wide).problems(), @r#"X008 at node "y" (Upsample, opset 9): the mode "cubic" is not known"#);
+    assert_snapshot!(operand(10, "Resize", "nearest", &[1.0, 1.0, 0.25, 2.0]).problems(), @r#"X009 at node "y" (Resize, opset 10): axis 2 of [1, 1, 2, 2] cannot become 0 long"#);
+    assert_snapshot!(operand(10, "Resize", "nearest", &[1.0, 1.0, -1.0, 2.0]).problems(), @r#"X008 at node "y" (Resize, opset 10): scales [1.0, 1.0, -1.0, 2.0] for 4 axes"#);
+}
+
+#[test]
+fn what_resizing_does_not_take() {
+    let resize = |kind| {
+        Fixture::new(19)
+            .input("x", &[1, 1, 2, 2])
+            .ints("sizes", &[1, 1, 4, 4])
+            .node_with("Resize", &["x", "", "", "sizes"], &["y"], [kind])
+            .output("y")
+            .problems()
+    };
+    let problems = [
+        resize(text("mode", "lanczos")),
+        resize(text("coordinate_transformation_mode", "half")),
+        resize(text("coordinate_transformation_mode", "tf_crop_and_resize")),
+        resize(text("nearest_mode", "up")),
+        resize(text("keep_aspect_ratio_policy", "crop")),
+        resize(ints("axes", &[2, 3])),
+    ];
+    assert_snapshot!(problems.join("\n"), @r#"
+    X008 at node "y" (Resize, opset 19): the mode "lanczos" is not known
+    X008 at node "y" (Resize, opset 19): the coordinate transformation mode "half" is not known
+    X008 at node "y" (Resize, opset 19): its region of interest is missing
+    X008 at node "y" (Resize, opset 19): the nearest mode "up" is not known
+    X008 at node "y" (Resize, opset 19): the policy "crop" for the aspect ratio is not known
+    X008 at node "y" (Resize, opset 19): sizes [1, 1, 4, 4] for 2 axes
+    "#);
+    let pad = Fixture::new(19)
+        .input("x", &[2])
+        .ints("pads", &[1, 1])
+        .node_with("Pad", &["x", "pads"], &["y"], [text("mode", "mirror")])
+        .output("y");
+    assert_snapshot!(pad.problems(), @r#"X008 at node "y" (Pad, opset 19): the padding mode "mirror" is not known"#);
+}
+
+/// Signs through a transposed convolution whose stride divides its kernel: its weights stay two-valued.
+#[test]
+fn transposed_convolutions_of_signs() {
+    let weights: Vec<f32> = (0..32).map(|i| if i % 3 == 0 { 0.5 } else { -0.5 }).collect();
+    let graph = Fixture::new(17)
+        .input("x", &[1, 2, 3, 3])
+        .floats("w", &[2, 1, 4, 4], &weights)
+        .node_with("ConvTranspose", &["x", "w"], &["y"], [ints("strides", &[2, 2]), ints("pads", &[1, 1, 1, 1])])
+        .output("y");
+    let graph = graph.load().graph;
+    let weights = graph.nodes[0].inputs[1];
+    assert_eq!(graph.shape(weights), [4, 2, 2, 2]);
+    assert!(graph.constant(weights).unwrap().to_f32().iter().all(|w| w.abs() == 0.5), "{graph}");
+}
+
+#[test]
+fn what_transposed_convolutions_do_not_take() {
+    let problems = |attributes: AttributeProto, weights: &[i64]| {
+        let count = weights.iter().product::<i64>() as usize;
+        Fixture::new(17)
+            .input("x", &[1, 2, 3, 3])
+            .floats("w", weights, &vec![1.0; count])
+            .node_with("ConvTranspose", &["x", "w"], &["y"], [attributes])
+            .output("y")
+            .problems()
+    };
+    let all = [
+        problems(ints("strides", &[2]), &[2, 1, 4, 4]),
+        problems(ints("pads", &[4, 4, 4, 4]), &[2, 1, 2, 2]),
+        problems(text("auto_pad", "SAME"), &[2, 1, 2, 2]),
+        problems(ints("kernel_shape", &[3, 3]), &[2, 1, 2, 2]),
+        problems(ints("output_shape", &[0, 3]), &[2, 1, 2, 2]),
+        problems(int("group", 3), &[2, 1, 2, 2]),
+        problems(int("group", 1), &[3, 1, 2, 2]),
+        problems(int("group", 1), &[2, 1, 2]),
+    ];
+    assert_snapshot!(all.join("\n"), @r#"
+    X008 at node "y" (ConvTranspose, opset 17): strides [2] of 2 axes
+    X009 at node "y" (ConvTranspose, opset 17): its pads leave nothing of a result for [3, 3]
+    X008 at node "y" (ConvTranspose, opset 17): auto_pad "SAME" is not known
+    X009 at node "y" (ConvTranspose, opset 17): a kernel of [3, 3] with weights of [2, 2]
+    X008 at node "y" (ConvTranspose, opset 17): an output shape of [0, 3] of 2 axes
+    X009 at node "y" (ConvTranspose, opset 17): weights of shape [2, 1, 2, 2] in 3 group(s) do not fit an input of 2 channels
+    X009 at node "y" (ConvTranspose, opset 17): weights of shape [3, 1, 2, 2] in 1 group(s) do not fit an input of 2 channels
+    X009 at node "y" (ConvTranspose, opset 17): weights of shape [2, 1, 2] for an input of shape [1, 2, 3, 3]
+    "#);
 }

@@ -45,6 +45,32 @@ fn runs(indices: &[usize]) -> Vec<(usize, isize, usize)> {
     runs
 }
 
+/// Runs of one step and length whose first indices have one step between them, too, as an enlarged picture reads its rows.
+struct Run {
+    first: usize,
+    /// Runs, and from one's first index to the next's.
+    count: usize,
+    apart: isize,
+    /// Indices of one, and from one to the next.
+    len: usize,
+    step: isize,
+}
+
+fn runs_of_runs(indices: &[usize]) -> Vec<Run> {
+    let mut all: Vec<Run> = Vec::new();
+    for (first, step, len) in runs(indices) {
+        if let Some(last) = all.last_mut().filter(|last| (last.len, last.step) == (len, step)) {
+            let gap = first as isize - (last.first as isize + last.apart * (last.count as isize - 1));
+            if last.count == 1 || gap == last.apart {
+                (last.apart, last.count) = (gap, last.count + 1);
+                continue;
+            }
+        }
+        all.push(Run { first, count: 1, apart: 0, len, step });
+    }
+    all
+}
+
 impl Builder<'_> {
     /// A block that is no more than one operator.
     pub(super) fn generic(&mut self, i: usize) {
@@ -196,16 +222,17 @@ impl Builder<'_> {
         let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
         let mut written = 0;
         let mut pieces = Vec::new();
-        for (first, step, len) in runs(&indices) {
+        for Run { first, count, apart, len, step } in runs_of_runs(&indices) {
+            let line = inner as isize;
             pieces.push(Piece {
                 input,
                 input_offset: first * inner,
-                input_strides: vec![(extent * inner) as isize, step * inner as isize, 1],
+                input_strides: vec![extent as isize * line, apart * line, step * line, 1],
                 output_offset: written * inner,
-                output_strides: vec![indices.len() * inner, inner, 1],
-                extents: vec![outer, len, inner],
+                output_strides: vec![indices.len() * inner, len * inner, inner, 1],
+                extents: vec![outer, count, len, inner],
             });
-            written += len;
+            written += count * len;
         }
         self.copy(i, None, pieces);
     }

@@ -40,9 +40,11 @@ fn shapes_and_copies() {
     let c = m.node(Op::Concat { axis: 2 }, &[r, c], &[2, 5, 19]);
     let indices = m.graph.add_constant("indices", Tensor::i64([2, 3], vec![0, 2, 4, -1, -2, 0]));
     let g = m.node(Op::Gather { axis: 1 }, &[c, indices], &[2, 2, 3, 19]);
+    let doubled = m.graph.add_constant("doubled", Tensor::i64([9], vec![0, 0, 1, 1, 2, 2, 4, 3, 2]));
+    let d = m.node(Op::Gather { axis: 3 }, &[x, doubled], &[2, 3, 4, 9]);
     let one = m.input(&[1, 3, 1]);
     let e = m.node(Op::Expand, &[one], &[2, 3, 4]);
-    m.output(g).output(e).output(r).check();
+    m.output(g).output(d).output(e).output(r).check();
 }
 
 #[test]
