@@ -20,8 +20,8 @@ pub(super) static ONNX: &[Onnx] = &[
 fn zero(cx: &mut NodeContext<'_>, dtype: DType) -> ValueId {
     let data = match dtype {
         DType::F32 => Data::F32(vec![0.0]),
-        DType::I64 => Data::I64(vec![0]),
         DType::Bool => Data::Bool(vec![false]),
+        _ => Data::I64(vec![0]),
     };
     cx.add_constant(Tensor { shape: Vec::new(), data })
 }
@@ -69,8 +69,8 @@ fn eye(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     };
     let data = match kind {
         DType::F32 => Data::F32(on.map(|on| f32::from(u8::from(on))).collect()),
-        DType::I64 => Data::I64(on.map(i64::from).collect()),
         DType::Bool => Data::Bool(on.collect()),
+        _ => Data::I64(on.map(i64::from).collect()),
     };
     Ok(cx.add_constant(Tensor { shape, data }))
 }

@@ -131,6 +131,10 @@ pub(crate) fn put(case: &Case, way: Way) -> Option<Put> {
         // What holds no elements (or none the compiler knows) it must refuse.
         let mut tensor = proto.and_then(pack::tensor).unwrap_or_else(|| Tensor::f32([0], Vec::new()));
         if matches!(way, Way::Cast | Way::CastParameters) && !is_float(i) {
+            // A batch of none is taken as one.
+            if tensor.shape.first() == Some(&0) {
+                return None;
+            }
             tensor = Tensor::f32(tensor.shape.clone(), tensor.to_f32());
             let name = format!("{}.float", value.name);
             graph.node.insert(0, cast(&name, &value.name, kinds[i]));
