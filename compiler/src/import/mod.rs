@@ -11,7 +11,6 @@
 
 mod body;
 mod builder;
-mod control;
 mod external;
 mod foreign;
 mod inputs;

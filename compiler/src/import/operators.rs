@@ -1,7 +1,7 @@
 //! From an ONNX node to operators of the graph: which domain it belongs to; [`crate::ops`] knows the rest.
 
-use super::control;
 use super::node::Conversion;
+use super::sweep::control;
 use crate::diagnostics::{Code, Diagnostic, Outcome};
 use crate::ops;
 use crate::ops::node::{Node as _, bad, problem};

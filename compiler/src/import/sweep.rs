@@ -1,15 +1,17 @@
 //! The sweep over the nodes of a body, and over the bodies that they stand for.
 
+pub(super) mod control;
+
 use super::at;
 use super::body::Body;
 use super::builder::Builder;
 use super::external::ExternalFiles;
 use super::node::Conversion;
+use super::operators;
 use super::order::{node_name, order};
 use super::proto::{FunctionProto, NodeProto};
 use super::scope::{Functions, Surroundings, unfit};
 use super::values::{Scope, Values};
-use super::{control, operators};
 use crate::diagnostics::{Code, Diagnostics, Outcome};
 use crate::internal;
 use crate::ir::ValueId;

@@ -10,6 +10,7 @@
 //! - Scales known only at run time that are one number per image, or per row of a fully connected layer, move behind the layer.
 //! - Monotone functions in front of a sign that keep zero where it is (clips, tanh, a positive scale) say nothing.
 
+mod binary;
 mod classes;
 mod few_bits;
 mod mask;

@@ -5,7 +5,6 @@
 //! a function; where all its pieces are numbers it is a code, and its edges say where its bits change, exactly.
 
 use super::classes::evaluate;
-use super::shapes::Shape;
 use crate::exact::{Affine, Zero, from_key, to_key};
 use crate::ir::Binary;
 
@@ -45,7 +44,7 @@ impl Range {
     }
 
     /// What both bounds become under an addition or a product; rounding makes them no narrower.
-    fn ends(self, apply: impl Fn(f64) -> (f64, bool), falling: bool) -> Self {
+    pub(super) fn ends(self, apply: impl Fn(f64) -> (f64, bool), falling: bool) -> Self {
         let [(low, exact_low), (high, exact_high)] = [apply(self.low), apply(self.high)];
         let (low, low_closed) = if exact_low { (low, self.closed[0]) } else { (widened(low, falling), true) };
         let (high, high_closed) = if exact_high { (high, self.closed[1]) } else { (widened(high, !falling), true) };
@@ -96,11 +95,11 @@ pub(super) enum Is {
 }
 
 impl Is {
-    fn of(map: Affine) -> Option<Self> {
+    pub(super) fn of(map: Affine) -> Option<Self> {
         if map.slope().is_ne() { Some(Is::Map(map)) } else { map.exactly_at(0.0).map(Is::Number) }
     }
 
-    fn negated(&self) -> Self {
+    pub(super) fn negated(&self) -> Self {
         match self {
             Is::Number(x) => Is::Number(-x),
             Is::Map(map) => Is::Map(map.scaled(-1.0)),
@@ -110,7 +109,7 @@ impl Is {
     }
 
     /// Bounds; a map's are those of any value.
-    fn range(&self) -> Range {
+    pub(super) fn range(&self) -> Range {
         match self {
             Is::Number(x) => Range::number(*x),
             Is::Within(range) => *range,
@@ -122,7 +121,7 @@ impl Is {
 /// What becomes of a piece: itself cut into others, in the order of the base; the first begins where the piece does.
 pub(super) type Cut = Vec<(Option<Edge>, Is)>;
 
-fn whole(is: Is) -> Cut {
+pub(super) fn whole(is: Is) -> Cut {
     vec![(None, is)]
 }
 
@@ -147,11 +146,6 @@ impl Pieces {
     pub(super) fn truth() -> Self {
         let edge = Edge::new(Affine::linear(1.0, -0.5), true);
         Self(vec![Piece { from: None, is: Is::Number(0.0) }, Piece { from: Some(edge), is: Is::Number(1.0) }])
-    }
-
-    /// What a function makes of each piece.
-    pub(super) fn apply(&self, shape: &Shape) -> Option<Self> {
-        self.each(|is, _| shape.apply(is))
     }
 
     /// What becomes of each piece, given what it is and roughly the bounds of its values.
@@ -266,64 +260,6 @@ fn key(piece: &Piece) -> Option<i32> {
 /// A number for every value.
 pub(super) fn constant(x: f64) -> Pieces {
     Pieces(vec![Piece { from: None, is: Is::Number(x) }])
-}
-
-/// A function of two arguments, on one piece.
-pub(super) fn binary(function: Binary, a: &Is, b: &Is) -> Option<Cut> {
-    use Binary::{Add, Div, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Max, Min, Mul, Sub};
-    if *a == Is::Undefined || *b == Is::Undefined {
-        return Some(whole(Is::Undefined));
-    }
-    let is = match (function, a, b) {
-        (Div, Is::Number(0.0), Is::Number(0.0)) => Is::Undefined,
-        (_, Is::Number(x), Is::Number(y)) => Is::Number(evaluate(function, *x, *y)?),
-        (Add, Is::Map(map), Is::Number(c)) | (Add, Is::Number(c), Is::Map(map)) => Is::Map(map.shifted(*c)),
-        (Add, Is::Map(x), Is::Map(y)) => match x.plus(y) {
-            Some(sum) => Is::of(sum)?,
-            None => Is::Within(Range::ANY),
-        },
-        (Add, other, Is::Number(c)) | (Add, Is::Number(c), other) => Is::Within(other.range().plus(*c)),
-        (Add, ..) => Is::Within(Range::ANY),
-        (Sub, ..) => return binary(Add, a, &b.negated()),
-        (Mul, Is::Number(0.0), _) | (Mul, _, Is::Number(0.0)) => Is::Number(0.0),
-        (Mul, Is::Map(map), Is::Number(c)) | (Mul, Is::Number(c), Is::Map(map)) => Is::Map(map.scaled(*c)),
-        (Mul, other, Is::Number(c)) | (Mul, Is::Number(c), other) => Is::Within(other.range().times(*c)),
-        (Mul, Is::Map(x), Is::Map(y)) if x == y => Is::Within(Range { low: 0.0, ..Range::ANY }),
-        (Mul, ..) => Is::Within(Range::ANY),
-        (Div, Is::Map(map), Is::Number(c)) if f64::from(*c as f32) == *c => {
-            match Affine::division(*c as f32).and_then(|d| map.then(&d)) {
-                Some(quotient) => Is::Map(quotient),
-                None => Is::Within(Range::ANY),
-            }
-        }
-        // x / |x|
-        (Div, Is::Map(x), Is::Map(y)) if x == y || *x == y.scaled(-1.0) => {
-            let quotient = Is::Number(if x == y { 1.0 } else { -1.0 });
-            return Shape::around_zero(quotient.clone(), Is::Undefined, quotient).apply(b);
-        }
-        (Div, Is::Within(range), Is::Number(c)) if *c != 0.0 => {
-            Is::Within(range.ends(|x| (x / c, x.is_infinite() || evaluate(Div, x, *c).is_some()), *c < 0.0))
-        }
-        (Div, ..) => Is::Within(Range::ANY),
-        (Max, other, Is::Number(c)) | (Max, Is::Number(c), other) => return Shape::max(*c).apply(other),
-        (Min, other, Is::Number(c)) | (Min, Is::Number(c), other) => return Shape::min(*c).apply(other),
-        (Max | Min, Is::Map(x), Is::Map(y)) => {
-            let Is::Map(difference) = Is::of(x.plus(&y.scaled(-1.0))?)? else { return None };
-            let (below, above) = if function == Max { (b, a) } else { (a, b) };
-            return Shape::around_zero(below.clone(), above.clone(), above.clone()).of_map(&difference);
-        }
-        (Less | LessOrEqual | Greater | GreaterOrEqual | Equal, ..) => {
-            let truth = |x: f64| Some(Is::Number(evaluate(function, x, 0.0)?));
-            let compared = Shape::around_zero(truth(-1.0)?, truth(0.0)?, truth(1.0)?);
-            // As in real arithmetic: a < b where a - b < 0.
-            return match &binary(Sub, a, b)?[..] {
-                [(None, difference)] => compared.apply(difference),
-                _ => None,
-            };
-        }
-        _ => return None,
-    };
-    Some(whole(is))
 }
 
 /// What a range of values becomes.

@@ -1,7 +1,7 @@
 //! Functions of one argument as the pieces of their graph: where they are cut, and what they are between the cuts.
 
 use super::classes::evaluate;
-use super::pieces::{Cut, Edge, Is, Range, within};
+use super::pieces::{Cut, Edge, Is, Pieces, Range, within};
 use crate::exact::Affine;
 use crate::ir::{DType, Unary, Zero};
 
@@ -24,6 +24,13 @@ pub(super) struct Shape {
     cuts: Vec<(f64, bool)>,
     /// One more than cuts.
     parts: Vec<Part>,
+}
+
+impl Pieces {
+    /// What a function makes of each piece.
+    pub(super) fn apply(&self, shape: &Shape) -> Option<Self> {
+        self.each(|is, _| shape.apply(is))
+    }
 }
 
 impl Shape {

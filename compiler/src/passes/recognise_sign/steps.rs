@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::pieces::{self, Edge, Is, Pieces, binary};
+use super::binary::binary;
+use super::pieces::{self, Edge, Is, Pieces};
 use super::shapes::Shape;
 use crate::exact::Affine;
 use crate::ir::{Binary, DType, Node, Op, Unary, ValueId};

@@ -4,13 +4,13 @@
 //! An `If` whose condition is known only at run time is a choice between the results of both branches, which are both
 //! computed: no operator has an effect other than its result.
 
-use super::body::Body;
-use super::node::Conversion;
-use super::order::node_name;
-use super::proto::{AttributeType, GraphProto, NodeProto};
-use super::scope::Surroundings;
-use super::sweep::{Binding, Sweep};
+use super::{Binding, Sweep};
 use crate::diagnostics::{Code, Diagnostic, Outcome};
+use crate::import::body::Body;
+use crate::import::node::Conversion;
+use crate::import::order::node_name;
+use crate::import::proto::{AttributeType, GraphProto, NodeProto};
+use crate::import::scope::Surroundings;
 use crate::ir::{DType, Data, Op, Tensor, ValueId};
 use crate::ops::Results;
 use crate::ops::node::{Node as _, NodeContext, bad, problem};
@@ -21,13 +21,13 @@ const CONTROL: [&str; 3] = ["If", "Loop", "Scan"];
 const MOST_TURNS: usize = 1024;
 
 /// Whether it is an operator of this file.
-pub(super) fn is_known(op: &str) -> bool {
+pub(in crate::import) fn is_known(op: &str) -> bool {
     CONTROL.contains(&op)
 }
 
 /// Whether a node is one of them.
 pub(super) fn is_control(node: &NodeProto<'_>) -> bool {
-    super::domain(node.domain).is_empty() && is_known(node.op_type)
+    crate::import::domain(node.domain).is_empty() && is_known(node.op_type)
 }
 
 /// The results of such a node.
