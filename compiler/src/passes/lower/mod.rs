@@ -149,7 +149,9 @@ impl<'g> Builder<'g> {
             let integer = |&v: &ValueId| self.graph.value(v).dtype.is_integer() && !self.facts.is_constant(v);
             let (makes, takes) = (integer(&node.output), node.inputs.iter().any(integer));
             let kept = matches!(node.op, Op::Reshape | Op::Cast(_));
-            if makes && !kept && !matches!(node.op, Op::ArgMax { .. }) || takes && !kept {
+            // In the middle integers are floats that hold them, which a cast to integers would not make of others.
+            let cuts = makes && !takes && matches!(node.op, Op::Cast(_)) && !self.is_callers(node.output);
+            if makes && !kept && !matches!(node.op, Op::ArgMax { .. }) || takes && !kept || cuts {
                 self.refuse(i, "integers computed at run time are not supported");
             }
             if self.graph.shape(node.output).contains(&0)
