@@ -130,7 +130,12 @@ pub(crate) fn evaluate(
             Some("nhwc") => Some(Layout::Nhwc),
             Some(other) => return Err(mismatch(format!("layout is {other:?}, but must be nchw or nhwc"))),
         };
-        let preparation = Preparation { scale: xnorc_cli::evaluate::scale(network, given.scale), mean: given.mean.clone(), std: given.std.clone(), layout };
+        let preparation = Preparation {
+            scale: xnorc_cli::evaluate::scale(network, given.scale),
+            mean: given.mean.clone(),
+            std: given.std.clone(),
+            layout,
+        };
         let pictures = Pictures::open(&given.images, xnorc_cli::evaluate::input_shape(network)?, &preparation)?;
         let count = given.limit.map_or(pictures.count(), |limit| pictures.count().min(limit));
         let labels = match (&given.labels, pictures.labels()) {
