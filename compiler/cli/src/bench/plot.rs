@@ -216,7 +216,7 @@ mod tests {
             "{svg}"
         );
         let table = crate::bench::table(&bench);
-        assert_eq!(table.lines().count(), 8, "{table}");
+        assert_eq!(table.lines().count(), 9, "{table}");
         assert!(table.contains("50 %") && table.contains("2.00 times as long"), "{table}");
     }
 }
