@@ -27,7 +27,8 @@ impl SignProduct {
         let values = (0..len).map(|i| {
             let (image, row, column) = (i / (m * n), i / n % m, i % n);
             let (from, by) = (&x[image * left + row * k..][..k], &y[image * right + column * k..][..k]);
-            from.iter().zip(by).map(|(&x, &y)| number(x, self.0[0]) * number(y, self.0[1])).sum()
+            // From 0 on: an integer has one zero.
+            from.iter().zip(by).fold(0.0, |sum, (&x, &y)| sum + number(x, self.0[0]) * number(y, self.0[1]))
         });
         Ok(Tensor::f32(shape, values.collect()))
     }
