@@ -116,15 +116,16 @@ fn check(title: &str, assembly: &str, classify: Classify, percent: usize) {
     assert_eq!(of("store"), 0, "{title}: counters do not stay in registers: {counts:?}");
 }
 
-/// The loop that counts down the lanes: 16 rows of weights by 15 full adders of three XORs and two ANDs, and a half adder for each
-/// plane above.
-fn check_planes(title: &str, assembly: &str, classify: Classify, percent: usize) {
+/// The loop that counts down the lanes, but for the planes above, which every other turn looks at: 16 rows of weights, each loaded
+/// once, by 15 full adders of three XORs and two ANDs, of which the last few may stand behind the branch. A row is found by four
+/// instructions.
+fn check_planes(title: &str, assembly: &str, classify: Classify) {
     let counts = hottest(assembly, classify, &["xor", "and"]);
     let of = |class: &str| counts.get(class).copied().unwrap_or(0);
-    let (work, total): (usize, usize) = (of("xor") + of("and"), counts.values().sum());
-    println!("{title}: {counts:?}: {work} of {total}");
-    assert!((45..64).contains(&of("xor")) && (30..49).contains(&of("and")), "{title}: {counts:?}");
-    assert!(work * 100 >= total * percent, "{title}: {counts:?}");
+    println!("{title}: {counts:?}");
+    assert_eq!((of("and"), of("load")), (30, 16), "{title}: {counts:?}");
+    assert!((40..=45).contains(&of("xor")), "{title}: {counts:?}");
+    assert!(of("other") <= 4 * 16 + 4, "{title}: {counts:?}");
     assert_eq!(of("store"), 0, "{title}: planes do not stay in registers: {counts:?}");
 }
 
@@ -138,7 +139,7 @@ fn inner_loops_do_little_beside_the_work() {
         let text = assembly(channels, size, "aarch64-unknown-linux-gnu", &[]);
         check(&format!("NEON, 3x3x{channels}"), &text, neon, 80);
         let text = assembly(channels, size, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
-        check_planes(&format!("SIMD128, 3x3x{channels}"), &text, simd128_planes, 50);
+        check_planes(&format!("SIMD128, 3x3x{channels}"), &text, simd128_planes);
     }
     // Too few output channels for a plane, and words enough for a loop.
     for (channels, size) in [(96, 28), (192, 14)] {
