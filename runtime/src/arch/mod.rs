@@ -4,21 +4,6 @@
 //! the lowest; and for narrow numbers `enter_bf16` and `enter_int8`, where it does not take those of the module
 //! `narrow`.
 
-/// An expression for each lane, written out: of a loop over an array, what optimises for size would leave an array in memory, and
-/// fill it with zeros first. (`core::array::map` is not always inlined, and what is not inlined is not compiled for the level.)
-#[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
-macro_rules! each {
-    ($i:ident => $body:expr) => {
-        each!($i => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
-    };
-    ($i:ident => $body:expr; $($lane:literal)*) => {
-        [$({
-            const $i: usize = $lane;
-            $body
-        }),*]
-    };
-}
-
 // What has the instruction in every level needs neither of them.
 #[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
 mod portable;
