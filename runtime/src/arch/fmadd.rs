@@ -2,20 +2,8 @@
 
 use core::arch::asm;
 
+use crate::lanes::each;
 use crate::weights::Le;
-
-/// An expression for each lane. Written out, so that they can stay in registers whatever the compiler optimises for.
-macro_rules! each {
-    ($i:ident => $body:expr) => {
-        each!($i => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
-    };
-    ($i:ident => $body:expr; $($lane:literal)*) => {
-        [$({
-            const $i: usize = $lane;
-            $body
-        }),*]
-    };
-}
 
 /// a * b + c of 16 lanes.
 #[inline(always)]

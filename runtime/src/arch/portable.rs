@@ -6,6 +6,7 @@ use super::fused;
 use super::plane as wide;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 use super::x86_64::sse2 as wide;
+use crate::lanes::each;
 use crate::level::Level;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
@@ -17,20 +18,6 @@ pub(crate) struct Scalar<const POPCNT: bool>;
 
 /// The level every processor has.
 pub(crate) type Portable = Scalar<false>;
-
-/// An expression for each lane, written out: of a loop over an array, what optimises for size would leave an array in memory, and
-/// fill it with zeros first. (`core::array::map` is not always inlined, and what is not inlined is not compiled for the level.)
-macro_rules! each {
-    ($i:ident => $body:expr) => {
-        each!($i => $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
-    };
-    ($i:ident => $body:expr; $($lane:literal)*) => {
-        [$({
-            const $i: usize = $lane;
-            $body
-        }),*]
-    };
-}
 
 /// Operations on each lane.
 macro_rules! lanewise {
