@@ -207,19 +207,25 @@ fn reduce(m: &mut Maker) {
     }
 }
 
+/// Two inputs that are batches of matrices, or one matrix for all of a batch, and the shape of a batch of results.
+fn matrices(m: &mut Maker, [left, right]: [[usize; 2]; 2], result: [usize; 2]) -> (Vec<TensorId>, Vec<usize>) {
+    let batch = m.r.pick(&[vec![], vec![1], vec![3], vec![2, 2]]);
+    let mut longest = Vec::new();
+    let factors = [left, right].map(|matrix| {
+        let own = if m.r.once_in(3) { Vec::new() } else { batch.clone() };
+        if own.len() > longest.len() {
+            longest.clone_from(&own);
+        }
+        m.input(&[&own[..], &matrix].concat())
+    });
+    (factors.to_vec(), [&longest[..], &result].concat())
+}
+
 pub(super) fn product(m: &mut Maker) {
     let [rows, depth] = [0, 1].map(|_| m.r.pick(&[1, 2, 5, 17]));
     let columns = m.r.pick(&[1, 3, 16, 17, 40]);
-    let batch = m.r.pick(&[vec![], vec![1], vec![3], vec![2, 2]]);
-    let own = |m: &mut Maker, matrix: [usize; 2]| {
-        let batch = if m.r.once_in(3) { Vec::new() } else { batch.clone() };
-        m.input(&[&batch[..], &matrix].concat())
-    };
-    let (left, right) = (own(m, [rows, depth]), own(m, [depth, columns]));
-    let longest = [left, right].map(|id| m.network.tensor(id).shape.clone());
-    let longest = if longest[0].len() > longest[1].len() { &longest[0] } else { &longest[1] };
-    let shape = [&longest[..longest.len() - 2], &[rows, columns]].concat();
-    whole(m, Op::MatMul, vec![left, right], &shape);
+    let (factors, shape) = matrices(m, [[rows, depth], [depth, columns]], [rows, columns]);
+    whole(m, Op::MatMul, factors, &shape);
     // One that is both.
     let square = m.input(&[depth, depth]);
     whole(m, Op::MatMul, vec![square, square], &[depth, depth]);
@@ -229,17 +235,9 @@ pub(super) fn product_of_signs(m: &mut Maker) {
     let rows = m.r.pick(&[1, 2, 17, 300]);
     let depth = m.r.pick(&[1, 16, 63, 64, 83, 128, 1000, 2100]);
     let columns = m.r.pick(&[1, 3, 16, 17, 40]);
-    let batch = m.r.pick(&[vec![], vec![1], vec![3], vec![2, 2]]);
-    let own = |m: &mut Maker, matrix: [usize; 2]| {
-        let batch = if m.r.once_in(3) { Vec::new() } else { batch.clone() };
-        m.input(&[&batch[..], &matrix].concat())
-    };
-    let (left, right) = (own(m, [rows, depth]), own(m, [columns, depth]));
-    let longest = [left, right].map(|id| m.network.tensor(id).shape.clone());
-    let longest = if longest[0].len() > longest[1].len() { &longest[0] } else { &longest[1] };
-    let shape = [&longest[..longest.len() - 2], &[rows, columns]].concat();
+    let (factors, shape) = matrices(m, [[rows, depth], [columns, depth]], [rows, columns]);
     for zero_one in [[false, false], [true, false], [false, true], [true, true]] {
-        whole(m, Op::SignProduct { zero_one }, vec![left, right], &shape);
+        whole(m, Op::SignProduct { zero_one }, factors.clone(), &shape);
     }
     // One that is both.
     let square = m.input(&[columns, depth]);
