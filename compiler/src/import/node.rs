@@ -168,6 +168,11 @@ impl Node for Conversion<'_> {
         Ok(self.attribute(name, AttributeType::String)?.map(|a| String::from_utf8_lossy(a.s).into_owned()))
     }
 
+    fn texts(&self, name: &str) -> Outcome<Option<Vec<String>>> {
+        let attribute = self.attribute(name, AttributeType::Strings)?;
+        Ok(attribute.map(|a| a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect()))
+    }
+
     fn tensor(&mut self, name: &str) -> Outcome<Option<(Tensor, DataType)>> {
         let attribute = self.attribute(name, AttributeType::Tensor)?;
         let Some(proto) = attribute.and_then(|a| a.t.as_ref()) else { return Ok(None) };

@@ -69,6 +69,11 @@ fn bytes<'a>(to: &mut &'a [u8], field: Field<'a>) -> Result<(), Broken> {
     Ok(())
 }
 
+fn bytes_each<'a>(to: &mut Vec<&'a [u8]>, field: Field<'a>) -> Result<(), Broken> {
+    to.push(field.bytes()?);
+    Ok(())
+}
+
 fn numbers<'a>(to: &mut Numbers<'a>, field: Field<'a>) -> Result<(), Broken> {
     to.push(field);
     Ok(())
@@ -159,6 +164,7 @@ messages! {
         g: Option<Box<GraphProto<'a>>> = 6, boxed;
         floats: Numbers<'a> = 7, numbers;
         ints: Numbers<'a> = 8, numbers;
+        strings: Vec<&'a [u8]> = 9, bytes_each;
         /// An [`AttributeType`]; 0 in files older than the field.
         kind: i32 = 20, kind;
         ref_attr_name: &'a str = 21, text;
@@ -232,6 +238,7 @@ pub(super) enum AttributeType {
     Graph = 5,
     Floats = 6,
     Ints = 7,
+    Strings = 8,
 }
 
 impl AttributeType {
@@ -245,6 +252,7 @@ impl AttributeType {
             Self::Graph => "graph",
             Self::Floats => "floats",
             Self::Ints => "ints",
+            Self::Strings => "strings",
         }
     }
 }

@@ -25,6 +25,11 @@ fn selu(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
 
 fn softsign(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
+    softsign_of(cx, x)
+}
+
+/// x / (1 + |x|)
+pub(super) fn softsign_of(cx: &mut NodeContext<'_>, x: ValueId) -> Outcome<ValueId> {
     let one = cx.scalar(1.0);
     let size = cx.unary(Unary::Abs, x)?;
     let divisor = cx.binary(Binary::Add, size, one)?;

@@ -3,7 +3,8 @@
 use super::matrix::{dot, whole_numbers};
 use super::node::{NodeContext, bad, problem};
 use super::window::{
-    Resolved, channels_first, extents, from_image, image, output_extents, resolve, spatial, with_height, without_height,
+    Resolved, channels_first, depth_as_channels, extents, from_image, image, output_extents, resolve, volume,
+    with_height, without_height,
 };
 use super::{Infer, Onnx, Operator, floats, mismatch, mismatched, operand, unsupported};
 use crate::diagnostics::Code;
@@ -207,14 +208,25 @@ pub(super) fn convolve(
     weights: ValueId,
     bias: Option<ValueId>,
 ) -> Outcome<ValueId> {
-    let (image, kernel) = (spatial(cx, x)?, cx.shape(weights));
+    let (image, kernel) = (volume(cx, x)?, cx.shape(weights));
     if kernel.len() != image.len() + 2 || kernel.contains(&0) {
         let message = format!("weights of shape {kernel:?} for an input of shape {:?}", cx.shape(x));
         return Err(problem(Code::ShapeMismatch, message));
     }
     let groups = usize::try_from(cx.int("group")?.unwrap_or(1)).ok().filter(|&g| g > 0);
     let groups = groups.ok_or_else(|| bad("attribute \"group\" must be positive"))?;
-    let Resolved { window, .. } = resolve(cx, &image, Some(&kernel[2..]), false)?;
+    let Resolved { window, depth, .. } = resolve(cx, &image, Some(&kernel[2..]), false)?;
+    if let Some(depth) = depth {
+        let &[o, c, taps, kh, kw] = &kernel[..] else { return Err(bad("its weights do not have three spatial axes")) };
+        let images = cx.shape(x)[0];
+        let (planes, depth) = depth_as_channels(cx, x, &depth.window)?;
+        let weights = cx.reshape(weights, &[o, c * taps, kh, kw])?;
+        let operands: Vec<ValueId> = [planes, weights].into_iter().chain(bias).collect();
+        let y = cx.apply(Op::Conv { window, groups, layout: Layout::ChannelsFirst }, &operands)?;
+        let [height, width] = [cx.shape(y)[2], cx.shape(y)[3]];
+        let y = cx.reshape(y, &[images, depth, o, height, width])?;
+        return cx.transpose(y, vec![0, 2, 1, 3, 4]);
+    }
     let (x, weights) = (with_height(cx, x)?, with_height(cx, weights)?);
     let operands: Vec<ValueId> = [x, weights].into_iter().chain(bias).collect();
     let y = cx.apply(Op::Conv { window, groups, layout: Layout::ChannelsFirst }, &operands)?;

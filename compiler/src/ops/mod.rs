@@ -54,6 +54,7 @@ mod pool;
 mod prelu;
 mod quantize;
 mod quantize_linear;
+mod recurrent;
 pub mod reduce;
 mod reshape;
 mod resize;
@@ -444,6 +445,7 @@ static STANDARD: &[&[Onnx]] = &[
     constant::ONNX,
     quantize_linear::ONNX,
     integer_products::ONNX,
+    recurrent::ONNX,
 ];
 
 /// One of ONNX's own operators that is not a row of a table of functions.

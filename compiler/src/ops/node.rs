@@ -53,6 +53,9 @@ pub(crate) trait Node {
     /// A text attribute.
     fn text(&self, name: &str) -> Outcome<Option<String>>;
 
+    /// A list of texts.
+    fn texts(&self, name: &str) -> Outcome<Option<Vec<String>>>;
+
     /// A constant held in an attribute, and the type of its elements.
     fn tensor(&mut self, name: &str) -> Outcome<Option<(Tensor, DataType)>>;
 

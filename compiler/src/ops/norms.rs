@@ -3,9 +3,9 @@
 use super::Onnx;
 use super::node::{NodeContext, bad, problem};
 use super::normalize::standardised;
-use super::window::{resolve, spatial, with_height, without_height};
+use super::window::{planes_then_depth, resolve, volume, with_height, without_height};
 use crate::diagnostics::{Code, Outcome};
-use crate::ir::{Binary, Layout, Op, Reduction, Tensor, Unary, ValueId};
+use crate::ir::{Binary, Layout, Op, Reduction, Tensor, Unary, ValueId, Window};
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("InstanceNormalization", 6, instance).operands(3),
@@ -162,17 +162,28 @@ fn global_pool(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
 /// The sum of the powers is a convolution with ones, channel by channel.
 fn pool(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
-    let (image, rank) = (spatial(cx, x)?, cx.shape(x).len());
-    let window = resolve(cx, &image, None, true)?.window;
-    let channels = cx.shape(x)[1];
+    let (image, rank) = (volume(cx, x)?, cx.shape(x).len());
+    let resolved = resolve(cx, &image, None, true)?;
     let p = order(cx)?;
+    if let Some(depth) = &resolved.depth {
+        let powers = power(cx, x, p)?;
+        let sums = planes_then_depth(cx, powers, |cx, x, planes| {
+            sums(cx, x, if planes { &resolved.window } else { &depth.window })
+        })?;
+        return root(cx, sums, p);
+    }
     let x = with_height(cx, x)?;
     let powers = power(cx, x, p)?;
+    let sums = sums(cx, powers, &resolved.window)?;
+    let y = root(cx, sums, p)?;
+    without_height(cx, y, rank)
+}
+
+fn sums(cx: &mut NodeContext<'_>, x: ValueId, window: &Window) -> Outcome<ValueId> {
+    let channels = cx.shape(x)[1];
     let shape = vec![channels, 1, window.kernel[0], window.kernel[1]];
     cx.spend(crate::ir::size(&shape))?;
     let ones = vec![1.0; shape.iter().product()];
     let ones = cx.add_constant(Tensor::f32(shape, ones));
-    let sums = cx.apply(Op::Conv { window, groups: channels, layout: Layout::ChannelsFirst }, &[powers, ones])?;
-    let y = root(cx, sums, p)?;
-    without_height(cx, y, rank)
+    cx.apply(Op::Conv { window: window.clone(), groups: channels, layout: Layout::ChannelsFirst }, &[x, ones])
 }

@@ -2,7 +2,8 @@
 
 use super::node::{NodeContext, bad, problem};
 use super::window::{
-    Resolved, channels_first, extents, from_image, image, output_extents, resolve, spatial, with_height, without_height,
+    Resolved, channels_first, extents, from_image, image, output_extents, planes_then_depth, resolve, volume,
+    with_height, without_height,
 };
 use super::{Infer, Onnx, Operator, floats, mismatched};
 use crate::diagnostics::Code;
@@ -11,13 +12,13 @@ use crate::ir::{DType, Data, Layout, Op, Reduction, Shape, Tensor, ValueId, Wind
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("MaxPool", 1, |cx| {
-        convert(cx, |Resolved { window, .. }, _| Op::MaxPool { window, layout: Layout::ChannelsFirst })
+        convert(cx, |Resolved { window, .. }, _| Op::MaxPool { window: window.clone(), layout: Layout::ChannelsFirst })
     }),
     Onnx::one("AveragePool", 1, |cx| {
-        convert(cx, |Resolved { window, ceil_extra }, count_include_pad| Op::AveragePool {
-            window,
+        convert(cx, |Resolved { window, ceil_extra, .. }, count_include_pad| Op::AveragePool {
+            window: window.clone(),
             count_include_pad,
-            ceil_extra,
+            ceil_extra: *ceil_extra,
             layout: Layout::ChannelsFirst,
         })
     }),
@@ -125,22 +126,29 @@ fn pool(
     })
 }
 
-fn convert(cx: &mut NodeContext<'_>, op: impl FnOnce(Resolved, bool) -> Op) -> Outcome<ValueId> {
+fn convert(cx: &mut NodeContext<'_>, op: impl Fn(&Resolved, bool) -> Op) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
-    let resolved = resolve(cx, &spatial(cx, x)?, None, true)?;
-    let window = &resolved.window;
-    for side in 0..4 {
-        let axis = side % 2;
-        let extra = if side < 2 { 0 } else { resolved.ceil_extra[axis] };
-        let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
-        if window.pads[side] - extra >= reach {
-            return Err(bad(format!("pads {:?} are not smaller than the kernel {:?}", window.pads, window.kernel)));
+    let resolved = resolve(cx, &volume(cx, x)?, None, true)?;
+    for Resolved { window, ceil_extra, .. } in [&resolved].into_iter().chain(resolved.depth.as_deref()) {
+        for side in 0..4 {
+            let axis = side % 2;
+            let extra = if side < 2 { 0 } else { ceil_extra[axis] };
+            let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
+            if window.pads[side] - extra >= reach {
+                return Err(bad(format!("pads {:?} are not smaller than the kernel {:?}", window.pads, window.kernel)));
+            }
         }
     }
     let count_include_pad = cx.flag("count_include_pad")?;
     let rank = cx.shape(x).len();
+    if let Some(depth) = &resolved.depth {
+        return planes_then_depth(cx, x, |cx, x, planes| {
+            let resolved = if planes { &resolved } else { depth };
+            cx.apply(op(resolved, count_include_pad), &[x])
+        });
+    }
     let x = with_height(cx, x)?;
-    let y = cx.apply(op(resolved, count_include_pad), &[x])?;
+    let y = cx.apply(op(&resolved, count_include_pad), &[x])?;
     without_height(cx, y, rank)
 }
 

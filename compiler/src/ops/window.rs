@@ -1,22 +1,25 @@
 //! What operators with windows share: their geometry, resolved to numbers; images in either layout; one spatial axis
-//! instead of two.
+//! or three instead of two.
 
+use super::gather::pick;
 use super::node::{NodeContext, bad, problem};
 use super::{floats, mismatch, reshape};
 use crate::diagnostics::Outcome;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::ir::{Layout, Shape, Tensor, Value, ValueId, Window};
+use crate::ir::{Layout, Op, Shape, Tensor, Value, ValueId, Window};
 
 /// Larger values are mistakes, and would make windows that no loop should walk.
 const LARGEST: i64 = 1 << 16;
 
 /// A window, and how far it reaches beyond the padded image because of `ceil_mode`.
 pub(super) struct Resolved {
+    /// The window along the first of three axes, over columns of that axis.
+    pub(super) depth: Option<Box<Resolved>>,
     pub(super) window: Window,
     pub(super) ceil_extra: [usize; 2],
 }
 
-/// Reads the attributes of a node with `spatial` (one or two) axes of the given extents. One-dimensional windows get
+/// Reads the attributes of a node with `spatial` (one to three) axes of the given extents. One-dimensional windows get
 /// height 1.
 pub(super) fn resolve(
     cx: &NodeContext<'_>,
@@ -54,20 +57,25 @@ pub(super) fn resolve(
             pads[axis + spatial.len()] += extra[axis];
         }
     }
-    let pair = |v: &[usize], filler: usize| if v.len() == 1 { [filler, v[0]] } else { [v[0], v[1]] };
-    let pads = match pads[..] {
-        [left, right] => [0, left, 0, right],
-        [top, left, bottom, right] => [top, left, bottom, right],
-        _ => return Err(bad("only one or two spatial axes are supported")),
+    let count = spatial.len();
+    let over = |rows: Option<usize>, columns: Option<usize>| {
+        let pair = |v: &[usize], filler: usize| [rows, columns].map(|axis| axis.map_or(filler, |axis| v[axis]));
+        let ([top, left], [bottom, right]) = (pair(&pads[..count], 0), pair(&pads[count..], 0));
+        let window = Window {
+            kernel: pair(&kernel, 1),
+            strides: pair(&strides, 1),
+            dilations: pair(&dilations, 1),
+            pads: [top, left, bottom, right],
+            pad_value: 0.0,
+        };
+        Resolved { depth: None, window, ceil_extra: pair(&extra, 0) }
     };
-    let window = Window {
-        kernel: pair(&kernel, 1),
-        strides: pair(&strides, 1),
-        dilations: pair(&dilations, 1),
-        pads,
-        pad_value: 0.0,
-    };
-    Ok(Resolved { window, ceil_extra: pair(&extra, 0) })
+    match count {
+        1 => Ok(over(None, Some(0))),
+        2 => Ok(over(Some(0), Some(1))),
+        3 => Ok(Resolved { depth: Some(Box::new(over(Some(0), None))), ..over(Some(1), Some(2)) }),
+        _ => Err(bad("no more than three spatial axes are supported")),
+    }
 }
 
 fn numbers(values: &[i64], what: &str, len: usize, least: i64) -> Outcome<Vec<usize>> {
@@ -163,6 +171,19 @@ pub(super) fn channels_first(
     }
 }
 
+/// The extents of the spatial axes, up to three.
+pub(super) fn volume(cx: &NodeContext<'_>, x: ValueId) -> Outcome<Shape> {
+    let shape = cx.shape(x);
+    match shape.len() {
+        5 => Ok(shape[2..].to_vec()),
+        6.. => Err(problem(
+            Code::Unsupported,
+            format!("no more than three spatial axes are supported, but its operand is {shape:?}"),
+        )),
+        _ => spatial(cx, x),
+    }
+}
+
 /// The extents of the spatial axes: one or two.
 pub(super) fn spatial(cx: &NodeContext<'_>, x: ValueId) -> Outcome<Shape> {
     let shape = cx.shape(x);
@@ -191,4 +212,44 @@ pub(super) fn without_height(cx: &mut NodeContext<'_>, y: ValueId, rank: usize) 
         (3, &[n, c, _, width]) => cx.reshape(y, &[n, c, width]),
         _ => Ok(y),
     }
+}
+
+/// A pool over three axes: over the planes, all of which are channels there, and then over their depth, all places of a plane in
+/// one row. `pool` is told whether it is given the planes.
+pub(super) fn planes_then_depth<'a>(
+    cx: &mut NodeContext<'a>,
+    x: ValueId,
+    mut pool: impl FnMut(&mut NodeContext<'a>, ValueId, bool) -> Outcome<ValueId>,
+) -> Outcome<ValueId> {
+    let shape = cx.shape(x);
+    let &[n, c, depth, height, width] = &shape[..] else { return Err(too_many(&shape)) };
+    let planes = cx.reshape(x, &[n, c * depth, height, width])?;
+    let planes = pool(cx, planes, true)?;
+    let [height, width] = [cx.shape(planes)[2], cx.shape(planes)[3]];
+    let columns = cx.reshape(planes, &[n, c, depth, height * width])?;
+    let columns = pool(cx, columns, false)?;
+    let depth = cx.shape(columns)[2];
+    cx.reshape(columns, &[n, c, depth, height, width])
+}
+
+/// What a window over three axes sees of the first one, as channels of planes: `[images * depth of the result, channels * taps, h, w]`,
+/// and the depth of the result. Places in front of the first and behind the last are zero.
+pub(super) fn depth_as_channels(cx: &mut NodeContext<'_>, x: ValueId, window: &Window) -> Outcome<(ValueId, usize)> {
+    let shape = cx.shape(x);
+    let &[n, c, depth, height, width] = &shape[..] else { return Err(too_many(&shape)) };
+    let [steps, _] = extents(window, depth, 1)?;
+    let (taps, [before, _, after, _]) = (window.kernel[0], window.pads);
+    let x = if before + after > 0 {
+        let around = |places| vec![0, 0, places, 0, 0];
+        cx.apply(Op::Pad { before: around(before), after: around(after), value: 0.0 }, &[x])?
+    } else {
+        x
+    };
+    cx.spend(steps.checked_mul(taps))?;
+    let place = |i: usize| i / taps * window.strides[0] + i % taps * window.dilations[0];
+    let places: Vec<usize> = (0..steps * taps).map(place).collect();
+    let seen = pick(cx, x, 2, &places)?;
+    let seen = cx.reshape(seen, &[n, c, steps, taps, height, width])?;
+    let seen = cx.transpose(seen, vec![0, 2, 1, 3, 4, 5])?;
+    Ok((cx.reshape(seen, &[n * steps, c * taps, height, width])?, steps))
 }

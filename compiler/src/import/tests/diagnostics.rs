@@ -2,9 +2,9 @@
 
 use insta::assert_snapshot;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{TensorProto, ValueInfoProto};
+use tract_onnx::pb::{AttributeProto, TensorProto, ValueInfoProto};
 
-use super::fixture::{Dim, Fixture, float, int, ints, tensor, text};
+use super::fixture::{Dim, Fixture, float, int, ints, tensor, text, texts};
 use crate::import::{Options, load};
 
 fn error(bytes: &[u8], options: &Options) -> String {
@@ -228,6 +228,16 @@ fn problems_of_unused_nodes_do_not_matter() {
     assert_eq!(graph.load().graph.nodes.len(), 1);
 }
 
+/// Of an RNN of so many steps.
+fn recurrent<const N: usize>(steps: i64, attributes: [AttributeProto; N]) -> String {
+    Fixture::new(17)
+        .input("x", &[steps, 1, 2])
+        .floats("w", &[1, 2, 2], &[1.0; 4])
+        .node_with("RNN", &["x", "w", "w"], &["y"], attributes)
+        .output("y")
+        .problems()
+}
+
 #[test]
 fn attributes() {
     let with = |op: &str, attribute| {
@@ -242,6 +252,11 @@ fn attributes() {
     assert_snapshot!(with("Flatten", int("axis", 5)), @r#"X008 at node "y" (Flatten, opset 17): axis 5 of a value of 4 dimensions"#);
     assert_snapshot!(with("LeakyRelu", float("alpha", f32::NAN)), @r#"X008 at node "y" (LeakyRelu, opset 17): attribute "alpha" is not a number"#);
     assert_snapshot!(with("Concat", int("axes", 1)), @r#"X008 at node "y" (Concat, opset 17): attribute "axis" is missing"#);
+    assert_snapshot!(recurrent(2, [text("direction", "up")]), @r#"X008 at node "y" (RNN, opset 17): the direction "up" is not known"#);
+    assert_snapshot!(recurrent(2, [texts("activations", &["Tanh", "Relu"])]), @r#"X008 at node "y" (RNN, opset 17): 2 activations where 1 are needed"#);
+    assert_snapshot!(recurrent(2, [texts("activations", &["Gelu"])]), @r#"X008 at node "y" (RNN, opset 17): the activation "Gelu" is not known"#);
+    assert_snapshot!(recurrent(2, [int("hidden_size", 5)]), @r#"X008 at node "y" (RNN, opset 17): attribute "hidden_size" does not fit recurrent weights of shape [1, 2, 2]"#);
+    assert_snapshot!(recurrent(2000, []), @r#"X014 at node "y" (RNN, opset 17): its 2000 steps are written out one by one, and no more than 1024 are; help: split the sequence, and carry the state from part to part"#);
     assert_snapshot!(with("Elu", text("alpha", "1")), @r#"X008 at node "y" (Elu, opset 17): attribute "alpha" is not of type float"#);
 }
 

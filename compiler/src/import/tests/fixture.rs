@@ -205,6 +205,11 @@ pub(super) fn text(name: &str, s: &str) -> AttributeProto {
     AttributeProto { s: s.as_bytes().to_vec(), ..attribute(name, AttributeType::String) }
 }
 
+pub(super) fn texts(name: &str, texts: &[&str]) -> AttributeProto {
+    let strings = texts.iter().map(|s| s.as_bytes().to_vec()).collect();
+    AttributeProto { strings, ..attribute(name, AttributeType::Strings) }
+}
+
 pub(super) fn value(name: &str, t: TensorProto) -> AttributeProto {
     AttributeProto { t: Some(t), ..attribute(name, AttributeType::Tensor) }
 }
