@@ -15,7 +15,9 @@ from pathlib import Path
 import networks as net
 import numpy as np
 import torch
+import torch_grown as grown
 from fixture import session
+from torch import nn
 from torch_layers import randomise
 
 IMAGE = (1, 3, 224, 224)
@@ -28,6 +30,12 @@ NETWORKS = {
     "bert_base": (net.BinaryBert, (1, 128, 768), ["dyn"]),
     "bireal18": (lambda: net.ResNet18(net.BiRealBlock), IMAGE, ["dyn", "ts17"]),
     "irnet18": (lambda: net.ResNet18(net.IrBlock), IMAGE, ["dyn", "ts17"]),
+    "binary_densenet28": (grown.binary_densenet28, IMAGE, ["dyn", "ts17"]),
+    "meliusnet22": (grown.meliusnet22, IMAGE, ["dyn", "ts17"]),
+    "meliusnet22_pad": (lambda: grown.meliusnet22("pad"), IMAGE, ["dyn", "ts17"]),
+    "bnext_tiny": (grown.bnext_tiny, IMAGE, ["dyn", "ts17"]),
+    "quicknet": (grown.quicknet, IMAGE, ["dyn", "ts17"]),
+    "mm_r2b18": (lambda: net.ResNet18(grown.MmBlock, lambda: nn.PReLU(64)), IMAGE, ["dyn", "ts17"]),
     "strong18": (lambda: net.ResNet18(net.StrongBlock), IMAGE, ["dyn"]),
 }
 

@@ -111,6 +111,7 @@ macro_rules! groups {
 groups! {
     real_to_binary: "r2b_" "stem_" "strong_" "outer_" "dynamic_" "fp16_" "larq_";
     other_networks: "bireal_" "clip_" "reactnet_" "xnor_" "folded_" "irnet_" "brevitas_";
+    joined_channels_and_others: "densenet_" "melius_" "bnext_" "quicknet_" "mm_";
     geometry_weights_and_signs: "linear_" "weights_" "odd_" "binary_" "sign_" "real_input";
     integers: "integers_";
     real_layers: "activations_" "pooling_" "shuffling_" "real_geometry" "two_";

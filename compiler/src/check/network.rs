@@ -336,6 +336,22 @@ impl Rules<'_> {
                 let dense = matches!((&from.storage, &to.storage), (Storage::Dense(_), Storage::Dense(_)));
                 self.must(dense && from.storage_len() == to.storage_len(), || format!("{from} as {to}"));
             }
+            Move::BitJoin { inputs, output } => {
+                let to = self.network.tensor(*output);
+                let mut channels = 0;
+                for &id in inputs.iter().chain([output]) {
+                    let tensor = self.network.tensor(id);
+                    let fits = matches!(&tensor.storage, Storage::Bits(layout) if layout.groups == 1)
+                        && tensor.shape.len() == 4
+                        && tensor.shape[..3] == to.shape[..3];
+                    self.must(fits, || format!("{tensor} among the parts of {to}"));
+                    channels += tensor.shape.get(3).copied().unwrap_or(0);
+                }
+                let whole = to.shape.get(3).copied().unwrap_or(0);
+                self.must(!inputs.is_empty() && channels == 2 * whole, || {
+                    format!("{} channels are joined to {whole}", channels - whole)
+                });
+            }
             Move::BitMaxPool { input, output, geometry: g } => {
                 if !self.geometry(g) {
                     return;

@@ -117,9 +117,10 @@ const SMALL: TensorId = TensorId(5);
 const FLAT: TensorId = TensorId(6);
 const COPY: TensorId = TensorId(7);
 const OUTPUT: TensorId = TensorId(8);
+const JOINED: TensorId = TensorId(9);
 
 /// Every kind of block: signs and sums of an image, a gate, a binary convolution with a pool, a max-pool of bits, a reshape, a
-/// copy, a softmax.
+/// copy, a softmax, a join of bits.
 fn network() -> Network {
     let mut network = Network::default();
     let dense = |shape: &[usize]| (shape.to_vec(), Storage::Dense(DType::F32));
@@ -136,6 +137,7 @@ fn network() -> Network {
         dense(&[1, 12]),
         dense(&[1, 12]),
         dense(&[1, 12]),
+        bits(&[1, 2, 2, 4], 1),
     ]
     .into_iter()
     .enumerate()
@@ -187,6 +189,7 @@ fn network() -> Network {
         Block::new("view", Move::Reshape { input: POOLED, output: FLAT }),
         Block::new("flip", Move::Copy { fill: None, pieces: vec![piece], output: COPY }),
         Block::new("softmax", Whole { op: Op::Softmax { axis: 1, log: false }, inputs: vec![COPY], output: OUTPUT }),
+        Block::new("join", Move::BitJoin { inputs: vec![SMALL, SMALL], output: JOINED }),
     ];
     network
 }
@@ -307,6 +310,9 @@ fn every_rule_of_a_network_catches_what_breaks_it() {
         ("11 elements are copied into 12", |n| piece(n).1.extents = vec![11]),
         ("under the shape of", |n| n.tensors[6].shape = vec![11]),
         ("its result is \"t5\" f32", |n| n.tensors[5].storage = Storage::Dense(DType::F32)),
+        ("4 channels are joined to 5", |n| n.tensors[9].shape = vec![1, 2, 2, 5]),
+        ("\"t5\" bits[1x2x2x2] among the parts of", |n| n.tensors[9].shape = vec![1, 2, 3, 4]),
+        ("among the parts of", |n| n.blocks[7].body = Move::BitJoin { inputs: vec![FLAT], output: JOINED }.into()),
         // Whole operators.
         ("Sign has no form on whole tensors", |n| {
             n.blocks[6].body = Whole { op: Op::Sign(Zero::Plus), inputs: vec![COPY], output: OUTPUT }.into();

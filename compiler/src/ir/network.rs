@@ -224,6 +224,13 @@ pub enum Move {
         /// Geometry; `groups` is the number of channels.
         geometry: Geometry,
     },
+    /// The channels of several tensors of ±1, one behind the other.
+    BitJoin {
+        /// Bits of the same pixels, in one group each.
+        inputs: Vec<TensorId>,
+        /// Bits, in one group.
+        output: TensorId,
+    },
 }
 
 /// An operator of the graph on whole tensors, that needs more of them at once than a tile: reductions, softmax, products of two
@@ -458,7 +465,8 @@ impl Move {
             | Move::Reshape { output, .. }
             | Move::Convert { output, .. }
             | Move::Lookup { output, .. }
-            | Move::BitMaxPool { output, .. } => *output,
+            | Move::BitMaxPool { output, .. }
+            | Move::BitJoin { output, .. } => *output,
         }
     }
 }
@@ -509,6 +517,7 @@ impl Block {
             Body::Gate(gate) => vec![gate.sums],
             Body::Move(Move::Lookup { rows, .. }) => vec![*rows],
             Body::Move(Move::Copy { pieces, .. }) => pieces.iter().map(|p| p.input).collect(),
+            Body::Move(Move::BitJoin { inputs, .. }) => inputs.clone(),
             Body::Move(Move::Reshape { input, .. } | Move::Convert { input, .. } | Move::BitMaxPool { input, .. }) => {
                 vec![*input]
             }
@@ -574,6 +583,7 @@ impl Block {
                 f(output);
                 pieces.iter_mut().for_each(|piece| f(&mut piece.input));
             }
+            Body::Move(Move::BitJoin { inputs, output }) => inputs.iter_mut().chain([output]).for_each(f),
             Body::Move(
                 Move::Reshape { input, output }
                 | Move::Convert { input, output }

@@ -34,6 +34,7 @@ pub(crate) mod promises;
 pub mod recognise_activations;
 pub mod recognise_sign;
 mod rewrite;
+pub mod sink_joins;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -79,6 +80,11 @@ pub const PASSES: &[Pass] = &[
     // Sign that may be 0 is so in numbers; one bit takes 0 for +1.
     // Shown in tests/filetests/binarize_weights.
     ("binarize_weights", binarize_weights::run, &[promises::real_layers_say_why]),
+    // Signs of joined channels, as dense networks take them, are joins of the signs of the parts; so is whatever else works on
+    // each channel alone, where nobody else reads the join. Slices of a join are its parts.
+    // AFTER THIS POINT: a value that is only joined is computed, and packed, in parts.
+    // Shown in tests/filetests/sink_joins.
+    ("sink_joins", sink_joins::run, &[]),
     // The Affines that appeared meet their neighbours.
     ("merge_affine_again", merge_affine::run, &[promises::affine_neighbours_are_one]),
     // AFTER THIS POINT: no Identity-like node, no duplicate of another node, nothing dead; a value that stands for one of

@@ -46,6 +46,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("binary convolution down the lanes with a pool", pooled_down),
     ("binary convolution to nothing but signs", only_signs),
     ("rows of a table", wholes::lookup),
+    ("join of bits", bit_join),
 ];
 
 /// A network of a kind, and values for it.
@@ -192,6 +193,32 @@ fn bit_pool(m: &mut Maker) {
     let (to_groups, reach, ones) = (m.r.pick(&[1, groups, c]), [m.r.below(2); 4], m.r.once_in(2));
     let output = m.bits(g.extents(), to_groups, reach, ones);
     m.block(Move::BitMaxPool { input: bits, output, geometry: g });
+    m.show(output);
+}
+
+fn bit_join(m: &mut Maker) {
+    let ([h, w], n) = (size(&mut m.r), images(&mut m.r));
+    let mut inputs = Vec::new();
+    let mut channels = 0;
+    let whole = m.r.once_in(2);
+    for _ in 0..m.r.pick(&[1, 2, 3, 5]) {
+        let c = if whole { m.r.pick(&[64, 128]) } else { m.r.pick(&[1, 5, 16, 32, 63, 64, 65, 100]) };
+        let input = m.input(&[n, h, w, c]);
+        // Others may read a part too, within a frame.
+        let (reach, ones) = ([m.r.below(2); 4], m.r.once_in(2));
+        let bits = m.bits([n, h, w, c], 1, reach, ones);
+        let intervals = m.intervals(c, 2.0);
+        m.block(Tiled::new(Source::Map { input }, vec![Step::Sign { bits, intervals }]));
+        channels += c;
+        inputs.push(bits);
+    }
+    if m.r.once_in(4) {
+        inputs.push(inputs[0]);
+        channels += m.network.tensor(inputs[0]).shape[3];
+    }
+    let (reach, ones) = ([m.r.below(2), m.r.below(3), 1, 0], m.r.once_in(2));
+    let output = m.bits([n, h, w, channels], 1, reach, ones);
+    m.block(Move::BitJoin { inputs, output });
     m.show(output);
 }
 

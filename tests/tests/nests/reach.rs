@@ -22,6 +22,10 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 let same = groups(*input) == groups(*output);
                 forms.push(if same { "a pool of bits in words" } else { "a pool of bits in other groups" });
             }
+            Body::Move(Move::BitJoin { inputs, .. }) => {
+                let whole = inputs.iter().all(|&id| network.tensor(id).shape[3].is_multiple_of(64));
+                forms.push(if whole { "a join of whole words" } else { "a join of shifted words" });
+            }
             Body::Tiled(tiled) => {
                 let nest = Nest::of(network, block, 0, None).expect("a tiled block");
                 of_nest(&nest, tiled, &mut forms);
@@ -291,6 +295,8 @@ const FORMS: &[&str] = &[
     "last maximum",
     "a pool of bits in words",
     "a pool of bits in other groups",
+    "a join of whole words",
+    "a join of shifted words",
     "several images",
     "images that are rows of one",
     "strides over images of one pixel",

@@ -97,6 +97,13 @@ impl<'a> Run<'a> {
                 known.entry(id).or_insert_with(|| Known::new(value.to_f32()));
             }
         }
+        // Bits are joined before they are read: a part is some channels of what the oracle knows.
+        for block in network.blocks.iter().rev() {
+            let Body::Move(Move::BitJoin { inputs, output }) = &block.body else { continue };
+            for (&input, known_part) in inputs.iter().zip(parts(network, inputs, known.get(output))) {
+                known.entry(input).or_insert(known_part);
+            }
+        }
         for block in &network.blocks {
             for (sums, of) in sums(block) {
                 if let Some(values) = known.get(&of).map(|k| pixel_sums(network.tensor(of), &k.values)) {
@@ -341,7 +348,8 @@ impl<'a> Run<'a> {
 
     /// True when bits go only into pools whose results are compared: a flip either shows there or has no effect.
     fn is_only_pooled(&self, id: TensorId) -> bool {
-        let pools = |b: &Block| !b.reads().contains(&id) || matches!(b.body, Body::Move(Move::BitMaxPool { .. }));
+        let keeps = |body: &Body| matches!(body, Body::Move(Move::BitMaxPool { .. } | Move::BitJoin { .. }));
+        let pools = |b: &Block| !b.reads().contains(&id) || keeps(&b.body);
         self.judged_readers(id).is_some() && self.network.blocks.iter().all(pools)
     }
 
@@ -498,6 +506,22 @@ fn reference_of(tensor: &NetTensor, reference: &Reference) -> Option<Known> {
         Storage::Bits(_) => values.iter().map(|&v| v >= 0.0).collect(),
     };
     Some(Known { values, plus })
+}
+
+/// The channels of each of the tensors that are joined to a known one.
+fn parts(network: &Network, inputs: &[TensorId], joined: Option<&Known>) -> Vec<Known> {
+    let Some(joined) = joined else { return Vec::new() };
+    let channels: Vec<usize> = inputs.iter().map(|&id| network.tensor(id).shape[3]).collect();
+    let all = channels.iter().sum::<usize>().max(1);
+    let mut at = 0;
+    let part = |count: usize| {
+        let range = at..at + count;
+        at += count;
+        let values = joined.values.chunks(all).flat_map(|pixel| pixel[range.clone()].iter().copied()).collect();
+        let plus = joined.plus.chunks(all).flat_map(|pixel| pixel[range.clone()].iter().copied()).collect();
+        Known { values, plus }
+    };
+    channels.into_iter().map(part).collect()
 }
 
 /// The elements in the order of a tensor with that origin.

@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
+use super::bit_join::bit_join;
 use super::bit_pool::bit_pool;
 use super::strided::{Operands, array_type, element, nest, run, variable};
 use super::text::looped;
@@ -14,6 +15,7 @@ use crate::schedule::copies::{Copying, LISTED, Pattern, STRIP, alike};
 /// The body of the block's function, behind the bindings of its tensors.
 pub(in crate::emit) fn moved(network: &Network, moved: &Move, views: &mut Views<'_>) -> TokenStream {
     match moved {
+        Move::BitJoin { inputs, output } => bit_join(network, inputs, *output, views),
         Move::BitMaxPool { input, output, geometry } => bit_pool(network, *input, *output, geometry, views),
         Move::Copy { fill, pieces, output } => copy(network, *fill, pieces, *output, views),
         Move::Lookup { .. } => TokenStream::new(),

@@ -7,6 +7,7 @@
 //! equal steps share it.
 
 mod binary_conv;
+mod bit_join;
 mod bit_pool;
 mod copy;
 mod down;

@@ -3,7 +3,7 @@
 use super::walk::offsets;
 use super::{Runner, sources};
 use crate::ir::network::{Move, Piece, TensorId};
-use crate::ir::{DType, Data};
+use crate::ir::{DType, Data, Op};
 
 impl Runner<'_> {
     pub(super) fn moved(&mut self, moved: &Move) -> Result<(), String> {
@@ -11,6 +11,12 @@ impl Runner<'_> {
             Move::BitMaxPool { input, output, geometry } => {
                 let tile = sources::max_pool(geometry, self.floats(*input)?)?;
                 self.put(*output, Data::F32(tile.values))
+            }
+            Move::BitJoin { inputs, output } => {
+                let parts = inputs.iter().map(|&input| self.get(input)).collect::<Result<Vec<_>, _>>()?;
+                let (op, shape) = (Op::Concat { axis: 3 }, &self.network.tensor(*output).shape);
+                let joined = crate::interpret::apply(&op, &parts, shape)?;
+                self.put(*output, joined.data)
             }
             Move::Copy { fill, pieces, output } => self.copy(*fill, pieces, *output),
             Move::Lookup { rows, table, extents: [outer, count, inner], output } => {

@@ -111,6 +111,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
         ("binary_linear", binary_linear),
         ("binary_conv_pooled", binary_conv_pooled),
         ("bit_pool", bit_pool),
+        ("bit_join", bit_join),
         ("real_conv", real_conv),
         ("real_conv_pointwise", real_conv_pointwise),
         ("real_conv_pooled", real_conv_pooled),
@@ -205,6 +206,13 @@ fn binary_conv_pooled(b: &mut Build) {
 
 fn pool([h, w, c]: [usize; 3], [oh, ow]: [usize; 2], kernel: usize, stride: usize, pad: usize) -> Geometry {
     Geometry { groups: c, ..geometry([h, w, c], [oh, ow, c], kernel, stride, pad) }
+}
+
+fn bit_join(b: &mut Build) {
+    let x = b.input("x", &[1, 4, 4, 80]);
+    let (first, all) = (b.bits("bits", [1, 4, 4, 80], [0; 4]), b.bits("all", [1, 4, 4, 160], [1; 4]));
+    b.block("pack", Source::Map { input: x }, vec![Step::Sign { bits: first, intervals: rising(80) }]);
+    b.other("block", Move::BitJoin { inputs: vec![first, first], output: all });
 }
 
 fn bit_pool(b: &mut Build) {

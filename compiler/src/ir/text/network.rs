@@ -160,6 +160,7 @@ impl Display for Move {
                 write!(f, ")")
             }
             Move::Convert { input, output } => write!(f, "{output} = convert({input})"),
+            Move::BitJoin { inputs, output } => write!(f, "{output} = bit_join({})", Joined(inputs, ", ")),
             Move::BitMaxPool { input, output, geometry } => write!(f, "{output} = bit_max_pool({input}) {geometry}"),
         }
     }

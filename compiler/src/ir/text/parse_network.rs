@@ -162,21 +162,28 @@ impl Rest<'_> {
                 self.expect(")")?;
                 Move::Convert { input, output }.into()
             }
+            "bit_join" => Move::BitJoin { inputs: self.ids()?, output }.into(),
             "bit_max_pool" => {
                 let input = self.id()?;
                 self.expect(")")?;
                 Move::BitMaxPool { input, output, geometry: self.geometry()? }.into()
             }
             _ => {
-                let mut inputs = Vec::new();
-                while !self.take(")") {
-                    inputs.push(self.id()?);
-                    self.take(",");
-                }
+                let inputs = self.ids()?;
                 let details = if self.take("{") { self.until("}")? } else { "" };
                 Whole { op: operator(&word, &Details::new(details))?, inputs, output }.into()
             }
         })
+    }
+
+    /// `%1, %2)`
+    fn ids(&mut self) -> Read<Vec<TensorId>> {
+        let mut ids = Vec::new();
+        while !self.take(")") {
+            ids.push(self.id()?);
+            self.take(",");
+        }
+        Ok(ids)
     }
 
     fn piece(&mut self) -> Read<Piece> {

@@ -82,6 +82,7 @@ fn every_block_is_read_back() {
   "n": %1 = convert(%0)   # Cast
   "o": %1 = lookup(%0, 1x3x2, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])   # Gather
   "l": %2 = bit_max_pool(%2) 1x4x4x2 -> 2x2x2 2x2/2,2   # MaxPool
+  "p": %2 = bit_join(%2, %2)   # Concat
   "m": %1 = ArgMax(%0) {axis 1, last}   # ArgMax
   note: something to know
 "#;

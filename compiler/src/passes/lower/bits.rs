@@ -14,7 +14,8 @@ struct Request {
     /// What the frame must hold, if anybody reads a frame.
     ones: Option<bool>,
     frame: [usize; 4],
-    readers: Vec<usize>,
+    /// Nodes, and which of their operands it is.
+    readers: Vec<(usize, usize)>,
 }
 
 impl Builder<'_> {
@@ -28,6 +29,7 @@ impl Builder<'_> {
             match &node.op {
                 Op::Sign(_) => return Some(v),
                 Op::MaxPool { .. } => return self.is_bit_pool(p).then_some(v),
+                Op::Concat { .. } => return self.is_bit_join(p).then_some(v),
                 Op::Reshape | Op::Transpose(_) if self.facts.is_same_view(p) => v = node.inputs[0],
                 // In front of a fully connected layer, see `Facts::flatten`.
                 Op::Reshape | Op::Transpose(_) if self.facts.takes_bits(p) => v = node.inputs[0],
@@ -44,6 +46,18 @@ impl Builder<'_> {
             && self.bit_source(node.inputs[0]).is_some()
     }
 
+    /// True where the channels of bits are joined, to be read in one group.
+    pub(super) fn is_bit_join(&self, i: usize) -> bool {
+        let node = self.facts.node(i);
+        self.facts.joins_channels(i)
+            && self.facts.is_bits_only(node.output)
+            && self.facts.users(node.output).iter().all(|&u| match &self.facts.node(u).op {
+                Op::BinaryConv { groups, .. } => *groups == 1,
+                op => matches!(op, Op::BinaryMatMul { .. }),
+            })
+            && node.inputs.iter().all(|&v| self.bit_source(v).is_some())
+    }
+
     /// The value of ±1 a binary layer (or pool of bits) reads, before reshapes that only matter to its geometry.
     pub(super) fn binary_operand(&self, i: usize) -> ValueId {
         let node = self.facts.node(i);
@@ -56,15 +70,20 @@ impl Builder<'_> {
     /// Creates all tensors of bits. Readers of one value share a tensor when groups and frames agree.
     pub(super) fn plan_bits(&mut self) {
         let mut requests: BTreeMap<ValueId, Vec<Request>> = BTreeMap::new();
-        for i in self.facts.live() {
+        let operands = |i: usize| match self.is_bit_join(i) {
+            true => self.facts.node(i).inputs.clone(),
+            false => vec![self.binary_operand(i)],
+        };
+        let all = self.facts.live().flat_map(|i| operands(i).into_iter().enumerate().map(move |(k, v)| (i, k, v)));
+        for (i, k, operand) in all.collect::<Vec<_>>() {
             let node = self.facts.node(i);
-            let operand = self.binary_operand(i);
             let (input, output) = (self.graph.shape(operand), self.graph.shape(node.output));
             let (groups, frame, ones) = match &node.op {
                 Op::BinaryConv { window, groups, .. } => {
                     (*groups, windowed(window, *groups, input, output).reach(), window.pad_value > 0.0)
                 }
                 Op::BinaryMatMul { .. } => (1, [0; 4], false),
+                Op::Concat { .. } if self.is_bit_join(i) => (1, [0; 4], false),
                 // Zeros do not take part in an OR, so a frame of zeros serves a kernel that reads it.
                 Op::MaxPool { window, .. } if self.is_bit_pool(i) => {
                     (1, windowed(window, 1, input, output).reach(), false)
@@ -81,9 +100,9 @@ impl Builder<'_> {
                     for (side, &needed) in request.frame.iter_mut().zip(&frame) {
                         *side = needed.max(*side);
                     }
-                    request.readers.push(i);
+                    request.readers.push((i, k));
                 }
-                None => list.push(Request { groups, ones, frame, readers: vec![i] }),
+                None => list.push(Request { groups, ones, frame, readers: vec![(i, k)] }),
             }
         }
         let mut thresholds = HashMap::new();
@@ -102,7 +121,10 @@ impl Builder<'_> {
                         self.sign_bits.entry(p).or_default().push(bits);
                     }
                     Some((p, Op::MaxPool { .. })) if self.is_bit_pool(p) => {
-                        self.bits_pooled.entry(p).or_default().push(bits);
+                        self.bits_moved.entry(p).or_default().push(bits);
+                    }
+                    Some((p, Op::Concat { .. })) if self.is_bit_join(p) => {
+                        self.bits_moved.entry(p).or_default().push(bits);
                     }
                     _ => {
                         // Numbers that are all -1 or +1.

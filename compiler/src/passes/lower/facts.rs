@@ -148,6 +148,7 @@ impl<'g> Facts<'g> {
         match &node.op {
             Op::BinaryConv { .. } | Op::BinaryMatMul { .. } => true,
             Op::MaxPool { .. } => self.is_bits_only(node.output),
+            Op::Concat { .. } => self.joins_channels(u) && self.is_bits_only(node.output),
             Op::Reshape | Op::Transpose(_) if self.is_same_view(u) => self.is_bits_only(node.output),
             Op::Reshape => self.all_users(node.output, |u| self.flattens_bits(u)),
             Op::Transpose(_) => self.all_users(node.output, |r| {
@@ -155,6 +156,12 @@ impl<'g> Facts<'g> {
             }),
             _ => false,
         }
+    }
+
+    /// True for images whose channels are joined.
+    pub(super) fn joins_channels(&self, i: usize) -> bool {
+        let node = self.node(i);
+        matches!(node.op, Op::Concat { axis: 3 }) && self.graph.shape(node.output).len() == 4
     }
 
     fn all_users(&self, v: ValueId, test: impl Fn(usize) -> bool) -> bool {

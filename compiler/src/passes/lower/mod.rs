@@ -95,9 +95,9 @@ struct Builder<'g> {
     sums: BTreeMap<ValueId, TensorId>,
     /// Signs of values.
     packs: BTreeMap<ValueId, Vec<Pack>>,
-    /// The bits each binary layer reads, and each pool of bits writes.
-    bits_read: HashMap<usize, TensorId>,
-    bits_pooled: HashMap<usize, Vec<TensorId>>,
+    /// The bits each binary layer reads as this operand, and each pool or join of bits writes.
+    bits_read: HashMap<(usize, usize), TensorId>,
+    bits_moved: HashMap<usize, Vec<TensorId>>,
     /// The bits each sign becomes.
     sign_bits: HashMap<usize, Vec<TensorId>>,
     /// A tensor that holds a single 1, once somebody needs it.
@@ -121,7 +121,7 @@ impl<'g> Builder<'g> {
             sums: BTreeMap::new(),
             packs: BTreeMap::new(),
             bits_read: HashMap::new(),
-            bits_pooled: HashMap::new(),
+            bits_moved: HashMap::new(),
             sign_bits: HashMap::new(),
             one: None,
             refused: HashMap::new(),

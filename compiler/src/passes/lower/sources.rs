@@ -26,6 +26,7 @@ impl Builder<'_> {
             }
             _ if self.facts.is_global_mean(i) => self.global_mean(i),
             Op::MaxPool { window, .. } if self.is_bit_pool(i) => self.bit_pool(i, window),
+            Op::Concat { .. } if self.is_bit_join(i) => self.bit_join(i),
             Op::MaxPool { window, .. } => {
                 let (input, geometry) = (self.dense(node.inputs[0]), self.pool_geometry(i, window));
                 self.start(i, Source::MaxPool { input, geometry });
@@ -78,7 +79,7 @@ impl Builder<'_> {
         };
         let mut words = self.before_sign(operand);
         words.extend(parts::of(node));
-        let source = Source::BinaryConv { input: self.bits_read[&i], geometry, weights, padding };
+        let source = Source::BinaryConv { input: self.bits_read[&(i, 0)], geometry, weights, padding };
         let draft = self.open(i, source, words);
         if !self.collapse(draft, node.output, &geometry) {
             self.grow(draft, node.output);
@@ -89,7 +90,8 @@ impl Builder<'_> {
     fn before_sign(&self, operand: ValueId) -> Vec<Part> {
         let mut words = Vec::new();
         let mut source = self.bit_source(operand).and_then(|v| self.facts.producer(v));
-        while let Some(pool) = source.filter(|&p| self.is_bit_pool(p)) {
+        // Of several that are joined the first stands for all.
+        while let Some(pool) = source.filter(|&p| self.is_bit_pool(p) || self.is_bit_join(p)) {
             source = self.bit_source(self.facts.node(pool).inputs[0]).and_then(|v| self.facts.producer(v));
         }
         let Some(sign) = source.filter(|&s| matches!(self.facts.node(s).op, Op::Sign(_))) else { return words };
@@ -277,9 +279,16 @@ impl Builder<'_> {
 
     fn bit_pool(&mut self, i: usize, window: &Window) {
         let geometry = self.pool_geometry(i, window);
-        let input = self.bits_read[&i];
-        for output in self.bits_pooled.get(&i).cloned().unwrap_or_default() {
+        let input = self.bits_read[&(i, 0)];
+        for output in self.bits_moved.get(&i).cloned().unwrap_or_default() {
             self.open(i, Move::BitMaxPool { input, output, geometry }, vec!["MaxPool".into()]);
+        }
+    }
+
+    fn bit_join(&mut self, i: usize) {
+        let inputs: Vec<TensorId> = (0..self.facts.node(i).inputs.len()).map(|k| self.bits_read[&(i, k)]).collect();
+        for output in self.bits_moved.get(&i).cloned().unwrap_or_default() {
+            self.open(i, Move::BitJoin { inputs: inputs.clone(), output }, vec!["Concat".into()]);
         }
     }
 

@@ -258,6 +258,7 @@ fn words(network: &Network) -> Vec<String> {
             Body::Tiled(tiled) => tiled,
             Body::Gate(_) => return "gate".to_owned(),
             Body::Move(Move::BitMaxPool { .. }) => return "or".to_owned(),
+            Body::Move(Move::BitJoin { .. }) => return "join".to_owned(),
             Body::Move(Move::Copy { .. }) => return "copy".to_owned(),
             Body::Move(Move::Reshape { .. }) => return "reshape".to_owned(),
             Body::Move(Move::Lookup { .. }) => return "lookup".to_owned(),
