@@ -159,6 +159,70 @@ fn program(two: &Path) -> String {
         .fold(PROGRAM.to_owned(), |text, (ours, name)| text.replace(&format!("{ours}_LEN"), &format!("{name}_LEN")))
 }
 
+/// A program that reads the inputs as bytes and prints the bits of the outputs, made of what the header says: `(name, type)` each.
+fn reading_bytes(name: &str, inputs: &[(String, String)], outputs: &[(String, String)]) -> String {
+    let upper = name.to_uppercase();
+    let mut text = format!("#include \"{name}.h\"\n#include <stdio.h>\n#include <string.h>\n");
+    for (tensor, kind) in inputs.iter().chain(outputs) {
+        writeln!(text, "static {kind} {tensor}[{upper}_{}_LEN];", tensor.to_uppercase()).unwrap();
+    }
+    writeln!(text, "{upper}_ALIGNED static unsigned char scratch[{upper}_SCRATCH_BYTES];").unwrap();
+    writeln!(text, "int main(void)\n{{\n    int i;\n    unsigned int bits;").unwrap();
+    for (tensor, _) in inputs {
+        writeln!(text, "    if (fread({tensor}, sizeof {tensor}, 1, stdin) != 1) return 2;").unwrap();
+    }
+    let all: Vec<&str> = inputs.iter().chain(outputs).map(|(tensor, _)| tensor.as_str()).collect();
+    writeln!(text, "    if ({name}_infer({}, scratch) != {upper}_OK) return 3;", all.join(", ")).unwrap();
+    for (tensor, kind) in outputs {
+        let print = match &kind[..] {
+            "float" => format!("memcpy(&bits, &{tensor}[i], sizeof bits); printf(\"%u\\n\", bits);"),
+            _ => format!("printf(\"%lu\\n\", (unsigned long){tensor}[i]);"),
+        };
+        writeln!(text, "    for (i = 0; i < {upper}_{}_LEN; i++) {{ {print} }}", tensor.to_uppercase()).unwrap();
+    }
+    text + "    return 0;\n}\n"
+}
+
+/// Bytes and token ids go in as they are, and indices come out.
+#[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
+fn integers_go_in_and_out() {
+    for (fixture, name, kinds) in [("keywords_ts17", "keywords", "uint8_t"), ("bibert_where_ts17", "bibert", "int64_t")]
+    {
+        let home = tempfile::tempdir().unwrap();
+        let model = fixtures().join(format!("{fixture}.onnx"));
+        let folder = crate_of(&model, name, home.path());
+        let archive = library(&folder);
+        let header = std::fs::read_to_string(folder.join(format!("include/{name}.h"))).unwrap();
+        let (_, signature) = header.split_once(&format!("int {name}_infer(")).unwrap();
+        let arguments = signature.split_once(");").unwrap().0.split(',').map(str::trim);
+        let mut sides = [Vec::new(), Vec::new()];
+        for argument in arguments.filter(|argument| *argument != "void *scratch") {
+            let (kind, tensor) = argument.rsplit_once(" *").unwrap();
+            let input = kind.strip_prefix("const ");
+            sides[usize::from(input.is_none())].push((tensor.to_owned(), input.unwrap_or(kind).to_owned()));
+        }
+        let [inputs, outputs] = sides;
+        assert!(inputs.iter().all(|(_, kind)| kind == kinds), "{inputs:?}");
+
+        let sample = recorded(&model);
+        let bytes = |x: f32| match kinds {
+            "uint8_t" => vec![x as u8],
+            _ => (x as i64).to_le_bytes().to_vec(),
+        };
+        let given: Vec<u8> = sample.inputs.iter().flat_map(Tensor::to_f32).flat_map(bytes).collect();
+        let wanted =
+            known::expected(&model, &[sample]).concat().iter().map(|bits| format!("{bits}\n")).collect::<String>();
+        std::fs::write(home.path().join("inputs"), given).unwrap();
+        std::fs::write(home.path().join("main.c"), reading_bytes(name, &inputs, &outputs)).unwrap();
+        let mut link = Command::new("gcc");
+        link.arg("-std=c99").args(WARNINGS).args(["-Wno-unused-variable", "main.c", "-o", "program"]);
+        run(link.arg(format!("-I{name}/include")).arg(&archive).current_dir(home.path()));
+        let given = std::fs::File::open(home.path().join("inputs")).unwrap();
+        assert_eq!(run(Command::new(home.path().join("program")).stdin(given)), wanted, "{fixture}");
+    }
+}
+
 /// The README's program, Makefile, lines of CMake where there is one, and shared library.
 #[test]
 #[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]

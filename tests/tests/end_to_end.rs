@@ -20,6 +20,9 @@ const SHORT: &[&str] = &[
     "integers_uint8_image",
     "integers_qdq_lenet",
     "integers_token_embedding",
+    "bibert_assign_dyn",
+    "keywords_ts17",
+    "quantised_resnet_dyn",
 ];
 
 fn names(prefixes: &[&str]) -> Vec<String> {
@@ -114,5 +117,6 @@ groups! {
     joined_channels_and_others: "densenet_" "melius_" "bnext_" "quicknet_" "mm_";
     geometry_weights_and_signs: "linear_" "weights_" "odd_" "binary_" "sign_" "real_input";
     integers: "integers_";
+    whole_networks: "bibert_" "bit_" "unet_" "yolo_" "keywords_" "quantised_" "dorefa_" "lsq_" "ternary_";
     real_layers: "activations_" "pooling_" "shuffling_" "real_geometry" "two_";
 }

@@ -153,6 +153,46 @@ RangeError: fashion: output \"logits\" takes 10 numbers (1 x 10), not 0
     judge(&said, &wanted, &levels);
 }
 
+/// Bytes go in, token ids as bigints; what is no such number is refused.
+const INTEGERS: &str = r#"
+import { readFile } from "node:fs/promises";
+import { load } from "./net.js";
+const net = await load(new URL("./net.wasm", import.meta.url));
+const given = JSON.parse(await readFile(new URL("./inputs", import.meta.url)));
+const arrays = net.inputs.map(({ type }, i) => (type === "u8" ? Uint8Array : BigInt64Array).from(given[i], (x) => type === "u8" ? x : BigInt(x)));
+const named = (arrays) => net.inputs.length === 1 ? arrays[0] : Object.fromEntries(net.inputs.map(({ name }, i) => [name, arrays[i]]));
+const answer = net.infer(named(arrays));
+const lists = net.outputs.length === 1 ? [answer] : net.outputs.map(({ name }) => answer[name]);
+for (const list of lists) for (const x of list instanceof Float32Array ? new Uint32Array(list.buffer) : list) console.log(`${x}`);
+console.log(net.inputs.map(({ type }) => type).join(" "), net.outputs.map(({ type }) => type).join(" "));
+try { net.infer(named(arrays.map((array) => array.subarray(1)))); } catch (e) { console.log(e.name); }
+"#;
+
+#[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
+fn integers_go_in_and_out() {
+    need("node", &["nodejs"]);
+    for (fixture, types) in [("keywords_ts17", "u8 f32 i64"), ("bibert_where_ts17", "i64 i64 i64 f32")] {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let model = fixtures().join(format!("{fixture}.onnx"));
+        let web = built(&model, "net", home.path());
+        let put = |file: &str, bytes: &[u8]| std::fs::write(web.join(file), bytes).expect("a writable folder");
+        let sample = recorded(&model);
+        let lists: Vec<String> = sample.inputs.iter().map(|tensor| format!("{:?}", whole(tensor))).collect();
+        put("inputs", format!("[{}]", lists.join(",")).as_bytes());
+        put("package.json", b"{ \"type\": \"module\" }");
+        put("run.mjs", INTEGERS.as_bytes());
+        let mut wanted: Vec<String> = known::expected(&model, &[sample]).concat().iter().map(u64::to_string).collect();
+        wanted.extend([types.to_owned(), "RangeError".to_owned()]);
+        let printed = run(Command::new("node").arg("run.mjs").current_dir(&web));
+        assert_eq!(printed.lines().collect::<Vec<_>>(), wanted, "{fixture}");
+    }
+}
+
+fn whole(tensor: &Tensor) -> Vec<i64> {
+    tensor.to_f32().into_iter().map(|x| x as i64).collect()
+}
+
 /// One block of answers for each level, and each the same.
 fn judge(said: &str, wanted: &str, levels: &[&str]) {
     let lines: Vec<&str> = said.trim_end().lines().collect();

@@ -45,8 +45,14 @@ impl Planes {
                     (at - at.round()).abs() <= TOLERANCE * *steps as f64
                 })
             };
-            let steps = if largest == 0.0 { 1 } else { (1..=STEPS).find(fits)? };
-            let unit = if largest == 0.0 { 1.0 } else { largest / steps as f64 };
+            if largest == 0.0 {
+                // A normalisation by 0 folded in: any numbers, times 0, and so those that take no plane more.
+                units.push(0.0);
+                whole.extend(row.iter().map(|_| 1));
+                continue;
+            }
+            let steps = (1..=STEPS).find(fits)?;
+            let unit = largest / steps as f64;
             units.push(unit);
             whole.extend(row.iter().map(|&x| (f64::from(x) / unit).round() as i64));
         }

@@ -103,9 +103,34 @@ fn layer(activation: Activation, levels: &[f32], pad: usize) -> Graph {
     let x = b.input(&SHAPE);
     let x = (activation.1)(&mut b, x);
     let values: Vec<f32> = (0..4 * 6 * 9).map(|i| levels[(i * i % 11 + i / 7) % levels.len()]).collect();
+    weighted(b, x, values, pad)
+}
+
+fn weighted(mut b: Build, x: ValueId, values: Vec<f32>, pad: usize) -> Graph {
     let weights = b.constant(&[4, 6, 3, 3], &values);
     let out = b.conv(x, weights, pad);
     b.finish(&[out])
+}
+
+/// Folded into the weights, a BatchNormalization scales each channel by a number of its own, one of them 0: as many planes as before.
+#[test]
+fn a_channel_of_nothing_takes_no_plane_more() {
+    let mut b = Build::default();
+    let x = b.input(&SHAPE);
+    let x = rounded(&mut b, x, 1.0 / 3.0, 0.0, 3.0);
+    let scale = [0.7, -1.3, 0.0, 2.1];
+    let levels = [1.0, 1.0 / 3.0, -1.0 / 3.0, -1.0];
+    let values = (0..4 * 54).map(|i| scale[i / 54] * levels[(i * i % 11 + i / 7) % 4]).collect();
+    let before = weighted(b, x, values, 1);
+    let mut after = before.clone();
+    let network = passes::run(&mut after, |_, _| ()).unwrap_or_else(|e| panic!("{e:?}"));
+    assert_eq!(count(&after, |op| matches!(op, Op::BinaryConv { .. })), 2 * 3, "{after}");
+    let inputs = [Tensor::f32(SHAPE, (0..150).map(|i| ((i * 7) % 17) as f32 / 7.7 - 0.5).collect())];
+    let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
+    let found = interpret::network::outputs(&network, &inputs).expect("runs")[0].to_f32();
+    let off = std::iter::zip(&expected, &found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-4, "{off}");
+    assert!(found[2 * 25..3 * 25].iter().all(|&y| y == 0.0));
 }
 
 #[test]
