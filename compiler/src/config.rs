@@ -24,6 +24,8 @@ pub struct Config {
     pub strict: bool,
     /// What a sign that is 0 at zero, as ONNX's own, becomes in front of a binary layer.
     pub zero: Zeros,
+    /// How f32 is multiplied and added where the processor has no one instruction for it.
+    pub multiply_add: MultiplyAdds,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
     /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads; 2000 when
@@ -52,6 +54,30 @@ pub enum Zeros {
     Plus,
     /// 0, in two planes of bits: layers that read such signs take twice the time.
     Exact,
+}
+
+/// How f32 is multiplied and added where the processor has floats, but no one instruction for it: WebAssembly without relaxed
+/// SIMD, x86-64 before AVX2, Arm of 32 bits with an operating system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MultiplyAdds {
+    /// Rounded once, as everywhere, by emulation: the same bits on every processor.
+    #[default]
+    Once,
+    /// A product and a sum, rounded twice: several times as fast there, and other last bits than where there is the instruction.
+    /// Layers in bf16 and 8-bit integers and elementary functions stay as they are defined; so do cores without a floating-point unit, where it would gain
+    /// next to nothing.
+    Loose,
+}
+
+impl MultiplyAdds {
+    /// As the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Loose => "loose",
+        }
+    }
 }
 
 /// Setters take and give `&mut`, so that they chain in one expression and also stand in an `if`:
@@ -98,6 +124,12 @@ impl Config {
     /// What a sign of exactly zero becomes in front of a binary layer.
     pub fn zero(&mut self, zero: Zeros) -> &mut Self {
         self.zero = zero;
+        self
+    }
+
+    /// How f32 is multiplied and added where the processor has no one instruction for it.
+    pub fn multiply_add(&mut self, multiply_add: MultiplyAdds) -> &mut Self {
+        self.multiply_add = multiply_add;
         self
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, NAME_RULE, Zeros, is_name};
+use crate::config::{Config, MultiplyAdds, NAME_RULE, Zeros, is_name};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use crate::emit::{self, Output};
 use crate::ir::Graph;
@@ -54,6 +54,11 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
     Ok(Output { files: imported.files, warnings, ..output })
 }
 
+/// The price of loose multiply-add.
+const LOOSE: &str = "multiply-add is loose by choice: where the processor has no instruction for it (WebAssembly without relaxed \
+    SIMD, x86-64 before AVX2), f32 is rounded twice, and the bits are others than where it \
+    has; `xnorc verify --multiply-add loose` measures it";
+
 /// What follows lowering, also for a network that no file says.
 ///
 /// # Errors
@@ -65,6 +70,9 @@ pub fn of_network(
     config: &Config,
 ) -> Result<Output, Diagnostics> {
     let target = config.target.as_deref().map(Target::named).transpose()?;
+    if config.multiply_add == MultiplyAdds::Loose {
+        network.notes.push(LOOSE.to_owned());
+    }
     internal::at("the order of the blocks");
     // From here on the blocks run in the order that needs the least memory, the file's among equals.
     plan::order::run(&mut network, target.as_ref());
@@ -84,10 +92,13 @@ pub fn of_network(
             name: name.to_owned(),
             model_hash,
             probe: config.probe,
+            multiply_add: config.multiply_add,
             runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
         },
     );
-    Ok(Output { network, schedule, plan, target, emitted, files: Vec::new(), warnings: Diagnostics::default() })
+    let multiply_add = config.multiply_add;
+    let (files, warnings) = (Vec::new(), Diagnostics::default());
+    Ok(Output { network, schedule, plan, target, multiply_add, emitted, files, warnings })
 }
 
 /// Reads and compiles a model file: the pure core with the file around it.

@@ -110,7 +110,7 @@ mod tokens;
 mod unique;
 
 pub use cargo::compile;
-pub use config::{Config, Zeros};
+pub use config::{Config, MultiplyAdds, Zeros};
 #[doc(inline)]
 pub use diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 pub use driver::{generate, load};

@@ -2,6 +2,7 @@
 
 use crate::arch;
 use crate::level::Level;
+use crate::loose::Loosely;
 use crate::narrow::NarrowKernel;
 use crate::simd::Kernel;
 
@@ -47,6 +48,18 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 #[inline(always)]
 pub fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     arch::enter(level.capped(), kernel)
+}
+
+/// Runs the kernel on the level in use; where multiply-add would be emulated in f64, it rounds twice.
+#[inline(always)]
+pub fn dispatch_loose<K: Kernel>(kernel: K) -> K::Output {
+    dispatch(Loosely(kernel))
+}
+
+/// The same on that level, as [`dispatch_at`].
+#[inline(always)]
+pub fn dispatch_loose_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    dispatch_at(level, Loosely(kernel))
 }
 
 /// Runs a kernel on bf16 on the level in use.

@@ -21,7 +21,8 @@
 //! - The same bits come out of every level, for every tile size: the order of each sum is fixed and documented, and
 //!   fused multiply-add rounds once everywhere (emulated where the processor has none, as WebAssembly, which makes
 //!   real-valued layers many times slower; with the target feature `relaxed-simd` the engine's own is used, which may
-//!   round twice on processors without the instruction). Only the payload and sign of a NaN are open.
+//!   round twice on processors without the instruction). Only the payload and sign of a NaN are open. A network compiled with
+//!   `--multiply-add loose` has given this up: its multiply-add rounds twice wherever it would be emulated in f64.
 //! - No call panics and none is unsound: slices that are too short for a geometry give zeros, or nothing at all.
 //!
 //! # The policy for `unsafe`
@@ -37,6 +38,7 @@ mod dispatch;
 mod generic;
 mod lanes;
 mod level;
+mod loose;
 #[doc(hidden)]
 pub mod math;
 mod narrow;
@@ -66,7 +68,7 @@ pub use workspace::boxed;
 // For the tests and examples of the house. What emitted code uses is in the prelude, and is no part of what is promised: a
 // compiler and a runtime of one version belong together.
 #[doc(hidden)]
-pub use dispatch::{dispatch_at, dispatch_bf16_at, dispatch_int8_at};
+pub use dispatch::{dispatch_at, dispatch_bf16_at, dispatch_int8_at, dispatch_loose_at};
 #[doc(hidden)]
 pub use lanes::LANES;
 #[doc(hidden)]
@@ -106,7 +108,7 @@ pub const CONTRACT: u32 = 5;
 /// hand out.
 #[doc(hidden)]
 pub mod prelude {
-    pub use crate::dispatch::{dispatch, dispatch_bf16, dispatch_int8};
+    pub use crate::dispatch::{dispatch, dispatch_bf16, dispatch_int8, dispatch_loose};
     pub use crate::generic::activation::{
         abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, quantize, reciprocal, relu,
     };

@@ -22,6 +22,9 @@ pub trait Simd: Copy + sealed::Sealed {
     const LEVEL: Level;
     /// How many tiles of sums the registers hold. With 1, drivers work on one pixel at a time.
     const TILES: usize;
+    /// Whether [`fma`](Simd::fma) is an instruction, or takes no longer than a product and a sum, as in integers where floats are
+    /// software; elsewhere it is emulated in f64.
+    const FUSED: bool = true;
     /// 16 floats.
     type F: Copy;
     /// 16 counters of differing bits, modulo 2^32.

@@ -40,6 +40,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("lanes.rs", include_str!("lanes.rs")),
     ("level.rs", include_str!("level.rs")),
     ("lib.rs", include_str!("lib.rs")),
+    ("loose.rs", include_str!("loose.rs")),
     ("math/exponential.rs", include_str!("math/exponential.rs")),
     ("math/mod.rs", include_str!("math/mod.rs")),
     ("narrow.rs", include_str!("narrow.rs")),

@@ -3,7 +3,7 @@
 
 use xnorc::interpret;
 use xnorc::ir::network::{Body, Source, Tiled};
-use xnorc::{Arithmetic, Config};
+use xnorc::{Arithmetic, Config, MultiplyAdds};
 use xnorc_cli::verify::Sample;
 use xnorc_tests::{Running, fixtures, long, recorded};
 
@@ -48,6 +48,33 @@ fn a_network_of_each_exporter() {
             }
         }
     }
+}
+
+/// Loose multiply-add: other bits where there is no instruction for it, within rounding, as `verify` says; the same where there is.
+#[test]
+fn two_roundings_where_there_is_no_instruction() {
+    let path = fixtures().join("real_geometry_ts17.onnx");
+    let sample = recorded(&path);
+    let mut once = Running::start(&path).unwrap();
+    let mut loose = Running::start_as(&path, Config::new().multiply_add(MultiplyAdds::Loose).clone()).unwrap();
+    assert!(loose.output.report().notes.iter().any(|note| note.contains("loose by choice")));
+    let exact = once.bits(&sample, None).unwrap();
+    for level in ["portable", "popcnt", "avx2", "avx512"] {
+        let bits = loose.bits(&sample, Some(level)).unwrap();
+        let found = loose.program.level(Some(level)).unwrap();
+        let rounds_once = !["portable", "popcnt"].contains(&&*found);
+        assert_eq!(bits == exact, rounds_once, "{level}");
+    }
+    loose.program.level(Some("portable")).unwrap();
+    let mut verification = loose.verify(&[sample]).unwrap();
+    assert!(verification.ok, "{:?}", verification.failures);
+    verification.level = "portable".to_owned();
+    assert!(
+        verification.to_string().contains("multiply-add      loose by choice: f32 is rounded twice"),
+        "{verification}"
+    );
+    verification.level = "avx2".to_owned();
+    assert!(verification.to_string().contains("these instructions round once"), "{verification}");
 }
 
 /// A program that does not compute what its definition says is found: here the definition has other weights.

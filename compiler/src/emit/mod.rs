@@ -26,6 +26,7 @@ pub use output::Output;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
+use crate::config::MultiplyAdds;
 use crate::ir::Part;
 use crate::ir::network::{Arithmetic, Block, Body, Move, Network, Source};
 use crate::ops::{self, Form};
@@ -58,9 +59,19 @@ pub struct Options {
     pub model_hash: String,
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
+    /// How f32 is multiplied and added where that is no instruction.
+    pub multiply_add: MultiplyAdds,
     /// Path of the runtime in the emitted source: `::xnorc_runtime` or `crate::runtime`.
     pub runtime: String,
 }
+
+/// What a caller can rely on.
+const SAME_BITS: &str = "Allocates nothing and cannot panic. The instruction set is chosen at the first call; every one gives \
+    the same bits.";
+
+/// What a caller has to know of loose multiply-add.
+const LOOSE: &str = "Allocates nothing and cannot panic. The instruction set is chosen at the first call. By choice (`--multiply-add loose`), those without an \
+    instruction for multiply-add round twice: their last bits differ from those of the others.";
 
 /// Emits a network.
 pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Options) -> Emitted {
@@ -70,6 +81,7 @@ pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Option
         schedule,
         plan,
         interface: &interface,
+        multiply_add: options.multiply_add,
         blob: Blob::default(),
         shapes: Shapes::default(),
         names: Names::reserving(names::prelude().chain(names::OWN.iter().copied())),
@@ -108,12 +120,16 @@ pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Option
             static WEIGHTS: Weights<#size> = Weights(*include_bytes!(#file));
         }
     });
+    let bits = doc(match options.multiply_add {
+        MultiplyAdds::Once => SAME_BITS,
+        MultiplyAdds::Loose => LOOSE,
+    });
     let body = quote! {
         #types
 
         /// Runs the network once.
         ///
-        /// Allocates nothing and cannot panic. The instruction set is chosen at the first call; every one gives the same bits.
+        #bits
         pub fn infer(input: &Input, output: &mut Output, scratch: &mut Scratch) {
             infer_on(&Alone, input, output, scratch);
         }
@@ -157,6 +173,7 @@ struct Emitter<'a> {
     schedule: &'a Schedule,
     plan: &'a Plan,
     interface: &'a Interface,
+    multiply_add: MultiplyAdds,
     blob: Blob,
     shapes: Shapes,
     names: Names,
@@ -227,7 +244,7 @@ impl Emitter<'_> {
                 name
             }
         };
-        let (bindings, call) = (views.bindings(), loops.call(&name));
+        let (bindings, call) = (views.bindings(), loops.call(&name, self.multiply_add));
         self.function(block, views.uses(), loops.is_shared(), quote!(#bindings #call));
     }
 

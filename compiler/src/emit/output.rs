@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Emitted;
+use crate::config::MultiplyAdds;
 use crate::diagnostics::Diagnostics;
 use crate::ir::network::Network;
 use crate::plan::Plan;
@@ -25,6 +26,9 @@ pub struct Output {
     /// Where it will run, if that is known.
     #[doc(hidden)]
     pub target: Option<Target>,
+    /// How it multiplies and adds where that is no instruction.
+    #[doc(hidden)]
+    pub multiply_add: MultiplyAdds,
     /// Source and weights.
     #[doc(hidden)]
     pub emitted: Emitted,

@@ -13,6 +13,7 @@ fn emit(network: &Network) -> Emitted {
         name: "sample".into(),
         model_hash: "00".into(),
         probe: false,
+        multiply_add: Default::default(),
         runtime: "::xnorc_runtime".into(),
     };
     emit::run(network, &Schedule::of(network, 1, None), &plan, &options)

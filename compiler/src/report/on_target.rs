@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::glance::{amount, bytes, short};
 use super::{columns, explain};
+use crate::config::MultiplyAdds;
 use crate::emit::Output;
 use crate::ir::DType;
 use crate::ir::network::{Block, Body, Network, Source, TensorId};
@@ -147,7 +148,7 @@ impl OnTarget {
             .iter()
             .zip(&output.schedule.nests)
             .map(|(block, nest)| {
-                let (loops, why) = loops(network, block, nest.as_ref(), target);
+                let (loops, why) = loops(network, block, nest.as_ref(), output.multiply_add, target);
                 BlockOnTarget {
                     name: block.name.clone(),
                     kind: explain::kind(block),
@@ -192,11 +193,18 @@ impl OnTarget {
 }
 
 /// Which loops a block has, and why.
-fn loops(network: &Network, block: &Block, nest: Option<&Nest>, target: &Target) -> (String, String) {
+fn loops(
+    network: &Network,
+    block: &Block,
+    nest: Option<&Nest>,
+    multiply_add: MultiplyAdds,
+    target: &Target,
+) -> (String, String) {
     let plain = |what: &str| (what.to_owned(), String::new());
     let fused = match target.multiply_add() {
         MultiplyAdd::Instruction => "multiply-add by its instruction",
         MultiplyAdd::Chosen => "multiply-add by its instruction, where there are AVX2 or AVX-512",
+        MultiplyAdd::Doubles if multiply_add == MultiplyAdds::Loose => "a product, then a sum: loose by choice",
         MultiplyAdd::Doubles => "multiply-add in f64",
         MultiplyAdd::Integers => "multiply-add in 64-bit integers",
     };

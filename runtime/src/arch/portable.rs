@@ -51,6 +51,7 @@ impl<const POPCNT: bool> Sealed for Scalar<POPCNT> {}
 impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     const LEVEL: Level = if POPCNT { Level::Popcnt } else { Level::Portable };
     const TILES: usize = 1;
+    const FUSED: bool = cfg!(any(xnorc_fma = "vfma", xnorc_fma = "fmadd", xnorc_fma = "integers"));
     type F = [f32; 16];
     type Acc = [u32; 16];
 

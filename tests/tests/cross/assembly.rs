@@ -8,14 +8,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use xnorc::emit::krate::{self, Runtime};
+use xnorc::{Config, MultiplyAdds, Output};
 use xnorc_tests::half_block::half_block;
+use xnorc_tests::known::fashion;
 
 use crate::tools::{clean, run, sysroot};
 
 /// The assembly of a standalone crate of a half-block.
 fn assembly(channels: usize, size: usize, target: &str, flags: &[&str]) -> String {
+    assembly_of(&half_block(channels, size), &format!("{target}-{channels}"), target, flags)
+}
+
+/// The assembly of a standalone crate, which is kept by a name where that is wanted.
+fn assembly_of(output: &Output, name: &str, target: &str, flags: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for (path, bytes) in krate::files(&half_block(channels, size), "network", &Runtime::Inside, None) {
+    for (path, bytes) in krate::files(output, "network", &Runtime::Inside, None) {
         let path = folder.path().join(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a writable folder");
         std::fs::write(path, bytes).expect("a writable folder");
@@ -30,7 +37,7 @@ fn assembly(channels: usize, size: usize, target: &str, flags: &[&str]) -> Strin
         .arg(&file)
         .arg(folder.path().join("src/lib.rs")));
     if let Some(keep) = std::env::var_os("XNORC_KEEP") {
-        std::fs::copy(&file, Path::new(&keep).join(format!("{target}-{channels}.s"))).expect("a copy");
+        std::fs::copy(&file, Path::new(&keep).join(format!("{name}.s"))).expect("a copy");
     }
     std::fs::read_to_string(file).expect("what rustc wrote")
 }
@@ -146,4 +153,21 @@ fn inner_loops_do_little_beside_the_work() {
         let text = assembly(channels, size, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
         check(&format!("SIMD128, 3x3x{channels}"), &text, simd128, 70);
     }
+}
+
+/// Multiply-add rounded once is emulated in f64, and rounded twice takes two instructions of f32; what is left is that of sigmoids,
+/// which are the same bits everywhere.
+#[test]
+#[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
+fn loose_multiply_add_needs_little_f64() {
+    let target = "wasm32-unknown-unknown";
+    let [once, loose] = [MultiplyAdds::Once, MultiplyAdds::Loose].map(|rule| {
+        let mut config = Config::new();
+        config.standalone(true).name("network").target(target).multiply_add(rule);
+        let output = xnorc::load(&fashion(), &config).unwrap_or_else(|problems| panic!("{problems}"));
+        let text = assembly_of(&output, &format!("{target}-{}", rule.name()), target, &["-Ctarget-feature=+simd128"]);
+        text.lines().filter(|line| line.trim().starts_with("f64x2.")).count()
+    });
+    println!("operations of f64x2: {once}, loose {loose}");
+    assert!(loose * 4 < once, "{once}, loose {loose}");
 }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use xnorc::emit::krate::Runtime;
 use xnorc::target::Target;
-use xnorc::{Arithmetic, Config, Zeros};
+use xnorc::{Arithmetic, Config, MultiplyAdds, Zeros};
 use xnorc_runtime::Level;
 
 use super::help;
@@ -63,6 +63,10 @@ pub(super) struct Model {
     /// What ONNX's sign(0) = 0 becomes in front of a binary layer: `plus`, +1 in one bit; `exact`, 0 in a second plane of bits
     #[arg(long, value_name = "RULE", default_value = "plus", value_parser = zero, help_heading = "The model")]
     pub(super) zero: Zeros,
+    /// Multiply-add in f32 where the processor has floats but no instruction for it: rounded `once` as everywhere, by emulation; or `loose`,
+    /// rounded twice, which is faster there and gives other last bits
+    #[arg(long, value_name = "RULE", default_value = "once", value_parser = multiply_add, help_heading = "The model")]
+    pub(super) multiply_add: MultiplyAdds,
     /// Arithmetic of the real-valued layers: f32, or faster and looser bf16 or int8; of a single one as in `bf16:NAME`, by
     /// its name in `inspect` (may be repeated, the last one counts)
     #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real, help_heading = "The model")]
@@ -77,7 +81,7 @@ impl Model {
     /// The configuration they ask for, without example inputs.
     pub(super) fn config(&self) -> Config {
         let mut config = Config::new();
-        config.strict(self.strict).zero(self.zero);
+        config.strict(self.strict).zero(self.zero).multiply_add(self.multiply_add);
         (config.dims, config.name) = (self.dims.clone(), self.name.clone());
         for (arithmetic, name) in &self.real {
             match name {
@@ -371,6 +375,11 @@ fn zero(text: &str) -> Result<Zeros, String> {
     }
 }
 
+fn multiply_add(text: &str) -> Result<MultiplyAdds, String> {
+    let found = [MultiplyAdds::Once, MultiplyAdds::Loose].into_iter().find(|rule| rule.name() == text);
+    found.ok_or_else(|| "expected once or loose".to_owned())
+}
+
 fn dimension(text: &str) -> Result<(String, usize), String> {
     let (name, extent) = text.split_once('=').ok_or("expected NAME=N, as in batch=1")?;
     let name = name.trim();
@@ -451,6 +460,16 @@ mod tests {
             assert_eq!(args.model.config().zero, zero);
         }
         assert!(Invocation::try_parse_from(["xnorc", "inspect", "a.onnx", "--zero", "minus"]).is_err());
+    }
+
+    #[test]
+    fn multiply_adds() {
+        for rule in [MultiplyAdds::Once, MultiplyAdds::Loose] {
+            let line = ["xnorc", "inspect", "a.onnx", "--multiply-add", rule.name()];
+            let Command::Inspect(args) = Invocation::try_parse_from(line).unwrap().command else { unreachable!() };
+            assert_eq!(args.model.config().multiply_add, rule);
+        }
+        assert!(Invocation::try_parse_from(["xnorc", "inspect", "a.onnx", "--multiply-add", "twice"]).is_err());
     }
 
     #[test]

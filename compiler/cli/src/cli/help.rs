@@ -50,6 +50,7 @@ Examples:
                                                 several inputs and outputs, by their names
   xnorc verify net.onnx --real int8 --calibrate x.npy
                                                 what real-valued layers in 8 bits cost in accuracy
+  xnorc verify net.onnx --multiply-add loose    what two roundings of multiply-add cost, on instructions that have them
   xnorc verify net.onnx --engine interpreter    without rustc
 
 An independent engine (tract) judges the program, and the expected outputs too: values agree to rounding, and a sign may

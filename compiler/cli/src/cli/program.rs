@@ -56,7 +56,8 @@ fn interpreted(output: &Output, machine: &Machine) -> Result<Started> {
     Ok(Started { program, level, obtained: None })
 }
 
-fn level(machine: &Machine) -> Result<Option<String>> {
+/// The level asked for.
+pub(super) fn level(machine: &Machine) -> Result<Option<String>> {
     if machine.level.is_some() {
         return Ok(machine.level.clone());
     }

@@ -2,8 +2,9 @@
 
 use crate::arrays::Stack;
 use crate::verify::{Generator, Sample, Subject};
-use xnorc::Tensor;
+use xnorc::{MultiplyAdds, Tensor};
 
+use super::args::Engine;
 use super::progress::Progress;
 use super::{Failure, Result, args, arrays, file_problem, program, report, say, say_json};
 
@@ -17,6 +18,11 @@ pub(super) fn run(args: &args::Verify) -> Result {
     let graph = xnorc::load_graph(&model.path, &model.config())?;
     let folder = model.path.parent().unwrap_or(std::path::Path::new("."));
     let mut started = program::start(model, &output, &args.machine, args.engine)?;
+    let is_loose = output.multiply_add == MultiplyAdds::Loose && args.engine == Engine::Program;
+    if is_loose && program::level(&args.machine)?.is_none() {
+        // Where it rounds twice, or nothing would be seen of it. What is not available is the highest before it.
+        started.level = started.program.level(Some("popcnt"))?;
+    }
     let subject = Subject { model: &bytes, folder, graph: &graph, output: &output };
     let mut progress = Progress::new("samples", samples.len());
     let mut verification = crate::verify::verify_telling(&subject, &mut started.program, &samples, &mut |done| {

@@ -30,6 +30,8 @@
 //!   the interpreter, given the same inputs, makes NaN of it, NaN is wanted, and where it makes a number, no NaN ([`nan`]).
 //! - **16-bit floats**: the engine computes in f32 ([`half`]), as the program does. Expected outputs may be off by
 //!   [`HALF_STEPS`] roundings to 16 bits, and signs are in question as far as those reach.
+//! - **Loose multiply-add**: two roundings of f32 where there could be one are rounding, as engines do it: the bounds are
+//!   the same. What it brings is in the errors and flips, which are those of a level that rounds twice.
 //! - **A layer that is looser by the user's choice** (bf16, 8-bit integers) is not expected to be near the engine: its errors
 //!   and flips are noted. Instead it must compute, on the engine's inputs, what our interpreter computes by the same
 //!   definition, to the bit (to rounding, where a function like the sigmoid is among its steps). All other blocks are judged
@@ -61,10 +63,10 @@ use compare::{identical, within};
 use explain::{Decisions, Engine, Explanation, Explorer, Wanted};
 use oracle::{Oracle, Reference};
 use report::Expected;
-use xnorc::Output;
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};
 use xnorc::ir::Graph;
 use xnorc::ir::network::{Arithmetic, Network};
+use xnorc::{MultiplyAdds, Output};
 
 /// How far a value may be off, relative to the largest magnitude of its tensor.
 pub const TOLERANCE: f64 = 1e-4;
@@ -113,6 +115,8 @@ pub fn verify_telling(
         judge.sample(program, sample, &mut verification)?;
         progress(index + 1);
     }
+    let multiply_add = subject.output.multiply_add;
+    verification.multiply_add = (multiply_add == MultiplyAdds::Loose).then_some(multiply_add.name());
     verification.oracle = judge.oracle.name();
     verification.oracle_note = judge.oracle.why_not_tract().map(str::to_owned);
     Ok(verification)

@@ -30,6 +30,9 @@ pub struct Verification {
     pub seed: Option<u64>,
     /// The instructions used.
     pub level: String,
+    /// `loose`, where f32 is rounded twice by choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiply_add: Option<&'static str>,
     /// Largest error of an output, end to end.
     pub max_abs_error: f64,
     /// Mean error of the outputs, end to end.
@@ -404,6 +407,15 @@ impl fmt::Display for Verification {
             Some(note) => writeln!(f, "oracle            our own {}; tract cannot run this file: {note}", self.oracle)?,
         }
         writeln!(f, "instructions      {}", self.level)?;
+        if self.multiply_add.is_some() {
+            let at = match self.level.as_str() {
+                "portable" | "popcnt" | "simd128" => {
+                    "f32 is rounded twice with these instructions, and the errors below are with that"
+                }
+                _ => "but these instructions round once: the errors below are without it",
+            };
+            writeln!(f, "multiply-add      loose by choice: {at}")?;
+        }
         match self.seed {
             Some(seed) => writeln!(f, "samples           {} (random, seed {seed})", self.samples)?,
             None => writeln!(f, "samples           {}", self.samples)?,

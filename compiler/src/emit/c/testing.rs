@@ -12,7 +12,16 @@ fn output(network: Network) -> Output {
     let (plan, schedule) = (plan::run(&network, None), Schedule::of(&network, 1, None));
     let options = emit::Options { name: "sample".into(), runtime: "crate::runtime".into(), ..Default::default() };
     let emitted = emit::run(&network, &schedule, &plan, &options);
-    Output { network, schedule, plan, target: None, emitted, files: Vec::new(), warnings: Diagnostics::default() }
+    Output {
+        network,
+        schedule,
+        plan,
+        target: None,
+        multiply_add: Default::default(),
+        emitted,
+        files: Vec::new(),
+        warnings: Diagnostics::default(),
+    }
 }
 
 /// One input and one output.

@@ -90,7 +90,8 @@ impl Source {
                 found.modules.extend(behind.modules);
             }
         }
-        if found.items.is_empty() && found.modules.is_empty() && found.imports.is_empty() {
+        // A module hides no function of its name from such an import.
+        if found.items.is_empty() && found.imports.is_empty() {
             for &import in &all {
                 let (path, given) = target(import);
                 if given.is_some() {

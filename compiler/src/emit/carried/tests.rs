@@ -5,7 +5,7 @@ use std::path::Path;
 use super::files;
 use crate::emit::krate::runtime_files;
 use crate::target::Target;
-use crate::{Arithmetic, Config, generate};
+use crate::{Arithmetic, Config, MultiplyAdds, generate};
 
 const LIBRARY: &[(&str, &str)] = &[
     (
@@ -108,6 +108,21 @@ fn config(target: Option<&str>) -> Config {
     let mut config = Config::new();
     config.standalone(true).target = target.map(str::to_owned);
     config
+}
+
+#[test]
+fn two_roundings_are_carried_where_they_are_chosen() {
+    let (.., text) = runtime("r2b_ts17.onnx", &config(None));
+    assert!(!text.contains("Loose") && !text.contains("FUSED"));
+    let mut config = config(None);
+    let (.., text) = runtime("r2b_ts17.onnx", config.multiply_add(MultiplyAdds::Loose));
+    assert!(text.contains("struct Loose<S>") && text.contains("same!(mul(") && !text.contains("same!(dot_ge("));
+    // A module hides no function of its name.
+    let user = "fn f() { dispatch_loose(K); runtime::dispatch(K) }";
+    let carried = runtime_files(&[user], None);
+    let lib = carried.iter().find(|(path, _)| path.ends_with("runtime/mod.rs")).map(|(_, bytes)| bytes);
+    let lib = String::from_utf8(lib.unwrap().clone()).unwrap();
+    assert!(lib.contains("pub use crate::runtime::dispatch::{dispatch, dispatch_loose};"), "{lib}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(super) use views::Views;
 
 use super::shapes::Shapes;
 use super::text::{doc, each_pixel, n, note};
+use crate::config::MultiplyAdds;
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::ops::Form;
 use crate::plan::Blob;
@@ -544,12 +545,13 @@ impl Loops {
     }
 
     /// The body of the block's function.
-    pub(super) fn call(&self, name: &Ident) -> TokenStream {
+    pub(super) fn call(&self, name: &Ident, multiply_add: MultiplyAdds) -> TokenStream {
         let (before, after) = (&self.before, &self.after);
-        let door = match self.arithmetic {
-            Arithmetic::F32 => quote!(dispatch),
-            Arithmetic::Bf16 => quote!(dispatch_bf16),
-            Arithmetic::Int8 => quote!(dispatch_int8),
+        let door = match (self.arithmetic, multiply_add) {
+            (Arithmetic::F32, MultiplyAdds::Once) => quote!(dispatch),
+            (Arithmetic::F32, MultiplyAdds::Loose) => quote!(dispatch_loose),
+            (Arithmetic::Bf16, _) => quote!(dispatch_bf16),
+            (Arithmetic::Int8, _) => quote!(dispatch_int8),
         };
         let is_window = |f: &steps::Field| f.name == "window";
         let own = |f: &steps::Field| {

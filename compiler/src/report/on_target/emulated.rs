@@ -1,5 +1,6 @@
 //! What a processor does in software for want of instructions, and what can be done about it.
 
+use crate::config::MultiplyAdds;
 use crate::emit::Output;
 use crate::ir::network::{Arithmetic, Body};
 use crate::schedule::cost::Cost;
@@ -36,21 +37,24 @@ pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
         _ => None,
     };
     let real = "binarize these layers in training; or `--real int8 --calibrate x.npy` multiplies in integers";
+    let soft = &format!("{real}; `--multiply-add loose` rounds twice instead");
     match target.multiply_add() {
         _ if !multiplies => {}
         MultiplyAdd::Instruction => {}
+        // Two instructions.
+        MultiplyAdd::Doubles | MultiplyAdd::Chosen if output.multiply_add == MultiplyAdds::Loose => {}
         MultiplyAdd::Chosen => add(
             "multiply-add of real-valued layers, where the machine has neither AVX2 nor AVX-512: in f64",
-            "processors from 2015 on have them",
+            "processors from 2015 on have them; `--multiply-add loose` rounds twice instead",
         ),
         MultiplyAdd::Integers => {
             add("multiply-add of real-valued layers, rounded once: in 64-bit integers", unit.unwrap_or(real));
         }
         MultiplyAdd::Doubles if target.family() == Family::Wasm => add(
             "multiply-add of real-valued layers, rounded once: in f64",
-            "`-Ctarget-feature=+simd128,+relaxed-simd` uses the engine's own, which may round twice",
+            "`-Ctarget-feature=+simd128,+relaxed-simd` uses the engine's own; `--multiply-add loose` rounds twice with SIMD128 alone",
         ),
-        MultiplyAdd::Doubles => add("multiply-add of real-valued layers, rounded once: in f64", real),
+        MultiplyAdd::Doubles => add("multiply-add of real-valued layers, rounded once: in f64", soft),
     }
     if computes && target.floats() == Floats::None {
         let scales = "let blocks end in signs: BatchNormalization and sign are one comparison; fewer scales and skips";

@@ -129,6 +129,7 @@ impl Sealed for Simd128 {}
 impl Simd for Simd128 {
     const LEVEL: Level = Level::Simd128;
     const TILES: usize = 2;
+    const FUSED: bool = cfg!(target_feature = "relaxed-simd");
     type F = [v128; 4];
     type Acc = Counters;
 
