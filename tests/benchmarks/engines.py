@@ -14,6 +14,7 @@ import environment
 from environment import HERE, ROOT, WORK
 
 WORKERS = HERE / "workers"
+EIGHT_BITS = ["onnxruntime, real ResNet-18 in int8", "OpenVINO, real ResNet-18 in int8"]
 
 
 class Unavailable(Exception):
@@ -29,6 +30,8 @@ class Worker:
     core: int
     folder: Path
     exact: bool = True
+    other: bool = False
+    """It holds another network, whose answer is not compared."""
     times: list = field(default_factory=list)
     """Milliseconds, one list per round."""
 
@@ -149,13 +152,13 @@ def tract_version():
     return next(p["version"] for p in lock["package"] if p["name"] == "tract-onnx")
 
 
-def engines(model, picture, folder, core, larq):
+def engines(model, picture, folder, core, larq, instead=None):
     """Everything that may run a network, as (name, factory of a `Worker`); a factory raises `Unavailable`.
 
-    `larq`: whether the file is one that Larq's worker can build anew.
+    `larq`: whether the file is one that Larq's worker can build anew; `instead`: the file of a network in 8 bits to stand beside it.
     """
 
-    def script(name, *options, exact=True, requirements="requirements.txt", label=None):
+    def script(name, *options, exact=True, requirements="requirements.txt", label=None, other=None):
         def make():
             try:
                 interpreter = environment.python(requirements)
@@ -163,7 +166,8 @@ def engines(model, picture, folder, core, larq):
                 version = "{}.{}".format(*sys.version_info[:2])
                 raise Unavailable(f"no wheels that can be installed for Python {version}") from None
             file = WORKERS / f"{name}_worker.py"
-            return Worker(label, [interpreter, file, model, picture, ANSWER, *options], core, folder, exact)
+            command = [interpreter, file, other or model, picture, ANSWER, *options]
+            return Worker(label, command, core, folder, exact and not other, bool(other))
 
         return label, make
 
@@ -179,6 +183,10 @@ def engines(model, picture, folder, core, larq):
     yield script("openvino", label="OpenVINO", exact=False)
     yield script("openvino", "f32", label="OpenVINO, f32")
     yield "tract", tract
+    if instead:
+        for engine, label in zip(("onnxruntime", "openvino"), EIGHT_BITS):
+            yield script(engine, label=label, other=instead)
+
     def larq_reads_no_onnx():
         raise Unavailable("reads no ONNX")
 

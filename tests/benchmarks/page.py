@@ -45,9 +45,12 @@ def rival_rows(record):
         if "missing" in row:
             yield [row["engine"], "", row["missing"], "", "", ""]
             continue
-        agrees = f"{row['difference']:.0e}" + ("" if row["top1"] else ", other class")
         if row["engine"] == "onnxruntime":
             agrees = "reference"
+        elif row.get("other"):
+            agrees = "other network"
+        else:
+            agrees = f"{row['difference']:.0e}" + ("" if row["top1"] else ", other class")
         ratio = "" if row["engine"] == "xnorc" else f"{row['ratio']:.1f}"
         yield [row["engine"], row["version"], ms(row["min_ms"]), ms(row["median_ms"]), ratio, agrees]
     bench = record["bench"]

@@ -20,6 +20,7 @@ import numpy as np
 
 import engines
 import networks
+import newer
 import page
 import plots
 from environment import HERE, ROOT, WORK
@@ -33,10 +34,15 @@ TITLES = {
     "r2b18_32": "Real-to-Binary ResNet-18, 32x32",
     "fashion": "Real-to-Binary network for Fashion-MNIST, 28x28",
     "resnet18_224": "real-valued ResNet-18, 224x224, for scale",
+    "quicknet": "QuickNet, 224x224",
+    "reactnet_a": "ReActNet-A, 224x224",
+    "meliusnet_22": "MeliusNet-22, 224x224",
 }
 LARQ = {"r2b18_224", "r2b18_32"}
 """Networks that Larq's layers can say; it has no importer."""
-ENGINES = ["xnorc", "onnxruntime", "OpenVINO", "OpenVINO, f32", "tract", "Larq Compute Engine"]
+INSTEAD = {"r2b18_224": "resnet18_224"}
+"""Networks beside which stands what one would take instead: the real-valued one in 8 bits."""
+ENGINES = ["xnorc", "onnxruntime", "OpenVINO", "OpenVINO, f32", "tract", "Larq Compute Engine", *engines.EIGHT_BITS]
 # f32 engines sum in different orders; a sign that flips for it moves the answer by more than rounding. This bound, of
 # the spread of the logits, holds with a dozen flips and fails with a wrong layer.
 TOLERANCE = 0.02
@@ -46,15 +52,36 @@ def model_file(name):
     """Path and shape of the input; networks of `networks.py` are written if they are not there."""
     if name == "fashion":
         return ROOT / "generated-examples" / "fashion" / "fashion.onnx", (1, 1, 28, 28)
-    build, net = {
-        "r2b18_224": (networks.real_to_binary, R2B_224),
-        "r2b18_32": (networks.real_to_binary, R2B_32),
-        "resnet18_224": (networks.real_valued, REAL_224),
+    build, side = {
+        "r2b18_224": (lambda: networks.real_to_binary(R2B_224), 224),
+        "r2b18_32": (lambda: networks.real_to_binary(R2B_32), 32),
+        "resnet18_224": (lambda: networks.real_valued(REAL_224), 224),
+        "quicknet": (newer.quicknet, 224),
+        "reactnet_a": (newer.reactnet_a, 224),
+        "meliusnet_22": (newer.meliusnet_22, 224),
     }[name]
     path = WORK / "networks" / f"{name}.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(build(net).SerializeToString())
-    return path, (1, 3, net.side, net.side)
+    path.write_bytes(build().SerializeToString())
+    return path, (1, 3, side, side)
+
+
+def eight_bits(name):
+    """The file of a real-valued network in 8 bits, by onnxruntime's own quantiser; ranges from four pictures of noise."""
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    model, shape = model_file(name)
+    pictures = [{"input": np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)} for seed in range(4)]
+
+    class Pictures(quantization.CalibrationDataReader):
+        def get_next(self):
+            return pictures.pop() if pictures else None
+
+    prepared, path = (model.with_name(f"{name}_{step}.onnx") for step in ("prepared", "int8"))
+    quant_pre_process(model, prepared, skip_symbolic_shape=True)
+    quantization.quantize_static(prepared, path, Pictures(), per_channel=True)
+    return path
 
 
 def picture_for(model, shape, path):
@@ -92,7 +119,8 @@ def run_network(name, title, model, picture, options):
     """Measures all engines on one network; gives the record of it."""
     folder = WORK / name
     workers, rows = [], []
-    for label, make in engines.engines(model, picture, folder, options.core, name in LARQ):
+    instead = eight_bits(INSTEAD[name]) if name in INSTEAD else None
+    for label, make in engines.engines(model, picture, folder, options.core, name in LARQ, instead):
         if label in options.without:
             continue
         try:
@@ -114,7 +142,7 @@ def run_network(name, title, model, picture, options):
             "version": worker.version,
             "min_ms": min(min(times) for times in worker.times),
             "median_ms": float(np.median([np.median(times) for times in worker.times])),
-            **compare(worker.answer, reference.answer),
+            **({"other": True} if worker.other else compare(worker.answer, reference.answer)),
             "exact": worker.exact,
         }
         # Of each round on its own, then the median: a slow phase of the machine falls on both alike.

@@ -290,9 +290,10 @@ fn describe(network: &Network, block: &Block) -> String {
             text += &format!("\n\n{} binary multiply-accumulates.", text::thousands(geometry.macs()));
         }
         Some(Source::RealConv { geometry, products, .. }) => {
-            let kind = match products.arithmetic() {
-                Arithmetic::F32 => "real multiply-accumulates".to_owned(),
-                looser => format!("multiply-accumulates in {} by choice", looser.name()),
+            let kind = match (products.arithmetic(), products.looser()) {
+                (_, Some(looser)) => format!("multiply-accumulates in {} by choice", looser.name()),
+                (Arithmetic::Int8, None) => "multiply-accumulates of the file's 8-bit integers".to_owned(),
+                _ => "real multiply-accumulates".to_owned(),
             };
             text += &format!("\n\n{} {kind}.", text::thousands(geometry.macs()));
         }
@@ -336,7 +337,7 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
     let looser: String = [Arithmetic::Bf16, Arithmetic::Int8]
         .into_iter()
         .filter_map(|arithmetic| {
-            let of = |b: &&Block| b.arithmetic() == Some(arithmetic);
+            let of = |b: &&Block| b.looser() == Some(arithmetic);
             let count: u64 = network.blocks.iter().filter(of).filter_map(Block::geometry).map(|g| g.macs()).sum();
             (count > 0).then(|| format!(", {} of these in {}", text::thousands(count), arithmetic.name()))
         })

@@ -423,6 +423,15 @@ impl Source {
 }
 
 impl Step {
+    /// Multiplies by the scales first, in one step with a scale that is there.
+    pub fn scale_first(steps: &mut Vec<Step>, scales: &[f64]) {
+        if let Some(Step::Scale(first)) = steps.first_mut() {
+            *first = Arc::new(first.iter().zip(scales).map(|(&f, s)| (f64::from(f) * s) as f32).collect());
+        } else {
+            steps.insert(0, Step::Scale(Arc::new(scales.iter().map(|&s| s as f32).collect())));
+        }
+    }
+
     /// The tensor it reads.
     pub fn read(&self) -> Option<TensorId> {
         match self {
@@ -617,6 +626,22 @@ impl Block {
     pub fn arithmetic(&self) -> Option<Arithmetic> {
         match self.source() {
             Some(Source::RealConv { products, .. }) => Some(products.arithmetic()),
+            _ => None,
+        }
+    }
+
+    /// How [`arithmetic`](Self::arithmetic) is called where that is shown: "int8 of the file" where nothing is lost by it.
+    pub fn arithmetic_name(&self) -> Option<&'static str> {
+        match self.arithmetic()? {
+            Arithmetic::Int8 if self.looser().is_none() => Some("int8 of the file"),
+            arithmetic => Some(arithmetic.name()),
+        }
+    }
+
+    /// The arithmetic of its products, where the user chose one that is looser than f32.
+    pub fn looser(&self) -> Option<Arithmetic> {
+        match self.source() {
+            Some(Source::RealConv { products, .. }) => products.looser(),
             _ => None,
         }
     }

@@ -59,7 +59,11 @@ fn cast_to(cx: &mut NodeContext<'_>, x: ValueId, to: DataType) -> Outcome<ValueI
         }
         (None, Some(_)) => {
             let whole = match cx.dtype(x) {
-                DType::F32 if from.integer().is_none() => cx.unary(Unary::Trunc, x)?,
+                DType::F32 if from.integer().is_none() => {
+                    let whole = cx.unary(Unary::Trunc, x)?;
+                    // What a float beyond the type becomes is left to the machine, but for 2 and 4 bits, which no machine has.
+                    if to.integer().is_some_and(|(bits, _)| bits < 8) { wrapped(cx, whole, from, to)? } else { whole }
+                }
                 DType::F32 => wrapped(cx, x, from, to)?,
                 _ => cx.apply(Op::Cast(DType::F32), &[x])?,
             };

@@ -17,12 +17,10 @@ use crate::config::Config;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::interpret;
 use crate::ir::network::{
-    Arithmetic, Block, Body, Geometry, NetTensor, Network, Products, Quantized, Source, Step, Storage, Tiled,
+    Arithmetic, Block, Body, Geometry, MOST_INT8_PRODUCTS, NetTensor, Network, Products, Quantized, Source, Step,
+    Storage, Tiled,
 };
 use crate::ir::{DType, Tensor};
-
-/// Most products of 8-bit numbers whose sum surely fits into 32 bits.
-const MOST_PRODUCTS: usize = i32::MAX as usize / (255 * 127);
 
 /// Changes the arithmetic of the layers that the configuration says.
 ///
@@ -51,7 +49,7 @@ pub fn run(network: &mut Network, config: &Config) -> Result<(), Diagnostics> {
             Arithmetic::Bf16 => Products::Bf16 { narrow },
             Arithmetic::Int8 => {
                 let (quantized, scales) = quantize(weights, geometry.output[2], ranges[&index]);
-                scale_first(steps, &scales);
+                Step::scale_first(steps, &scales);
                 Products::Int8 { narrow, quantized: Arc::new(quantized) }
             }
         };
@@ -128,12 +126,15 @@ fn obstacle(block: &Block, arithmetic: Arithmetic) -> Option<String> {
     let Some(g) = real_conv(block) else {
         return Some("it is no real-valued convolution or fully connected layer".to_owned());
     };
+    if block.arithmetic() == Some(Arithmetic::Int8) {
+        return Some("it multiplies the file's own 8-bit integers".to_owned());
+    }
     if g.groups > 1 {
         return Some("it has groups".to_owned());
     }
     match fan_in(g) {
         0 | 1 => Some("its sums are single products".to_owned()),
-        n if arithmetic == Arithmetic::Int8 && n > MOST_PRODUCTS => {
+        n if arithmetic == Arithmetic::Int8 && n > MOST_INT8_PRODUCTS => {
             Some(format!("sums of {n} products do not surely fit into 32 bits"))
         }
         _ => None,
@@ -231,16 +232,7 @@ fn quantize(weights: &[f32], outputs: usize, (low, high): Range) -> (Quantized, 
         integers.extend(row.iter().map(nearest));
         scales.push(scale / f64::from(inverse_scale));
     }
-    (Quantized { inverse_scale, zero_point, weights: integers }, scales)
-}
-
-/// Multiplies by the scales first, in one step with a scale that is there.
-fn scale_first(steps: &mut Vec<Step>, scales: &[f64]) {
-    if let Some(Step::Scale(first)) = steps.first_mut() {
-        *first = Arc::new(first.iter().zip(scales).map(|(&f, s)| (f64::from(f) * s) as f32).collect());
-    } else {
-        steps.insert(0, Step::Scale(Arc::new(scales.iter().map(|&s| s as f32).collect())));
-    }
+    (Quantized { inverse_scale, zero_point, weights: integers, of_file: false }, scales)
 }
 
 fn unused_name(network: &Network, name: &str) -> String {

@@ -1,7 +1,7 @@
 //! Words for what a block is, what was fused into it, and why it is not binary.
 
 use crate::ir::Part;
-use crate::ir::network::{Activation, Arithmetic, Block, Body, Move, PoolKind, Source, Step};
+use crate::ir::network::{Activation, Block, Body, Move, PoolKind, Source, Step};
 use crate::ops;
 
 pub use crate::schedule::title::{extents, kind};
@@ -58,7 +58,7 @@ fn part_of(step: &Step) -> Option<Part> {
 /// Why a block is not binary, or not fused with a neighbour. The compiler's own reason when it gave one; `None` for a
 /// binary, fused block without one.
 pub fn reason(block: &Block) -> Option<String> {
-    if let Some(looser) = block.arithmetic().filter(|a| *a != Arithmetic::F32) {
+    if let Some(looser) = block.looser() {
         let reason = block.reason.as_deref().unwrap_or("weights or input are not ±1");
         return Some(format!("{} by choice; {reason}", looser.name()));
     }

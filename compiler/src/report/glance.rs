@@ -323,7 +323,7 @@ impl fmt::Display for Glance {
         }
         for (obstacle, blocks) in self.obstacles.iter().filter(|(_, blocks)| self.percent(blocks) >= 1.0) {
             let (what, mut advice) = obstacle.words();
-            let looser = |&i: &usize| report.blocks[i].arithmetic.is_some_and(|a| a != Arithmetic::F32.name());
+            let looser = |&i: &usize| report.blocks[i].looser;
             if blocks.iter().all(looser) {
                 advice = "looser by choice already: `xnorc verify` says what that costs";
             }

@@ -15,7 +15,7 @@ use crate::emit::Output;
 use crate::ir::DType;
 #[cfg(test)]
 use crate::ir::network::Storage;
-use crate::ir::network::{Arithmetic, NetTensor, TensorId};
+use crate::ir::network::{NetTensor, TensorId};
 use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
@@ -79,9 +79,13 @@ pub struct Row {
     pub fused: Vec<String>,
     /// Why it is not binary, or not fused.
     pub reason: Option<String>,
-    /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
+    /// Of a real-valued convolution or fully connected layer: `f32`, by choice `bf16` or `int8`, or `int8 of the file`, which
+    /// loses nothing.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub arithmetic: Option<&'static str>,
+    /// Whether that is looser than f32, by the user's choice.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub looser: bool,
     /// Multiply-accumulates, binary or real.
     pub macs: u64,
     /// Multiply-accumulates on sign bits.
@@ -144,7 +148,8 @@ impl Report {
                     binary: block.is_binary(),
                     fused: explain::parts(block).iter().map(ToString::to_string).collect(),
                     reason: explain::reason(block),
-                    arithmetic: block.arithmetic().map(Arithmetic::name),
+                    arithmetic: block.arithmetic_name(),
+                    looser: block.looser().is_some(),
                     macs: cost.binary_macs + cost.real_macs,
                     binary_macs: cost.binary_macs,
                     real_macs: cost.real_macs,

@@ -232,10 +232,10 @@ fn loops(
                 ("words: xor, population count".to_owned(), words.map(|why| why.to_string()).unwrap_or_default())
             }
         },
-        Source::RealConv { geometry, products, .. } => {
-            let how = match products.arithmetic().name() {
-                "f32" => fused.to_owned(),
-                looser => format!("products in {looser}"),
+        Source::RealConv { geometry, .. } => {
+            let how = match block.arithmetic_name() {
+                Some(narrow) if narrow != "f32" => format!("products in {narrow}"),
+                _ => fused.to_owned(),
             };
             let why = if is_depthwise(geometry) { "real weights, a channel each" } else { "real weights" };
             (how, why.to_owned())

@@ -370,9 +370,10 @@ fn narrow_products(m: &mut Maker, g: &Geometry) -> Products {
     let len = g.output[2] * g.kernel[0] * g.kernel[1] * g.input[2];
     // The extremes often: they are what an instruction that saturates would get wrong.
     let weights =
-        (0..len).map(|_| if m.r.once_in(3) { m.r.pick(&[-127, 127]) } else { m.r.below(255) as i8 }).collect();
+        (0..len).map(|_| if m.r.once_in(3) { m.r.pick(&[-128, 127]) } else { m.r.below(255) as i8 }).collect();
     let (zero_point, inverse_scale) = (m.r.below(256) as u8, 20.0 + 60.0 * m.r.real().abs());
-    Products::Int8 { narrow, quantized: Arc::new(Quantized { inverse_scale, zero_point, weights }) }
+    let of_file = m.r.once_in(2);
+    Products::Int8 { narrow, quantized: Arc::new(Quantized { inverse_scale, zero_point, weights, of_file }) }
 }
 
 fn narrow(m: &mut Maker) {

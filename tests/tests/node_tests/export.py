@@ -22,7 +22,7 @@ from onnx import helper, numpy_helper
 OLDEST = 7  # the compiler's
 PER_VERSION = 4
 # Element types whose elements are written as raw bytes, so that the reader needs no other encoding.
-RAW = {getattr(onnx.TensorProto, name) for name in "FLOAT FLOAT16 DOUBLE BFLOAT16 INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 BOOL".split()}
+RAW = {getattr(onnx.TensorProto, name) for name in "FLOAT FLOAT16 DOUBLE BFLOAT16 INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 BOOL UINT4 INT4 UINT2 INT2".split()}
 
 
 def tensors(values, names):

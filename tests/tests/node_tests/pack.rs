@@ -108,6 +108,10 @@ pub(crate) fn tensor(proto: &TensorProto) -> Option<Tensor> {
         12 => ints(all!(u32).map(i64::from).collect()),
         13 => ints(all!(u64).map(|x| x as i64).collect()),
         16 => floats(all!(u16).map(|x| f32::from_bits(u32::from(x) << 16)).collect()),
+        21 => ints(narrow(raw, 4, false, shape.iter().product())),
+        22 => ints(narrow(raw, 4, true, shape.iter().product())),
+        25 => ints(narrow(raw, 2, false, shape.iter().product())),
+        26 => ints(narrow(raw, 2, true, shape.iter().product())),
         _ => None,
     }?;
     let tensor = Tensor { shape, data };
@@ -117,6 +121,14 @@ pub(crate) fn tensor(proto: &TensorProto) -> Option<Tensor> {
         Data::Bool(v) => v.len(),
     };
     (held == tensor.len()).then_some(tensor)
+}
+
+/// The first `len` integers of so many bits, the lowest bits of a byte first.
+fn narrow(raw: &[u8], bits: usize, signed: bool, len: usize) -> Vec<i64> {
+    let values =
+        raw.iter().flat_map(|&byte| (0..8 / bits).map(move |i| i64::from(byte) >> (bits * i) & ((1 << bits) - 1)));
+    let negative = |value: i64| signed && value >> (bits - 1) == 1;
+    values.take(len).map(|value| if negative(value) { value - (1 << bits) } else { value }).collect()
 }
 
 fn half(bits: u16) -> f32 {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use prost::Message as _;
+use tract_onnx::pb::ModelProto;
 use xnorc::ir::{Graph, Tensor};
 use xnorc_cli::verify::{Generator, Sample, Verification};
 use xnorc_tests::{Running, models, read_npy};
@@ -114,6 +116,49 @@ fn expectations_and_programs_are_judged() {
         }),
         "1.conv.node",
     );
+}
+
+/// The same of a network in 8 bits: what is in question there are roundings to whole numbers.
+#[test]
+fn quantised_networks_are_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quantised.onnx");
+    std::fs::write(&path, model::quantised(2)).unwrap();
+    let mut running = Running::start(&path).unwrap();
+    let graph = running.graph.clone();
+    let engine = |picture: &Tensor| {
+        let values = xnorc::interpret::graph(&graph, std::slice::from_ref(picture)).unwrap();
+        values[&graph.outputs[0]].clone()
+    };
+    let pictures: Vec<Tensor> =
+        (0..2).map(|seed| Sample::random(&[vec![1, 3, 32, 32]], &mut Generator::new(seed)).inputs.remove(0)).collect();
+    let right: Vec<Tensor> = pictures.iter().map(engine).collect();
+    let mut explained = 0;
+    for (picture, right) in pictures.iter().zip(&right) {
+        let found = verdict(&mut running, picture, right.clone());
+        assert!(found.ok, "{found}");
+        // Every convolution multiplies the file's integers, and nothing is looser by it.
+        let integers = found.blocks.iter().filter(|b| b.arithmetic == Some("int8 of the file"));
+        assert_eq!(integers.count(), 4, "{found}");
+        explained += found.rounded_otherwise;
+    }
+    assert!(explained > 0);
+    let normalised = pictures[0].to_f32().iter().map(|x| (x - 0.1) / 1.1).collect();
+    let normalised = engine(&Tensor::f32(pictures[0].shape.clone(), normalised));
+    let wrong = wrong_ones(&right[0], &right[1], &normalised).into_iter().skip(1).step_by(2).collect();
+    all_are_found(&mut running, &pictures[0], wrong);
+    // A weight that is another integer is found in its layer.
+    let file = ModelProto::decode(&running.model[..]).unwrap();
+    let other = {
+        let mut file = file;
+        let tensors = &mut file.graph.as_mut().unwrap().initializer;
+        let weight = tensors.iter_mut().find(|t| t.name == "0.weight.q").unwrap();
+        weight.raw_data[7] ^= 0x20;
+        file.encode_to_vec()
+    };
+    let found = compared(&mut running, &other, Sample { inputs: vec![pictures[0].clone()], expected: Vec::new() });
+    let wrong: Vec<&str> = found.blocks.iter().filter(|b| !b.ok).map(|b| b.name.as_str()).collect();
+    assert_eq!(wrong, ["0.conv.node"], "{found}");
 }
 
 /// The same on the large models that are not part of the project.

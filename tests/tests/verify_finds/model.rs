@@ -28,6 +28,52 @@ impl Writer {
         name
     }
 
+    fn bytes(&mut self, name: String, dims: &[usize], values: &[i8]) -> String {
+        self.graph.initializer.push(TensorProto {
+            name: name.clone(),
+            data_type: DataType::Int8 as i32,
+            dims: dims.iter().map(|&d| d as i64).collect(),
+            raw_data: values.iter().map(|&v| v as u8).collect(),
+            ..TensorProto::default()
+        });
+        name
+    }
+
+    /// A value in 8 bits, and a float again.
+    fn quantised(&mut self, x: &str, scale: f32) -> String {
+        let scale = self.constant(format!("{x}.scale"), &[], &[scale]);
+        let zero = self.bytes(format!("{x}.zero"), &[], &[0]);
+        let q = self.node("QuantizeLinear", &format!("{x}.q"), &[x, &scale, &zero], &[]);
+        self.node("DequantizeLinear", &format!("{x}.dq"), &[&q, &scale, &zero], &[])
+    }
+
+    /// Weights in 8 bits, with a scale for each output channel.
+    fn dequantised(&mut self, name: &str, dims: &[usize], random: &mut Generator, size: f32) -> String {
+        let count: usize = dims.iter().product();
+        let values: Vec<i8> = (0..count).map(|_| (40.0 * random.normal()).clamp(-128.0, 127.0) as i8).collect();
+        let scales: Vec<f32> = (0..dims[0]).map(|_| size * (1.0 + 0.1 * random.normal())).collect();
+        let q = self.bytes(format!("{name}.q"), dims, &values);
+        let scale = self.constant(format!("{name}.scale"), &[dims[0]], &scales);
+        let node = self.node("DequantizeLinear", name, &[&q, &scale], &[]);
+        let last = self.graph.node.last_mut().expect("just written");
+        last.attribute.push(AttributeProto {
+            name: "axis".into(),
+            r#type: AttributeType::Int as i32,
+            i: 0,
+            ..AttributeProto::default()
+        });
+        node
+    }
+
+    fn finish(mut self, name: &str) -> Vec<u8> {
+        self.graph.name = name.into();
+        self.graph.input = vec![value("x", &[1, 3, 32, 32])];
+        self.graph.output = vec![value("y", &[1, CLASSES])];
+        let opset = OperatorSetIdProto { domain: String::new(), version: 17 };
+        ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(self.graph), ..ModelProto::default() }
+            .encode_to_vec()
+    }
+
     fn node(&mut self, op: &str, output: &str, inputs: &[&str], attributes: &[(&str, &[i64])]) -> String {
         let attribute = attributes.iter().map(|(name, ints)| AttributeProto {
             name: (*name).into(),
@@ -94,10 +140,30 @@ pub(crate) fn residual(layers: usize) -> Vec<u8> {
     let weights = w.constant("fc.weight".into(), &[c, CLASSES], &weights);
     let bias = w.constant("fc.bias".into(), &[CLASSES], &bias);
     w.node("Gemm", "y", &[&flat, &weights, &bias], &[]);
-    w.graph.name = "residual".into();
-    w.graph.input = vec![value("x", &[1, 3, 32, 32])];
-    w.graph.output = vec![value("y", &[1, CLASSES])];
-    let opset = OperatorSetIdProto { domain: String::new(), version: 17 };
-    ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(w.graph), ..ModelProto::default() }
-        .encode_to_vec()
+    w.finish("residual")
+}
+
+/// A network in 8 bits as quantisers write it: QuantizeLinear and DequantizeLinear around every value, weights as integers.
+pub(crate) fn quantised(layers: usize) -> Vec<u8> {
+    let mut random = Generator::new(11);
+    let mut w = Writer::default();
+    let (c, pads): (_, &[(&str, &[i64])]) = (32, &[("pads", &[1, 1, 1, 1])]);
+    let input = w.quantised("x", 0.03);
+    let weights = w.dequantised("stem.weight", &[c, 3, 3, 3], &mut random, 0.006);
+    let mut x = w.node("Conv", "stem", &[&input, &weights], pads);
+    x = w.quantised(&x, 0.05);
+    for layer in 0..layers {
+        let weights = w.dequantised(&format!("{layer}.weight"), &[c, c, 3, 3], &mut random, 0.001);
+        let y = w.node("Conv", &format!("{layer}.conv"), &[&x, &weights], pads);
+        let y = w.node("Relu", &format!("{layer}.relu"), &[&y], &[]);
+        let sum = w.node("Add", &format!("{layer}.add"), &[&y, &x], &[]);
+        x = w.quantised(&sum, 0.061 + 0.02 * layer as f32);
+    }
+    let mean = w.node("GlobalAveragePool", "mean", &[&x], &[]);
+    let mean = w.quantised(&mean, 0.04);
+    let flat = w.node("Flatten", "flat", &[&mean], &[]);
+    let weights = w.dequantised("fc.weight", &[CLASSES, c], &mut random, 0.005);
+    let turned = w.node("Transpose", "fc.turned", &[&weights], &[("perm", &[1, 0])]);
+    w.node("MatMul", "y", &[&flat, &turned], &[]);
+    w.finish("quantised")
 }

@@ -146,7 +146,7 @@ pub fn run(
                 binary_macs: cost.binary_macs,
                 real_macs: cost.real_macs,
                 bytes: cost.weight_bytes + tensor_bytes(network, block),
-                arithmetic: block.arithmetic().map(Arithmetic::name),
+                arithmetic: block.arithmetic_name(),
             }
         })
         .collect();

@@ -3,19 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use super::TOLERANCE;
-use super::compare::{Deviation, Scores, Signs, Ties};
+use super::compare::{Deviation, Scores, Signs, Ties, decided_otherwise};
 use super::explain::Decisions;
 use super::oracle::Reference;
-use super::rounding::{F32, Margins, Rounding};
+use super::rounding::{F32, Margins, Rounding, jumps};
 use super::samples::Sample;
 use crate::packing::Packing;
 use crate::toolchain::{Program, Space, is_integer};
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};
 use xnorc::interpret;
-use xnorc::ir::network::{
-    Activation, Arithmetic, Block, Body, Move, NetTensor, Network, Step, Storage, TensorId, Whole,
-};
-use xnorc::ir::{Op, Origin, Tensor};
+use xnorc::ir::network::{Activation, Block, Body, Move, NetTensor, Network, Step, Storage, TensorId, Whole};
+use xnorc::ir::{Data, Op, Origin, Tensor};
 use xnorc::plan::{Place, Plan};
 
 /// What was seen of one block.
@@ -25,6 +23,8 @@ pub(super) struct Seen {
     pub(super) real: Vec<Deviation>,
     /// Signs.
     pub(super) signs: Option<Signs>,
+    /// Values rounded to another whole number than the reference's, where that is in question.
+    pub(super) rounded_otherwise: usize,
     /// Largest magnitude of the real values it read, sums aside.
     pub(super) read_scale: f64,
     /// ONNX values it read the signs of, some of which are zero in the reference; or what it read was computed from.
@@ -39,7 +39,7 @@ pub(super) struct Seen {
     /// Whether it computed what its definition says, as far as it is judged by that: its arithmetic is looser by choice, or
     /// it reads what only such a block has computed.
     pub(super) as_defined: Option<bool>,
-    /// Whether one of the unknown tensors holds sign bits whose flips would go unseen.
+    /// Whether one of the unknown tensors holds sign bits whose flips would go unseen, or values rounded to whole numbers.
     pub(super) unknown_signs: bool,
 }
 
@@ -62,6 +62,8 @@ pub(super) struct Pinned {
     pub(super) outputs: Vec<Tensor>,
     /// The signs that were not the reference's by themselves.
     pub(super) decisions: Decisions,
+    /// Values that were rounded to another whole number than the reference's.
+    pub(super) rounded: HashMap<TensorId, Vec<(usize, f32)>>,
     /// Blocks with signs that rounding does not explain.
     pub(super) wrong: Vec<String>,
 }
@@ -73,6 +75,8 @@ pub(super) struct Run<'a> {
     program: &'a mut Program,
     sample: &'a Sample,
     known: HashMap<TensorId, Known>,
+    /// What rounding to whole numbers can make of values that the reference does not know.
+    bounds: HashMap<TensorId, Vec<f64>>,
 }
 
 impl<'a> Run<'a> {
@@ -111,7 +115,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        Self { network, plan, program, sample, known }
+        Self { network, plan, program, sample, known, bounds: HashMap::new() }
     }
 
     /// Every block on the oracle's values.
@@ -125,7 +129,7 @@ impl<'a> Run<'a> {
         let mut zeros_behind: HashMap<TensorId, Vec<String>> = HashMap::new();
         for (index, block) in network.blocks.iter().enumerate() {
             let mut seen = Seen::default();
-            let by_choice = block.arithmetic().is_some_and(|a| a != Arithmetic::F32);
+            let by_choice = block.looser().is_some();
             let by_definition = by_choice || block.reads().iter().any(|id| looser.contains(id));
             let mut given = HashMap::new();
             for id in block.reads() {
@@ -239,6 +243,7 @@ impl<'a> Run<'a> {
                 given.insert(id, self.read(id)?);
             }
             self.program.block(index)?;
+            self.pin_jumps(block, &given, &mut pinned)?;
             let mut all_margins = None;
             for id in block.writes() {
                 let tensor = network.tensor(id);
@@ -269,17 +274,64 @@ impl<'a> Run<'a> {
             }
         }
         pinned.outputs = self.outputs()?;
+        // Integers that the program gives are read, never written.
+        for (id, output) in network.outputs.iter().zip(&mut pinned.outputs) {
+            if let (Some(rounded), Data::I64(values)) = (pinned.rounded.get(id), &mut output.data) {
+                rounded.iter().for_each(|&(i, value)| values[i] = value as i64);
+            }
+        }
         Ok(pinned)
     }
 
-    /// The signs of a block on these inputs, and how near each is to turning. On the program's `own` inputs, which differ
-    /// from the reference's by what was rounded before, that difference counts.
+    /// Sets what a block has rounded to another whole number than the reference, where that is in question.
+    fn pin_jumps(
+        &mut self,
+        block: &Block,
+        given: &HashMap<TensorId, Vec<f32>>,
+        pinned: &mut Pinned,
+    ) -> Result<(), Diagnostics> {
+        let mut rounding = None;
+        for id in block.writes().into_iter().filter(|_| jumps(block)) {
+            let tensor = self.network.tensor(id);
+            if !matches!(tensor.storage, Storage::Dense(_)) || !self.known.contains_key(&id) {
+                continue;
+            }
+            let mut values = self.read(id)?;
+            let known = &self.known[&id].values;
+            if !Deviation::of(&values, known).is_off() {
+                continue;
+            }
+            if rounding.is_none() {
+                rounding = Some(self.rounding(block, given, true)?.0);
+            }
+            let bounds = rounding.iter().find_map(|r| r.errors.get(&id)).map_or(&[][..], |bounds| bounds);
+            for i in decided_otherwise(&values, known, bounds, TOLERANCE) {
+                values[i] = known[i];
+                pinned.rounded.entry(id).or_default().push((i, known[i]));
+            }
+            write(self.network, self.plan, self.program, id, &values)?;
+        }
+        Ok(())
+    }
+
+    /// The signs of a block on these inputs, and how near each is to turning.
     fn margins(
         &self,
         block: &Block,
         given: &HashMap<TensorId, Vec<f32>>,
         own: bool,
     ) -> Result<Vec<Margins>, Diagnostics> {
+        Ok(self.rounding(block, given, own)?.1)
+    }
+
+    /// What rounding can do in a block on these inputs. On the program's `own` inputs, which differ from the reference's by
+    /// what was rounded before, that difference counts.
+    fn rounding(
+        &self,
+        block: &Block,
+        given: &HashMap<TensorId, Vec<f32>>,
+        own: bool,
+    ) -> Result<(Rounding<'a>, Vec<Margins>), Diagnostics> {
         let mut rounding = Rounding::new(self.network, F32);
         for (&id, values) in given {
             let tensor = self.network.tensor(id);
@@ -289,7 +341,10 @@ impl<'a> Run<'a> {
                     Some(known) if own => f64::from((v - known.values[i]).abs()),
                     Some(_) => 0.0,
                     // Computed by a block or two, on the way from what is known.
-                    None => 64.0 * F32 * f64::from(v.abs()),
+                    None => {
+                        let jump = self.bounds.get(&id).and_then(|bounds| bounds.get(i)).copied().unwrap_or(0.0);
+                        jump.max(64.0 * F32 * f64::from(v.abs()))
+                    }
                 };
                 if own || known.is_none() {
                     rounding.errors.insert(id, values.iter().enumerate().map(|(i, &v)| off(i, v)).collect());
@@ -297,7 +352,8 @@ impl<'a> Run<'a> {
             }
             rounding.values.insert(id, Tensor::f32(tensor.shape.clone(), values.clone()));
         }
-        rounding.block(block).map_err(unsupported)
+        let margins = rounding.block(block).map_err(unsupported)?;
+        Ok((rounding, margins))
     }
 
     /// What the program holds: sign bits as -1 and +1.
@@ -374,9 +430,14 @@ impl<'a> Run<'a> {
         for id in block.writes() {
             let tensor = self.network.tensor(id);
             let Some(known) = self.known.get(&id) else {
+                if let Some(given) = given.filter(|_| jumps(block) && !self.bounds.contains_key(&id)) {
+                    let bounds = self.rounding(block, given, false)?.0.errors.remove(&id);
+                    self.bounds.extend(bounds.map(|bounds| (id, bounds)));
+                }
                 seen.unknown.push(tensor.name.clone());
                 seen.readers.extend(self.judged_readers(id).into_iter().flatten());
                 seen.unknown_signs |= matches!(tensor.storage, Storage::Bits(_)) && !self.is_only_pooled(id);
+                seen.unknown_signs |= jumps(block);
                 continue;
             };
             match (Packing::of(tensor), self.plan.place(id)) {
@@ -395,8 +456,17 @@ impl<'a> Run<'a> {
                     seen.stray += stray;
                 }
                 (_, place) => {
-                    let values = read_dense(self.program, tensor, place)?;
-                    let deviation = Deviation::of(&values, &known.values);
+                    let mut values = read_dense(self.program, tensor, place)?;
+                    let mut deviation = Deviation::of(&values, &known.values);
+                    if let Some(given) = given.filter(|_| deviation.is_off() && jumps(block)) {
+                        let rounding = self.rounding(block, given, false)?.0;
+                        let bounds = rounding.errors.get(&id).map_or(&[][..], |bounds| bounds);
+                        for i in decided_otherwise(&values, &known.values, bounds, TOLERANCE) {
+                            values[i] = known.values[i];
+                            seen.rounded_otherwise += 1;
+                        }
+                        deviation = Deviation::of(&values, &known.values);
+                    }
                     // Sums are judged as the means they stand for, so that an error in a report is one of a value.
                     let count = if is_sum(self.network, id) { self.pixels(block, id) } else { 1.0 };
                     let (error, scale) = (deviation.error / count, deviation.scale / count);
@@ -483,6 +553,20 @@ pub(super) fn read(
             Ok(packing.unpack(&words).0.into_iter().map(|plus| if plus { 1.0 } else { -1.0 }).collect())
         }
         (_, place) => read_dense(program, tensor, place),
+    }
+}
+
+/// Makes the program hold these floats.
+pub(super) fn write(
+    network: &Network,
+    plan: &Plan,
+    program: &mut Program,
+    id: TensorId,
+    values: &[f32],
+) -> Result<(), Diagnostics> {
+    match dense(plan.place(id)).filter(|_| !is_integer(network.tensor(id))) {
+        Some((space, offset)) => program.write_f32(space, offset, values),
+        None => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::TOLERANCE;
 use super::rounding::Margins;
 use xnorc::exact::to_key;
 use xnorc::ir::{DType, Data, Tensor};
@@ -19,6 +20,11 @@ pub(super) struct Deviation {
 }
 
 impl Deviation {
+    /// Whether that is more than a value may be off.
+    pub(super) fn is_off(&self) -> bool {
+        self.error > TOLERANCE * self.scale
+    }
+
     /// Compares values of equal number.
     pub(super) fn of(values: &[f32], reference: &[f32]) -> Self {
         let magnitude = |x: &f32| if x.is_finite() { f64::from(x.abs()) } else { 0.0 };
@@ -36,6 +42,19 @@ impl Deviation {
         }
         deviation
     }
+}
+
+/// What of these values a rounding to whole numbers explains that was decided the other way: those that are off by more than
+/// `tolerance` of the largest magnitude, though by no more than their bound.
+pub(super) fn decided_otherwise(values: &[f32], reference: &[f32], bounds: &[f64], tolerance: f64) -> Vec<usize> {
+    let off = tolerance * Deviation::of(reference, reference).scale;
+    let pairs = values.iter().zip(reference).zip(bounds).enumerate();
+    let distance = |a: f32, b: f32| (f64::from(a) - f64::from(b)).abs();
+    // The step itself is rounded, too.
+    let explained = |&(_, ((&a, &b), &bound)): &(usize, ((&f32, &f32), &f64))| {
+        distance(a, b) > off && distance(a, b) <= bound + off
+    };
+    pairs.filter(explained).map(|(i, _)| i).collect()
 }
 
 /// How signs compare with the reference.

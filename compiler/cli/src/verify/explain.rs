@@ -9,15 +9,17 @@
 //!
 //! It ends when the outputs are found; when all signs in question together could not bridge what is missing, as for
 //! any outputs that are simply wrong; or after [`RUNS`] runs and [`WALKS`] walks. Where a file is computed in 16 bits, and more
-//! than [`MANY`] signs are in question, they cannot be tried one by one; then each is decided by chance, as often as rounding
+//! than [`MANY`] signs are in question, they cannot be tried one by one; nor can they where values are rounded to whole numbers,
+//! as quantised files do, of which a thousandth is in question. Then each is decided by chance, as often as rounding
 //! would, a few times over, and the wanted outputs may be as far away as these are from one another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Generator;
+use super::TOLERANCE;
 use super::blocks::{self, unsupported};
-use super::compare::{Ties, gap, within};
-use super::rounding::{F32, Rounding};
+use super::compare::{Deviation, Ties, gap, within};
+use super::rounding::{F32, Rounding, jumps};
 use crate::packing::Packing;
 use crate::toolchain::Program;
 use xnorc::diagnostics::Diagnostics;
@@ -69,6 +71,8 @@ pub(super) struct Explanation {
     pub(super) by_chance: bool,
     /// Signs in question.
     pub(super) questions: usize,
+    /// Values in question that are rounded to whole numbers.
+    pub(super) rounded: usize,
     /// How far turning them moves an output at most, as far as was tried.
     pub(super) most: f64,
 }
@@ -89,6 +93,17 @@ struct Group {
     plus: bool,
     /// Distance from the threshold, relative to what rounding can do.
     closeness: f64,
+}
+
+/// The network under some decisions.
+struct Look {
+    outputs: Vec<Tensor>,
+    /// Signs in question besides those decided.
+    groups: Vec<Group>,
+    /// All decisions are about signs in question.
+    valid: bool,
+    /// Values that could as well be rounded to another whole number.
+    rounded: usize,
 }
 
 struct Node {
@@ -123,7 +138,7 @@ impl Explorer<'_> {
             let Some((next, _)) = next else { break };
             nodes[next].seen = true;
             let decisions = nodes[next].decisions.clone();
-            let (outputs, mut groups, valid) = self.look(&decisions, None)?;
+            let Look { outputs, mut groups, valid, rounded } = self.look(&decisions, None)?;
             if !valid {
                 continue;
             }
@@ -132,7 +147,8 @@ impl Explorer<'_> {
                 return Ok(Explanation { found: true, turned, ..result });
             }
             result.questions = result.questions.max(groups.iter().map(|g| g.members.len()).sum());
-            if groups.len() > MANY && self.unit > F32 {
+            result.rounded = result.rounded.max(rounded);
+            if groups.len() > MANY && self.unit > F32 || rounded > 0 {
                 return self.by_chance(wanted, &outputs, result);
             }
             groups.sort_by(|a, b| a.closeness.total_cmp(&b.closeness));
@@ -164,7 +180,7 @@ impl Explorer<'_> {
         let near = |n: &&Node| within(&n.outputs, wanted.outputs, wanted.tolerance, wanted.ties);
         let found: Vec<Decisions> = nodes.iter().filter(near).map(|n| n.decisions.clone()).collect();
         for decisions in found {
-            if self.look(&decisions, None)?.2 {
+            if self.look(&decisions, None)?.valid {
                 let turned = decisions.values().map(HashMap::len).sum();
                 return Ok(Explanation { found: true, turned, ..result });
             }
@@ -182,15 +198,19 @@ impl Explorer<'_> {
         let mut generator = Generator::new(1);
         let mut draws = vec![own.to_vec()];
         for _ in 0..DRAWS {
-            draws.push(self.look(&Decisions::new(), Some(&mut generator))?.0);
+            draws.push(self.look(&Decisions::new(), Some(&mut generator))?.outputs);
         }
         let pairs = || draws.iter().enumerate().flat_map(|(i, a)| draws[..i].iter().map(move |b| (a, b)));
         let spread = pairs().map(|(a, b)| gap(a, b)).fold(0.0, f64::max);
         result.most = pairs().map(|(a, b)| largest(a, b)).fold(0.0, f64::max);
-        let nearest = draws.iter().map(|d| gap(d, wanted.outputs)).fold(f64::INFINITY, f64::min);
+        let least = |f: fn(&[Tensor], &[Tensor]) -> f64| {
+            draws.iter().map(|d| f(d, wanted.outputs)).fold(f64::INFINITY, f64::min)
+        };
         result.by_chance = true;
-        // The nearest of a few draws, and the farthest two: a wanted one of their kind lies within.
-        result.found = nearest <= spread.max(wanted.tolerance);
+        // The nearest of a few draws, and the farthest two: a wanted one of their kind lies within, as a whole and in the output
+        // that differs most.
+        let near = |output: f64| output <= result.most || least(gap) <= wanted.tolerance;
+        result.found = least(gap) <= spread.max(wanted.tolerance) && near(least(largest));
         Ok(result)
     }
 
@@ -225,20 +245,16 @@ impl Explorer<'_> {
         }
     }
 
-    /// The outputs, the signs in question besides those decided, and whether all decisions are about signs in question.
-    /// With a generator each sign in question is decided by chance.
-    fn look(
-        &mut self,
-        decisions: &Decisions,
-        mut chance: Option<&mut Generator>,
-    ) -> Result<(Vec<Tensor>, Vec<Group>, bool), Diagnostics> {
+    /// The network under these decisions. With a generator each sign in question is decided by chance, and so is each value
+    /// that is rounded to a whole number.
+    fn look(&mut self, decisions: &Decisions, mut chance: Option<&mut Generator>) -> Result<Look, Diagnostics> {
         let network = self.network;
         let mut rounding = Rounding::new(network, self.unit);
         rounding.values = given(network, self.inputs);
         if let Engine::Program(program, _) = &mut self.engine {
             blocks::give_inputs(program, self.inputs)?;
         }
-        let mut valid = true;
+        let (mut valid, mut rounded) = (true, 0);
         let mut groups = Vec::new();
         for (index, block) in network.blocks.iter().enumerate() {
             let all_margins = rounding.block(block).map_err(unsupported)?;
@@ -250,6 +266,15 @@ impl Explorer<'_> {
                     if let Some(tensor) = rounding.values.get_mut(&id).filter(|t| t.as_f32().is_some()) {
                         *tensor = Tensor::f32(tensor.shape.clone(), values);
                     }
+                }
+            }
+            for id in block.writes().into_iter().filter(|_| jumps(block)) {
+                let moved = round_otherwise(&mut rounding, id, chance.as_deref_mut());
+                rounded += moved;
+                if let (Engine::Program(program, plan), Some(tensor), true) =
+                    (&mut self.engine, rounding.values.get(&id), moved > 0 && chance.is_some())
+                {
+                    blocks::write(network, plan, program, id, &tensor.to_f32())?;
                 }
             }
             let mut same: HashMap<(usize, u32), Group> = HashMap::new();
@@ -297,9 +322,34 @@ impl Explorer<'_> {
             Engine::Program(program, _) => blocks::outputs(network, program)?,
             Engine::Interpreter => outputs(network, &rounding.values),
         };
-        Ok((outputs, groups, valid))
+        Ok(Look { outputs, groups, valid, rounded })
     }
 }
+
+/// Of the values just computed, those whose rounding to a whole number is in question: how many they are. With a generator
+/// some are moved by their step, as many as rounding would; from there on all of them are certain.
+fn round_otherwise(rounding: &mut Rounding<'_>, id: TensorId, mut chance: Option<&mut Generator>) -> usize {
+    let (Some(tensor), Some(bounds)) = (rounding.values.get_mut(&id), rounding.errors.get_mut(&id)) else { return 0 };
+    let mut values = tensor.to_f32();
+    let off = TOLERANCE * Deviation::of(&values, &values).scale;
+    let mut count = 0;
+    for (value, bound) in values.iter_mut().zip(bounds).filter(|(_, bound)| **bound > off) {
+        count += 1;
+        if let Some(generator) = chance.as_deref_mut() {
+            // Anywhere within a bound of three deviations, two in fifteen are moved beyond the middle, to either side.
+            let by = generator.normal();
+            if by.abs() > ONE_IN_7 {
+                *value += bound.copysign(f64::from(by)) as f32;
+            }
+        }
+        *bound = 0.0;
+    }
+    *tensor = Tensor::f32(tensor.shape.clone(), values);
+    count
+}
+
+/// What a normal number exceeds, to either side, twice in fifteen times.
+const ONE_IN_7: f32 = 1.5;
 
 fn listed(decisions: &Decisions) -> Vec<(TensorId, usize, bool)> {
     let mut all: Vec<_> =
@@ -344,11 +394,11 @@ fn outputs(network: &Network, values: &HashMap<TensorId, Tensor>) -> Vec<Tensor>
 
 /// Largest difference of two sets of outputs.
 fn largest(a: &[Tensor], b: &[Tensor]) -> f64 {
-    let of = |(a, b): (&Tensor, &Tensor)| super::compare::Deviation::of(&a.to_f32(), &b.to_f32()).error;
+    let of = |(a, b): (&Tensor, &Tensor)| Deviation::of(&a.to_f32(), &b.to_f32()).error;
     a.iter().zip(b).map(of).fold(0.0, f64::max)
 }
 
-/// Whether a network takes signs at all.
-pub(super) fn has_signs(network: &Network) -> bool {
-    network.tensors.iter().any(|t| matches!(t.storage, Storage::Bits(_)))
+/// Whether a network decides anything at all: takes signs, or rounds to whole numbers.
+pub(super) fn decides(network: &Network) -> bool {
+    network.tensors.iter().any(|t| matches!(t.storage, Storage::Bits(_))) || network.blocks.iter().any(jumps)
 }

@@ -20,8 +20,10 @@
 //! - **In question**: the value is nearer to the sign's threshold than two engines round. How far that is follows from what is
 //!   computed, for every single value ([`rounding`]). The compiled thresholds are those of exact arithmetic, while an engine
 //!   rounds its BatchNormalization, so that signs in question do differ now and then. Any other sign that differs is wrong.
+//! - **A value that is rounded to a whole number** (QuantizeLinear, Round...) may be another one where two engines round it
+//!   across the middle between them, by the same bounds; it is in question as a sign is.
 //! - **Run again**: one sign that differs changes everything behind it. So the program's outputs are judged with its signs
-//!   set to the engine's, block after block, where these are in question; then they must be the engine's to rounding. Expected
+//!   (and whole numbers) set to the engine's, block after block, where these are in question; then they must be the engine's to rounding. Expected
 //!   outputs were decided by an engine of which nothing is known but them: they are right if they are the engine's
 //!   or the program's to rounding, or if signs in question are found that give them ([`explain`]).
 //! - **Zero**: where one bit takes ONNX's 0 for +1, the engine is made to do so, too ([`zeros`]); what it makes of the
@@ -65,7 +67,7 @@ use oracle::{Oracle, Reference};
 use report::Expected;
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};
 use xnorc::ir::Graph;
-use xnorc::ir::network::{Arithmetic, Network};
+use xnorc::ir::network::Network;
 use xnorc::{MultiplyAdds, Output};
 
 /// How far a value may be off, relative to the largest magnitude of its tensor.
@@ -149,7 +151,7 @@ impl<'a> Judge<'a> {
         let wanted: BTreeSet<String> =
             network.tensors.iter().filter_map(|t| t.origin.as_ref()).map(|o| o.name.clone()).collect();
         let oracle = Oracle::new(subject.model, subject.folder, subject.graph, &wanted, &BTreeSet::new());
-        let looser = network.blocks.iter().any(|b| b.arithmetic().is_some_and(|a| a != Arithmetic::F32));
+        let looser = network.blocks.iter().any(|b| b.looser().is_some());
         Self { subject, wanted, oracle, plus: BTreeSet::new(), taking_plus: None, looser }
     }
 
@@ -261,7 +263,7 @@ impl<'a> Judge<'a> {
         let unit = self.oracle.coarser.unwrap_or(rounding::F32);
         let inputs = &sample.inputs;
         // A program that is wrong explains nothing.
-        if !right || !explain::has_signs(network) {
+        if !right || !explain::decides(network) {
             return Ok(Explanation::default());
         }
         if !self.looser {

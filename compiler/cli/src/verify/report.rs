@@ -45,6 +45,8 @@ pub struct Verification {
     pub end_to_end_flips: usize,
     /// Signs of exactly zero that became +1.
     pub zeros: usize,
+    /// Values rounded to another whole number than the oracle's, block by block, each of which was in question.
+    pub rounded_otherwise: usize,
     /// Share of the rows of the outputs whose largest value stands where the oracle has it.
     pub top1_agreement: f64,
     /// Against the outputs given, if any.
@@ -68,9 +70,13 @@ pub struct BlockReport {
     pub name: String,
     /// As in `inspect`.
     pub kind: String,
-    /// Of a real-valued convolution or fully connected layer: `f32`, or by choice `bf16` or `int8`.
+    /// Of a real-valued convolution or fully connected layer: `f32`, by choice `bf16` or `int8`, or `int8 of the file`, which
+    /// loses nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<&'static str>,
+    /// Whether that is looser than f32, by the user's choice.
+    #[serde(skip)]
+    looser: bool,
     /// Where that is looser: whether the program computed exactly what the definition says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_defined: Option<bool>,
@@ -96,6 +102,8 @@ pub struct BlockReport {
     pub flip_distance: f64,
     /// Signs of exactly zero that became +1.
     pub zeros: usize,
+    /// Values rounded to another whole number than the oracle's, each of which was in question.
+    pub rounded_otherwise: usize,
     /// Nothing is wrong.
     pub ok: bool,
 }
@@ -124,6 +132,8 @@ pub struct ExpectReport {
     pub explained_by_zeros: usize,
     /// Signs in question, in the sample that has most, where they were looked for.
     pub signs_in_question: usize,
+    /// Values in question that are rounded to whole numbers; of one sample, at most.
+    pub rounded_in_question: usize,
     /// Samples that are wrong.
     pub wrong: usize,
     #[serde(skip)]
@@ -199,7 +209,8 @@ impl Verification {
         let block = |b: &xnorc::ir::network::Block| BlockReport {
             name: b.name.clone(),
             kind: explain::kind(b),
-            arithmetic: b.arithmetic().map(Arithmetic::name),
+            arithmetic: b.arithmetic_name(),
+            looser: b.looser().is_some(),
             compared: true,
             ok: true,
             ..BlockReport::default()
@@ -209,7 +220,7 @@ impl Verification {
 
     /// Whether any layer is looser by choice.
     fn is_looser(&self) -> bool {
-        self.blocks.iter().any(|b| b.arithmetic.is_some_and(|a| a != Arithmetic::F32.name()))
+        self.blocks.iter().any(|b| b.looser)
     }
 
     pub(super) fn fail(&mut self, message: String) {
@@ -269,6 +280,7 @@ impl Verification {
             Expected::WithZeros => expected.explained_by_zeros += 1,
             Expected::Searched(e) => {
                 expected.signs_in_question = expected.signs_in_question.max(e.questions);
+                expected.rounded_in_question = expected.rounded_in_question.max(e.rounded);
                 if e.found {
                     expected.explained_by_signs += 1;
                     expected.turned_signs += e.turned;
@@ -282,7 +294,12 @@ impl Verification {
                     error => format!("off by up to {error:.3e} (output {output}, element {element})"),
                 };
                 let signs = match e.questions {
-                    0 => "no sign is in question".to_owned(),
+                    0 if e.rounded == 0 => "no sign is in question".to_owned(),
+                    signs if e.rounded > 0 => format!(
+                        "deciding by chance what is in question ({signs} signs, {} roundings to whole numbers) moves no output by \
+                         more than {:.3e}",
+                        e.rounded, e.most
+                    ),
                     n => format!("turning the {n} signs in question moves no output by more than {:.3e}", e.most),
                 };
                 let sample = self.samples;
@@ -294,7 +311,9 @@ impl Verification {
     }
 
     fn add_block(&mut self, index: usize, seen: &Seen) {
+        self.rounded_otherwise += seen.rounded_otherwise;
         let block = &mut self.blocks[index];
+        block.rounded_otherwise += seen.rounded_otherwise;
         let mut failures = Vec::new();
         for deviation in &seen.real {
             block.max_abs_error = block.max_abs_error.max(deviation.error);
@@ -447,6 +466,9 @@ impl fmt::Display for Verification {
             self.sign_flips, self.wrong_signs, self.end_to_end_flips
         )?;
         writeln!(f, "signs of zero     {} (taken as +1)", self.zeros)?;
+        if self.rounded_otherwise > 0 {
+            writeln!(f, "whole numbers     {} rounded the other way, each in question", self.rounded_otherwise)?;
+        }
         writeln!(f, "top-1 agreement   {:.1} %", 100.0 * self.top1_agreement)?;
         if let Some(e) = &self.expected {
             let exact = if e.exact { "exact".to_owned() } else { format!("largest error {}", number(e.max_abs_error)) };
@@ -458,8 +480,12 @@ impl fmt::Display for Verification {
                 writeln!(f, "{indent}{found} of them with signs in question decided otherwise than by the engine")?;
             }
             if chance > 0 {
-                let many = e.signs_in_question;
-                writeln!(f, "{indent}{chance} of them as near as {many} signs in question, decided by chance, tell")?;
+                let many = match (e.signs_in_question, e.rounded_in_question) {
+                    (signs, 0) => format!("{signs} signs"),
+                    (0, rounded) => format!("{rounded} roundings to whole numbers"),
+                    (signs, rounded) => format!("{signs} signs and {rounded} roundings to whole numbers"),
+                };
+                writeln!(f, "{indent}{chance} of them as near as {many} in question, decided by chance, tell")?;
             }
             if e.explained_by_zeros > 0 {
                 writeln!(f, "{indent}{} of them with the sign of 0 as the file has it, 0", e.explained_by_zeros)?;
@@ -524,7 +550,7 @@ mod tests {
         let fine = [seen(0.0, None), seen(0.0, None)];
         let same = judge(&fine, 1.0, Some((1.0, Expected::Computed)));
         assert!(same.ok && same.expected.unwrap().exact);
-        let turned = Explanation { found: true, turned: 2, questions: 5, most: 3.0, by_chance: false };
+        let turned = Explanation { found: true, turned: 2, questions: 5, rounded: 0, most: 3.0, by_chance: false };
         let found = judge(&fine, 1.0, Some((2.0, Expected::Searched(turned))));
         assert!(
             found.ok && found.to_string().contains("1 of them with signs in question decided otherwise"),

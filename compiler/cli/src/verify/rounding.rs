@@ -15,7 +15,8 @@
 //! In the first row q is the root of the sum of the products' squares: what partial sums in any order grow to. Their n
 //! rounding errors are independent, and add up like a random walk.
 //!
-//! A sign is *in question* when its value is nearer to a threshold than its bound.
+//! A sign is *in question* when its value is nearer to a threshold than its bound. A function that rounds to whole numbers
+//! ([`jumps`]) makes a bound of a whole step of one that reaches the middle between two: which of them it is, is in question.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use xnorc::ir::network::{
     Activation, Block, Body, Dense, Gate, Interval, Move, Network, PoolKind, Pooled, Products, Source, Step, Storage,
     TensorId, Whole,
 };
-use xnorc::ir::{DType, Op, Reduction, Tensor};
+use xnorc::ir::{DType, Op, Reduction, Tensor, Unary};
 
 /// The precision of f32.
 pub(super) const F32: f64 = 1.0 / (1_u64 << 23) as f64;
@@ -168,18 +169,25 @@ impl<'a> Rounding<'a> {
                 let n = g.kernel[0] * g.kernel[1] * (g.input[2] / g.groups);
                 values.iter().map(|&s| self.sum(n, s, n as f64, 0.0)).collect()
             }
-            Source::RealConv { input, planar, geometry: g, weights, .. } => {
+            Source::RealConv { input, planar, geometry: g, weights, products } => {
                 let n = g.kernel[0] * g.kernel[1] * (g.input[2] / g.groups);
+                // Sums of integers are in these.
+                let (squared, unit) = match products {
+                    Products::Int8 { quantized: q, .. } => {
+                        (q.weights.iter().map(|&w| f32::from(w).powi(2)).collect(), f64::from(q.inverse_scale))
+                    }
+                    _ => (weights.iter().map(|w| w * w).collect(), 1.0),
+                };
                 let squared = Source::RealConv {
                     input: *input,
                     planar: *planar,
                     geometry: *g,
-                    weights: Arc::new(weights.iter().map(|w| w * w).collect()),
+                    weights: Arc::new(squared),
                     products: Products::F32,
                 };
-                let squares = self.again(&squared, |v, _| f64::from(v) * f64::from(v))?;
+                let squares = self.again(&squared, |v, _| (f64::from(v) * unit).powi(2))?;
                 let errors = match self.errors.contains_key(input) {
-                    true => self.again(&squared, |_, e| e * e)?,
+                    true => self.again(&squared, |_, e| (e * unit).powi(2))?,
                     false => vec![0.0; squares.len()],
                 };
                 (0..values.len()).map(|i| self.sum(n, values[i], squares[i], errors[i])).collect()
@@ -398,6 +406,15 @@ impl<'a> Rounding<'a> {
             reach.push(e + 4.0 * self.unit * largest[i % channels]);
         }
         Margins { tensor: bits, channels, values: tile.values.clone(), distance, reach }
+    }
+}
+
+/// Whether a block rounds to whole numbers, so that the least difference can become one of a whole step.
+pub(super) fn jumps(block: &Block) -> bool {
+    let whole = |f: &Unary| matches!(f, Unary::Round | Unary::Quantize(_) | Unary::Trunc | Unary::Floor | Unary::Ceil);
+    match &block.body {
+        Body::Whole(Whole { op: Op::Unary(f), .. }) => whole(f),
+        _ => block.steps().any(|step| matches!(step, Step::Activation(Activation::Unary(f)) if whole(f))),
     }
 }
 

@@ -139,8 +139,15 @@ pub(super) fn narrow_numbers(
     let rows = n(words.len() / LANES);
     let narrow_id = products.narrow().expect("narrow numbers");
     let len = |id: TensorId, fields: &Fields<'_, '_>| n(fields.len(id));
-    let (from_len, narrow_len) = (len(input, fields), len(narrow_id, fields));
-    let x = fields.views.read(input, "x", &quote!([f32; #from_len]));
+    let narrow_len = len(narrow_id, fields);
+    // A skip may read the same values, as rows of pixels.
+    let [h, w, c] = g.input.map(n);
+    let ty = if planar { quote!([[[f32; #w]; #h]; #c]) } else { quote!([[[f32; #c]; #w]; #h]) };
+    let view = fields.views.read(input, "x", &fields.by_image(&ty));
+    let x = match nest.grid.images {
+        1 => quote!(#view.as_flattened().as_flattened()),
+        _ => quote!(#view.0.as_flattened().as_flattened().as_flattened()),
+    };
     let rounded = fields.views.write(narrow_id, "narrow", &quote!([f32; #narrow_len]));
     let rounding = match products {
         Products::Int8 { quantized, .. } => {

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn integers_saturate_and_round_to_even() {
-        let q = Quantized { inverse_scale: 2.0, zero_point: 3, weights: vec![] };
+        let q = Quantized { inverse_scale: 2.0, zero_point: 3, weights: vec![], of_file: false };
         let of = |x| uint8(x, &q);
         assert_eq!([0.0, 0.25, 0.75, -0.25, -100.0, 1e9, f32::NAN].map(of), [3, 4, 4, 2, 0, 255, 0]);
     }

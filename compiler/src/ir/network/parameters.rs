@@ -68,7 +68,7 @@ pub enum Products {
         narrow: TensorId,
     },
     /// Inputs and weights are rounded to integers, whose exact sum of products is rounded once to f32. The scales of both are
-    /// in the block's first step.
+    /// in the block's first step. By the user's choice, or because they are such integers in the file.
     Int8 {
         /// Where the rounded input lies while the block runs.
         narrow: TensorId,
@@ -87,6 +87,15 @@ impl Products {
         }
     }
 
+    /// Which arithmetic, where the user chose one that is looser than f32.
+    pub fn looser(&self) -> Option<Arithmetic> {
+        match self {
+            Products::F32 => None,
+            Products::Int8 { quantized, .. } if quantized.of_file => None,
+            Products::Bf16 { .. } | Products::Int8 { .. } => Some(self.arithmetic()),
+        }
+    }
+
     /// Where the rounded input lies while the block runs.
     pub fn narrow(&self) -> Option<TensorId> {
         match self {
@@ -96,7 +105,10 @@ impl Products {
     }
 }
 
-/// A layer in 8-bit integers: activations from 0 to 255 around a zero point, weights from -127 to 127.
+/// Most products of 8-bit numbers whose sum surely fits into 32 bits.
+pub const MOST_INT8_PRODUCTS: usize = i32::MAX as usize / (255 * 128);
+
+/// A layer in 8-bit integers: activations from 0 to 255 around a zero point, weights from -128 to 127.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantized {
     /// An input x is the integer nearest to `x * inverse_scale + zero_point`, ties to even, in f32; at least 0, at most 255.
@@ -105,6 +117,8 @@ pub struct Quantized {
     pub zero_point: u8,
     /// In the order `[O][kh][kw][I]`.
     pub weights: Vec<i8>,
+    /// Whether input and weights are such integers by the file itself, so that nothing is lost.
+    pub of_file: bool,
 }
 
 /// A small fully connected layer.

@@ -266,7 +266,7 @@ fn bf16_conv(b: &mut Build) {
 fn int8_linear(b: &mut Build) {
     let g = geometry([1, 1, 64], [1, 1, 10], 1, 1, 0);
     let (x, y, narrow) = (b.input("x", &[1, 64]), b.output("y", &[1, 10]), b.dense("n", &[g.narrow_words(1)]));
-    let quantized = Arc::new(Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 640] });
+    let quantized = Arc::new(Quantized { inverse_scale: 12.5, zero_point: 3, weights: vec![1; 640], of_file: false });
     let products = Products::Int8 { narrow, quantized };
     b.block(
         "block",

@@ -112,8 +112,9 @@ impl Display for Source {
                     Products::F32 => Ok(()),
                     Products::Bf16 { narrow } => write!(f, " in bf16 by {narrow}"),
                     Products::Int8 { narrow, quantized } => {
-                        let Quantized { inverse_scale, zero_point, weights } = &**quantized;
-                        write!(f, " in int8 by {narrow}: * {inverse_scale:?} + {zero_point}, weights ")?;
+                        let Quantized { inverse_scale, zero_point, weights, of_file } = &**quantized;
+                        let of_file = if *of_file { "the file's " } else { "" };
+                        write!(f, " in {of_file}int8 by {narrow}: * {inverse_scale:?} + {zero_point}, weights ")?;
                         match f.alternate() {
                             true => write!(f, "[{}]", Joined(weights, ",")),
                             false => write!(f, "{}", fnv(weights.iter().map(|&w| u32::from(w as u8)))),

@@ -273,7 +273,8 @@ impl Rest<'_> {
         if self.take("in bf16 by ") {
             return Ok(Products::Bf16 { narrow: self.id()? });
         }
-        if !self.take("in int8 by ") {
+        let of_file = self.take("in the file's int8 by ");
+        if !of_file && !self.take("in int8 by ") {
             return Ok(Products::F32);
         }
         let narrow = self.id()?;
@@ -283,7 +284,7 @@ impl Rest<'_> {
         let zero_point = self.number()?;
         self.expect(", weights [")?;
         let weights = list(self.until("]")?)?;
-        Ok(Products::Int8 { narrow, quantized: Arc::new(Quantized { inverse_scale, zero_point, weights }) })
+        Ok(Products::Int8 { narrow, quantized: Arc::new(Quantized { inverse_scale, zero_point, weights, of_file }) })
     }
 
     fn counted(&mut self) -> Read<Option<[usize; 2]>> {

@@ -18,10 +18,13 @@ impl Builder<'_> {
         self.host_side_results();
         let drafts = std::mem::take(&mut self.drafts);
         let mut blocks: Vec<(usize, Block)> = Vec::with_capacity(drafts.len());
-        for Draft { mut block, items, nodes } in drafts {
+        for Draft { mut block, items, nodes, lattice } in drafts {
             if let Body::Tiled(tiled) = &mut block.body {
                 self.put_steps(tiled, items);
                 self.lay_out_as_row(tiled);
+            }
+            if let Some(lattice) = lattice {
+                self.in_integers(&mut block, lattice);
             }
             // Blocks without nodes of their own come when somebody needs them.
             blocks.push((nodes.into_iter().min().unwrap_or(usize::MAX), block));
@@ -196,7 +199,7 @@ fn drop_unused_tensors(network: &mut Network) {
             tiled.lists_mut().for_each(|steps| steps.retain(|step| step.write().is_none_or(|t| read.contains(&t))));
         }
         used.extend(block.reads());
-        used.extend(block.writes());
+        used.extend(block.writes().into_iter().chain(block.workspace()));
     }
     let mut renamed = HashMap::new();
     let mut tensors = Vec::with_capacity(used.len());

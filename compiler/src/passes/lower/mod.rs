@@ -19,6 +19,7 @@ mod finish;
 mod gate;
 mod generic;
 mod geometry;
+mod integers;
 mod parts;
 mod sources;
 mod steps;
@@ -35,6 +36,7 @@ use crate::ir::network::{Block, Interval, Move, NetTensor, Network, Pool, Produc
 use crate::ir::{DType, Graph, Op, Origin, Shape, Tensor, ValueId, Zero};
 
 use facts::Facts;
+use integers::Lattice;
 
 /// The pass.
 ///
@@ -73,6 +75,8 @@ struct Draft {
     items: Vec<Item>,
     /// The nodes it computes.
     nodes: Vec<usize>,
+    /// What its input is in integers, where it multiplies with weights.
+    lattice: Option<Lattice>,
 }
 
 /// Bits that are packed where a value is computed.
@@ -232,7 +236,7 @@ impl<'g> Builder<'g> {
         for &i in nodes {
             self.owner[i] = Some(d);
         }
-        self.drafts.push(Draft { block, items: Vec::new(), nodes: nodes.to_vec() });
+        self.drafts.push(Draft { block, items: Vec::new(), nodes: nodes.to_vec(), lattice: None });
         d
     }
 

@@ -165,7 +165,7 @@ fn sums_that_might_overflow_stay() {
     let input = crate::ir::network::TensorId(0);
     let source = Source::RealConv {
         input,
-        geometry: geometry(MOST_PRODUCTS + 1, 1, 1),
+        geometry: geometry(MOST_INT8_PRODUCTS + 1, 1, 1),
         weights: Arc::new(vec![]),
         products: Products::F32,
         planar: false,
