@@ -69,7 +69,8 @@ impl Builder<'_> {
 
     /// Creates all tensors of bits. Readers of one value share a tensor when groups and frames agree.
     pub(super) fn plan_bits(&mut self) {
-        let mut requests: BTreeMap<ValueId, Vec<Request>> = BTreeMap::new();
+        // In the order of the nodes that compute them, which is that of the text too; numbers of values are not.
+        let mut requests: BTreeMap<(Option<usize>, ValueId), Vec<Request>> = BTreeMap::new();
         let operands = |i: usize| match self.is_bit_join(i) {
             true => self.facts.node(i).inputs.clone(),
             false => vec![self.binary_operand(i)],
@@ -92,7 +93,7 @@ impl Builder<'_> {
             };
             let ones = (frame != [0; 4]).then_some(ones);
             let source = self.bit_source(operand).unwrap_or(operand);
-            let list = requests.entry(source).or_default();
+            let list = requests.entry((self.facts.producer(source), source)).or_default();
             let fits = |r: &&mut Request| r.groups == groups && (r.ones.is_none() || ones.is_none() || r.ones == ones);
             match list.iter_mut().find(fits) {
                 Some(request) => {
@@ -106,7 +107,7 @@ impl Builder<'_> {
             }
         }
         let mut thresholds = HashMap::new();
-        for (source, list) in requests {
+        for ((_, source), list) in requests {
             for request in list {
                 let bits = self.bit_tensor(source, &request);
                 for &reader in &request.readers {
