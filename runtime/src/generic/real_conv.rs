@@ -40,7 +40,7 @@ pub fn real_conv_row<S: Simd, const P: usize, const V: usize, const PLANAR: bool
     let conv = Conv::<S, PLANAR> { s, shape, x, weights };
     if shape.groups > 1 && !outputs.is_multiple_of(16) {
         if let Some(row) = row.first_mut() {
-            conv.mixed_block(block * 16, y, row);
+            conv.mixed_block::<P, W>(block * 16, y, row);
         }
         return;
     }
@@ -57,14 +57,7 @@ pub fn real_conv_row<S: Simd, const P: usize, const V: usize, const PLANAR: bool
         return;
     }
     for (v, row) in row.iter_mut().enumerate() {
-        let row = core::array::from_mut(row);
-        if const { S::TILES == 1 } {
-            conv.row::<1, 1, 1, W>(group, first + v, y, row);
-        } else if const { P > S::TILES } {
-            conv.row::<BORDER, 1, BORDER, W>(group, first + v, y, row);
-        } else {
-            conv.row::<P, 1, BORDER, W>(group, first + v, y, row);
-        }
+        conv.block_row::<P, W>(group, first + v, y, core::array::from_mut(row));
     }
 }
 
@@ -107,6 +100,24 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
         let rows = self.shape.block_rows();
         let at = (group * self.shape.group_outputs().ceil_over(16) + block) * rows;
         self.weights.get(at..at + rows).unwrap_or_default()
+    }
+
+    /// A row of 16 output channels, in tiles of as many pixels as the registers of the level hold.
+    #[inline(always)]
+    fn block_row<const P: usize, const W: usize>(
+        &self,
+        group: usize,
+        block: usize,
+        y: usize,
+        row: &mut [[[f32; 16]; W]; 1],
+    ) {
+        if const { S::TILES == 1 } {
+            self.row::<1, 1, 1, W>(group, block, y, row);
+        } else if const { P > S::TILES } {
+            self.row::<BORDER, 1, BORDER, W>(group, block, y, row);
+        } else {
+            self.row::<P, 1, BORDER, W>(group, block, y, row);
+        }
     }
 
     /// A row of V times 16 output channels, from block `block` of the group on.
@@ -458,27 +469,25 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
     /// A row of 16 output channels that belong to several groups, whose outputs do not come in sixteens: each group's 16 lanes
     /// are computed, and those in question are picked.
     #[inline(always)]
-    fn mixed_block<const W: usize>(&self, channel: usize, y: usize, out: &mut [[f32; 16]; W]) {
-        let s = self.s;
+    fn mixed_block<const P: usize, const W: usize>(&self, channel: usize, y: usize, out: &mut [[f32; 16]; W]) {
         let channels = self.shape.output[2];
         let outputs = self.shape.group_outputs();
-        for (x, lanes) in out.iter_mut().enumerate() {
-            let mut filled = 0;
-            while filled < 16 && channel + filled < channels {
-                let c = channel + filled;
-                let (group, inner) = (c.over(outputs), c.beyond(outputs));
-                let row = Row { weights: [self.block_weights(group, inner / 16)], group };
-                let [[v]] = self.border_tile::<1, 1>(&row, y, x);
-                let v = s.to_array(v);
-                // Up to the end of this block, of its group, of this tile.
-                let first = inner % 16;
-                let run = (16 - first).min(outputs - inner).min(16 - filled);
-                let from = v.iter().skip(first).take(run);
+        let mut filled = 0;
+        while filled < 16 && channel + filled < channels {
+            let c = channel + filled;
+            let (group, inner) = (c.over(outputs), c.beyond(outputs));
+            let mut row = [[[0.0; 16]; W]];
+            self.block_row::<P, W>(group, inner / 16, y, &mut row);
+            // Up to the end of this block, of its group, of these sixteen.
+            let first = inner % 16;
+            let run = (16 - first).min(outputs - inner).min(16 - filled);
+            for (lanes, row) in out.iter_mut().zip(row.as_flattened()) {
+                let from = row.iter().skip(first).take(run);
                 for (lane, &v) in lanes.iter_mut().skip(filled).zip(from) {
                     *lane = v;
                 }
-                filled += run;
             }
+            filled += run;
         }
     }
 }
