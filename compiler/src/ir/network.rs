@@ -632,10 +632,13 @@ impl Block {
 
     /// How [`arithmetic`](Self::arithmetic) is called where that is shown: "int8 of the file" where nothing is lost by it.
     pub fn arithmetic_name(&self) -> Option<&'static str> {
-        match self.arithmetic()? {
-            Arithmetic::Int8 if self.looser().is_none() => Some("int8 of the file"),
-            arithmetic => Some(arithmetic.name()),
-        }
+        let name = self.arithmetic()?.name();
+        Some(if self.is_of_file() { "int8 of the file" } else { name })
+    }
+
+    /// Whether it multiplies integers that the file has.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self.source(), Some(Source::RealConv { products, .. }) if products.is_of_file())
     }
 
     /// The arithmetic of its products, where the user chose one that is looser than f32.

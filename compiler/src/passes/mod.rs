@@ -15,8 +15,8 @@
 //! All that keeps the numbers: a sign is decided as real arithmetic decides it, a real value is off by rounding at most.
 //! [`narrow`] does not, and so runs only for those who ask for it: real-valued layers in bf16 or 8-bit integers, at the
 //! choice of each. It comes last, on the blocks, because only there it is known which real-valued layers are left and what
-//! their inputs are; AFTER IT a convolution's [`crate::ir::network::Products`] say how it multiplies, the interpreter follows the
-//! same definition to the bit, and the report and `verify` name each such block.
+//! their inputs are; it changes a convolution's [`crate::ir::network::Products`], the interpreter follows the same definition to
+//! the bit, and the report and `verify` name each such block.
 
 use crate::check::{self, Promise};
 use crate::ir::Graph;
@@ -111,7 +111,8 @@ pub fn run(
         promised.extend_from_slice(promises);
         check::graph(graph, &format!("in the pass {name}"), &promised)?;
     }
-    // AFTER THIS POINT: thresholds are exact numbers, and every value has a place in a fused block.
+    // AFTER THIS POINT: thresholds are exact numbers, every value has a place in a fused block, and a convolution's Products say
+    // how it multiplies: floats, or, where the file has 8-bit integers on both sides, these, which loses nothing.
     // Shown in tests/filetests/lower.
     crate::internal::at("the lowering to blocks");
     let network = lower::run(graph)?;

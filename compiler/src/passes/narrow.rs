@@ -126,7 +126,7 @@ fn obstacle(block: &Block, arithmetic: Arithmetic) -> Option<String> {
     let Some(g) = real_conv(block) else {
         return Some("it is no real-valued convolution or fully connected layer".to_owned());
     };
-    if block.arithmetic() == Some(Arithmetic::Int8) {
+    if block.is_of_file() {
         return Some("it multiplies the file's own 8-bit integers".to_owned());
     }
     if g.groups > 1 {

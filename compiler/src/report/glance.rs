@@ -30,6 +30,7 @@ enum Obstacle {
     BinaryWeights,
     Scores,
     Real,
+    Integers,
     Gate,
     Map,
     Pool,
@@ -44,6 +45,8 @@ impl Obstacle {
         Some(match &block.body {
             Body::Tiled(tiled) => match &tiled.source {
                 Source::BinaryConv { .. } => return None,
+                // What is chosen besides these is no choice here.
+                Source::RealConv { products, .. } if products.is_of_file() => Self::Integers,
                 Source::RealConv { input, geometry, weights, .. } => {
                     let last = !network.blocks[index + 1..].iter().any(is_layer);
                     // At most one magnitude for each output channel.
@@ -93,6 +96,10 @@ impl Obstacle {
             Self::Real => (
                 "real weights on real values",
                 "binarize in training; or make it looser: `--real bf16`, `--real int8 --calibrate x.npy`",
+            ),
+            Self::Integers => (
+                "8-bit integers of the file, multiplied as such",
+                "nothing, or binarize in training: nothing is faster but bits",
             ),
             Self::Gate => {
                 ("gates, which are real-valued", "nothing: they are small, and what they are fed is fused already")

@@ -5,7 +5,9 @@ use std::path::Path;
 use prost::Message as _;
 use tract_onnx::pb::ModelProto;
 use xnorc::ir::{Graph, Tensor};
+use xnorc::report::Glance;
 use xnorc_cli::verify::{Generator, Sample, Verification};
+use xnorc_runtime::Level;
 use xnorc_tests::{Running, models, read_npy};
 
 use crate::{changed, compared, model};
@@ -143,6 +145,9 @@ fn quantised_networks_are_judged() {
         explained += found.rounded_otherwise;
     }
     assert!(explained > 0);
+    // Nor is it said that they could be made so.
+    let glance = Glance::new(&running.output, Level::Avx512, 1).to_string();
+    assert!(glance.contains("8-bit integers of the file") && !glance.contains("--real"), "{glance}");
     let normalised = pictures[0].to_f32().iter().map(|x| (x - 0.1) / 1.1).collect();
     let normalised = engine(&Tensor::f32(pictures[0].shape.clone(), normalised));
     let wrong = wrong_ones(&right[0], &right[1], &normalised).into_iter().skip(1).step_by(2).collect();

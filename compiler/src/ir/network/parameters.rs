@@ -87,13 +87,14 @@ impl Products {
         }
     }
 
+    /// Whether it multiplies integers that the file has, which loses nothing.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self, Products::Int8 { quantized, .. } if quantized.of_file)
+    }
+
     /// Which arithmetic, where the user chose one that is looser than f32.
     pub fn looser(&self) -> Option<Arithmetic> {
-        match self {
-            Products::F32 => None,
-            Products::Int8 { quantized, .. } if quantized.of_file => None,
-            Products::Bf16 { .. } | Products::Int8 { .. } => Some(self.arithmetic()),
-        }
+        Some(self.arithmetic()).filter(|&arithmetic| arithmetic != Arithmetic::F32 && !self.is_of_file())
     }
 
     /// Where the rounded input lies while the block runs.

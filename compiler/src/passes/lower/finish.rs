@@ -18,13 +18,13 @@ impl Builder<'_> {
         self.host_side_results();
         let drafts = std::mem::take(&mut self.drafts);
         let mut blocks: Vec<(usize, Block)> = Vec::with_capacity(drafts.len());
-        for Draft { mut block, items, nodes, lattice } in drafts {
+        for Draft { mut block, items, nodes } in drafts {
             if let Body::Tiled(tiled) = &mut block.body {
                 self.put_steps(tiled, items);
                 self.lay_out_as_row(tiled);
             }
-            if let Some(lattice) = lattice {
-                self.in_integers(&mut block, lattice);
+            if let Some(&layer) = nodes.first() {
+                self.in_integers(&mut block, layer);
             }
             // Blocks without nodes of their own come when somebody needs them.
             blocks.push((nodes.into_iter().min().unwrap_or(usize::MAX), block));

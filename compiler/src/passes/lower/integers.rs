@@ -3,17 +3,17 @@
 //!
 //! Such a layer loses nothing when it multiplies the integers: their sum is exact, and rounded once. It needs an input whose
 //! elements are `scale * k` for whole k, of which there are at most 256, zero among them; and weights that are, per output
-//! channel, a scale times whole numbers from -128 to 127.
+//! channel, a scale times whole numbers from -128 to 127. (A NaN, of which no two engines make the same integer, is the least.)
 
 use std::sync::Arc;
 
 use super::Builder;
 use crate::ir::network::{Block, Body, MOST_INT8_PRODUCTS, Products, Quantized, Source, Step, Storage, Tiled};
-use crate::ir::{DType, Graph, Op, Unary, ValueId};
+use crate::ir::{DType, Graph, Op, Unary, ValueId, Window};
 
 /// A value's elements are `scale` times whole numbers from `low` to `high`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Lattice {
+struct Lattice {
     scale: f64,
     low: f64,
     high: f64,
@@ -102,13 +102,22 @@ fn scale_of(row: &[f32]) -> Option<f64> {
 }
 
 impl Builder<'_> {
-    /// What a layer's input is in integers.
-    pub(super) fn lattice(&self, v: ValueId) -> Option<Lattice> {
-        lattice(self, v, FAR).filter(|x| x.low <= 0.0 && x.high >= 0.0 && x.high - x.low <= 255.0 && x.scale > 1e-30)
+    /// What the input of a node that is a layer is in integers.
+    fn input_of(&self, layer: usize) -> Option<Lattice> {
+        let node = self.facts.node(layer);
+        let is_padded = |window: &Window| window.pad_value != 0.0 && window.pads != [0; 4];
+        match &node.op {
+            Op::Conv { window, .. } if is_padded(window) => return None,
+            Op::Conv { .. } | Op::MatMul => {}
+            _ => return None,
+        }
+        let fits = |x: &Lattice| x.low <= 0.0 && x.high >= 0.0 && x.high - x.low <= 255.0 && x.scale > 1e-30;
+        lattice(self, node.inputs[0], FAR).filter(fits)
     }
 
-    /// Lets a layer, all of whose steps are there, multiply integers where that is the same.
-    pub(super) fn in_integers(&mut self, block: &mut Block, lattice: Lattice) {
+    /// Lets a block, all of whose steps are there, multiply integers where that is the same; `layer`: the node it began with.
+    pub(super) fn in_integers(&mut self, block: &mut Block, layer: usize) {
+        let Some(lattice) = self.input_of(layer) else { return };
         let name = format!("{}.int8", block.name);
         let Body::Tiled(Tiled { source: Source::RealConv { geometry, weights, products, .. }, steps, .. }) =
             &mut block.body

@@ -36,7 +36,6 @@ use crate::ir::network::{Block, Interval, Move, NetTensor, Network, Pool, Produc
 use crate::ir::{DType, Graph, Op, Origin, Shape, Tensor, ValueId, Zero};
 
 use facts::Facts;
-use integers::Lattice;
 
 /// The pass.
 ///
@@ -75,8 +74,6 @@ struct Draft {
     items: Vec<Item>,
     /// The nodes it computes.
     nodes: Vec<usize>,
-    /// What its input is in integers, where it multiplies with weights.
-    lattice: Option<Lattice>,
 }
 
 /// Bits that are packed where a value is computed.
@@ -236,7 +233,7 @@ impl<'g> Builder<'g> {
         for &i in nodes {
             self.owner[i] = Some(d);
         }
-        self.drafts.push(Draft { block, items: Vec::new(), nodes: nodes.to_vec(), lattice: None });
+        self.drafts.push(Draft { block, items: Vec::new(), nodes: nodes.to_vec() });
         d
     }
 

@@ -204,7 +204,6 @@ impl Builder<'_> {
         let (planar, products) = (planes.is_some(), Products::F32);
         let source = Source::RealConv { input, planar, geometry, weights: Arc::new(reordered), products };
         let draft = self.open(i, source, parts::of(node));
-        self.drafts[draft].lattice = self.lattice(node.inputs[0]).filter(|_| window.pad_value == 0.0);
         if let Some(bias) = node.inputs.get(2) {
             let Some(bias) = self.graph.constant(*bias) else {
                 return self.refuse(i, "the bias is computed at run time");
@@ -252,10 +251,7 @@ impl Builder<'_> {
         let input = self.dense(node.inputs[0]);
         let geometry = pointwise(self.graph.shape(node.inputs[0]), m);
         let (planar, products) = (false, Products::F32);
-        let source = Source::RealConv { input, planar, geometry, weights: Arc::new(transposed), products };
-        let draft = self.open(i, source, parts::of(node));
-        self.drafts[draft].lattice = self.lattice(node.inputs[0]);
-        self.grow(draft, node.output);
+        self.start(i, Source::RealConv { input, planar, geometry, weights: Arc::new(transposed), products });
     }
 
     /// What a node is as a pool of real values; `None` where it is none, or the mean over the whole image, which is a sum.
