@@ -338,7 +338,7 @@ fn round_otherwise(rounding: &mut Rounding<'_>, id: TensorId, mut chance: Option
         if let Some(generator) = chance.as_deref_mut() {
             // Anywhere within a bound of three deviations, two in fifteen are moved beyond the middle, to either side.
             let by = generator.normal();
-            if by.abs() > ONE_IN_7 {
+            if by.abs() > BEYOND {
                 *value += bound.copysign(f64::from(by)) as f32;
             }
         }
@@ -348,8 +348,8 @@ fn round_otherwise(rounding: &mut Rounding<'_>, id: TensorId, mut chance: Option
     count
 }
 
-/// What a normal number exceeds, to either side, twice in fifteen times.
-const ONE_IN_7: f32 = 1.5;
+/// A normal number lies beyond it, to either side, two times in fifteen.
+const BEYOND: f32 = 1.5;
 
 fn listed(decisions: &Decisions) -> Vec<(TensorId, usize, bool)> {
     let mut all: Vec<_> =

@@ -23,9 +23,10 @@
 //! - **A value that is rounded to a whole number** (QuantizeLinear, Round...) may be another one where two engines round it
 //!   across the middle between them, by the same bounds; it is in question as a sign is.
 //! - **Run again**: one sign that differs changes everything behind it. So the program's outputs are judged with its signs
-//!   (and whole numbers) set to the engine's, block after block, where these are in question; then they must be the engine's to rounding. Expected
-//!   outputs were decided by an engine of which nothing is known but them: they are right if they are the engine's
-//!   or the program's to rounding, or if signs in question are found that give them ([`explain`]).
+//!   (and whole numbers) set to the engine's, block after block, where these are in question; then they must be the
+//!   engine's to rounding. Expected outputs were decided by an engine of which nothing is known but them: they are right if
+//!   they are the engine's or the program's to rounding, or if signs in question are found that give them, or if they are as near
+//!   as deciding by chance makes networks of roundings in question ([`explain`]).
 //! - **Zero**: where one bit takes ONNX's 0 for +1, the engine is made to do so, too ([`zeros`]); what it makes of the
 //!   file as it stands is accepted as an expectation besides. Where zeros are exact, nothing is changed, and nothing excused.
 //! - **NaN**: what an engine makes of an operand that is NaN is no reference, as engines drop it where ONNX does not. Where
@@ -44,6 +45,7 @@ mod blocks;
 mod compare;
 mod explain;
 mod half;
+mod known;
 mod nan;
 mod oracle;
 mod report;
