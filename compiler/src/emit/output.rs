@@ -12,6 +12,7 @@ use crate::target::Target;
 
 /// A compiled model.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Default))]
 #[non_exhaustive]
 pub struct Output {
     /// The fused blocks.

@@ -116,16 +116,7 @@ fn output() -> Output {
     let plan = crate::plan::Plan { real_len: 10, bits_len: 3, ..Default::default() };
     let emitted = crate::emit::Emitted { weights: vec![0; 128], weight_bytes: 100, ..Default::default() };
     let schedule = crate::schedule::Schedule::of(&network, 2000, None);
-    Output {
-        network,
-        schedule,
-        plan,
-        target: None,
-        multiply_add: Default::default(),
-        emitted,
-        files: Vec::new(),
-        warnings: Default::default(),
-    }
+    Output { network, schedule, plan, emitted, ..Output::default() }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Networks whose faces are looked at as texts.
 
-use crate::diagnostics::Diagnostics;
 use crate::emit::{self, Output};
 use crate::ir::network::testing::{Build, ramp};
 use crate::ir::network::*;
@@ -12,16 +11,7 @@ fn output(network: Network) -> Output {
     let (plan, schedule) = (plan::run(&network, None), Schedule::of(&network, 1, None));
     let options = emit::Options { name: "sample".into(), runtime: "crate::runtime".into(), ..Default::default() };
     let emitted = emit::run(&network, &schedule, &plan, &options);
-    Output {
-        network,
-        schedule,
-        plan,
-        target: None,
-        multiply_add: Default::default(),
-        emitted,
-        files: Vec::new(),
-        warnings: Diagnostics::default(),
-    }
+    Output { network, schedule, plan, emitted, ..Output::default() }
 }
 
 /// One input and one output.
