@@ -65,8 +65,8 @@ pub enum MultiplyAdds {
     #[default]
     Once,
     /// A product and a sum, rounded twice: several times as fast there, and other last bits than where there is the instruction.
-    /// Layers in bf16 and 8-bit integers and elementary functions stay as they are defined; so do cores without a floating-point unit, where it would gain
-    /// next to nothing.
+    /// Layers in bf16 and 8-bit integers and elementary functions stay as they are defined; so do cores without a
+    /// floating-point unit, where it would gain next to nothing.
     Loose,
 }
 

@@ -56,8 +56,7 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
 
 /// The price of loose multiply-add.
 const LOOSE: &str = "multiply-add is loose by choice: where the processor has no instruction for it (WebAssembly without relaxed \
-    SIMD, x86-64 before AVX2), f32 is rounded twice, and the bits are others than where it \
-    has; `xnorc verify --multiply-add loose` measures it";
+    SIMD, x86-64 before AVX2), f32 is rounded twice, and the bits are others than where it has; `xnorc verify --multiply-add loose` measures it";
 
 /// What follows lowering, also for a network that no file says.
 ///

@@ -70,8 +70,9 @@ const SAME_BITS: &str = "Allocates nothing and cannot panic. The instruction set
     the same bits.";
 
 /// What a caller has to know of loose multiply-add.
-const LOOSE: &str = "Allocates nothing and cannot panic. The instruction set is chosen at the first call. By choice (`--multiply-add loose`), those without an \
-    instruction for multiply-add round twice: their last bits differ from those of the others.";
+const LOOSE: &str = "Allocates nothing and cannot panic. The instruction set is chosen at the first call. By choice \
+    (`--multiply-add loose`), those without an instruction for multiply-add round twice: their last bits differ from those \
+    of the others.";
 
 /// Emits a network.
 pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Options) -> Emitted {

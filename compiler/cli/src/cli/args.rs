@@ -63,8 +63,8 @@ pub(super) struct Model {
     /// What ONNX's sign(0) = 0 becomes in front of a binary layer: `plus`, +1 in one bit; `exact`, 0 in a second plane of bits
     #[arg(long, value_name = "RULE", default_value = "plus", value_parser = zero, help_heading = "The model")]
     pub(super) zero: Zeros,
-    /// Multiply-add in f32 where the processor has floats but no instruction for it: rounded `once` as everywhere, by emulation; or `loose`,
-    /// rounded twice, which is faster there and gives other last bits
+    /// Multiply-add in f32 where the processor has floats but no instruction for it: rounded `once` as everywhere, by
+    /// emulation; or `loose`, rounded twice, which is faster there and gives other last bits
     #[arg(long, value_name = "RULE", default_value = "once", value_parser = multiply_add, help_heading = "The model")]
     pub(super) multiply_add: MultiplyAdds,
     /// Arithmetic of the real-valued layers: f32, or faster and looser bf16 or int8; of a single one as in `bf16:NAME`, by
