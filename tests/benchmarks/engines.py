@@ -124,13 +124,13 @@ network = { path = "../network" }
 """
 
 
-def build_xnorc(model, folder, target=None, flags=None):
+def build_xnorc(model, folder, target=None, flags=None, options=()):
     """Compiles a network and builds the program that runs it; gives the program's path. Raises `Unavailable`.
 
-    `target`: a WASI target instead of this machine's; `flags`: for rustc.
+    `target`: a WASI target instead of this machine's; `flags`: for rustc; `options`: for the compiler.
     """
     result = subprocess.run(
-        [XNORC, "compile", model, "--out", folder / "network", "--name", "network", "--force"],
+        [XNORC, "compile", model, "--out", folder / "network", "--name", "network", "--force", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,8 +1,8 @@
 """Our network as WebAssembly beside onnxruntime-web, in node: `python3 tests/benchmarks/wasm.py`
 
 Both take turns on one thread of one core with the same file and picture, compiled by the engine's optimising compiler from
-the start (`--no-liftoff`), as they are after a while anyway. Ours twice: with SIMD128, where multiply-add is emulated to
-the bit, and with relaxed SIMD, which has it. Checks the answers against onnxruntime's, then writes the table of
+the start (`--no-liftoff`), as they are after a while anyway. Ours three times: with SIMD128, where multiply-add is emulated to
+the bit, or by choice rounded twice, and with relaxed SIMD, which has it. Checks the answers against onnxruntime's, then writes the table of
 tests/benchmarks/README.md. Needs node and npm.
 """
 
@@ -25,7 +25,12 @@ import rivals
 from environment import HERE, WORK
 
 TARGET = "wasm32-wasip1"
-BUILDS = {"xnorc, relaxed SIMD": "+simd128,+relaxed-simd", "xnorc, SIMD128": "+simd128"}
+# Features of rustc, options of the compiler.
+BUILDS = {
+    "xnorc, relaxed SIMD": ("+simd128,+relaxed-simd", []),
+    "xnorc, SIMD128, loose multiply-add": ("+simd128", ["--multiply-add", "loose"]),
+    "xnorc, SIMD128": ("+simd128", []),
+}
 NODE = ["node", "--no-warnings", "--no-liftoff"]
 
 
@@ -61,8 +66,9 @@ def measure(options):
         return engines.Worker(name, command, options.core, packages)
 
     workers = []
-    for name, features in BUILDS.items():
-        module = engines.build_xnorc(model, folder / engines.slug(name), TARGET, f"-Ctarget-feature={features}")
+    for name, (features, chosen) in BUILDS.items():
+        flags = f"-Ctarget-feature={features}"
+        module = engines.build_xnorc(model, folder / engines.slug(name), TARGET, flags, chosen)
         workers.append(worker(name, "wasi.mjs", module))
     workers.append(worker("onnxruntime-web", "onnxruntime_web.mjs", model, packages))
     reference = answer_of_onnxruntime(model, picture)
