@@ -47,6 +47,8 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
+            # What is told of an engine that does not run is its last line.
+            env=os.environ | {"RUST_BACKTRACE": "0"},
             preexec_fn=lambda: os.sched_setaffinity(0, {self.core}),
         )
         self.version = self.receive()["version"]
