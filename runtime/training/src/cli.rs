@@ -1,4 +1,4 @@
-//! `xnorc-training run`, `ablation`, `plot`, `check`, `evaluate`, `export`.
+//! `xnorc-training run`, `ablation`, `plot`, `check`, `evaluate`, `predict`, `export`.
 //!
 //! Results go to the standard output, everything else to the standard error. Exit codes: 0 fine, 1 something is wrong
 //! with a file or the training, 2 the command was not understood, 130 interrupted.
@@ -7,6 +7,7 @@ mod ablation;
 mod check;
 mod evaluate;
 mod plot;
+mod predict;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,11 @@ enum Command {
     Check(check::Args),
     /// Say how good the network of a step is on the test pictures, or another part: top-1, top-5, confusion matrix.
     Evaluate(evaluate::Args),
+    /// Say what the network of a step makes of your own pictures: the likeliest classes of each file.
+    ///
+    /// Pictures of any size are prepared as those of the evaluation are. Files that are no pictures are told at the end,
+    /// and make the exit code 1.
+    Predict(predict::Args),
     /// Write the network of a step as ONNX.
     Export(Export),
 }
@@ -90,6 +96,18 @@ struct Export {
     out: PathBuf,
 }
 
+/// How results are written.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let result = match Invocation::parse().command {
@@ -98,6 +116,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plot(args) => plot::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Evaluate(args) => evaluate::main(args),
+        Command::Predict(args) => predict::main(args),
         Command::Export(args) => export(&args),
     };
     result.unwrap_or_else(|problems| {

@@ -4,7 +4,7 @@ mod small;
 
 use std::fs;
 
-use small::{IDX, PROGRAM, program, told, write_config, write_data};
+use small::{FOLDERS, IDX, PROGRAM, program, told, write_config, write_data, write_folders};
 
 /// From any folder, by any path, and by the configuration that lies beside the results: it is the same procedure, done
 /// already; and it can be drawn and evaluated.
@@ -58,6 +58,58 @@ fn what_is_trained_can_be_found_drawn_and_evaluated() {
     assert!(evaluated("text").contains("30 pictures"));
 }
 
+/// The user's own files: the probabilities of what an evaluation has the logits of, with the names of the classes, also
+/// where the data are no more; what is no picture is told, and the others are predicted.
+#[test]
+fn own_pictures_are_told_with_their_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_folders(folder);
+    write_config(folder, "out", FOLDERS);
+    assert!(program(folder, &["run", "out.toml"]).status.success());
+    assert!(program(folder, &["evaluate", "out.toml", "--logits", "x.npy"]).status.success());
+    let logits = xnorc::npy::read(&fs::read(folder.join("x.npy")).unwrap()).unwrap();
+    let logits = logits.as_f32().unwrap();
+    fs::rename(folder.join("data"), folder.join("elsewhere")).unwrap();
+    let predict = |more: &[&str]| program(folder, &[&["predict", "out.toml"], more].concat());
+    let csv = predict(&["--format", "csv", "elsewhere/val"]);
+    assert!(csv.status.success(), "{}", told(&csv));
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("file,class 1,probability 1,class 2,probability 2"));
+    for (file, logits) in ["cat/0", "cat/1", "dog, big/0", "dog, big/1"].into_iter().zip(logits.chunks(2)) {
+        let likely = usize::from(logits[1] > logits[0]);
+        let names = ["cat", "\"dog, big\""];
+        let quote = if file.contains(',') { "\"" } else { "" };
+        let start = format!("{quote}elsewhere/val/{file}.png{quote},{},", names[likely]);
+        let line = lines.next().unwrap();
+        assert!(line.starts_with(&start) && line.contains(&format!(",{},", names[1 - likely])), "{line}, {start}");
+        let [own, other] = [logits[likely], logits[1 - likely]].map(|v| f64::from(v).exp());
+        let told: f64 = line[start.len()..].split(',').next().unwrap().parse().unwrap();
+        assert!((told - own / (own + other)).abs() < 1e-6, "{line}: {logits:?}");
+    }
+    assert_eq!(lines.next(), None);
+    // Any size, any colours, any name; and what is wrong, all of it.
+    image::GrayImage::from_pixel(50, 31, image::Luma([90])).save(folder.join("grey.png")).unwrap();
+    fs::rename(folder.join("grey.png"), folder.join("photo")).unwrap();
+    fs::write(folder.join("broken.jpg"), "no picture").unwrap();
+    fs::create_dir(folder.join("empty")).unwrap();
+    let some = predict(&["--top", "1", "broken.jpg", "photo", "gone.png", "empty", "elsewhere/val/cat/0.png"]);
+    assert_eq!(some.status.code(), Some(1));
+    let text = String::from_utf8(some.stdout.clone()).unwrap();
+    let starts: Vec<&str> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(starts, ["photo", "elsewhere/val/cat/0.png"], "{text}");
+    assert_eq!(text.matches(" %").count(), 2, "{text}");
+    let wrong = told(&some);
+    let parts = ["\"empty\": is a folder without pictures", "\"broken.jpg\": is no picture", "\"gone.png\": cannot be"];
+    assert!(wrong.lines().zip(parts).all(|(line, part)| line.contains(part)), "{wrong}");
+    assert_eq!(wrong.lines().count(), 3, "{wrong}");
+    let json = predict(&["--format", "json", "photo"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let sum: f64 = (0..2).map(|i| json[0]["classes"][i]["probability"].as_f64().unwrap()).sum();
+    assert!(json[0]["file"] == "photo" && (sum - 1.0).abs() < 1e-6, "{json}");
+}
+
 /// All of it in one round: values, device, data; and where nothing is wrong, what there is and how long it takes.
 #[test]
 fn a_configuration_is_checked_with_its_data() {
@@ -100,6 +152,8 @@ fn mistakes_are_told() {
         (vec!["evaluate", "out.toml"], 1, "nothing is trained here yet"),
         (vec!["ablation", "out.toml", "--dry-run"], 1, "the ablation needs the whole method"),
         (vec!["ablation", "out.toml", "--rows", "none"], 2, "none"),
+        (vec!["predict", "out.toml", "a.png"], 1, "nothing is trained here yet"),
+        (vec!["predict", "out.toml"], 2, "PICTURES"),
         (vec!["teach", "out.toml"], 2, "teach"),
     ] {
         let output = program(folder, &args);

@@ -10,7 +10,7 @@ use xnorc_training::data::{Dataset, Order, Plan};
 use xnorc_training::problem::{Problems, Result};
 use xnorc_training::train;
 
-use super::step_name;
+use super::{Format, step_name};
 
 /// What to evaluate, and on what.
 #[derive(clap::Args, Debug)]
@@ -44,18 +44,6 @@ enum Part {
     Validation,
     /// What is learned from, unchanged.
     Training,
-}
-
-/// How results are written.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-    /// For spreadsheets.
-    Csv,
 }
 
 pub(super) fn main(args: Args) -> Result<ExitCode> {

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, Part, Raster, Source};
+use super::decode::is_picture;
+use super::{Dataset, Part, Source};
 use crate::problem::{Problems, Result};
 
 pub(super) fn load(folder: &Path, validation: Option<&Path>) -> Result<Dataset> {
@@ -38,18 +39,42 @@ pub(super) fn load(folder: &Path, validation: Option<&Path>) -> Result<Dataset> 
     problems.or(Dataset { train, validation, test, classes })
 }
 
-/// Reads one picture as RGB.
-pub(super) fn read(path: &Path) -> Result<Raster> {
-    let bytes = std::fs::read(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
-    // By content: what is called .jpg is not always one.
-    let picture = image::load_from_memory(&bytes)
-        .map_err(|e| Problems::file(path, format_args!("is no picture: {e}")))?
-        .into_rgb8();
-    let size = [picture.height() as usize, picture.width() as usize];
-    if size.contains(&0) {
-        return Err(Problems::file(path, "is a picture without pixels"));
+/// The picture files that somebody names: files as they are, of folders those in them and in the folders below whose names
+/// are those of pictures, in the order of the names.
+///
+/// Beside them, every folder that cannot be read or has no pictures.
+pub fn pictures(named: &[PathBuf]) -> (Vec<PathBuf>, Problems) {
+    let (mut found, mut problems) = (Vec::new(), Problems::default());
+    for path in named {
+        if !path.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let before = found.len();
+        let told = problems.0.len();
+        below(path, &mut found, &mut problems);
+        if found.len() == before && problems.0.len() == told {
+            problems.0.append(&mut Problems::file(path, "is a folder without pictures (.jpg, .jpeg, .png)").0);
+        }
     }
-    Ok(Raster { channels: 3, size, bytes: picture.into_raw() })
+    (found, problems)
+}
+
+/// The pictures in a folder, and in those below it; what is only linked to is no folder, so that no way leads in circles.
+fn below(folder: &Path, found: &mut Vec<PathBuf>, problems: &mut Problems) {
+    let entries = match entries(folder) {
+        Ok(entries) => entries,
+        Err(mut more) => return problems.0.append(&mut more.0),
+    };
+    for path in entries {
+        if path.is_dir() {
+            if !path.is_symlink() {
+                below(&path, found, problems);
+            }
+        } else if is_picture(&path) {
+            found.push(path);
+        }
+    }
 }
 
 /// What is in a folder, in the order of the names, which is the same everywhere.
@@ -65,9 +90,4 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn is_picture(path: &Path) -> bool {
-    let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-    ending.is_some_and(|e| matches!(e.as_str(), "jpg" | "jpeg" | "png"))
 }

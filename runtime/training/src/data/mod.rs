@@ -6,6 +6,7 @@
 
 mod augment;
 mod cifar;
+mod decode;
 mod folders;
 mod idx;
 mod loader;
@@ -18,6 +19,8 @@ mod tests;
 use std::path::PathBuf;
 
 pub use augment::{centred, changed};
+pub use decode::read;
+pub use folders::pictures;
 pub use loader::{Batch, Batches, Order, Plan};
 pub use raster::Raster;
 
@@ -119,7 +122,7 @@ impl Part {
                 let len = channels * size[0] * size[1];
                 Ok(Raster { channels: *channels, size: *size, bytes: bytes[index * len..(index + 1) * len].to_vec() })
             }
-            Source::Files(paths) => folders::read(&paths[index]),
+            Source::Files(paths) => read(&paths[index], 3),
         }
     }
 

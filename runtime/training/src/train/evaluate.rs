@@ -68,17 +68,21 @@ impl Evaluation {
 
     /// The confusion matrix for programs: a header of the classes, a row per true class.
     pub fn csv(&self, classes: &[String]) -> String {
-        let quoted = |name: &String| match name.contains([',', '"', '\n']) {
-            true => format!("\"{}\"", name.replace('"', "\"\"")),
-            false => name.clone(),
-        };
-        let names: Vec<String> = classes.iter().map(quoted).collect();
+        let names: Vec<String> = classes.iter().map(|name| quoted(name)).collect();
         let mut text = format!("true,{}\n", names.join(","));
         for (name, row) in names.iter().zip(&self.confusion) {
             let row: Vec<String> = row.iter().map(usize::to_string).collect();
             let _ = writeln!(text, "{name},{}", row.join(","));
         }
         text
+    }
+}
+
+/// A field of a line of CSV.
+pub(super) fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `config.toml` | the configuration as it was understood; a configuration itself, with this folder as its output |
 //! | `task.json` | the size of the pictures and the number of classes |
+//! | `classes.json` | their names |
 //! | `curves.svg` | losses, accuracy and learning rate over the epochs of all steps so far |
 //! | `STEP/state.json` | how far the step is, and the names of the files that belong to that; written last |
 //! | `STEP/last-N.*`, `STEP/best-N.*` | network (and optimiser) after epoch N |
@@ -20,6 +21,7 @@ mod estimate;
 mod evaluate;
 mod logits;
 mod metrics;
+mod predict;
 mod procedure;
 mod progress;
 mod settings;
@@ -33,8 +35,10 @@ pub use estimate::{Estimate, estimate};
 pub use evaluate::{Evaluation, evaluate};
 pub use logits::logits;
 pub use metrics::Epoch;
+pub use predict::{Prediction, predict};
 pub use procedure::{
-    Outcome, Pictures, checkpoint, history, network_of, run, run_on, trained, trained_task, write_curves,
+    Outcome, Pictures, checkpoint, history, network_of, run, run_on, trained, trained_classes, trained_task,
+    write_curves,
 };
 pub use progress::{Progress, Quiet, Terminal};
 pub use settings::same as same_settings;

@@ -22,6 +22,9 @@ use crate::problem::{Problems, Result};
 /// Where it is written what the networks of a folder of results take and give.
 const TASK: &str = "task.json";
 
+/// Where the names of the classes are, in the order of their labels.
+const CLASSES: &str = "classes.json";
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -38,6 +41,8 @@ pub struct Pictures {
     pub(super) train: Arc<Part>,
     pub(super) validation: Arc<Part>,
     pub(super) test: Arc<Part>,
+    /// Their names.
+    classes: Vec<String>,
 }
 
 impl Pictures {
@@ -49,7 +54,7 @@ impl Pictures {
         let data = Dataset::load(config)?;
         let (task, test) = (data.task(config), Arc::new(data.test));
         let validation = data.validation.map_or_else(|| test.clone(), Arc::new);
-        Ok(Self { task, train: Arc::new(data.train), validation, test })
+        Ok(Self { task, train: Arc::new(data.train), validation, test, classes: data.classes })
     }
 
     /// How many there are of each part, for people.
@@ -87,8 +92,12 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
     let device = device(&config.device)?;
     settings::remember(config)?;
     let task = data.task;
-    let path = config.output.join(TASK);
-    write(&path, serde_json::to_string(&task).map_err(|e| Problems::file(&path, e))?.as_bytes())?;
+    let put = |name: &str, text: serde_json::Result<String>| {
+        let path = config.output.join(name);
+        write(&path, text.map_err(|e| Problems::file(&path, e))?.as_bytes())
+    };
+    put(TASK, serde_json::to_string(&task))?;
+    put(CLASSES, serde_json::to_string(&data.classes))?;
     for (index, step) in config.steps.iter().enumerate() {
         let checkpoint = checkpoint(config, step);
         let state = checkpoint.state()?;
@@ -181,6 +190,19 @@ pub fn trained_task(config: &Config) -> Result<Task> {
     let text = fs::read_to_string(&path)
         .map_err(|e| Problems::file(&path, format_args!("cannot be read ({e}): nothing is trained here yet")))?;
     serde_json::from_str(&text).map_err(|e| Problems::file(&path, e))
+}
+
+/// The names of the classes that the networks in the folder of results tell apart; from the data where the folder is older
+/// than this file.
+///
+/// # Errors
+/// A file that cannot be understood; where there is none, what [`Dataset::load`] says.
+pub fn trained_classes(config: &Config) -> Result<Vec<String>> {
+    let path = config.output.join(CLASSES);
+    match fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|e| Problems::file(&path, e)),
+        Err(_) => Ok(Dataset::load(&config.data)?.classes),
+    }
 }
 
 /// The trained network of a step, its best one or its last, to be used without gradients.

@@ -42,6 +42,24 @@ pub(crate) fn write_config(folder: &Path, name: &str, data: &str) {
 
 pub(crate) const IDX: &str = "format = \"idx\"\nfolder = \".\"\nmean = [0.4]\nstd = [0.25]";
 
+/// Pictures of two classes, by their colour, in folders: eight and two of each.
+#[allow(dead_code)] // Not every test that has this module needs them.
+pub(crate) fn write_folders(folder: &Path) {
+    for (part, count) in [("train", 8), ("val", 2)] {
+        for (class, colour) in [("cat", [220, 30, 30]), ("dog, big", [30, 30, 220])] {
+            let class = folder.join("data").join(part).join(class);
+            fs::create_dir_all(&class).unwrap();
+            for i in 0..count {
+                image::RgbImage::from_pixel(9 + i, 8, image::Rgb(colour)).save(class.join(format!("{i}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+#[allow(dead_code)]
+pub(crate) const FOLDERS: &str = "format = \"folders\"\nfolder = \"data\"\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\n\
+                                  size = 8\nvalidation = { from = \"test\" }";
+
 pub(crate) fn program(folder: &Path, args: &[&str]) -> Output {
     Command::new(PROGRAM).args(args).current_dir(folder).output().unwrap()
 }
