@@ -16,6 +16,8 @@ fn what_is_trained_can_be_found_drawn_and_evaluated() {
     write_config(folder, "out", IDX);
     let trained = program(folder, &["run", "out.toml"]);
     assert!(trained.status.success(), "{}", told(&trained));
+    // In a file, what is said is lines.
+    assert!(told(&trained).ends_with('\n') && !told(&trained).contains(['\r', '\x1b']), "{:?}", told(&trained));
     let done = "sign: done already, 3 epochs\nbinary: done already, 3 epochs\n";
     let absolute = folder.join("out.toml");
     for args in [["run", "out.toml"], ["run", "out/config.toml"], ["run", absolute.to_str().unwrap()]] {

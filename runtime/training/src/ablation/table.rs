@@ -74,7 +74,7 @@ impl Table {
         let mut table = Self { rows: Vec::new(), downsample: Vec::new(), runs: Vec::new(), real: Vec::new() };
         let reached = |checkpoint: Checkpoint, step: &StepConfig| -> Result<Option<Accuracy>> {
             let state = checkpoint.state()?;
-            let last = state.test.filter(|_| state.done(step.epochs)).map(|test| test.last);
+            let last = state.test.filter(|_| state.done(step)).map(|test| test.last);
             Ok(last.map(|shares| Accuracy { top1: shares.top1, top5: shares.top5 }))
         };
         for run in runs {

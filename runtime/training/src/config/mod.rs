@@ -25,8 +25,8 @@ pub use network::{
 };
 pub use parse::parse;
 pub use step::{
-    AttentionForm, AttentionLoss, AttentionNorm, Inputs, LogitLoss, Losses, OptimiserConfig, OptimiserKind, Points,
-    ScheduleConfig, ScheduleKind, Spare, StepConfig, Weights,
+    AttentionForm, AttentionLoss, AttentionNorm, EarlyStopping, Inputs, LogitLoss, Losses, OptimiserConfig,
+    OptimiserKind, Points, ScheduleConfig, ScheduleKind, Spare, StepConfig, Weights,
 };
 
 use crate::problem::{Problems, Result};

@@ -55,9 +55,29 @@ pub struct StepConfig {
     /// How its learning rate goes.
     #[serde(default)]
     pub schedule: ScheduleConfig,
+    /// When it ends before its last epoch; never where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
     /// How training pictures are changed at random.
     #[serde(default)]
     pub augmentation: Augmentation,
+}
+
+/// Ends a step that gets no better: when the accuracy on the validation pictures has not risen above the best so far for
+/// `patience` epochs. Those of the schedule's warm-up do not count.
+///
+/// The learning rate is that of the whole step, cut off where it ends: a cosine does not come to its end then, and with
+/// `kind = "step"` a patience shorter than the way to the next fall may end the step before it. As ever, teachers are
+/// the best network and `start-from` takes the last.
+///
+/// ```toml
+/// early-stopping = { patience = 10 }
+/// ```
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// So many epochs.
+    pub patience: usize,
 }
 
 fn one() -> usize {
@@ -369,6 +389,11 @@ impl StepConfig {
         }
         self.optimiser.check(&at("optimiser"), problems);
         self.schedule.check(&at("schedule"), self.epochs, problems);
+        problems.check(
+            self.early_stopping.is_none_or(|early| early.patience >= 1),
+            at("early-stopping.patience"),
+            "1 or more epochs; 10 is usual",
+        );
         self.augmentation.check(&at("augmentation"), problems);
         if network.is_some_and(|n| n.architecture == Architecture::Resnet) {
             problems.check(

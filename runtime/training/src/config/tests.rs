@@ -157,6 +157,8 @@ fn validation_pictures_come_from_one_place() {
 fn crops_and_shared_steps_make_sense() {
     let told = |keys: &str| problems(&FINE.replace("epochs = 3", &format!("epochs = 3\n{keys}")));
     assert!(told("augmentation = { pad-crop = 2, crop-from = 32 }").contains("exclude each other"));
+    assert!(told("early-stopping = { patience = 0 }").contains("steps[0].early-stopping.patience: 1 or more"));
+    assert!(told("early-stopping = {}").contains("missing field `patience`"));
     assert!(told("folder = \"../first\"").contains("steps[0].seed: a step with a `folder`"));
     let text = FINE
         .replace("[networks.net]", "size = 28\n[networks.net]")

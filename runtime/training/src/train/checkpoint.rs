@@ -14,6 +14,7 @@ use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{Epoch, csv, json_lines};
+use crate::config::StepConfig;
 use crate::nn::Network;
 use crate::problem::{Problems, Result};
 
@@ -53,9 +54,15 @@ pub struct Shares {
 }
 
 impl State {
-    /// Whether nothing is left to do of a step of so many epochs.
-    pub fn done(&self, epochs: usize) -> bool {
-        self.epochs.len() >= epochs && self.test.is_some()
+    /// Whether nothing is left to do of the step.
+    pub fn done(&self, step: &StepConfig) -> bool {
+        (self.epochs.len() >= step.epochs || self.gave_up(step)) && self.test.is_some()
+    }
+
+    /// Whether the step gets no better, and ends before its last epoch.
+    pub fn gave_up(&self, step: &StepConfig) -> bool {
+        let since = self.best.max(step.schedule.warm_up);
+        step.early_stopping.is_some_and(|early| self.epochs.len() >= since.saturating_add(early.patience))
     }
 }
 

@@ -101,7 +101,7 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
     for (index, step) in config.steps.iter().enumerate() {
         let checkpoint = checkpoint(config, step);
         let state = checkpoint.state()?;
-        if state.done(step.epochs) {
+        if state.done(step) {
             settings::same_of_shared(config, index)?;
             progress.note(&format!("{}: done already, {} epochs", step.name, state.epochs.len()));
             continue;

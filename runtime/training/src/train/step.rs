@@ -83,6 +83,13 @@ impl Step<'_> {
         mut state: State,
     ) -> Result<End> {
         for epoch in state.epochs.len()..self.step.epochs {
+            if let Some(early) = self.step.early_stopping.filter(|_| state.gave_up(self.step)) {
+                self.progress.note(&format!(
+                    "{}: ends after epoch {epoch}, for it got no better on the validation pictures in {}",
+                    self.step.name, early.patience
+                ));
+                break;
+            }
             let start = Instant::now();
             let mut sums = Sums::default();
             let Some((trained, rate)) = self.epoch(network, &mut optimiser, epoch, &mut sums)? else {

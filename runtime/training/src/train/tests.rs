@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, EarlyStopping};
 use crate::problem::Result;
 use crate::testing::{procedure as config, write_data};
 
@@ -125,6 +125,46 @@ fn training_learns() {
     assert_eq!(result.top5, 1.0);
     let right: usize = (0..3).map(|class| result.confusion[class][class]).sum();
     assert_eq!((right as f64 / 24.0, result.confusion.iter().flatten().sum::<usize>()), (result.top1, 24));
+}
+
+/// Soon all answers are right: the step ends so many epochs later, however often it is interrupted,
+/// and is done then.
+#[test]
+fn a_step_that_gets_no_better_ends_early() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let early = |output: &str| {
+        let mut config = config(folder.path(), output);
+        config.steps.truncate(1);
+        (config.steps[0].epochs, config.steps[0].early_stopping) = (60, Some(EarlyStopping { patience: 3 }));
+        config
+    };
+    let (whole, parts) = (early("whole"), early("parts"));
+    let state = |config: &Config| {
+        let mut state = Checkpoint::new(&config.output, "teacher").state().unwrap();
+        state.epochs.iter_mut().for_each(|epoch| (epoch.seconds, epoch.waited) = (0.0, 0.0));
+        state
+    };
+    assert_eq!(train(&whole).unwrap(), Outcome::Done);
+    let ended = state(&whole);
+    assert!(ended.epochs.len() < 60 && ended.epochs.len() == ended.best + 3 && ended.test.is_some(), "{ended:?}");
+    let mut runs = 0;
+    loop {
+        let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+        runs += 1;
+        if run(&parts, &stop, &mut StopAfter { updates: 3, seen: &seen, stop: &stop }).unwrap() == Outcome::Done {
+            break;
+        }
+        assert!(runs < 200);
+    }
+    assert!(runs > 3 && state(&parts) == ended, "{runs} runs: {:?}", state(&parts));
+    assert_eq!((train(&whole).unwrap(), state(&whole)), (Outcome::Done, ended.clone()));
+    // Epochs of the warm-up are not waited in vain.
+    let mut step = whole.steps[0].clone();
+    step.schedule.warm_up = ended.epochs.len() - 1;
+    assert!(ended.gave_up(&whole.steps[0]) && !ended.gave_up(&step));
+    step.early_stopping = None;
+    assert!(!ended.gave_up(&step) && !State::default().gave_up(&whole.steps[0]));
 }
 
 /// Its network is the file's, best and last, without an epoch, and what a later step learns from.
