@@ -129,7 +129,8 @@ fn derive(
 ) -> Config {
     let mut config = Config { seed, ablation: None, ..whole.clone() };
     let folder = format!("{}-{}-downsample", row.key(), shortcut(downsample));
-    config.output = of_seed(&whole.output, seed).join(folder);
+    config.output = of_seed(&whole.output, seed).join(&folder);
+    config.tensorboard = config.tensorboard.map(|events| of_seed(&events, seed).join(folder));
     config.steps = if row.progressive() {
         [steps.teacher, steps.tanh, steps.first, steps.second].map(StepConfig::clone).to_vec()
     } else {

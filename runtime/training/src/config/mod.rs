@@ -9,6 +9,7 @@ mod data;
 mod network;
 mod parse;
 mod step;
+mod tensorboard;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use step::{
     AttentionForm, AttentionLoss, AttentionNorm, EarlyStopping, Inputs, LogitLoss, Losses, OptimiserConfig,
     OptimiserKind, Points, ScheduleConfig, ScheduleKind, Spare, StepConfig, Weights,
 };
+pub use tensorboard::TensorBoard;
 
 use crate::problem::{Problems, Result};
 
@@ -43,6 +45,9 @@ pub struct Config {
     /// What to train on: `cpu`, or `cuda`, `cuda:1`, `vulkan`, `wgpu` where the program is built with that feature.
     #[serde(default = "cpu")]
     pub device: String,
+    /// Whether TensorBoard's event files are written, and where.
+    #[serde(default, skip_serializing_if = "TensorBoard::is_off")]
+    pub tensorboard: TensorBoard,
     /// The pictures.
     pub data: DataConfig,
     /// The networks by name.
@@ -96,6 +101,7 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         config.output = folder.join(&config.output);
         config.data.folder = folder.join(&config.data.folder);
+        config.tensorboard = config.tensorboard.map(|events| folder.join(events));
         for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
             *initial = folder.join(&*initial);
         }

@@ -39,6 +39,14 @@ fn defaults_are_the_papers() {
     assert_eq!(step.losses, Losses { labels: 1.0, logits: None, attention: None });
     // What is written down beside results reads back as the same.
     assert_eq!(parse::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+    let switched = |value: &str| parse::<Config>(&format!("tensorboard = {value}\n{FINE}"));
+    for (value, folder) in [("false", None), ("true", Some("out/tensorboard")), ("\"events\"", Some("events"))] {
+        let config = switched(value).unwrap();
+        assert_eq!(config.tensorboard.folder(&config.output).as_deref(), folder.map(Path::new));
+        assert_eq!(parse::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+    }
+    let told = switched("3").unwrap_err().to_string();
+    assert!(told.contains("line 1, column 15: invalid type: integer `3`, expected true, false or a folder"), "{told}");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | `task.json` | the size of the pictures and the number of classes |
 //! | `classes.json` | their names |
 //! | `curves.svg` | losses, accuracy and learning rate over the epochs of all steps so far |
+//! | `tensorboard/STEP/*` | TensorBoard's event files, where they are asked for |
 //! | `STEP/state.json` | how far the step is, and the names of the files that belong to that; written last |
 //! | `STEP/last-N.*`, `STEP/best-N.*` | network (and optimiser) after epoch N |
 //! | `STEP/lock` | held while a process trains the step |
@@ -26,6 +27,7 @@ mod procedure;
 mod progress;
 mod settings;
 mod step;
+mod tensorboard;
 #[cfg(test)]
 mod tests;
 

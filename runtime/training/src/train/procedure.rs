@@ -10,7 +10,7 @@ use burn::tensor::Device;
 
 use super::checkpoint::write;
 use super::step::{End, Step};
-use super::{Checkpoint, Epoch, Progress, device, load_network, restore, settings};
+use super::{Checkpoint, Epoch, Progress, State, device, load_network, restore, settings, tensorboard};
 use crate::config::{Config, DataConfig, NetworkConfig, StepConfig, Weights};
 use crate::data::{Dataset, Part};
 use crate::import::with_weights;
@@ -103,6 +103,7 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
         let state = checkpoint.state()?;
         if state.done(step) {
             settings::same_of_shared(config, index)?;
+            tell_tensorboard(config, step, &state)?;
             progress.note(&format!("{}: done already, {} epochs", step.name, state.epochs.len()));
             continue;
         }
@@ -151,6 +152,14 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Brings the event files of a step up to date, where they are asked for.
+pub(super) fn tell_tensorboard(config: &Config, step: &StepConfig, state: &State) -> Result {
+    match config.tensorboard.folder(&config.output) {
+        Some(folder) => tensorboard::write(&folder.join(&step.name), state),
+        None => Ok(()),
+    }
 }
 
 /// Every step with its epochs so far.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::write;
 use super::procedure::checkpoint;
-use crate::config::{Config, parse};
+use crate::config::{Config, TensorBoard, parse};
 use crate::problem::{Problems, Result};
 
 /// The seed of everything random of a step: its own, or one that tells it from the procedure's other steps.
@@ -102,6 +102,7 @@ fn compare(path: &Path, config: &Config) -> Result {
         let mut config = config.clone();
         (config.output, config.data.folder) = (PathBuf::new(), PathBuf::new());
         (config.device, config.data.workers, config.ablation) = (String::new(), 0, None);
+        config.tensorboard = TensorBoard::Off;
         for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
             *initial = initial.file_name().map(PathBuf::from).unwrap_or_default();
         }
@@ -123,6 +124,7 @@ fn put(path: &Path, config: &Config) -> Result {
     if let Ok(folder) = fs::canonicalize(&config.data.folder) {
         config.data.folder = folder;
     }
+    config.tensorboard = config.tensorboard.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
     for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
         *initial = fs::canonicalize(&*initial).unwrap_or_else(|_| initial.clone());
     }

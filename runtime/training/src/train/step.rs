@@ -9,7 +9,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::evaluate::{Evaluation, evaluate, tensor};
-use super::procedure::write_curves;
+use super::procedure::{tell_tensorboard, write_curves};
 use super::{Checkpoint, Epoch, Progress, Shares, State, Tested, restore};
 use crate::config::{Config, Points, StepConfig, ValidationFrom};
 use crate::data::{Batch, Batches, Order, Part, Plan};
@@ -127,6 +127,7 @@ impl Step<'_> {
             }
             self.checkpoint.save(&state, &network, &optimiser)?;
             write_curves(self.config)?;
+            tell_tensorboard(self.config, self.step, &state)?;
             self.progress.done(&self.step.name, &state.epochs[epoch]);
         }
         if state.epochs.is_empty() {
@@ -136,6 +137,7 @@ impl Step<'_> {
         let tested = self.tested(&network, &state)?;
         state.test = Some(tested);
         self.checkpoint.save_state(&state)?;
+        tell_tensorboard(self.config, self.step, &state)?;
         let [best, last] = [tested.best, tested.last].map(|shares| 100.0 * shares.top1);
         let when = match state.best {
             0 => "by the weights of the file".to_owned(),

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::config::{Config, EarlyStopping};
+use crate::config::{Config, EarlyStopping, TensorBoard};
 use crate::problem::Result;
 use crate::testing::{procedure as config, write_data};
 
@@ -125,6 +125,29 @@ fn training_learns() {
     assert_eq!(result.top5, 1.0);
     let right: usize = (0..3).map(|class| result.confusion[class][class]).sum();
     assert_eq!((right as f64 / 24.0, result.confusion.iter().flatten().sum::<usize>()), (result.top1, 24));
+}
+
+/// A file for each step, as much in it after interruptions as without; and switched on later it has what was before.
+#[test]
+fn tensorboard_has_every_step() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let mut config = config(folder.path(), "out");
+    config.steps.truncate(2);
+    config.tensorboard = TensorBoard::On;
+    while {
+        let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+        run(&config, &stop, &mut StopAfter { updates: 3, seen: &seen, stop: &stop }).unwrap() != Outcome::Done
+    } {}
+    let size = |folder: std::path::PathBuf, step: &str| {
+        let files: Vec<_> = std::fs::read_dir(folder.join(step)).unwrap().map(|entry| entry.unwrap()).collect();
+        assert!(files.len() == 1 && files[0].file_name().to_str().unwrap().contains("tfevents"));
+        files[0].metadata().unwrap().len()
+    };
+    let before = ["teacher", "tanh"].map(|step| size(config.output.join("tensorboard"), step));
+    config.tensorboard = TensorBoard::Folder(folder.path().join("events"));
+    assert_eq!(train(&config).unwrap(), Outcome::Done);
+    assert_eq!(["teacher", "tanh"].map(|step| size(folder.path().join("events"), step)), before);
 }
 
 /// Soon all answers are right: the step ends so many epochs later, however often it is interrupted,
