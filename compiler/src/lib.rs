@@ -83,6 +83,8 @@ pub mod emit;
 #[doc(hidden)]
 pub mod exact;
 #[doc(hidden)]
+pub mod fixed;
+#[doc(hidden)]
 pub mod half;
 #[doc(hidden)]
 pub mod import;
