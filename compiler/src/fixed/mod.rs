@@ -14,6 +14,7 @@
 //! what lies beyond is cut off when it is stored. [`run`] computes what the integers say.
 
 pub mod choose;
+pub mod emit;
 pub mod run;
 
 use std::collections::BTreeMap;

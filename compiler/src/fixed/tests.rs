@@ -47,3 +47,16 @@ fn fashion() {
     );
     assert!(same * 100 >= count * 95, "{same} of {count}");
 }
+
+/// Source of the network, the recorded pictures' outputs.
+#[test]
+fn emitted() {
+    let network = driver::generate(&read("fashion.onnx"), None, "fashion", &Config::new()).unwrap().network;
+    let pictures: Vec<_> = read("pictures.bin").chunks(784).take(16).map(picture).collect();
+    let fixed = choose::run(&network, &pictures).unwrap();
+    let source = emit::run(&network, &fixed).unwrap();
+    let folder = std::env::var("XNORC_EMIT").unwrap();
+    std::fs::write(format!("{folder}/fixed.rs"), source).unwrap();
+    let logits: Vec<u8> = pictures[..4].iter().flat_map(|p| run::run(&network, &fixed, p).unwrap().1[&network.outputs[0]].clone()).flat_map(f32::to_le_bytes).collect();
+    std::fs::write(format!("{folder}/logits.bin"), logits).unwrap();
+}
