@@ -57,6 +57,10 @@ fn emitted() {
     let source = emit::run(&network, &fixed).unwrap();
     let folder = std::env::var("XNORC_EMIT").unwrap();
     std::fs::write(format!("{folder}/fixed.rs"), source).unwrap();
-    let logits: Vec<u8> = pictures[..4].iter().flat_map(|p| run::run(&network, &fixed, p).unwrap().1[&network.outputs[0]].clone()).flat_map(f32::to_le_bytes).collect();
+    let logits: Vec<u8> = pictures[..4]
+        .iter()
+        .flat_map(|p| run::run(&network, &fixed, p).unwrap().1[&network.outputs[0]].clone())
+        .flat_map(f32::to_le_bytes)
+        .collect();
     std::fs::write(format!("{folder}/logits.bin"), logits).unwrap();
 }
