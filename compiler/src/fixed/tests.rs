@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ir::Tensor;
+use crate::ir::network::{self, NetTensor, Network, Storage, Tiled};
 use crate::{Config, driver, interpret};
 
 const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../generated-examples/fashion");
@@ -18,13 +19,45 @@ fn answer(logits: &[f32]) -> usize {
     (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best })
 }
 
+/// What has no form is told block by block.
+#[test]
+fn refusals() {
+    let g = Geometry {
+        n: 1,
+        input: [2, 2, 4],
+        output: [1, 1, 4],
+        kernel: [2, 2],
+        strides: [2, 2],
+        dilations: [1, 1],
+        pads: [0, 0],
+        groups: 4,
+    };
+    let mut network = Network::default();
+    let add = |network: &mut Network, name: &str, shape: [usize; 4]| {
+        let (shape, storage) = (shape.to_vec(), Storage::Dense(crate::ir::DType::F32));
+        network.add_tensor(NetTensor { name: name.into(), shape, storage, origin: None })
+    };
+    let x = add(&mut network, "x", [1, 2, 2, 4]);
+    network.inputs = vec![x];
+    for name in ["first", "second"] {
+        let out = add(&mut network, name, [1, 1, 1, 4]);
+        let source = network::Source::MaxPool { input: x, geometry: g };
+        network.blocks.push(network::Block::new(name, Tiled::new(source, vec![network::Step::Store(out)])));
+        network.outputs.push(out);
+    }
+    let example = vec![Tensor::f32([1, 2, 2, 4], vec![1.0; 16])];
+    let said = |name| format!("\"{name}\" has no form in fixed point: it is a max-pool");
+    assert_eq!(choose::run(&network, &[example]).unwrap_err(), [said("first"), said("second")]);
+    assert!(choose::run(&network, &[]).unwrap_err()[0].contains("there are none"));
+}
+
 #[test]
 fn fashion() {
     let network = driver::generate(&read("fashion.onnx"), None, "fashion", &Config::new()).unwrap().network;
     let (pictures, labels) = (read("pictures.bin"), read("labels.bin"));
     let pictures: Vec<_> = pictures.chunks(784).map(picture).collect();
     let fixed = choose::run(&network, &pictures[..16]).unwrap_or_else(|e| panic!("{}", e.join("\n")));
-    let count = std::env::var("XNORC_PICTURES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    let count = 12;
     let (mut right, mut as_floats, mut same, mut worst) = (0, 0, 0, 0.0_f32);
     let (mut flipped, mut signs) = (0, 0);
     for (input, &label) in pictures.iter().zip(&labels).rev().take(count) {
@@ -36,7 +69,7 @@ fn fashion() {
         same += usize::from(answer(got) == answer(&wanted));
         worst = wanted.iter().zip(got).fold(worst, |m, (a, b)| m.max((a - b).abs()));
         for (id, integers) in &values {
-            if matches!(network.tensor(*id).storage, crate::ir::network::Storage::Bits(_)) {
+            if matches!(network.tensor(*id).storage, Storage::Bits(_)) {
                 signs += integers.len();
                 flipped += floats[id].to_f32().iter().zip(integers).filter(|(a, b)| **a != **b as f32).count();
             }
@@ -46,21 +79,4 @@ fn fashion() {
         "{count} pictures: {right} right, {as_floats} in f32, {same} same, worst {worst}, {flipped} of {signs} signs"
     );
     assert!(same * 100 >= count * 95, "{same} of {count}");
-}
-
-/// Source of the network, the recorded pictures' outputs.
-#[test]
-fn emitted() {
-    let network = driver::generate(&read("fashion.onnx"), None, "fashion", &Config::new()).unwrap().network;
-    let pictures: Vec<_> = read("pictures.bin").chunks(784).take(16).map(picture).collect();
-    let fixed = choose::run(&network, &pictures).unwrap();
-    let source = emit::run(&network, &fixed).unwrap();
-    let folder = std::env::var("XNORC_EMIT").unwrap();
-    std::fs::write(format!("{folder}/fixed.rs"), source).unwrap();
-    let logits: Vec<u8> = pictures[..4]
-        .iter()
-        .flat_map(|p| run::run(&network, &fixed, p).unwrap().1[&network.outputs[0]].clone())
-        .flat_map(f32::to_le_bytes)
-        .collect();
-    std::fs::write(format!("{folder}/logits.bin"), logits).unwrap();
 }
