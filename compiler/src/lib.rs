@@ -64,6 +64,7 @@
 // | `schedule` | level 4: how each block is computed, as data with reasons, before it is words: loops, tiles, what threads divide, cost (`schedule/text`, `schedule/check.rs`) |
 // | `plan` | the order of the blocks, and where each tensor and parameter lies |
 // | `emit` | blocks to Rust source and bytes; `emit/krate.rs`: the files around it |
+// | `fixed` | blocks in integers, for cores that have no floating-point unit: their choice, their meaning, their loops (no option leads there yet) |
 // | `report` | what `inspect` says: rows, costs, reasons |
 // | `driver` `cargo` | all of it, one stage after the other; the face for build scripts |
 //
