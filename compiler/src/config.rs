@@ -33,11 +33,12 @@ pub struct Config {
     pub share_from: Option<usize>,
     /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
     pub out_dir: Option<PathBuf>,
-    /// The arithmetic of real-valued layers that [`real_layers_by_name`](Config::real_layers_by_name) does not name.
+    /// The arithmetic of real-valued layers that [`real_layers_by_name`](Config::real_layers_by_name) does not name;
+    /// [`Arithmetic::Fixed`] is of the whole network, and goes with no names.
     pub real_layers: Arithmetic,
     /// The arithmetic of single layers, by the names of their blocks in the report; the last one of a name counts.
     pub real_layers_by_name: Vec<(String, Arithmetic)>,
-    /// Example inputs, from which the ranges of 8-bit activations are learned: one tensor per input of the model after the
+    /// Example inputs, from which the ranges of 8-bit activations, and of all numbers in fixed point, are learned: one tensor per input of the model after the
     /// other, or stacks of them along the first axis.
     pub calibration: Vec<Vec<Tensor>>,
     /// External data of the model that is given as bytes, by the file's own name: where there are no files.
@@ -158,7 +159,7 @@ impl Config {
     }
 
     /// Adds example inputs, one tensor per input of the model after the other (or stacks of them along the first axis): from
-    /// these the ranges of 8-bit activations are learned.
+    /// these the ranges of 8-bit activations, and of all numbers in fixed point, are learned.
     pub fn calibrate(&mut self, inputs: Vec<Tensor>) -> &mut Self {
         self.calibration.push(inputs);
         self

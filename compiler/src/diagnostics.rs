@@ -71,7 +71,7 @@ codes! {
     TooLarge = "X016", "A size in the file is beyond what the file can hold.";
     Toolchain = "X017", "The emitted program cannot be built or run on this machine.";
     NoSuchLayer = "X018", "A layer the user names does not exist, or has no looser arithmetic.";
-    Calibration = "X019", "8-bit integers need example inputs, and these are missing or do not fit the model.";
+    Calibration = "X019", "8-bit integers and fixed point need example inputs, and these are missing or do not fit the model.";
     RealInput = "X101", "A layer with binary weights has an input that is not binary: exporters are known to lose the sign.";
     Opset = "X103", "The model's opset is newer than those xnorc was tested with.";
     ZeroSigns = "X104", "A sign whose zero is 0 in the file, and taken as +1, is taken of values that are likely to be exactly 0.";

@@ -8,10 +8,10 @@ use crate::config::{Config, MultiplyAdds, NAME_RULE, Zeros, is_name};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use crate::emit::{self, Output};
 use crate::ir::Graph;
-use crate::ir::network::Network;
+use crate::ir::network::{Arithmetic, Network};
 use crate::schedule::Schedule;
 use crate::target::Target;
-use crate::{check, import, internal, passes, plan, schedule};
+use crate::{check, fixed, import, internal, passes, plan, schedule};
 
 /// The pure core: bytes in, source out; touches no file but the model's external data.
 ///
@@ -58,6 +58,10 @@ fn build(imported: import::Imported, model_hash: String, name: &str, config: &Co
 const LOOSE: &str = "multiply-add is loose by choice: where the processor has no instruction for it (WebAssembly without relaxed \
     SIMD, x86-64 before AVX2), f32 is rounded twice, and the bits are others than where it has; `xnorc verify --multiply-add loose` measures it";
 
+/// The price of fixed point.
+const FIXED: &str = "the whole network is in fixed point by choice: 16 bits in memory, 32 on the way, scales by channel from the examples; what \
+    is beyond their range by more than a quarter is cut off; `xnorc verify --real fixed` measures the error and the signs that flip";
+
 /// What follows lowering, also for a network that no file says.
 ///
 /// # Errors
@@ -76,6 +80,12 @@ pub fn of_network(
     // From here on the blocks run in the order that needs the least memory, the file's among equals.
     plan::order::run(&mut network, target.as_ref());
     check::network(&network, "in ordering")?;
+    let mut fixed = None;
+    if config.real_layers == Arithmetic::Fixed {
+        internal::at("fixed point");
+        fixed = Some(fixed::choose::run(&network, &config.calibration)?);
+        network.notes.push(FIXED.to_owned());
+    }
     internal::at("the schedule");
     let share_from = config.share_from.unwrap_or(2000);
     let schedule = Schedule::of(&network, share_from, target.as_ref());
@@ -83,21 +93,20 @@ pub fn of_network(
     internal::at("the memory plan");
     let plan = plan::run(&network, target.as_ref());
     plan::check::run(&network, &plan, &schedule)?;
-    let emitted = emit::run(
-        &network,
-        &schedule,
-        &plan,
-        &emit::Options {
-            name: name.to_owned(),
-            model_hash,
-            probe: config.probe,
-            multiply_add: config.multiply_add,
-            runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
-        },
-    );
+    let options = emit::Options {
+        name: name.to_owned(),
+        model_hash,
+        probe: config.probe,
+        multiply_add: config.multiply_add,
+        runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
+    };
+    let emitted = match &fixed {
+        Some(fixed) => emit::in_fixed_point(&network, fixed, &options),
+        None => emit::run(&network, &schedule, &plan, &options),
+    };
     let multiply_add = config.multiply_add;
     let (files, warnings) = (Vec::new(), Diagnostics::default());
-    Ok(Output { network, schedule, plan, target, multiply_add, emitted, files, warnings })
+    Ok(Output { network, schedule, plan, target, multiply_add, fixed, emitted, files, warnings })
 }
 
 /// Reads and compiles a model file: the pure core with the file around it.

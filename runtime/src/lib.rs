@@ -36,6 +36,7 @@
 mod arch;
 mod dispatch;
 mod generic;
+mod integers;
 mod lanes;
 mod level;
 mod loose;
@@ -57,6 +58,7 @@ mod workspace;
 
 // For whoever calls a network.
 pub use dispatch::{force_level, level};
+pub use integers::Integers;
 pub use level::Level;
 pub use team::{Alone, Team};
 #[cfg(feature = "std")]
@@ -102,7 +104,7 @@ pub fn multiply_add(target: &str) -> Option<&'static str> {
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 6;
+pub const CONTRACT: u32 = 7;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
@@ -127,7 +129,7 @@ pub mod prelude {
     pub use crate::team::{Area, Lent, Under, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
-    pub use crate::{Alone, CONTRACT, Level, Team, Workspace, math, scalar};
+    pub use crate::{Alone, CONTRACT, Integers, Level, Team, Workspace, math, scalar};
     pub use core::ops::Range;
 }
 

@@ -9,6 +9,8 @@ use crate::weights::Le;
 ///
 /// # Safety
 /// It must be so.
+// A network in integers has no other use for it than `boxed`.
+#[cfg_attr(not(feature = "alloc"), allow(dead_code))]
 pub unsafe trait Plain: Copy {}
 // SAFETY: numbers, and arrays of such types.
 unsafe impl Plain for f32 {}

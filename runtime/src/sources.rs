@@ -37,6 +37,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("generic/sign_words.rs", include_str!("generic/sign_words.rs")),
     ("generic/vectors.rs", include_str!("generic/vectors.rs")),
     ("generic/window.rs", include_str!("generic/window.rs")),
+    ("integers.rs", include_str!("integers.rs")),
     ("lanes.rs", include_str!("lanes.rs")),
     ("level.rs", include_str!("level.rs")),
     ("lib.rs", include_str!("lib.rs")),

@@ -51,7 +51,7 @@ pub fn boxed<T: Plain>() -> Box<T> {
 /// # Safety
 /// A T may be all zeros.
 #[cfg(feature = "alloc")]
-unsafe fn zeroed<T>() -> Box<T> {
+pub(crate) unsafe fn zeroed<T>() -> Box<T> {
     let layout = core::alloc::Layout::new::<T>();
     if layout.size() == 0 {
         // SAFETY: nothing is read behind this pointer, which is aligned and not null.

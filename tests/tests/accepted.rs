@@ -261,12 +261,13 @@ fn a_warning_would_be_found() {
 /// neither, with a pool of threads or without, for everywhere or for one target.
 #[test]
 fn nothing_is_carried_in_vain() {
-    use Arithmetic::{Bf16, F32, Int8};
+    use Arithmetic::{Bf16, F32, Fixed, Int8};
     let few = ["activations_ts17", "larq_quicknet_op17", "r2b_ts17", "shuffling_ts17"];
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let (everywhere, here, plain) = (None, Some(host.as_str()), Some("riscv32imac-unknown-none-elf"));
-    let all = [everywhere, here, plain].map(|target| [F32, Bf16, Int8].map(|real| (target, real)));
-    let some = [(everywhere, F32), (everywhere, Bf16), (here, F32), (here, Int8), (plain, F32)];
+    let all = [everywhere, here, plain].map(|target| [F32, Bf16, Int8, Fixed].map(|real| (target, real)));
+    let some =
+        [(everywhere, F32), (everywhere, Bf16), (here, F32), (here, Int8), (plain, F32), (here, Fixed), (plain, Fixed)];
     let mut crates = 0;
     for path in models() {
         let is_one_of_few = few.contains(&path.file_stem().unwrap().to_str().unwrap());
@@ -278,7 +279,7 @@ fn nothing_is_carried_in_vain() {
         for &(target, real) in kinds {
             let mut config = Config::new();
             config.standalone(true).name("network").real_layers(real).target = target.map(str::to_owned);
-            if real == Int8 {
+            if matches!(real, Int8 | Fixed) {
                 config.calibrate(recorded(&path).inputs);
             }
             // Some are refused, as they should be.

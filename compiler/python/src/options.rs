@@ -37,7 +37,7 @@ impl Options {
         config.dims.clone_from(&self.dims);
         for (word, layer) in &self.real {
             let arithmetic = Arithmetic::ALL.into_iter().find(|arithmetic| arithmetic.name() == word);
-            let arithmetic = arithmetic.ok_or_else(|| unknown("real", word, "f32, bf16, int8"))?;
+            let arithmetic = arithmetic.ok_or_else(|| unknown("real", word, "f32, bf16, int8, fixed"))?;
             match layer {
                 Some(layer) => config.real_layer(layer, arithmetic),
                 None => config.real_layers(arithmetic),

@@ -67,7 +67,7 @@ def test_errors_have_all_diagnostics(tmp_path):
 def test_words_that_are_none():
     for words, wrong in (
         ("zero must be one of plus, exact, but is 'often'", lambda: xnorc.inspect(MODEL, zero="often")),
-        ("real must be one of f32, bf16, int8, but is 'f8'", lambda: xnorc.inspect(MODEL, real={"stem": "f8"})),
+        ("real must be one of f32, bf16, int8, fixed, but is 'f8'", lambda: xnorc.inspect(MODEL, real={"stem": "f8"})),
         ("engine must be one of rust, interpreter, but is 'steam'", lambda: xnorc.compile(MODEL, engine="steam")),
         ("layout must be one of None, nchw, nhwc, but is 'x'", lambda: xnorc.evaluate(MODEL, MODEL, layout="x")),
     ):

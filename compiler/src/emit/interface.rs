@@ -25,6 +25,14 @@ impl Port {
     }
 }
 
+/// How the probe reaches the scratch memory.
+pub(super) struct Memory {
+    /// A slice of its floats.
+    pub(super) real: TokenStream,
+    /// A slice of its words of signs.
+    pub(super) bits: TokenStream,
+}
+
 /// The caller's tensors.
 pub(super) struct Interface {
     /// In the file's order.
@@ -94,9 +102,15 @@ impl Interface {
 
     /// The types and sizes.
     pub(super) fn items(&self, network: &Network, plan: &Plan) -> TokenStream {
+        let (real, bits) = (n(plan.real_len), n(plan.bits_len));
+        self.items_over(network, plan.scratch_bytes(), &quote!(Workspace<#real, #bits>))
+    }
+
+    /// The types and sizes, with that type of scratch memory.
+    pub(super) fn items_over(&self, network: &Network, scratch_bytes: usize, scratch: &TokenStream) -> TokenStream {
         let input = side(network, &network.inputs, &self.inputs, "Input", "input");
         let output = side(network, &network.outputs, &self.outputs, "Output", "output");
-        let (real, bits, bytes) = (n(plan.real_len), n(plan.bits_len), n(plan.scratch_bytes()));
+        let bytes = n(scratch_bytes);
         quote! {
             #input
             #output
@@ -107,12 +121,12 @@ impl Interface {
             /// The memory [`infer`] works in: no other is used. What it holds before does not matter.
             ///
             /// It may be too large for a stack: let it be a `static`, or use `Scratch::boxed()` (feature `alloc`).
-            pub type Scratch = Workspace<#real, #bits>;
+            pub type Scratch = #scratch;
         }
     }
 
     /// The `probe` module: every block on its own, and the tensors of the caller by number.
-    pub(super) fn probe(&self, calls: &[TokenStream]) -> TokenStream {
+    pub(super) fn probe(&self, calls: &[TokenStream], Memory { real, bits }: &Memory) -> TokenStream {
         let count = n(calls.len());
         let arms = |ports: &[Port], wanted: &str, slice: &dyn Fn(usize) -> TokenStream| -> TokenStream {
             ports
@@ -164,6 +178,16 @@ impl Interface {
 
                 /// In the order of execution.
                 pub const BLOCKS: [Block; #count] = [#(#calls),*];
+
+                /// The numbers of the scratch memory, if they are floats.
+                pub fn real(scratch: &mut Scratch) -> &mut [f32] {
+                    #real
+                }
+
+                /// The sign bits of the scratch memory, if they are in words of 64.
+                pub fn bits(scratch: &mut Scratch) -> &mut [u64] {
+                    #bits
+                }
 
                 /// The input with this index.
                 pub fn input(input: &mut Input, index: usize) -> &mut [f32] {

@@ -6,6 +6,7 @@
 
 mod c;
 mod carried;
+mod integers;
 mod interface;
 pub mod krate;
 mod loops;
@@ -21,6 +22,7 @@ mod tests;
 use std::collections::HashMap;
 
 pub use c::{CFunction, c_function, check_name};
+pub(crate) use integers::run as in_fixed_point;
 pub use output::Output;
 
 use proc_macro2::{Ident, TokenStream};
@@ -32,7 +34,7 @@ use crate::ir::network::{Arithmetic, Block, Body, Move, Network, Source};
 use crate::ops::{self, Form};
 use crate::plan::{Blob, Plan};
 use crate::schedule::{Nest, Schedule};
-use interface::Interface;
+use interface::{Interface, Memory};
 use names::Names;
 use shapes::Shapes;
 use text::{doc, n};
@@ -111,7 +113,8 @@ pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Option
     let weights = blob.into_bytes();
 
     let types = interface.items(network, plan);
-    let probe = if options.probe { interface.probe(&probes) } else { TokenStream::new() };
+    let memory = Memory { real: quote!(&mut scratch.real[..]), bits: quote!(&mut scratch.bits[..]) };
+    let probe = if options.probe { interface.probe(&probes, &memory) } else { TokenStream::new() };
     let runtime: TokenStream = options.runtime.parse().expect("a path");
     let (size, file) = (n(weights.len()), format!("{}.weights", options.name));
     let shapes = shapes.items;
@@ -166,7 +169,12 @@ pub fn run(network: &Network, schedule: &Schedule, plan: &Plan, options: &Option
     // A macro is known below its definition only.
     let pixels = schedule.nests.iter().flatten().any(Nest::counts_by_pixels).then(text::pixels);
     let source = text::items(quote!(#[allow(unused_imports)] use #runtime::prelude::*; #tie #pixels #body));
-    Emitted { source, summary: summary(network, plan, options, weight_bytes), weights, weight_bytes }
+    Emitted {
+        source,
+        summary: summary(network, plan.scratch_bytes(), options, weight_bytes, false),
+        weights,
+        weight_bytes,
+    }
 }
 
 struct Emitter<'a> {
@@ -254,7 +262,7 @@ impl Emitter<'_> {
         let name = self.names.node(&block.name);
         std::iter::zip(&mut self.used, uses).for_each(|(used, here)| *used |= here);
         let (parameters, arguments) = signature(uses, shared);
-        let text = doc(&describe(self.network, block));
+        let text = doc(&describe(self.network, block, false));
         self.functions.extend(quote! {
             #text
             fn #name(#parameters) {
@@ -283,7 +291,7 @@ fn signature(uses: [bool; 3], shared: bool) -> (TokenStream, TokenStream) {
 }
 
 /// Documentation of a block's function.
-fn describe(network: &Network, block: &Block) -> String {
+fn describe(network: &Network, block: &Block, in_fixed_point: bool) -> String {
     let parts: Vec<&str> = block.parts.iter().map(Part::word).collect();
     let mut text = format!("`{}`: {}.", block.name, parts.join(", "));
     match block.source() {
@@ -292,6 +300,7 @@ fn describe(network: &Network, block: &Block) -> String {
         }
         Some(Source::RealConv { geometry, products, .. }) => {
             let kind = match (products.arithmetic(), products.looser()) {
+                _ if in_fixed_point => "multiply-accumulates in fixed point by choice".to_owned(),
                 (_, Some(looser)) => format!("multiply-accumulates in {} by choice", looser.name()),
                 (Arithmetic::Int8, None) => "multiply-accumulates of the file's 8-bit integers".to_owned(),
                 _ => "real multiply-accumulates".to_owned(),
@@ -310,7 +319,13 @@ fn describe(network: &Network, block: &Block) -> String {
     text
 }
 
-fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usize) -> String {
+fn summary(
+    network: &Network,
+    scratch_bytes: usize,
+    options: &Options,
+    weight_bytes: usize,
+    in_fixed_point: bool,
+) -> String {
     let shapes = |ids: &[crate::ir::network::TensorId]| -> String {
         let list: Vec<String> = ids
             .iter()
@@ -343,6 +358,7 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
             (count > 0).then(|| format!(", {} of these in {}", text::thousands(count), arithmetic.name()))
         })
         .collect();
+    let looser = if in_fixed_point { ", all in fixed point by choice".to_owned() } else { looser };
     let hash =
         if options.model_hash.is_empty() { String::new() } else { format!("; model SHA-256 {}", options.model_hash) };
     format!(
@@ -358,6 +374,6 @@ fn summary(network: &Network, plan: &Plan, options: &Options, weight_bytes: usiz
         text::thousands(macs(true)),
         text::thousands(macs(false)),
         text::thousands(weight_bytes as u64),
-        text::thousands(plan.scratch_bytes() as u64),
+        text::thousands(scratch_bytes as u64),
     )
 }

@@ -2,57 +2,108 @@
 
 use std::collections::BTreeMap;
 
-use super::{Block, Dense, Fixed, Scaled, Source, Step};
+use super::{Block, Dense, Fixed, Scaled, Source, Step, emit};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::interpret;
-use crate::ir::network::{self, Activation, Body, Geometry, Move, Network, Pool, PoolKind, Storage, TensorId, Tiled};
-use crate::ir::{Tensor, Unary};
+use crate::ir::network::{
+    self, Activation, Body, Geometry, Move, Network, Piece, Pool, PoolKind, Storage, TensorId, Tiled,
+};
+use crate::ir::{DType, Tensor, Unary};
+use crate::passes::narrow::samples;
 
 /// Largest magnitude of a number in memory, of a factor, of a shifted tile in front of a factor.
 const SHORT: i64 = 32767;
 /// Largest magnitude in a tile: what is rounded or added to it must find room.
 const TILE: i64 = 1 << 30;
+/// Below this bound integers are too coarse for what is no integer; and what bound they then get.
+const SMALL: i64 = 1 << 14;
+const WIDE: i64 = 1 << 20;
 /// What an example may be exceeded by before it is cut off.
 const MARGIN: f64 = 1.25;
 
 /// Chooses integers for every block.
 ///
 /// # Errors
-/// Each block that has no form in fixed point, and why; examples that do not fit.
-pub fn run(network: &Network, examples: &[Vec<Tensor>]) -> Result<Fixed, Vec<String>> {
+/// Each block that has no form in fixed point, and why ([`Code::Unsupported`]); examples that are missing or do not fit
+/// ([`Code::Calibration`]). All at once.
+pub fn run(network: &Network, calibration: &[Vec<Tensor>]) -> Result<Fixed, Diagnostics> {
+    let mut problems = Diagnostics::default();
     let mut chooser = Chooser {
         network,
-        largest: largest(network, examples).map_err(|e| vec![e])?,
+        // The blocks are judged without, too.
+        largest: largest(network, calibration).unwrap_or_else(|problem| {
+            problems.push(problem);
+            BTreeMap::new()
+        }),
         uniform: uniform(network),
         fixed: Fixed::default(),
     };
-    let mut problems = Vec::new();
     for &id in &network.inputs {
         chooser.stored(id);
     }
     for block in &network.blocks {
-        match chooser.block(block) {
-            Ok(it) => chooser.fixed.blocks.push(it),
-            Err(why) => problems.push(format!("\"{}\" has no form in fixed point: {why}", block.name)),
+        let problem = match chooser.block(block) {
+            Ok(it) => {
+                let problem = emit::obstacle(block, &it);
+                chooser.fixed.blocks.push(it);
+                problem
+            }
+            Err(why) => Some(why),
+        };
+        if let Some(why) = problem {
+            let message = format!("it has no form in fixed point: {why}");
+            problems
+                .push(Diagnostic::error(Code::Unsupported, format!("block \"{}\"", block.name), message).help(HELP));
+        }
+        // So that what follows is looked at as well.
+        for id in block.writes() {
+            if !chooser.fixed.tensors.contains_key(&id) && is_number(network, id) && !network.outputs.contains(&id) {
+                chooser.stored(id);
+            }
         }
     }
-    if problems.is_empty() { Ok(chooser.fixed) } else { Err(problems) }
+    for &id in network.outputs.iter().filter(|id| !network.blocks.iter().any(|block| block.writes().contains(id))) {
+        let place = format!("output \"{}\"", network.tensor(id).name);
+        problems.push(
+            Diagnostic::error(Code::Unsupported, place, "it is an input, which fixed point does not give back")
+                .help(HELP),
+        );
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(chooser.fixed) }
+}
+
+/// What there is instead.
+const HELP: &str = "fixed point has convolutions and linear layers, average pools, gates by Relu and Sigmoid, Relu, PRelu, skips and copies, of one \
+    picture at a time; leave out `--real fixed`, or make single layers looser: `--real bf16`, `--real int8`";
+
+fn is_number(network: &Network, id: TensorId) -> bool {
+    matches!(network.tensor(id).storage, Storage::Dense(_))
 }
 
 /// By tensor and channel: the largest magnitude over the examples.
-fn largest(network: &Network, examples: &[Vec<Tensor>]) -> Result<BTreeMap<TensorId, Vec<f64>>, String> {
-    if examples.is_empty() {
-        return Err("fixed point learns the ranges of what is stored from examples, and there are none".to_owned());
+fn largest(network: &Network, calibration: &[Vec<Tensor>]) -> Result<BTreeMap<TensorId, Vec<f64>>, Diagnostic> {
+    let problem = |message: String| Diagnostic::error(Code::Calibration, None, message);
+    if calibration.is_empty() {
+        let message = "fixed point learns the ranges of what is stored from examples, and there are none";
+        let help = "give some: `--calibrate x.npy` (several, or a stack of them), or `Config::calibrate`";
+        return Err(problem(message.to_owned()).help(help));
     }
     let mut largest: BTreeMap<TensorId, Vec<f64>> = BTreeMap::new();
-    for example in examples {
-        for (id, tensor) in interpret::network::run(network, example)? {
-            let channels = tensor.shape.last().copied().unwrap_or(1).max(1);
-            let bounds = largest.entry(id).or_insert_with(|| vec![0.0; channels]);
-            for (i, x) in tensor.to_f32().into_iter().enumerate() {
-                if !x.is_finite() {
-                    return Err(format!("an example gives {:?} a value of {x}", network.tensor(id).name));
+    let count = network.inputs.len().max(1);
+    for given in calibration.iter().flat_map(|given| given.chunks(count)) {
+        for example in samples(network, given).map_err(problem)? {
+            let values = interpret::network::run(network, &example)
+                .map_err(|e| problem(format!("an example input cannot be run: {e}")))?;
+            for (id, tensor) in values {
+                let channels = tensor.shape.last().copied().unwrap_or(1).max(1);
+                let bounds = largest.entry(id).or_insert_with(|| vec![0.0; channels]);
+                for (i, x) in tensor.to_f32().into_iter().enumerate() {
+                    if !x.is_finite() {
+                        let name = &network.tensor(id).name;
+                        return Err(problem(format!("an example input gives \"{name}\" a value of {x}")));
+                    }
+                    bounds[i % channels] = bounds[i % channels].max(f64::from(x.abs()));
                 }
-                bounds[i % channels] = bounds[i % channels].max(f64::from(x.abs()));
             }
         }
     }
@@ -72,9 +123,12 @@ fn uniform(network: &Network) -> Vec<bool> {
                     uniform[input.0 as usize] = true;
                 }
             }
-            Body::Move(Move::Reshape { input, output }) => {
+            Body::Move(Move::Reshape { input, output } | Move::Convert { input, output }) => {
                 uniform[input.0 as usize] = true;
                 uniform[output.0 as usize] = true;
+            }
+            Body::Move(Move::Copy { pieces, .. }) => {
+                pieces.iter().for_each(|piece| uniform[piece.input.0 as usize] = true);
             }
             _ => {}
         }
@@ -101,12 +155,22 @@ impl Tile {
         self.shift_down(by);
     }
 
+    /// Shifts small integers, such as counters, up before something that is no integer comes to them.
+    fn widen(&mut self) {
+        let by = |&bound: &i64| match bound {
+            0..SMALL => -(0..20).rev().find(|&s| bound.max(1) << s <= WIDE).unwrap_or(0),
+            _ => 0,
+        };
+        let by = self.bounds.iter().map(by).collect();
+        self.shift_down(by);
+    }
+
     fn shift_down(&mut self, by: Vec<i32>) {
         if by.iter().all(|&by| by == 0) {
             return;
         }
         for ((bound, exponent), by) in self.bounds.iter_mut().zip(&mut self.exponents).zip(&by) {
-            *bound = (*bound >> by) + 1;
+            *bound = if *by < 0 { *bound << -by } else { (*bound >> by) + 1 };
             *exponent -= by;
         }
         self.steps.push(Step::Narrow(by));
@@ -125,6 +189,15 @@ impl Tile {
             factors.push(factor);
         }
         factors
+    }
+}
+
+/// What it is, without its parameters: `Activation(Unary(Neg))`, but `ScalePixels`.
+fn word(it: &impl std::fmt::Debug) -> String {
+    let text = format!("{it:?}");
+    match text.find([' ', '{']) {
+        Some(_) => text.split(['(', ' ', '{']).next().unwrap_or_default().to_owned(),
+        None => text,
     }
 }
 
@@ -147,7 +220,8 @@ struct Chooser<'a> {
 impl Chooser<'_> {
     /// The exponents of a tensor of 16 bits.
     fn stored(&mut self, id: TensorId) -> Vec<i32> {
-        let largest = &self.largest[&id];
+        let channels = self.network.tensor(id).shape.last().copied().unwrap_or(1).max(1);
+        let largest = self.largest.get(&id).cloned().unwrap_or_else(|| vec![1.0; channels]);
         let all = largest.iter().copied().fold(0.0, f64::max);
         let exponent = |&m: &f64| finest((m * MARGIN).max(all / 64.0).max(1e-6), SHORT as f64);
         let exponents: Vec<i32> = if self.uniform[id.0 as usize] {
@@ -160,20 +234,72 @@ impl Chooser<'_> {
         exponents
     }
 
+    /// Numbers that a block reads.
+    fn scaled(&self, id: TensorId) -> Result<Scaled, String> {
+        let name = &self.network.tensor(id).name;
+        let scaled = self.fixed.tensors.get(&id).filter(|scaled| !scaled.exponents.is_empty()).cloned();
+        scaled.ok_or_else(|| format!("it reads \"{name}\", which is an output or holds signs"))
+    }
+
+    /// Numbers of 16 bits that a block reads.
+    fn of_16_bits(&self, id: TensorId) -> Result<Scaled, String> {
+        let scaled = self.scaled(id)?;
+        let fits = scaled.bounds.iter().all(|bound| *bound <= SHORT);
+        if fits { Ok(scaled) } else { Err("it reads sums, which have more than 16 bits".to_owned()) }
+    }
+
+    /// Whether what it writes stays between the blocks.
+    fn is_inside(&self, id: TensorId) -> Result<(), String> {
+        let outside = self.network.outputs.contains(&id);
+        if outside { Err("its output is the caller's, and no tile's".to_owned()) } else { Ok(()) }
+    }
+
     fn block(&mut self, block: &network::Block) -> Result<Block, String> {
         match &block.body {
             Body::Tiled(tiled) => self.tiled(tiled),
             Body::Gate(gate) => self.gate(gate),
-            Body::Move(Move::Reshape { input, output }) => {
-                let exponent = self.fixed.tensors[input].exponents[0];
+            Body::Move(Move::Reshape { input, output } | Move::Convert { input, output }) => {
+                let given = self.network.inputs.contains(input);
+                let is_f32 = matches!(self.network.tensor(*output).storage, Storage::Dense(DType::F32));
+                if !is_f32 || matches!(block.body, Body::Move(Move::Convert { .. })) && !given {
+                    return Err("it moves signs, or makes integers of numbers".to_owned());
+                }
+                self.is_inside(*output)?;
+                let exponent = self.scaled(*input)?.exponents[0];
                 let channels = self.network.tensor(*output).shape.last().copied().unwrap_or(1);
                 let same = Scaled { exponents: vec![exponent; channels], bounds: vec![SHORT; channels] };
                 self.fixed.tensors.insert(*output, same);
                 Ok(Block::Reshape)
             }
-            Body::Move(_) => Err("it moves elements".to_owned()),
-            Body::Whole(whole) => Err(format!("{:?} on whole tensors", whole.op)),
+            Body::Move(Move::Copy { fill, pieces, output }) => self.copy(*fill, pieces, *output),
+            Body::Move(_) => Err("it moves signs, or looks up rows".to_owned()),
+            Body::Whole(whole) => Err(format!("it is {} on whole tensors", word(&whole.op))),
         }
+    }
+
+    fn copy(&mut self, fill: Option<f32>, pieces: &[Piece], output: TensorId) -> Result<Block, String> {
+        let exponents = pieces.iter().map(|piece| Ok(self.of_16_bits(piece.input)?.exponents));
+        let exponents: Vec<Vec<i32>> = exponents.collect::<Result<_, String>>()?;
+        if !matches!(self.network.tensor(output).storage, Storage::Dense(DType::F32))
+            || exponents.iter().any(|of| of.iter().any(|e| *e != of[0]))
+        {
+            return Err("it moves elements of different scales, or integers".to_owned());
+        }
+        let fill = f64::from(fill.unwrap_or(0.0));
+        if !fill.is_finite() {
+            return Err(format!("it fills with {fill}"));
+        }
+        // The coarsest: nothing is shifted to the left; nor further to the right than leaves nothing of 16 bits.
+        let common = exponents.iter().map(|of| of[0]).min().unwrap_or(0);
+        let common = if fill == 0.0 { common } else { common.min(finest(fill.abs(), SHORT as f64)) };
+        let shifts = exponents.iter().map(|of| (of[0] - common).min(17)).collect();
+        let give = self.network.outputs.contains(&output).then_some(common);
+        if give.is_none() {
+            let channels = self.network.tensor(output).shape.last().copied().unwrap_or(1).max(1);
+            let same = Scaled { exponents: vec![common; channels], bounds: vec![SHORT; channels] };
+            self.fixed.tensors.insert(output, same);
+        }
+        Ok(Block::Copy { shifts, fill: integer(fill, common), give })
     }
 
     fn tiled(&mut self, tiled: &Tiled) -> Result<Block, String> {
@@ -204,25 +330,31 @@ impl Chooser<'_> {
                 let most = (g.kernel[0] * g.kernel[1] * g.input[2] / g.groups) as i64;
                 Ok((Source::Counters, tile(vec![0; channels], vec![most; channels])))
             }
-            network::Source::RealConv { geometry, weights, .. } => {
-                let exponent = self.fixed.tensors[&input].exponents[0];
+            network::Source::RealConv { geometry, weights, products: of, .. } => {
+                if !matches!(of, network::Products::F32) {
+                    return Err("it multiplies integers of the file".to_owned());
+                }
+                let exponent = self.of_16_bits(input)?.exponents[0];
                 let (weights, exponents, sums) = products(weights, geometry.output[2]);
                 let exponents = exponents.iter().map(|e| e + exponent).collect();
                 Ok((Source::Products(weights), tile(exponents, sums.iter().map(|s| s * SHORT).collect())))
             }
             network::Source::AveragePool { geometry, .. } => {
-                let Scaled { exponents, bounds } = self.fixed.tensors[&input].clone();
+                let Scaled { exponents, bounds } = self.scaled(input)?;
                 let taps = (geometry.kernel[0] * geometry.kernel[1]) as i64;
+                if taps > TILE / SHORT {
+                    return Err("its windows have too many elements for 32 bits".to_owned());
+                }
                 let mut tile = tile(exponents, bounds.iter().map(|b| b * taps).collect());
                 mean(geometry, &mut tile)?;
                 Ok((Source::Window(*geometry), tile))
             }
             network::Source::Map { .. } => {
-                let Scaled { exponents, bounds } = self.fixed.tensors[&input].clone();
+                let Scaled { exponents, bounds } = self.scaled(input)?;
                 Ok((Source::Elements, tile(exponents, bounds)))
             }
             network::Source::Planes { .. } => {
-                let exponent = self.fixed.tensors[&input].exponents[0];
+                let exponent = self.of_16_bits(input)?.exponents[0];
                 Ok((Source::Planes, tile(vec![exponent; channels], vec![SHORT; channels])))
             }
             network::Source::MaxPool { .. } => Err("it is a max-pool".to_owned()),
@@ -238,6 +370,9 @@ impl Chooser<'_> {
                     tile.steps.push(Step::Multiply(factors));
                 }
                 network::Step::Gate(gate) => {
+                    if self.scaled(*gate)?.exponents.iter().any(|e| *e != 15) {
+                        return Err("it is multiplied with values that no gate gives".to_owned());
+                    }
                     let before = i.checked_sub(1).map(|i| &steps[i]);
                     let factors = match before {
                         Some(network::Step::Scale(p)) => tile.factors(p),
@@ -246,6 +381,7 @@ impl Chooser<'_> {
                     tile.steps.push(Step::Gate(*gate, factors));
                 }
                 network::Step::Shift(p) => {
+                    tile.widen();
                     for (c, &p) in p.iter().enumerate() {
                         let most = (TILE / 2) as f64;
                         let down = (0..31).find(|&d| {
@@ -265,6 +401,7 @@ impl Chooser<'_> {
                     tile.steps.push(Step::Shift(added));
                 }
                 network::Step::Activation(Activation::PRelu(slopes)) => {
+                    tile.widen();
                     let most: Vec<i64> =
                         slopes.iter().map(|a| (TILE as f64 / f64::from(a.abs()).max(1.0)) as i64 - 1).collect();
                     tile.narrow(&most);
@@ -279,7 +416,8 @@ impl Chooser<'_> {
                 }
                 network::Step::Activation(Activation::Unary(Unary::Relu)) => tile.steps.push(Step::Relu),
                 network::Step::Add(skip) => {
-                    let Scaled { exponents, bounds } = self.fixed.tensors[skip].clone();
+                    tile.widen();
+                    let Scaled { exponents, bounds } = self.scaled(*skip)?;
                     let down = (0..tile.channels())
                         .map(|c| {
                             let fits = |d: i32| {
@@ -310,6 +448,7 @@ impl Chooser<'_> {
                     tile.steps.push(Step::Store(*t, by));
                 }
                 network::Step::Sum(t) => {
+                    self.is_inside(*t)?;
                     let by: Vec<i32> = (tile.bounds.iter())
                         .map(|&b| (0..31).find(|&s| (b >> s) * (pixels as i64) <= TILE).unwrap_or(31))
                         .collect();
@@ -319,6 +458,7 @@ impl Chooser<'_> {
                     tile.steps.push(Step::Sum(*t, by));
                 }
                 network::Step::Sign { bits, intervals } => {
+                    self.is_inside(*bits)?;
                     let limit = |x: f32, e: i32, up: bool| {
                         let x = f64::from(x) * f64::powi(2.0, e);
                         (if up { x.ceil() } else { x.floor() }) as i32
@@ -328,7 +468,8 @@ impl Chooser<'_> {
                     debug_assert!(matches!(self.network.tensor(*bits).storage, Storage::Bits(_)));
                     tile.steps.push(Step::Sign(*bits, limits));
                 }
-                other => return Err(format!("it has a step {other:?}").chars().take(60).collect()),
+                network::Step::Activation(Activation::Unary(op)) => return Err(format!("it has a {}", word(op))),
+                other => return Err(format!("it has a step {}", word(other))),
             }
         }
         Ok(())
@@ -338,8 +479,9 @@ impl Chooser<'_> {
         if (gate.hidden, gate.squash) != (Unary::Relu, Unary::Sigmoid) {
             return Err(format!("a gate by {:?} and {:?}", gate.hidden, gate.squash));
         }
-        let Scaled { exponents, .. } = &self.fixed.tensors[&gate.sums];
-        let all = self.largest[&gate.sums].iter().copied().fold(1e-6, f64::max);
+        let Scaled { exponents, .. } = self.scaled(gate.sums)?;
+        self.is_inside(gate.output)?;
+        let all = self.largest.get(&gate.sums).into_iter().flatten().copied().fold(1e-6, f64::max);
         let common = finest(all * MARGIN, SHORT as f64);
         let shifts = exponents.iter().map(|e| e - common).collect();
         let first = dense(&gate.first, common);

@@ -6,94 +6,183 @@ use std::fmt::{Display, Write};
 
 use super::places::{self, Array, Place, Places};
 use super::{Block, Dense, Fixed, PIECES, Source, Step, sigmoid_table};
-use crate::ir::network::{self, BitPadding, Body, Geometry, Move, Network, TensorId};
+use crate::ir::network::{self, BitPadding, Body, Geometry, Move, Network, Piece, TensorId};
 
-/// The source of a module with `Scratch` and `infer`.
-///
-/// # Errors
-/// The block that has no loops.
-pub fn run(network: &Network, fixed: &Fixed) -> Result<String, String> {
+/// A network's loops, as Rust.
+#[derive(Clone, Debug, Default)]
+pub struct Loops {
+    /// Tables of parameters.
+    pub constants: String,
+    /// What stands for each block: statements over `scratch`, and the outputs.
+    pub blocks: Vec<String>,
+    /// Functions that they call.
+    pub helpers: String,
+    /// What puts the inputs, one after the other, into the memory.
+    pub take: String,
+    /// Bytes of the tables.
+    pub bytes: usize,
+    /// Where the tensors lie.
+    pub places: Places,
+}
+
+/// The names of [`Loops::helpers`].
+pub const HELPERS: [&str; 6] = ["short", "sigmoid", "ones", "take", "at", "at_mut"];
+
+/// Why a block with these integers has no loops.
+pub fn obstacle(block: &network::Block, integers: &Block) -> Option<String> {
+    let (Body::Tiled(tiled), Block::Tiled(_, steps)) = (&block.body, integers) else { return None };
+    if let network::Source::BinaryConv { geometry, .. } = &tiled.source
+        && geometry.groups != 1
+    {
+        return Some("it is a binary convolution with groups".to_owned());
+    }
+    for step in steps {
+        let Step::Window(g) = step else { continue };
+        if g.kernel != g.strides {
+            return Some("it has a pool whose windows overlap".to_owned());
+        }
+        if g.output[0] * g.kernel[0] != g.input[0] || g.output[1] * g.kernel[1] != g.input[1] {
+            return Some("it has a pool that leaves out pixels".to_owned());
+        }
+    }
+    None
+}
+
+/// The loops of a network whose blocks all have some; `inputs` and `outputs` are expressions for the caller's.
+pub fn run(network: &Network, fixed: &Fixed, inputs: &[String], outputs: &[String]) -> Loops {
     let mut it = Emitter {
         network,
+        outputs,
         constants: String::new(),
+        bytes: 0,
         places: places::run(network, fixed),
         code: String::new(),
         count: 0,
     };
-    for (index, (block, integers)) in network.blocks.iter().zip(&fixed.blocks).enumerate() {
-        let _ = writeln!(it.code, "\n/// `{}`\nfn block_{index}(s: &mut Scratch, output: &mut Output) {{", block.name);
+    let mut blocks = Vec::new();
+    for (block, integers) in network.blocks.iter().zip(&fixed.blocks) {
         match (&block.body, integers) {
-            (Body::Tiled(tiled), Block::Tiled(source, steps)) => it.tiled(tiled, source, steps)?,
+            (Body::Tiled(tiled), Block::Tiled(source, steps)) => it.tiled(tiled, source, steps),
             (Body::Gate(gate), Block::Gate { shifts, first, between, second }) => {
                 it.gate(gate, shifts, first, between, second);
             }
-            (Body::Move(Move::Reshape { input, output }), Block::Reshape) => {
+            (Body::Move(Move::Reshape { input, output } | Move::Convert { input, output }), _) => {
                 let (from, to) = (it.places.of[input], it.places.of[output]);
-                let _ =
-                    writeln!(it.code, "s.shorts.copy_within({}..{}, {});", from.start, from.start + from.len, to.start);
+                let (read, write) = (self::from(from.start, "i"), self::from(to.start, "i"));
+                let _ = writeln!(
+                    it.code,
+                    "for i in 0..{} {{ *at_mut(&mut scratch.shorts, {write}) = *at(&scratch.shorts, {read}); }}",
+                    from.len
+                );
             }
-            _ => return Err(format!("{:?} has no loops", block.name)),
+            (Body::Move(Move::Copy { pieces, output, .. }), Block::Copy { shifts, fill, give }) => {
+                it.copy(pieces, *output, shifts, *fill, *give);
+            }
+            _ => unreachable!("{:?} has other integers", block.name),
         }
-        let _ = writeln!(it.code, "let _ = output;\n}}");
+        blocks.push(std::mem::take(&mut it.code));
     }
-    let [input, output] =
-        [network.inputs[0], network.outputs[0]].map(|id| network.tensor(id).shape.iter().product::<usize>());
-    let exponent = fixed.tensors[&network.inputs[0]].exponents[0];
-    let calls: String = (0..network.blocks.len()).map(|i| format!("block_{i}(s, output);\n")).collect();
-    let table = it.constant("i16", sigmoid_table());
-    let piece = (8 << 12) / PIECES;
-    let [shorts, sums, words] =
-        [Array::Shorts, Array::Sums, Array::Words].map(|a| it.places.lens.get(&a).copied().unwrap_or(0));
-    Ok(format!(
-        "pub type Input = [f32; {input}];\npub type Output = [f32; {output}];\n\
-         /// The integers between the blocks.\npub struct Scratch {{ shorts: [i16; {shorts}], sums: [i32; {sums}], words: [u32; {words}] }}\n\
-         impl Scratch {{ pub const fn new() -> Self {{ Self {{ shorts: [0; {shorts}], sums: [0; {sums}], words: [0; {words}] }} }} }}\n{}\n\
-         /// Cut off at 16 bits.\n#[inline(always)]\nfn short(v: i32) -> i16 {{ v.clamp(-32767, 32767) as i16 }}\n\
-         /// By lines between the entries of a table.\nfn sigmoid(x: i32) -> i16 {{\n\
-         let x = x.clamp(-{limit}, {limit});\nlet (i, rest) = (x.unsigned_abs() as usize / {piece}, (x.unsigned_abs() % {piece}) as i32);\n\
-         let (y, next) = ({table}[i] as i32, {table}[i + 1] as i32);\nlet y = y + (next - y) * rest / {piece};\n\
-         if x < 0 {{ (32768 - y) as i16 }} else {{ y as i16 }}\n}}\n\
-         /// Set bits; three words are two by a full adder, whose carry counts twice.\n#[inline(always)]\n\
-         fn ones<const N: usize>(words: &[u32; N]) -> u32 {{\nlet mut sum = 0;\nlet (threes, rest) = words.as_chunks::<3>();\n\
-         for &[a, b, c] in threes {{ let u = a ^ b; sum += (u ^ c).count_ones() + 2 * (a & b | u & c).count_ones(); }}\n\
-         for w in rest {{ sum += w.count_ones(); }}\nsum\n}}\n\
-         pub fn infer(input: &Input, output: &mut Output, s: &mut Scratch) {{\n\
-         for (t, x) in s.shorts[{given}..{given_end}].iter_mut().zip(input) {{ let v = *x * {scale:?}_f32; *t = short(if v < 0.0 {{ v - 0.5 }} else {{ v + 0.5 }} as i32); }}\n\
-         {calls}}}\n{}",
-        it.constants,
-        it.code,
-        given = it.places.of[&network.inputs[0]].start,
-        given_end = it.places.of[&network.inputs[0]].start + input,
-        limit = (8 << 12) - 1,
-        scale = f32::powi(2.0, exponent),
-    ))
+    let mut take = String::new();
+    for (&id, input) in network.inputs.iter().zip(inputs) {
+        let (Place { start, len, .. }, exponent) = (it.places.of[&id], fixed.tensors[&id].exponents[0]);
+        let narrow = network.tensor(id).integer().is_some_and(|ty| ty.bytes() <= 2);
+        let value = match narrow && (0..16).contains(&exponent) {
+            true => format!("(*x as i32) << {exponent}"),
+            // To the nearest: half a unit towards its sign, then cut.
+            false => {
+                let scale = f32::powi(2.0, exponent);
+                format!("{{ let v = *x as f32 * {scale:?}_f32; (if v < 0.0 {{ v - 0.5 }} else {{ v + 0.5 }}) as i32 }}")
+            }
+        };
+        let _ = writeln!(
+            take,
+            "for (t, x) in scratch.shorts[{start}..{}].iter_mut().zip({input}) {{ let v = {value}; *t = short(v); }}",
+            start + len
+        );
+    }
+    let mut helpers =
+        "/// Cut off at 16 bits.\n#[inline(always)]\nfn short(v: i32) -> i16 { v.clamp(-32767, 32767) as i16 }\n\
+         /// An element. No index is beyond the end, and this is no panic where the compiler does not see that.\n#[inline(always)]\n\
+         fn at<T, const N: usize>(all: &[T; N], i: usize) -> &T { &all[if i < N { i } else { 0 }] }\n\
+         /// The same, to write.\n#[inline(always)]\n\
+         fn at_mut<T, const N: usize>(all: &mut [T; N], i: usize) -> &mut T { &mut all[if i < N { i } else { 0 }] }\n"
+            .to_owned();
+    if network.blocks.iter().any(|block| matches!(block.body, Body::Gate(_))) {
+        let table = it.constant("i16", sigmoid_table());
+        let (limit, piece) = ((8 << 12) - 1, (8 << 12) / PIECES);
+        let _ = writeln!(
+            helpers,
+            "/// By lines between the entries of a table; 12 bits of the argument are behind the point.\nfn sigmoid(x: i32) -> i16 {{\n\
+             let x = x.clamp(-{limit}, {limit});\nlet (i, rest) = (x.unsigned_abs() as usize / {piece}, (x.unsigned_abs() % {piece}) as i32);\n\
+             let (y, next) = (*at(&{table}, i) as i32, *at(&{table}, i + 1) as i32);\nlet y = y + (next - y) * rest / {piece};\n\
+             if x < 0 {{ (32768 - y) as i16 }} else {{ y as i16 }}\n}}"
+        );
+    }
+    if network.blocks.iter().any(|block| matches!(block.source(), Some(network::Source::BinaryConv { .. }))) {
+        helpers += "/// Set bits; three words are two by a full adder, whose carry counts twice.\n#[inline(always)]\n\
+             fn ones<const N: usize>(words: &[u32; N]) -> u32 {\nlet mut sum = 0;\nlet (threes, rest) = words.as_chunks::<3>();\n\
+             for &[a, b, c] in threes { let u = a ^ b; sum += (u ^ c).count_ones() + 2 * (a & b | u & c).count_ones(); }\n\
+             for w in rest { sum += w.count_ones(); }\nsum\n}\n";
+    }
+    let Emitter { constants, bytes, places, .. } = it;
+    Loops { constants, blocks, helpers, take, bytes, places }
 }
 
 struct Emitter<'a> {
     network: &'a Network,
+    outputs: &'a [String],
     constants: String,
+    bytes: usize,
     places: Places,
     code: String,
     count: usize,
 }
 
 impl Emitter<'_> {
-    /// An element of a tensor, up to its index.
-    fn at(&self, id: TensorId) -> String {
+    /// An element of a tensor, to read.
+    fn at(&self, id: TensorId, index: &str) -> String {
         let Place { array, start, .. } = self.places.of[&id];
-        let array = match array {
-            Array::Shorts => "shorts",
-            Array::Sums => "sums",
-            Array::Words => "words",
-        };
-        if start == 0 { format!("s.{array}[") } else { format!("s.{array}[{start} + ") }
+        format!("*at(&scratch.{}, {})", name(array), from(start, index))
+    }
+
+    /// An element of a tensor, to write.
+    fn at_mut(&self, id: TensorId, index: &str) -> String {
+        let Place { array, start, .. } = self.places.of[&id];
+        format!("*at_mut(&mut scratch.{}, {})", name(array), from(start, index))
+    }
+
+    /// An element of one of the caller's outputs, to write.
+    fn output(&self, id: TensorId, index: &str) -> String {
+        let at = self.network.outputs.iter().position(|output| *output == id);
+        let output = &self.outputs[at.expect("only outputs are given")];
+        // A field lies behind a reference; an array alone is one.
+        let borrow = if output.contains('.') { "&mut " } else { "" };
+        format!("*at_mut({borrow}{output}, {index})")
     }
 
     fn constant<T: Display>(&mut self, ty: &str, values: impl IntoIterator<Item = T>) -> String {
         let list: Vec<String> = values.into_iter().map(|v| v.to_string()).collect();
+        let size = match ty {
+            "i8" => 1,
+            "i16" => 2,
+            _ => 4,
+        };
+        self.bytes += size * list.len();
         let name = format!("P{}", self.count);
         self.count += 1;
         let _ = writeln!(self.constants, "static {name}: [{ty}; {}] = [{}];", list.len(), list.join(", "));
+        name
+    }
+
+    /// A table of rows.
+    fn rows<T: Display>(&mut self, ty: &str, values: &[T], row: usize) -> String {
+        self.bytes += values.len() * if ty == "u32" { 4 } else { 2 };
+        let rows: Vec<String> = (values.chunks(row.max(1)))
+            .map(|row| format!("[{}]", row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
+            .collect();
+        let name = format!("P{}", self.count);
+        self.count += 1;
+        let _ = writeln!(self.constants, "static {name}: [[{ty}; {row}]; {}] = [{}];", rows.len(), rows.join(", "));
         name
     }
 
@@ -111,7 +200,7 @@ impl Emitter<'_> {
             "i32"
         };
         let name = self.constant(ty, values);
-        format!("({name}[c] as i32)")
+        format!("(*at(&{name}, c) as i32)")
     }
 
     /// Shifts to the right, or to the left where all are negative; rounded or not.
@@ -133,25 +222,26 @@ impl Emitter<'_> {
         }
     }
 
-    fn tiled(&mut self, tiled: &network::Tiled, source: &Source, steps: &[Step]) -> Result<(), String> {
+    fn tiled(&mut self, tiled: &network::Tiled, source: &Source, steps: &[Step]) {
         let [_, h, w, c] = tiled.source.extents(self.network);
-        let input = self.at(tiled.source.input());
+        let input = tiled.source.input();
         let (mut pixel, value) = (
             String::new(),
             match (source, &tiled.source) {
                 (Source::Counters, network::Source::BinaryConv { geometry, weights, padding, .. }) => {
-                    if geometry.groups != 1 || *padding != BitPadding::Zero {
-                        return Err("a binary convolution with groups, or padded with signs".to_owned());
-                    }
-                    self.counters(&input, geometry, &weights.signs)
+                    self.counters(input, geometry, *padding, &weights.signs)
                 }
                 (Source::Products(weights), network::Source::RealConv { geometry, planar, .. }) => {
-                    self.products(&input, geometry, *planar, weights)
+                    self.products(input, geometry, *planar, weights)
                 }
-                (Source::Window(g), _) => (String::new(), window(g, &self.at(tiled.source.input()))),
-                (Source::Elements, _) => (String::new(), format!("{input}(y * {w} + x) * {c} + c] as i32")),
-                (Source::Planes, _) => (String::new(), format!("{input}(c * {h} + y) * {w} + x] as i32")),
-                _ => return Err("a source of another kind".to_owned()),
+                (Source::Window(g), _) => (String::new(), window(g, &|index| self.at(input, index))),
+                (Source::Elements, _) => {
+                    (String::new(), format!("{} as i32", self.at(input, &format!("(y * {w} + x) * {c} + c"))))
+                }
+                (Source::Planes, _) => {
+                    (String::new(), format!("{} as i32", self.at(input, &format!("(c * {h} + y) * {w} + x"))))
+                }
+                _ => unreachable!("another kind of source"),
             },
         );
         let (before, value) = value;
@@ -160,26 +250,20 @@ impl Emitter<'_> {
         let Some(at) = pool else {
             let (before, inner) = self.pixels([h, w, c], &pixel, &value, steps, "");
             let _ = writeln!(self.code, "{before}for y in 0..{h} {{ {inner} }}");
-            return Ok(());
+            return;
         };
-        let Step::Window(g) = &steps[at] else { return Ok(()) };
+        let Step::Window(g) = &steps[at] else { return };
         let ([oh, ow, _], [kh, kw]) = (g.output, g.kernel);
-        if [kh, kw] != g.strides {
-            return Err("a pool whose windows overlap".to_owned());
-        }
-        if oh * kh != h || ow * kw != w {
-            return Err("a pool that leaves out pixels".to_owned());
-        }
-        let add = format!("pooled[x / {kw} * {c} + c] += v;\n");
+        let add = format!("*at_mut(&mut pooled, x / {kw} * {c} + c) += v;\n");
         let (before, inner) = self.pixels([h, w, c], &pixel, &value, &steps[..at], &add);
-        let (before_means, means) = self.pixels([oh, ow, c], "", &format!("pooled[x * {c} + c]"), &steps[at + 1..], "");
+        let (before_means, means) =
+            self.pixels([oh, ow, c], "", &format!("*at(&pooled, x * {c} + c)"), &steps[at + 1..], "");
         let _ = writeln!(
             self.code,
             "{before}{before_means}for row in 0..{oh} {{\nlet mut pooled = [0_i32; {}];\nfor y in {kh} * row..{kh} * row + {kh} {{ {inner} }}\n\
              let y = row;\n{means} }}",
             ow * c
         );
-        Ok(())
     }
 
     /// What stands before the rows, and what is done for each; `pixel`: before the channels of each; `last`: after the steps.
@@ -200,10 +284,10 @@ impl Emitter<'_> {
                 Step::Gate(gate, p) => {
                     let p = self.per_channel(p);
                     before += &format!(
-                        "let mut factors = [0_i16; {c}];\nfor c in 0..{c} {{ factors[c] = (({p} * {}c] as i32) >> 15) as i16; }}\n",
-                        self.at(*gate)
+                        "let mut factors = [0_i16; {c}];\nfor c in 0..{c} {{ *at_mut(&mut factors, c) = (({p} * ({} as i32)) >> 15) as i16; }}\n",
+                        self.at(*gate, "c")
                     );
-                    "let v = v * factors[c] as i32;\n".to_owned()
+                    "let v = v * *at(&factors, c) as i32;\n".to_owned()
                 }
                 Step::Shift(p) => format!("let v = v + {};\n", self.per_channel(p)),
                 Step::PRelu(p) => {
@@ -216,17 +300,17 @@ impl Emitter<'_> {
                 Step::Relu => "let v = v.max(0);\n".to_owned(),
                 Step::Add(t, left) => {
                     let by: Vec<i32> = left.iter().map(|l| -l).collect();
-                    format!("let v = v + {};\n", self.shift(&format!("({}{place}] as i32)", self.at(*t)), &by, false))
+                    format!("let v = v + {};\n", self.shift(&format!("({} as i32)", self.at(*t, &place)), &by, false))
                 }
-                Step::Store(t, by) => format!("{}{place}] = short({});\n", self.at(*t), self.shift("v", by, true)),
-                Step::Give(_, e) => {
+                Step::Store(t, by) => format!("{} = short({});\n", self.at_mut(*t, &place), self.shift("v", by, true)),
+                Step::Give(id, e) => {
                     let scales = self.constant("f32", e.iter().map(|&e| format!("{:?}", f32::powi(2.0, -e))));
-                    format!("output[{place}] = v as f32 * {scales}[c];\n")
+                    format!("{} = v as f32 * *at(&{scales}, c);\n", self.output(*id, &place))
                 }
                 Step::Sum(t, by) => {
                     let start = self.places.of[t].start;
-                    before += &format!("s.sums[{start}..{}].fill(0);\n", start + c);
-                    format!("{}c] += {};\n", self.at(*t), self.shift("v", by, true))
+                    before += &format!("scratch.sums[{start}..{}].fill(0);\n", start + c);
+                    format!("{} += {};\n", self.at_mut(*t, "c"), self.shift("v", by, true))
                 }
                 Step::Sign(t, limits) => {
                     let [low, high] = [0, 1].map(|i| limits.iter().map(|l| l[i]).collect::<Vec<_>>());
@@ -236,9 +320,9 @@ impl Emitter<'_> {
                     let (word, per_pixel) = (format!("w{}", t.0), c.div_ceil(32));
                     words += &format!("let mut {word} = 0_u32;\n");
                     format!(
-                        "if {test} {{ {word} |= 1 << (c & 31); }}\nif c & 31 == 31 || c == {} {{ {}(y * {w} + x) * {per_pixel} + c / 32] = {word}; {word} = 0; }}\n",
+                        "if {test} {{ {word} |= 1 << (c & 31); }}\nif c & 31 == 31 || c == {} {{ {} = {word}; {word} = 0; }}\n",
                         c - 1,
-                        self.at(*t)
+                        self.at_mut(*t, &format!("(y * {w} + x) * {per_pixel} + c / 32"))
                     )
                 }
                 Step::Window(_) => String::new(),
@@ -250,7 +334,7 @@ impl Emitter<'_> {
     }
 
     /// Words of the taps inside the image, and how many products there are; then differing bits by output.
-    fn counters(&mut self, input: &str, g: &Geometry, signs: &[bool]) -> (String, String) {
+    fn counters(&mut self, input: TensorId, g: &Geometry, padding: BitPadding, signs: &[bool]) -> (String, String) {
         let ([h, w, c], [kh, kw]) = (g.input, g.kernel);
         let words = c.div_ceil(32);
         let packed: Vec<u32> = (signs.chunks(c))
@@ -258,84 +342,179 @@ impl Emitter<'_> {
                 tap.chunks(32).map(|word| word.iter().enumerate().fold(0, |all, (i, &b)| all | u32::from(b) << i))
             })
             .collect();
-        let weights = self.constant("u32", packed);
         let taps = kh * kw * words;
-        // A tap outside differs in no bit from what is in the mask.
+        let weights = self.rows("u32", &packed, taps);
+        // A tap outside differs in no bit from what is in the mask; one that is padded with signs is as good as inside.
+        let signed = padding != BitPadding::Zero;
+        let (before, at_each) = match signed {
+            true => {
+                let last =
+                    |k: usize| if (k + 1).is_multiple_of(words) && c % 32 > 0 { (1 << (c % 32)) - 1 } else { u32::MAX };
+                let plus = (0..taps).map(|k| if padding == BitPadding::Plus { last(k) } else { 0 });
+                let padded = self.constant("u32", plus);
+                (format!("let mut window = {padded};\n"), String::new())
+            }
+            false => (
+                format!("let (mut window, mut inside, mut products) = ([0_u32; {taps}], [0_u32; {taps}], 0_i32);\n"),
+                format!("*at_mut(&mut inside, (ky * {kw} + kx) * {words} + k) = !0;\n"),
+            ),
+        };
         let pixel = format!(
-            "let (mut window, mut inside, mut products) = ([0_u32; {taps}], [0_u32; {taps}], 0_i32);\n\
-             for ky in 0..{kh}_usize {{ for kx in 0..{kw}_usize {{\n\
-             let (iy, ix) = ((y * {sy} + ky).wrapping_sub({py}), (x * {sx} + kx).wrapping_sub({px}));\n\
-             if iy < {h} && ix < {w} {{ products += {c}; for k in 0..{words} {{\n\
-             window[(ky * {kw} + kx) * {words} + k] = {input}(iy * {w} + ix) * {words} + k];\n\
-             inside[(ky * {kw} + kx) * {words} + k] = !0; }} }} }} }}\n\
-             let border = products < {};\n",
-            kh * kw * c,
+            "{before}for ky in 0..{kh}_usize {{ for kx in 0..{kw}_usize {{\n\
+             let (iy, ix) = ((y * {sy} + ky * {dy}).wrapping_sub({py}), (x * {sx} + kx * {dx}).wrapping_sub({px}));\n\
+             if iy < {h} && ix < {w} {{ {count} for k in 0..{words} {{\n\
+             *at_mut(&mut window, (ky * {kw} + kx) * {words} + k) = {word};\n{at_each} }} }} }} }}\n{border}",
+            count = if signed { String::new() } else { format!("products += {c};") },
+            border = if signed { String::new() } else { format!("let border = products < {};\n", kh * kw * c) },
+            word = self.at(input, &format!("(iy * {w} + ix) * {words} + k")),
             sy = g.strides[0],
             sx = g.strides[1],
+            dy = g.dilations[0],
+            dx = g.dilations[1],
             py = g.pads[0],
             px = g.pads[1],
         );
+        let differ = match signed {
+            true => "let differ = { for (d, (w, r)) in taps { *d = w ^ r; } ones(&d) };\n".to_owned(),
+            false => {
+                "let differ = if border { for ((d, (w, r)), i) in taps.zip(&inside) { *d = (w ^ r) & i; } ones(&d) }\n\
+                else { for (d, (w, r)) in taps { *d = w ^ r; } ones(&d) };\n"
+                    .to_owned()
+            }
+        };
+        let products = if signed { (kh * kw * c).to_string() } else { "products".to_owned() };
         let value = format!(
-            "{{ let row: &[u32; {taps}] = {weights}[c * {taps}..][..{taps}].try_into().unwrap();\n\
-             let differ = if border {{ let mut d = [0; {taps}]; for t in 0..{taps} {{ d[t] = (window[t] ^ row[t]) & inside[t]; }} ones(&d) }}\n\
-             else {{ let mut d = [0; {taps}]; for t in 0..{taps} {{ d[t] = window[t] ^ row[t]; }} ones(&d) }};\nproducts - 2 * differ as i32 }}"
+            "{{ let row = at(&{weights}, c);\nlet mut d = [0; {taps}];\nlet taps = d.iter_mut().zip(window.iter().zip(row));\n\
+             {differ}{products} - 2 * differ as i32 }}"
         );
         (pixel, value)
     }
 
-    fn products(&mut self, input: &str, g: &Geometry, planar: bool, weights: &[i16]) -> (String, String) {
+    fn products(&mut self, input: TensorId, g: &Geometry, planar: bool, weights: &[i16]) -> (String, String) {
         let ([h, w, c], [kh, kw]) = (g.input, g.kernel);
-        let weights = self.constant("i16", weights);
         let at = if planar { format!("(k * {h} + iy) * {w} + ix") } else { format!("(iy * {w} + ix) * {c} + k") };
         let taps = kh * kw * c;
         let pixel = format!(
             "let mut window = [0_i16; {taps}];\nfor ky in 0..{kh}_usize {{ for kx in 0..{kw}_usize {{\n\
-             let (iy, ix) = ((y * {sy} + ky).wrapping_sub({py}), (x * {sx} + kx).wrapping_sub({px}));\n\
-             if iy < {h} && ix < {w} {{ for k in 0..{c} {{ window[(ky * {kw} + kx) * {c} + k] = {input}{at}]; }} }} }} }}\n",
+             let (iy, ix) = ((y * {sy} + ky * {dy}).wrapping_sub({py}), (x * {sx} + kx * {dx}).wrapping_sub({px}));\n\
+             if iy < {h} && ix < {w} {{ for k in 0..{c} {{ *at_mut(&mut window, (ky * {kw} + kx) * {c} + k) = {element}; }} }} }} }}\n",
+            element = self.at(input, &at),
             sy = g.strides[0],
             sx = g.strides[1],
+            dy = g.dilations[0],
+            dx = g.dilations[1],
             py = g.pads[0],
             px = g.pads[1],
         );
-        let value = format!(
-            "{{ let row: &[i16; {taps}] = {weights}[c * {taps}..][..{taps}].try_into().unwrap();\nlet mut sum = 0_i32;\n\
-             for t in 0..{taps} {{ sum += window[t] as i32 * row[t] as i32; }} sum }}"
-        );
+        let (of_row, sum) = match g.groups {
+            1 => (taps, "for (x, w) in window.iter().zip(row) { sum += *x as i32 * *w as i32; }".to_owned()),
+            groups => {
+                let (of_tap, outputs) = (c / groups, g.output[2] / groups);
+                let from = format!("c / {outputs} * {of_tap}");
+                let sum = format!(
+                    "let from = {from};\nfor t in 0..{} {{ for k in 0..{of_tap} {{ sum += *at(&window, t * {c} + from + k) as i32 * *at(row, t * {of_tap} + k) as i32; }} }}",
+                    kh * kw
+                );
+                (kh * kw * of_tap, sum)
+            }
+        };
+        let weights = self.rows("i16", weights, of_row);
+        let value = format!("{{ let row = at(&{weights}, c);\nlet mut sum = 0_i32;\n{sum} sum }}");
         (pixel, value)
+    }
+
+    fn copy(&mut self, pieces: &[Piece], output: TensorId, shifts: &[i32], fill: i32, give: Option<i32>) {
+        let len: usize = self.network.tensor(output).shape.iter().product();
+        let write = |it: &Self, index: &str, v: &str| match give {
+            Some(exponent) => {
+                let scale = f32::powi(2.0, -exponent);
+                let at = it.output(output, index);
+                format!("{at} = ({v}) as f32 * {scale:?}_f32;")
+            }
+            None => format!("{} = {v};", it.at_mut(output, index)),
+        };
+        let copied: usize = pieces.iter().map(|piece| piece.extents.iter().product::<usize>()).sum();
+        if copied < len {
+            let line = write(self, "i", &format!("({fill}_i16)"));
+            let _ = writeln!(self.code, "for i in 0..{len} {{ {line} }}");
+        }
+        for (piece, &by) in pieces.iter().zip(shifts) {
+            let term = |axis: usize, stride: usize| (stride > 0).then(|| format!("a{axis} * {stride}"));
+            let of = |offset: usize, strides: &[isize]| {
+                let part = |negative: bool| {
+                    let terms = strides.iter().enumerate().filter(move |(_, s)| (**s < 0) == negative);
+                    terms.filter_map(|(axis, s)| term(axis, s.unsigned_abs())).collect::<Vec<_>>()
+                };
+                // Nothing falls below zero on the way.
+                let mut text = offset.to_string();
+                part(false).iter().for_each(|term| text += &format!(" + {term}"));
+                part(true).iter().for_each(|term| text += &format!(" - {term}"));
+                text
+            };
+            let strides: Vec<isize> = piece.output_strides.iter().map(|&s| s as isize).collect();
+            let read = self.at(piece.input, &of(piece.input_offset, &piece.input_strides));
+            let v = match by {
+                0 => read,
+                by => format!("short((({read} as i32) + (1 << {})) >> {by})", by - 1),
+            };
+            let line = write(self, &of(piece.output_offset, &strides), &v);
+            let mut loops = String::new();
+            for (axis, extent) in piece.extents.iter().enumerate() {
+                let used = piece.input_strides[axis] != 0 || strides[axis] != 0;
+                loops += &format!("for {}a{axis} in 0..{extent}_usize {{ ", if used { "" } else { "_" });
+            }
+            let _ = writeln!(self.code, "{loops}{line}{}", " }".repeat(piece.extents.len()));
+        }
     }
 
     fn gate(&mut self, gate: &network::Gate, shifts: &[i32], first: &Dense, between: &[i32], second: &Dense) {
         let (inputs, hidden) = (gate.first.inputs, gate.first.outputs);
-        let x = self.shift(&format!("{}c]", self.at(gate.sums)), shifts, true);
-        let _ = writeln!(self.code, "let mut x = [0_i16; {inputs}];\nfor c in 0..{inputs} {{ x[c] = short({x}); }}");
-        let w = self.constant("i16", &first.weights);
+        let x = self.shift(&format!("({} as i32)", self.at(gate.sums, "c")), shifts, true);
+        let _ = writeln!(
+            self.code,
+            "let mut x = [0_i16; {inputs}];\nfor c in 0..{inputs} {{ *at_mut(&mut x, c) = short({x}); }}"
+        );
+        let w = self.rows("i16", &first.weights, inputs);
         let bias = self.per_channel(&first.bias);
         let down = self.shift("v.max(0)", between, true);
         let _ = writeln!(
             self.code,
             "let mut hidden = [0_i16; {hidden}];\nfor c in 0..{hidden} {{ let mut v = {bias}; \
-             for i in 0..{inputs} {{ v += {w}[c * {inputs} + i] as i32 * x[i] as i32; }} hidden[c] = short({down}); }}"
+             for (w, x) in at(&{w}, c).iter().zip(&x) {{ v += *w as i32 * *x as i32; }} *at_mut(&mut hidden, c) = short({down}); }}"
         );
-        let w = self.constant("i16", &second.weights);
+        let w = self.rows("i16", &second.weights, hidden);
         let bias = self.per_channel(&second.bias);
         let by: Vec<i32> = second.exponents.iter().map(|e| e - 12).collect();
         let x = self.shift("v", &by, false);
         let _ = writeln!(
             self.code,
-            "for c in 0..{} {{ let mut v = {bias}; for i in 0..{hidden} {{ v += {w}[c * {hidden} + i] as i32 * hidden[i] as i32; }} \
-             {}c] = sigmoid({x}); }}",
+            "for c in 0..{} {{ let mut v = {bias}; for (w, x) in at(&{w}, c).iter().zip(&hidden) {{ v += *w as i32 * *x as i32; }} \
+             {} = sigmoid({x}); }}",
             gate.second.outputs,
-            self.at(gate.output)
+            self.at_mut(gate.output, "c")
         );
     }
 }
 
+fn name(array: Array) -> &'static str {
+    match array {
+        Array::Shorts => "shorts",
+        Array::Sums => "sums",
+        Array::Words => "words",
+    }
+}
+
+fn from(start: usize, index: &str) -> String {
+    if start == 0 { index.to_owned() } else { format!("{start} + {index}") }
+}
+
 /// The sum over a window without padding.
-fn window(g: &Geometry, from: &str) -> String {
+fn window(g: &Geometry, element: &dyn Fn(&str) -> String) -> String {
     let ([_, w, c], [kh, kw]) = (g.input, g.kernel);
     let taps = (0..kh * kw).map(|t| {
         let (ky, kx) = (t / kw, t % kw);
-        format!("{from}((y * {} + {ky}) * {w} + x * {} + {kx}) * {c} + c] as i32", g.strides[0], g.strides[1])
+        let index = format!("((y * {} + {ky}) * {w} + x * {} + {kx}) * {c} + c", g.strides[0], g.strides[1]);
+        format!("({} as i32)", element(&index))
     });
     taps.collect::<Vec<_>>().join(" + ")
 }

@@ -104,6 +104,15 @@ pub enum Block {
     },
     /// The same elements.
     Reshape,
+    /// Strided copies, as the network says, of tensors that have one exponent each.
+    Copy {
+        /// By piece: to the right, rounded, cut off at 16 bits.
+        shifts: Vec<i32>,
+        /// What stands where no piece is.
+        fill: i32,
+        /// Where the caller gets it: its exponent.
+        give: Option<i32>,
+    },
 }
 
 /// A network in fixed point.

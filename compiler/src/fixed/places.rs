@@ -37,6 +37,19 @@ pub struct Places {
     pub lens: BTreeMap<Array, usize>,
 }
 
+impl Places {
+    /// Elements of shorts, sums and words.
+    pub fn len(&self) -> [usize; 3] {
+        [Array::Shorts, Array::Sums, Array::Words].map(|array| self.lens.get(&array).copied().unwrap_or(0))
+    }
+
+    /// Bytes of the three, one behind the other in a value that is aligned for a line of the cache.
+    pub fn bytes(&self) -> usize {
+        let [shorts, sums, words] = self.len();
+        ((2 * shorts).next_multiple_of(4) + 4 * (sums + words)).next_multiple_of(64)
+    }
+}
+
 /// First fit, block by block.
 pub fn run(network: &Network, fixed: &Fixed) -> Places {
     let last = last_uses(network);

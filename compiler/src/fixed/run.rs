@@ -9,6 +9,20 @@ use crate::ir::{Tensor, network::Geometry};
 /// Integers by tensor (of bits -1 and 1), and the outputs in f32.
 pub type Values = (HashMap<TensorId, Vec<i32>>, HashMap<TensorId, Vec<f32>>);
 
+/// The outputs of a network, in the model's order.
+///
+/// # Errors
+/// The first block that cannot be run.
+pub fn outputs(network: &Network, fixed: &Fixed, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
+    let (_, mut given) = run(network, fixed, inputs)?;
+    let output = |id: &TensorId| {
+        let tensor = network.tensor(*id);
+        let values = given.remove(id).ok_or_else(|| format!("{:?} was not computed", tensor.name))?;
+        Ok(Tensor::f32(tensor.shape.clone(), values))
+    };
+    network.outputs.iter().map(output).collect()
+}
+
 /// Runs a network.
 ///
 /// # Errors
@@ -17,7 +31,7 @@ pub fn run(network: &Network, fixed: &Fixed, inputs: &[Tensor]) -> Result<Values
     let (mut values, mut given) = (HashMap::new(), HashMap::new());
     for (id, input) in network.inputs.iter().zip(inputs) {
         let exponents = &fixed.tensors[id].exponents;
-        let integer = |(i, x): (usize, &f32)| nearest(f64::from(*x), exponents[i % exponents.len()]);
+        let integer = |(i, x): (usize, &f32)| nearest(*x, exponents[i % exponents.len()]);
         values.insert(*id, input.to_f32().iter().enumerate().map(integer).collect());
     }
     for (block, integers) in network.blocks.iter().zip(&fixed.blocks) {
@@ -37,9 +51,31 @@ pub fn run(network: &Network, fixed: &Fixed, inputs: &[Tensor]) -> Result<Values
                 let out = sums.iter().zip(&second.exponents).map(|(&v, &e)| sigmoid(&table, v, e)).collect();
                 values.insert(gate.output, out);
             }
-            (Body::Move(network::Move::Reshape { input, output }), Block::Reshape) => {
+            (
+                Body::Move(network::Move::Reshape { input, output } | network::Move::Convert { input, output }),
+                Block::Reshape,
+            ) => {
                 let same = values[input].clone();
                 values.insert(*output, same);
+            }
+            (Body::Move(network::Move::Copy { pieces, output, .. }), Block::Copy { shifts, fill, give }) => {
+                let mut copied = vec![*fill; network.tensor(*output).shape.iter().product()];
+                for (piece, &by) in pieces.iter().zip(shifts) {
+                    for i in 0..piece.extents.iter().product::<usize>() {
+                        let (mut rest, mut from, mut to) = (i, piece.input_offset as isize, piece.output_offset);
+                        for (axis, &extent) in piece.extents.iter().enumerate().rev() {
+                            from += (rest % extent) as isize * piece.input_strides[axis];
+                            to += rest % extent * piece.output_strides[axis];
+                            rest /= extent;
+                        }
+                        copied[to] = cut(rounded(values[&piece.input][from as usize], by));
+                    }
+                }
+                if let Some(exponent) = give {
+                    let scale = f32::powi(2.0, -exponent);
+                    given.insert(*output, copied.iter().map(|&v| v as f32 * scale).collect());
+                }
+                values.insert(*output, copied);
             }
             _ => return Err(format!("block {:?} has no form in fixed point", block.name)),
         }
@@ -47,9 +83,10 @@ pub fn run(network: &Network, fixed: &Fixed, inputs: &[Tensor]) -> Result<Values
     Ok((values, given))
 }
 
-/// The integer nearest to a value, of 16 bits.
-fn nearest(x: f64, exponent: i32) -> i32 {
-    (x * f64::powi(2.0, exponent)).round().clamp(-32767.0, 32767.0) as i32
+/// The integer nearest to a value, of 16 bits: half a unit towards its sign, in f32, then cut.
+fn nearest(x: f32, exponent: i32) -> i32 {
+    let v = x * f32::powi(2.0, exponent);
+    cut((if v < 0.0 { v - 0.5 } else { v + 0.5 }) as i32)
 }
 
 /// To the right, or to the left by a negative number.

@@ -45,7 +45,7 @@ pub fn run(network: &mut Network, config: &Config) -> Result<(), Diagnostics> {
             continue;
         };
         *products = match arithmetic {
-            Arithmetic::F32 => continue,
+            Arithmetic::F32 | Arithmetic::Fixed => continue,
             Arithmetic::Bf16 => Products::Bf16 { narrow },
             Arithmetic::Int8 => {
                 let (quantized, scales) = quantize(weights, geometry.output[2], ranges[&index]);
@@ -69,6 +69,17 @@ fn choose(network: &mut Network, config: &Config) -> Result<BTreeMap<usize, Arit
     let mut problems = Diagnostics::default();
     let mut chosen = BTreeMap::new();
     let mut notes = Vec::new();
+    let whole = config.real_layers == Arithmetic::Fixed;
+    for (name, _) in config.real_layers_by_name.iter().filter(|(_, a)| whole || *a == Arithmetic::Fixed) {
+        let message = "fixed point is of the whole network: no single layer can be in it, or be left out";
+        problems.push(
+            Diagnostic::error(Code::NoSuchLayer, format!("block \"{name}\""), message)
+                .help("choose `--real fixed` alone (`Config::real_layers`), or bf16 or int8 for single layers"),
+        );
+    }
+    if whole || problems.has_errors() {
+        return if problems.has_errors() { Err(problems) } else { Ok(chosen) };
+    }
     for (index, block) in network.blocks.iter().enumerate() {
         let named = config.real_layers_by_name.iter().rev().find(|(name, _)| *name == block.name);
         let arithmetic = named.map_or(config.real_layers, |(_, arithmetic)| *arithmetic);
@@ -182,7 +193,10 @@ fn ranges(
 }
 
 /// Example inputs one by one: each tensor given is an input of the model, or a stack of them along the first axis.
-fn samples(network: &Network, given: &[Tensor]) -> Result<Vec<Vec<Tensor>>, String> {
+///
+/// # Errors
+/// A number of inputs, or a shape, that is not the model's.
+pub(crate) fn samples(network: &Network, given: &[Tensor]) -> Result<Vec<Vec<Tensor>>, String> {
     if given.len() != network.inputs.len() {
         return Err(format!("an example has {} inputs, the model {}", given.len(), network.inputs.len()));
     }

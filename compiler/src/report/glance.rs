@@ -298,16 +298,24 @@ impl fmt::Display for Glance {
             bytes(scratch)
         )?;
         let total: f64 = self.nanoseconds.iter().sum();
-        writeln!(
-            f,
-            "time    about {} here ({}, one thread): estimated from what it costs; `xnorc bench` measures",
-            time(total),
-            self.level.name()
-        )?;
+        let fixed = report.blocks.iter().any(|row| row.arithmetic == Some(Arithmetic::Fixed.name()));
+        if fixed {
+            writeln!(
+                f,
+                "time    not estimated: by choice all is in fixed point, which is for cores without a floating-point unit"
+            )?;
+        } else {
+            writeln!(
+                f,
+                "time    about {} here ({}, one thread): estimated from what it costs; `xnorc bench` measures",
+                time(total),
+                self.level.name()
+            )?;
+        }
 
         let mut dearest: Vec<usize> = (0..report.blocks.len()).collect();
         dearest.sort_by(|&a, &b| self.nanoseconds[b].total_cmp(&self.nanoseconds[a]));
-        writeln!(f, "\nThe dearest blocks, by their share of that time")?;
+        writeln!(f, "\nThe dearest blocks, by their share of {}", if fixed { "the time in f32" } else { "that time" })?;
         let rows: Vec<Vec<String>> = dearest
             .iter()
             .take(3)

@@ -15,7 +15,7 @@ use crate::emit::Output;
 use crate::ir::DType;
 #[cfg(test)]
 use crate::ir::network::Storage;
-use crate::ir::network::{NetTensor, TensorId};
+use crate::ir::network::{Arithmetic, NetTensor, TensorId};
 use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
@@ -80,7 +80,7 @@ pub struct Row {
     /// Why it is not binary, or not fused.
     pub reason: Option<String>,
     /// Of a real-valued convolution or fully connected layer: `f32`, by choice `bf16` or `int8`, or `int8 of the file`, which
-    /// loses nothing.
+    /// loses nothing; of every block `fixed`, where the network is in fixed point by choice.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub arithmetic: Option<&'static str>,
     /// Whether that is looser than f32, by the user's choice.
@@ -148,8 +148,11 @@ impl Report {
                     binary: block.is_binary(),
                     fused: explain::parts(block).iter().map(ToString::to_string).collect(),
                     reason: explain::reason(block),
-                    arithmetic: block.arithmetic_name(),
-                    looser: block.looser().is_some(),
+                    arithmetic: match output.fixed {
+                        Some(_) => Some(Arithmetic::Fixed.name()),
+                        None => block.arithmetic_name(),
+                    },
+                    looser: output.fixed.is_some() || block.looser().is_some(),
                     macs: cost.binary_macs + cost.real_macs,
                     binary_macs: cost.binary_macs,
                     real_macs: cost.real_macs,
@@ -172,9 +175,13 @@ impl Report {
                 fused_blocks: binary().filter(|b| explain::is_fused(b)).count(),
                 // What the file holds, so that what two blocks share counts once.
                 weight_bytes: output.emitted.weight_bytes as u64,
-                weights_file_bytes: output.emitted.weights.len() as u64,
-                scratch_bytes: output.plan.scratch_bytes() as u64,
-                scratch_bound_bytes: crate::plan::order::orders(&output.network, output.target.as_ref()).bound as u64,
+                weights_file_bytes: output.parameter_bytes() as u64,
+                scratch_bytes: output.scratch_bytes() as u64,
+                scratch_bound_bytes: match output.fixed {
+                    // The order is that of the network in f32, which has bounds of its own.
+                    Some(_) => output.scratch_bytes() as u64,
+                    None => crate::plan::order::orders(&output.network, output.target.as_ref()).bound as u64,
+                },
             },
             blocks,
             notes: network.notes.clone(),

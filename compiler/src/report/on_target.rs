@@ -31,6 +31,9 @@ pub struct OnTarget {
     pub instructions: Option<u64>,
     /// In order of execution.
     pub blocks: Vec<BlockOnTarget>,
+    /// The network is in fixed point by choice.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub in_fixed_point: bool,
     /// What the processor has no instructions for, and the network needs.
     pub emulated: Vec<Emulated>,
     /// Whether it fits into the memory that the user has.
@@ -148,12 +151,17 @@ impl OnTarget {
             .iter()
             .zip(&output.schedule.nests)
             .map(|(block, nest)| {
-                let (loops, why) = loops(network, block, nest.as_ref(), output.multiply_add, target);
+                let (loops, why) = match output.fixed {
+                    Some(_) => ("integers of 16 and 32 bits".to_owned(), "fixed point by choice".to_owned()),
+                    None => loops(network, block, nest.as_ref(), output.multiply_add, target),
+                };
+                let counted =
+                    if output.fixed.is_some() { None } else { instructions::of(network, block, nest.as_ref(), target) };
                 BlockOnTarget {
                     name: block.name.clone(),
                     kind: explain::kind(block),
                     geometry: explain::extents(network, block),
-                    instructions: instructions::of(network, block, nest.as_ref(), target),
+                    instructions: counted,
                     loops,
                     why,
                 }
@@ -165,15 +173,16 @@ impl OnTarget {
         };
         Self {
             target: target.triple().to_owned(),
-            flash: Flash { weights: output.emitted.weights.len() as u64, code, not_measured },
+            flash: Flash { weights: output.parameter_bytes() as u64, code, not_measured },
             ram: Ram {
-                scratch: output.plan.scratch_bytes() as u64,
+                scratch: output.scratch_bytes() as u64,
                 input: port(&network.inputs),
                 output: port(&network.outputs),
                 stack,
             },
             instructions: blocks.iter().map(|block| block.instructions).sum(),
             blocks,
+            in_fixed_point: output.fixed.is_some(),
             emulated: emulated::all(output, target),
             memory: None,
         }
@@ -279,6 +288,7 @@ impl fmt::Display for OnTarget {
                 "work    about {}instructions: an estimate from the schedule's cost, not counted",
                 spaced(count)
             )?,
+            None if self.in_fixed_point => writeln!(f, "work    not estimated: that is for networks in f32")?,
             None => writeln!(f, "work    not known: instructions were never counted on such a processor")?,
         }
         self.rows(f)?;

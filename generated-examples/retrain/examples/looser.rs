@@ -17,7 +17,7 @@ fn main() -> Result {
     for arithmetic in Arithmetic::ALL {
         let mut config = xnorc::Config::new();
         config.real_layers(arithmetic);
-        if arithmetic == Arithmetic::Int8 {
+        if matches!(arithmetic, Arithmetic::Int8 | Arithmetic::Fixed) {
             for index in 0..CALIBRATION {
                 config.calibrate(vec![Tensor::f32([1, 1, 28, 28], trained.input(index))]);
             }

@@ -68,10 +68,11 @@ pub(super) struct Model {
     #[arg(long, value_name = "RULE", default_value = "once", value_parser = multiply_add, help_heading = "The model")]
     pub(super) multiply_add: MultiplyAdds,
     /// Arithmetic of the real-valued layers: f32, or faster and looser bf16 or int8; of a single one as in `bf16:NAME`, by
-    /// its name in `inspect` (may be repeated, the last one counts)
+    /// its name in `inspect` (may be repeated, the last one counts); or fixed, the whole network in integers, for cores without a
+    /// floating-point unit
     #[arg(long = "real", value_name = "ARITHMETIC[:NAME]", value_parser = real, help_heading = "The model")]
     pub(super) real: Vec<(Arithmetic, Option<String>)>,
-    /// Example input for int8 as .npy or .npz, or a stack of them along the first axis; a model of k inputs takes k of them per
+    /// Example input for int8 and fixed as .npy or .npz, or a stack of them along the first axis; a model of k inputs takes k of them per
     /// example, in the file's order (may be repeated)
     #[arg(long = "calibrate", value_name = "X.npy", help_heading = "The model")]
     pub(super) calibrate: Vec<PathBuf>,
@@ -340,7 +341,12 @@ fn real(text: &str) -> Result<(Arithmetic, Option<String>), String> {
         None => (text, None),
     };
     let arithmetic = Arithmetic::ALL.into_iter().find(|a| a.name() == word);
-    let arithmetic = arithmetic.ok_or("expected f32, bf16 or int8, alone or with a layer, as in bf16:NAME")?;
+    let arithmetic = arithmetic.ok_or("expected f32, bf16, int8 or fixed, or one with a layer, as in bf16:NAME")?;
+    if arithmetic == Arithmetic::Fixed && name.is_some() {
+        return Err(
+            "fixed point is of the whole network: fixed stands alone; single layers can be bf16 or int8".to_owned()
+        );
+    }
     if name.as_deref() == Some("") {
         return Err("expected the name of a layer behind the colon, as `xnorc inspect` prints it".to_owned());
     }
@@ -445,6 +451,8 @@ mod tests {
 
     #[test]
     fn arithmetic() {
+        assert_eq!(real("fixed"), Ok((Arithmetic::Fixed, None)));
+        assert!(real("fixed:stem").unwrap_err().contains("whole network"));
         assert_eq!(real("bf16"), Ok((Arithmetic::Bf16, None)));
         assert_eq!(real("int8:/a:b/Conv"), Ok((Arithmetic::Int8, Some("/a:b/Conv".to_owned()))));
         for bad in ["fp16", "", ":x", "bf16:"] {

@@ -1,12 +1,12 @@
 //! `xnorc compile`.
 
 use crate::verify::{Generator, Sample};
+use xnorc::Output;
 use xnorc::diagnostics::{Code, Diagnostic};
 use xnorc::emit::check_name;
 use xnorc::emit::krate::{self, Faces, Recording, Runtime};
 use xnorc::report::Report;
 use xnorc::report::demand::Demand;
-use xnorc::{Output, interpret};
 
 use super::progress::Waiting;
 use super::{Failure, Result, args, arrays, crate_folder, report, say};
@@ -67,7 +67,7 @@ fn record(output: &Output) -> Result<Recording> {
     let network = &output.network;
     let inputs = Sample::of(network, &mut Generator::new(0)).inputs;
     let problem = |e: String| Diagnostic::error(Code::Unsupported, None, format!("no example can be recorded: {e}"));
-    let outputs = interpret::network::outputs(network, &inputs).map_err(problem)?;
+    let outputs = output.interpreted(&inputs).map_err(problem)?;
     Ok(Recording { inputs, outputs })
 }
 

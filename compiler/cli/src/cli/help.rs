@@ -50,6 +50,8 @@ Examples:
                                                 several inputs and outputs, by their names
   xnorc verify net.onnx --real int8 --calibrate x.npy
                                                 what real-valued layers in 8 bits cost in accuracy
+  xnorc verify net.onnx --real fixed --calibrate x.npy
+                                                what fixed point costs: errors and signs that flip, end to end
   xnorc verify net.onnx --multiply-add loose    what two roundings of multiply-add cost, on instructions that have them
   xnorc verify net.onnx --engine interpreter    without rustc
 

@@ -23,6 +23,10 @@ pub(super) fn run(args: &args::Inspect) -> Result {
     let waiting = Waiting::new("compiling the model");
     let output = xnorc::load(&args.model.path, &config)?;
     drop(waiting);
+    if output.fixed.is_some() && (args.threads.is_some() || args.schedule) {
+        let message = "fixed point has one nest of loops for each block, on one thread: there is no schedule to show";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let mut fits = true;
     match (args.threads, &args.target) {
         (Some(most), _) => show(&Threads::new(&output, most as usize), args.json)?,

@@ -68,9 +68,9 @@ fn main() -> io::Result<()> {
                         floats => read_f32(&mut from, &mut floats[range])?,
                     },
                     1 => read_f32(&mut from, &mut probe::output_f32_mut(output, index)[range])?,
-                    2 => read_f32(&mut from, &mut scratch.real[range])?,
+                    2 => read_f32(&mut from, &mut probe::real(scratch)[range])?,
                     _ => {
-                        for word in &mut scratch.bits[range] {
+                        for word in &mut probe::bits(scratch)[range] {
                             let mut bytes = [0; 8];
                             from.read_exact(&mut bytes)?;
                             *word = u64::from_le_bytes(bytes);
@@ -91,9 +91,9 @@ fn main() -> io::Result<()> {
                         floats => write_f32(&mut to, &floats[range])?,
                     },
                     1 => write_f32(&mut to, &probe::output_f32(output, index)[range])?,
-                    2 => write_f32(&mut to, &scratch.real[range])?,
+                    2 => write_f32(&mut to, &probe::real(scratch)[range])?,
                     3 => {
-                        for word in &scratch.bits[range] {
+                        for word in &probe::bits(scratch)[range] {
                             to.write_all(&word.to_le_bytes())?;
                         }
                     }

@@ -7,6 +7,7 @@ use super::{Space, problem};
 use crate::packing::Packing;
 use xnorc::Output;
 use xnorc::diagnostics::Diagnostics;
+use xnorc::fixed::{self, Fixed};
 use xnorc::interpret::network as interpret;
 use xnorc::ir::network::{Network, TensorId};
 use xnorc::ir::{Data, Tensor};
@@ -17,6 +18,7 @@ use xnorc::plan::{Place, Plan};
 pub(super) struct Interpreter {
     network: Network,
     plan: Plan,
+    fixed: Option<Fixed>,
     inputs: Vec<Vec<f32>>,
     outputs: Vec<Data>,
     real: Vec<f32>,
@@ -38,6 +40,7 @@ impl Interpreter {
             bits: vec![0; plan.bits_len],
             network,
             plan,
+            fixed: output.fixed.clone(),
         }
     }
 
@@ -68,8 +71,11 @@ impl Interpreter {
         }
     }
 
-    /// Runs one block on what is in memory.
+    /// Runs one block on what is in memory: floats, which a network in fixed point has none of.
     pub(super) fn block(&mut self, index: usize) -> Result<(), Diagnostics> {
+        if self.fixed.is_some() {
+            return Err(problem("a block in fixed point is not interpreted alone".to_owned()));
+        }
         let block = self.network.blocks.get(index).ok_or_else(|| problem(format!("there is no block {index}")))?;
         let mut values: HashMap<TensorId, Tensor> = block.reads().into_iter().map(|id| (id, self.read(id))).collect();
         interpret::block(&self.network, block, &mut values).map_err(problem)?;
@@ -87,7 +93,11 @@ impl Interpreter {
             .map(|(&id, values)| Tensor::f32(self.network.tensor(id).shape.clone(), values.clone()))
             .collect();
         let start = Instant::now();
-        let outputs = interpret::outputs(&self.network, &inputs).map_err(problem)?;
+        let outputs = match &self.fixed {
+            Some(fixed) => fixed::run::outputs(&self.network, fixed, &inputs),
+            None => interpret::outputs(&self.network, &inputs),
+        };
+        let outputs = outputs.map_err(problem)?;
         let time = start.elapsed();
         self.outputs = outputs.into_iter().map(|tensor| tensor.data).collect();
         Ok(time)

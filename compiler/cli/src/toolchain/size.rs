@@ -103,7 +103,7 @@ fn built(compiler: &OsStr, output: &Output, name: &str, target: &Target) -> Resu
     let read = |file: &str| std::fs::read(home.join(file)).map_err(io);
     let linked = read("measured")?;
     let linked = Elf::new(&linked).ok_or("what rustc made is no ELF file that can be read")?;
-    let code = linked.only_read().saturating_sub(output.emitted.weights.len() as u64);
+    let code = linked.only_read().saturating_sub(output.parameter_bytes() as u64);
     let objects: Vec<PathBuf> = std::fs::read_dir(home)
         .map_err(io)?
         .flatten()

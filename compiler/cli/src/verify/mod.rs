@@ -40,10 +40,13 @@
 //!   definition, to the bit (to rounding, where a function like the sigmoid is among its steps). All other blocks are judged
 //!   as ever; the outputs end to end, and all signs behind the first such layer, are only noted; expected outputs are judged
 //!   by the engine and the interpreter in f32.
+//! - **Fixed point** ([`fixed`]): the program must give the outputs that the interpreter of its integers gives, to the bit. The errors of
+//!   values and the signs that differ are those end to end, and only noted.
 
 mod blocks;
 mod compare;
 mod explain;
+mod fixed;
 mod half;
 mod known;
 mod nan;
@@ -115,6 +118,9 @@ pub fn verify_telling(
 ) -> Result<Verification, Diagnostics> {
     let mut judge = Judge::new(subject);
     let mut verification = Verification::new(&subject.output.network);
+    if subject.output.fixed.is_some() {
+        verification.is_in_fixed_point();
+    }
     for (index, sample) in samples.iter().enumerate() {
         judge.sample(program, sample, &mut verification)?;
         progress(index + 1);
@@ -153,7 +159,7 @@ impl<'a> Judge<'a> {
         let wanted: BTreeSet<String> =
             network.tensors.iter().filter_map(|t| t.origin.as_ref()).map(|o| o.name.clone()).collect();
         let oracle = Oracle::new(subject.model, subject.folder, subject.graph, &wanted, &BTreeSet::new());
-        let looser = network.blocks.iter().any(|b| b.looser().is_some());
+        let looser = subject.output.fixed.is_some() || network.blocks.iter().any(|b| b.looser().is_some());
         Self { subject, wanted, oracle, plus: BTreeSet::new(), taking_plus: None, looser }
     }
 
@@ -163,6 +169,9 @@ impl<'a> Judge<'a> {
         sample: &Sample,
         verification: &mut Verification,
     ) -> Result<(), Diagnostics> {
+        if let Some(fixed) = &self.subject.output.fixed {
+            return self.in_fixed_point(fixed, program, sample, verification);
+        }
         let Output { network, plan, .. } = self.subject.output;
         let Alone { reference, seen, zeros, as_it_stands } = self.alone(program, sample)?;
         let ties = blocks::ties(network, &reference);

@@ -71,7 +71,7 @@ pub struct BlockReport {
     /// As in `inspect`.
     pub kind: String,
     /// Of a real-valued convolution or fully connected layer: `f32`, by choice `bf16` or `int8`, or `int8 of the file`, which
-    /// loses nothing.
+    /// loses nothing; of every block `fixed`, where the network is in fixed point by choice: its errors are then those end to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<&'static str>,
     /// Whether that is looser than f32, by the user's choice.
@@ -221,6 +221,38 @@ impl Verification {
     /// Whether any layer is looser by choice.
     fn is_looser(&self) -> bool {
         self.blocks.iter().any(|b| b.looser)
+    }
+
+    /// All blocks are in fixed point.
+    pub(super) fn is_in_fixed_point(&mut self) {
+        for block in &mut self.blocks {
+            (block.arithmetic, block.looser) = (Some(Arithmetic::Fixed.name()), true);
+        }
+    }
+
+    /// A block in fixed point on what the blocks before it computed.
+    pub(super) fn add_end_to_end(
+        &mut self,
+        index: usize,
+        (real, flips): (&[Deviation], usize),
+        as_defined: bool,
+        unknown: Vec<String>,
+    ) {
+        let block = &mut self.blocks[index];
+        for deviation in real {
+            block.max_abs_error = block.max_abs_error.max(deviation.error);
+            if deviation.error > 0.0 {
+                block.max_relative_error = block.max_relative_error.max(deviation.error / deviation.scale);
+            }
+        }
+        block.as_defined = Some(block.as_defined.unwrap_or(true) && as_defined);
+        block.ok &= as_defined;
+        block.compared &= unknown.is_empty();
+        if block.not_compared.is_empty() {
+            block.not_compared = unknown;
+        }
+        block.end_to_end_flips += flips;
+        self.end_to_end_flips += flips;
     }
 
     pub(super) fn fail(&mut self, message: String) {
@@ -445,6 +477,9 @@ impl fmt::Display for Verification {
         }
         if looser {
             let mut by_choice: Vec<String> = Vec::new();
+            if self.blocks.iter().any(|b| b.arithmetic == Some(Arithmetic::Fixed.name())) {
+                by_choice.push("the whole network in fixed point".to_owned());
+            }
             for arithmetic in [Arithmetic::Bf16, Arithmetic::Int8] {
                 match self.blocks.iter().filter(|b| b.arithmetic == Some(arithmetic.name())).count() {
                     0 => {}
@@ -460,11 +495,16 @@ impl fmt::Display for Verification {
             number(self.max_abs_error),
             number(self.mean_abs_error)
         )?;
-        writeln!(
-            f,
-            "flipped signs     {} block by block ({} wrong), {} end to end",
-            self.sign_flips, self.wrong_signs, self.end_to_end_flips
-        )?;
+        let in_fixed_point = self.blocks.iter().any(|b| b.arithmetic == Some(Arithmetic::Fixed.name()));
+        if in_fixed_point {
+            writeln!(f, "flipped signs     {} end to end", self.end_to_end_flips)?;
+        } else {
+            writeln!(
+                f,
+                "flipped signs     {} block by block ({} wrong), {} end to end",
+                self.sign_flips, self.wrong_signs, self.end_to_end_flips
+            )?;
+        }
         writeln!(f, "signs of zero     {} (taken as +1)", self.zeros)?;
         if self.rounded_otherwise > 0 {
             writeln!(f, "whole numbers     {} rounded the other way, each in question", self.rounded_otherwise)?;

@@ -141,11 +141,13 @@ fn catalogue() -> String {
     desk.take("r2b_ts17.onnx");
     desk.take("r2b_ts17.in.npy");
     desk.take("clip_ste_ts17.onnx");
+    desk.take("two_in_two_out_ts17.onnx");
     assert_eq!(desk.run(&["compile", "clip_ste_ts17.onnx", "--out", "theirs"]).code, Some(0));
     for (name, arguments) in [
         ("no_such_layer", &["compile", "relu.onnx", "--out", "crate", "--real", "bf16:stem"][..]),
         ("a_layer_that_cannot_be_narrow", &["compile", "relu.onnx", "--out", "crate", "--real", "bf16:y"]),
         ("nothing_to_calibrate_on", &["compile", "r2b_ts17.onnx", "--out", "crate", "--real", "int8"]),
+        ("no_form_in_fixed_point", &["compile", "two_in_two_out_ts17.onnx", "--out", "crate", "--real", "fixed"]),
         ("another_model_s_example", &["inspect", "r2b_ts17.onnx", "--real", "int8", "--calibrate", "other.npy"]),
         ("no_such_dimension", &["compile", "relu.onnx", "--out", "crate", "--dim", "batch=2"]),
         ("no_such_file", &["compile", "lost.onnx", "--out", "crate"]),

@@ -56,8 +56,9 @@ def compile(
     model: path of the ONNX file.
     dims: symbolic dimensions by name, `{"batch": 1}`.
     real: arithmetic of real-valued layers: "f32", or faster and looser "bf16" or "int8"; single layers by a dictionary,
-        `{"/stem/Conv": "bf16", None: "f32"}`, in which None is all others.
-    calibrate: for int8, an array of example inputs or the path of one.
+        `{"/stem/Conv": "bf16", None: "f32"}`, in which None is all others. Or "fixed", the whole network in integers, for cores
+        without a floating-point unit.
+    calibrate: for int8 and fixed, an array of example inputs or the path of one.
     zero: what `sign(0) = 0` is in front of a binary layer: "plus" (+1, one bit) or "exact" (0, two planes of bits).
     strict: warnings are errors.
     engine: "rust", or "interpreter", which needs no rustc and takes about a thousand times as long.
@@ -157,7 +158,7 @@ def _options(files, dims, real, calibrate, zero, strict) -> dict:
     calibrations = [] if calibrate is None else [_file(files, calibrate)]
     return {
         "dims": list((dims or {}).items()),
-        "real": [(_one_of("real", word, "f32", "bf16", "int8"), layer) for layer, word in layers.items()],
+        "real": [(_one_of("real", word, "f32", "bf16", "int8", "fixed"), layer) for layer, word in layers.items()],
         "calibrate": calibrations,
         "zero": _one_of("zero", zero, "plus", "exact"),
         "strict": strict,

@@ -9,7 +9,7 @@ __version__: str
 __all__: list[str]
 
 _Path: TypeAlias = str | PathLike[str]
-_Arithmetic: TypeAlias = Literal["f32", "bf16", "int8"]
+_Arithmetic: TypeAlias = Literal["f32", "bf16", "int8", "fixed"]
 _Real: TypeAlias = _Arithmetic | Mapping[str | None, _Arithmetic] | None
 _Zero: TypeAlias = Literal["plus", "exact"]
 _Engine: TypeAlias = Literal["rust", "interpreter"]

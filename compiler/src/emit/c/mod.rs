@@ -342,7 +342,6 @@ impl<'a> View<'a> {
         let interface = Interface::new(&output.network);
         let inputs = Side::all(output, &output.network.inputs, &interface.inputs, "input");
         let outputs = Side::all(output, &output.network.outputs, &interface.outputs, "output");
-        let plan = &output.plan;
         let inside = |sides: &[Side]| -> usize {
             if sides.len() == 1 {
                 0
@@ -351,7 +350,10 @@ impl<'a> View<'a> {
                 sides.iter().map(|side| (side.len * side.size()).next_multiple_of(8)).sum::<usize>()
             }
         };
-        let work = (4 * plan.real_len).next_multiple_of(8) + 8 * plan.bits_len;
+        let work = match output.fixed {
+            Some(_) => output.scratch_bytes(),
+            None => (4 * output.plan.real_len).next_multiple_of(8) + 8 * output.plan.bits_len,
+        };
         let bytes = work.next_multiple_of(ALIGN) + inside(&inputs) + inside(&outputs);
         Self {
             name,

@@ -548,8 +548,8 @@ impl Loops {
     pub(super) fn call(&self, name: &Ident, multiply_add: MultiplyAdds) -> TokenStream {
         let (before, after) = (&self.before, &self.after);
         let door = match (self.arithmetic, multiply_add) {
-            (Arithmetic::F32, MultiplyAdds::Once) => quote!(dispatch),
-            (Arithmetic::F32, MultiplyAdds::Loose) => quote!(dispatch_loose),
+            (Arithmetic::F32 | Arithmetic::Fixed, MultiplyAdds::Once) => quote!(dispatch),
+            (Arithmetic::F32 | Arithmetic::Fixed, MultiplyAdds::Loose) => quote!(dispatch_loose),
             (Arithmetic::Bf16, _) => quote!(dispatch_bf16),
             (Arithmetic::Int8, _) => quote!(dispatch_int8),
         };
@@ -647,7 +647,8 @@ fn named(network: &Network, tiled: &Tiled) -> (String, String) {
         network::Source::RealConv { geometry: g, products, .. } => {
             let (word, title) = match products.arithmetic() {
                 Arithmetic::F32 if is_depthwise(g) => ("DepthwiseConv", "Real-valued".to_owned()),
-                Arithmetic::F32 => ("Conv", "Real-valued".to_owned()),
+                // Fixed point has loops of its own.
+                Arithmetic::F32 | Arithmetic::Fixed => ("Conv", "Real-valued".to_owned()),
                 Arithmetic::Bf16 => ("Bf16Conv", format!("In {}:", Arithmetic::Bf16.name())),
                 Arithmetic::Int8 => ("Int8Conv", format!("In {}:", Arithmetic::Int8.name())),
             };

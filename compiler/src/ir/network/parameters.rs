@@ -28,11 +28,13 @@ pub enum Arithmetic {
     Bf16,
     /// Inputs and weights rounded to 8-bit integers, exact integer sums.
     Int8,
+    /// Fixed point, of the whole network: integers of 16 bits in memory, of 32 on the way, and no floats between input and output.
+    Fixed,
 }
 
 impl Arithmetic {
     /// All of them.
-    pub const ALL: [Arithmetic; 3] = [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8];
+    pub const ALL: [Arithmetic; 4] = [Arithmetic::F32, Arithmetic::Bf16, Arithmetic::Int8, Arithmetic::Fixed];
 
     /// As a user would write it.
     pub const fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Arithmetic {
             Arithmetic::F32 => "f32",
             Arithmetic::Bf16 => "bf16",
             Arithmetic::Int8 => "int8",
+            Arithmetic::Fixed => "fixed",
         }
     }
 
@@ -47,7 +50,7 @@ impl Arithmetic {
     pub const fn size(self) -> usize {
         match self {
             Arithmetic::F32 => 4,
-            Arithmetic::Bf16 => 2,
+            Arithmetic::Bf16 | Arithmetic::Fixed => 2,
             Arithmetic::Int8 => 1,
         }
     }

@@ -76,6 +76,17 @@ fn all_that_can_be_or_those_named() {
 
 #[test]
 fn a_name_must_be_that_of_a_layer() {
+    let whole = |config: &Config| run(&mut network(), config).unwrap_err().to_string();
+    for config in [
+        Config::new().real_layer("conv", Arithmetic::Fixed),
+        Config::new().real_layers(Arithmetic::Fixed).real_layer("conv", Arithmetic::Int8),
+    ] {
+        assert!(
+            whole(config).contains("X018 at block \"conv\": fixed point is of the whole network"),
+            "{}",
+            whole(config)
+        );
+    }
     let refuse = |name: &str| run(&mut network(), Config::new().real_layer(name, Arithmetic::Bf16)).unwrap_err();
     let unknown = refuse("stem").to_string();
     assert!(unknown.contains("no block \"stem\"") && unknown.contains("\"plain\", \"scaled\""), "{unknown}");

@@ -22,10 +22,12 @@ pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
     let processor = target.triple().split('-').next().unwrap_or_default();
     let mut all = Vec::new();
     let mut add = |what: &str, instead: &str| all.push(Emulated { what: what.to_owned(), instead: instead.to_owned() });
-    let exact = |block: &&crate::ir::network::Block| block.arithmetic().is_none_or(|a| a == Arithmetic::F32);
+    // Fixed point is in integers all the way, but for the inputs and outputs themselves.
+    let floats = output.fixed.is_none();
+    let exact = |block: &&crate::ir::network::Block| floats && block.arithmetic().is_none_or(|a| a == Arithmetic::F32);
     let costs: Vec<Cost> = network.blocks.iter().filter(exact).map(|block| Cost::of(network, block)).collect();
     let multiplies = costs.iter().any(|cost| cost.real_macs > 0);
-    let computes = network.blocks.iter().any(|block| Cost::of(network, block).flops > 0);
+    let computes = floats && network.blocks.iter().any(|block| Cost::of(network, block).flops > 0);
     // Where the same processor may have a unit, it is a matter of the target's name.
     let unit = match processor {
         "thumbv7em" => Some("if it has an FPU (Cortex-M4F, M7): `--target thumbv7em-none-eabihf`"),
@@ -66,7 +68,8 @@ pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
         let instead = "leave logarithms, powers and roots to the caller; exp, sigmoid, tanh and erf are in f32 already";
         add("f64: logarithm, softplus, power or square root", instead);
     }
-    let counts = |nest: &crate::schedule::Nest| nest.counting.is_some() && nest.down.is_none();
+    let counts =
+        |nest: &crate::schedule::Nest| nest.counting.is_some() && (nest.down.is_none() || output.fixed.is_some());
     let words = network.blocks.iter().zip(&output.schedule.nests);
     let words =
         words.filter(|(block, nest)| matches!(block.body, Body::Tiled(_)) && nest.as_ref().is_some_and(counts)).count();
@@ -74,12 +77,13 @@ pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
         ["powerpc64", "s390x", "loongarch", "sparc", "riscv64a23"].iter().any(|name| processor.starts_with(name));
     if target.family() == Family::Portable && words > 0 && !has_count {
         let what = format!("population count of words, in {words} binary layer{}", if words == 1 { "" } else { "s" });
+        let instead = "three words are counted as two, by a full adder".to_owned();
         let lanes = format!(
             "a multiple of {} output channels is counted without it{}",
             target.register(),
             if processor.starts_with("riscv") { "; with Zbb: `-Ctarget-feature=+zbb`" } else { "" }
         );
-        add(&what, &lanes);
+        add(&what, if floats { &lanes } else { &instead });
     }
     all
 }

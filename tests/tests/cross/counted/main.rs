@@ -110,5 +110,6 @@ extern "C" fn _start() -> ! {
     network!(fashion, read);
     network!(integer, fill);
     network!(half, fill);
+    network!(fixed, read);
     exit(0)
 }
