@@ -73,7 +73,10 @@ pub fn of_network(
     config: &Config,
 ) -> Result<Output, Diagnostics> {
     let target = config.target.as_deref().map(Target::named).transpose()?;
-    if config.multiply_add == MultiplyAdds::Loose {
+    // Fixed point adds no products of floats.
+    let in_fixed_point = config.real_layers == Arithmetic::Fixed;
+    let multiply_add = if in_fixed_point { MultiplyAdds::Once } else { config.multiply_add };
+    if multiply_add == MultiplyAdds::Loose {
         network.notes.push(LOOSE.to_owned());
     }
     internal::at("the order of the blocks");
@@ -81,7 +84,7 @@ pub fn of_network(
     plan::order::run(&mut network, target.as_ref());
     check::network(&network, "in ordering")?;
     let mut fixed = None;
-    if config.real_layers == Arithmetic::Fixed {
+    if in_fixed_point {
         internal::at("fixed point");
         fixed = Some(fixed::choose::run(&network, &config.calibration)?);
         network.notes.push(FIXED.to_owned());
@@ -97,14 +100,13 @@ pub fn of_network(
         name: name.to_owned(),
         model_hash,
         probe: config.probe,
-        multiply_add: config.multiply_add,
+        multiply_add,
         runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
     };
     let emitted = match &fixed {
         Some(fixed) => emit::in_fixed_point(&network, fixed, &options),
         None => emit::run(&network, &schedule, &plan, &options),
     };
-    let multiply_add = config.multiply_add;
     let (files, warnings) = (Vec::new(), Diagnostics::default());
     Ok(Output { network, schedule, plan, target, multiply_add, fixed, emitted, files, warnings })
 }

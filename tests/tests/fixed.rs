@@ -7,7 +7,7 @@ use std::process::Command;
 use xnorc::emit::krate::{self, Runtime};
 use xnorc::fixed::run;
 use xnorc::interpret;
-use xnorc::{Arithmetic, Config, Output, Tensor};
+use xnorc::{Arithmetic, Config, MultiplyAdds, Output, Tensor};
 use xnorc_cli::toolchain::{self, Program};
 use xnorc_cli::verify::{self, Sample, Subject, Verification};
 use xnorc_tests::{Running, fixtures, known, panic_free, recorded};
@@ -65,12 +65,16 @@ fn built(output: &Output) -> Verification {
 /// wrong.
 #[test]
 fn verify_judges_it() {
-    let mut output = compiled(&config("net"));
+    let mut config = config("net");
+    // Nothing is multiplied in f32.
+    config.multiply_add(MultiplyAdds::Loose);
+    let mut output = compiled(&config);
     let program = built(&output);
     let interpreted = verified(&output, &mut Program::interpreted(&output));
     for all in [&program, &interpreted] {
         assert!(all.ok && all.end_to_end_flips > 0 && all.top1_agreement == 1.0, "{all}");
         assert!(all.to_string().contains("the whole network in fixed point"), "{all}");
+        assert!(all.multiply_add.is_none(), "{all}");
         assert!(0.0 < all.max_abs_error && all.max_abs_error < 1.0, "{all}");
     }
     assert_eq!((program.max_abs_error, program.sign_flips), (interpreted.max_abs_error, interpreted.sign_flips));

@@ -468,8 +468,13 @@ impl Chooser<'_> {
                     debug_assert!(matches!(self.network.tensor(*bits).storage, Storage::Bits(_)));
                     tile.steps.push(Step::Sign(*bits, limits));
                 }
-                network::Step::Activation(Activation::Unary(op)) => return Err(format!("it has a {}", word(op))),
-                other => return Err(format!("it has a step {}", word(other))),
+                network::Step::Activation(Activation::Unary(op)) => return Err(format!("it has a {}", op.name())),
+                network::Step::Activation(Activation::Sign(_)) => {
+                    return Err("it has signs that are read as numbers".to_owned());
+                }
+                network::Step::Mul(_) => return Err("it has a product of two tensors".to_owned()),
+                network::Step::ScalePixels(_) => return Err("it has factors that differ by pixel".to_owned()),
+                network::Step::ShiftPixels(_) => return Err("it has summands that differ by pixel".to_owned()),
             }
         }
         Ok(())
@@ -477,7 +482,7 @@ impl Chooser<'_> {
 
     fn gate(&mut self, gate: &network::Gate) -> Result<Block, String> {
         if (gate.hidden, gate.squash) != (Unary::Relu, Unary::Sigmoid) {
-            return Err(format!("a gate by {:?} and {:?}", gate.hidden, gate.squash));
+            return Err(format!("it is a gate by {} and {}", gate.hidden.name(), gate.squash.name()));
         }
         let Scaled { exponents, .. } = self.scaled(gate.sums)?;
         self.is_inside(gate.output)?;

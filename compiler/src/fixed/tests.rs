@@ -1,8 +1,8 @@
 //! A trained network in fixed point against itself in f32.
 
 use super::*;
-use crate::ir::Tensor;
-use crate::ir::network::{self, NetTensor, Network, Storage, Tiled};
+use crate::ir::network::{self, Activation, NetTensor, Network, PerPixel, Storage, Tiled};
+use crate::ir::{Tensor, Unary};
 use crate::{Config, driver, interpret};
 
 const FASHION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../generated-examples/fashion");
@@ -62,6 +62,35 @@ fn refusals() {
         all.len() == 3 && all[0].starts_with("X019: fixed point learns") && all[1].starts_with(&said("first")),
         "{all:?}"
     );
+}
+
+/// Steps are called what users call them.
+#[test]
+fn steps_without_a_form() {
+    let extents = [1, 1, 1];
+    let values = std::sync::Arc::new(vec![2.0]);
+    for (step, said) in [
+        (network::Step::Mul(network::TensorId(0)), "it has a product of two tensors"),
+        (
+            network::Step::ScalePixels(PerPixel { extents, values: values.clone() }),
+            "it has factors that differ by pixel",
+        ),
+        (network::Step::ShiftPixels(PerPixel { extents, values }), "it has summands that differ by pixel"),
+        (network::Step::Activation(Activation::Unary(Unary::Quantize(0.5))), "it has a Quantize"),
+    ] {
+        let mut network = Network::default();
+        for name in ["x", "y"] {
+            let (shape, storage) = (vec![1, 1, 1, 4], Storage::Dense(crate::ir::DType::F32));
+            network.add_tensor(NetTensor { name: name.into(), shape, storage, origin: None });
+        }
+        let [x, y] = [0, 1].map(network::TensorId);
+        let steps = vec![step, network::Step::Store(y)];
+        network.blocks.push(network::Block::new("map", Tiled::new(network::Source::Map { input: x }, steps)));
+        (network.inputs, network.outputs) = (vec![x], vec![y]);
+        let problems = choose::run(&network, &[vec![Tensor::f32([1, 1, 1, 4], vec![1.0; 4])]]).unwrap_err();
+        let all: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        assert!(all.len() == 1 && all[0].contains(&format!("no form in fixed point: {said};")), "{all:?}");
+    }
 }
 
 #[test]

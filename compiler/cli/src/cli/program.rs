@@ -25,7 +25,12 @@ pub(super) fn load(model: &Model) -> Result<Output> {
 
 /// Builds and starts a model, at the level asked for.
 pub(super) fn start(model: &Model, output: &Output, machine: &Machine, engine: Engine) -> Result<Started> {
-    let wanted = level(machine)?;
+    if output.fixed.is_some() && (machine.threads > 1 || machine.level.is_some()) {
+        let option = if machine.threads > 1 { "--threads" } else { "--level" };
+        let message = format!("{option} has no meaning in fixed point, which is plain code on one thread");
+        return Err(Failure::Usage(message));
+    }
+    let wanted = if output.fixed.is_some() { Some("portable".to_owned()) } else { level(machine)? };
     if engine == Engine::Interpreter {
         return interpreted(output, machine);
     }

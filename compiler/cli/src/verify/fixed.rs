@@ -3,7 +3,7 @@
 use super::blocks::{self, ties};
 use super::compare::{Deviation, Signs, identical, within};
 use super::explain::Decisions;
-use super::known::reference_of;
+use super::known;
 use super::report::Expected;
 use super::samples::Sample;
 use super::{Judge, TOLERANCE, Verification, Wanted};
@@ -34,6 +34,7 @@ impl Judge<'_> {
             verification.fail("the program does not compute what its integers are defined to give".to_owned());
         }
         let (values, _) = run::run(network, fixed, &sample.inputs).map_err(blocks::unsupported)?;
+        let known = known::all(network, &reference, sample);
         verification.samples += 1;
         for (index, block) in network.blocks.iter().enumerate() {
             let (mut real, mut flips, mut unknown) = (Vec::new(), None, Vec::new());
@@ -43,8 +44,7 @@ impl Judge<'_> {
                     real.push(Deviation::of(&outputs[output].to_f32(), &reference.outputs[output].to_f32()));
                     continue;
                 }
-                let known = reference_of(tensor, &reference);
-                let (Some(known), Some(integers)) = (known, values.get(&id)) else {
+                let (Some(known), Some(integers)) = (known.get(&id), values.get(&id)) else {
                     unknown.push(tensor.name.clone());
                     continue;
                 };

@@ -278,6 +278,11 @@ fn usage_errors_are_exit_code_2() {
         &["run", "relu.onnx", "--input", "x.npy", "--input", "x.npy"],
         &["run", "relu.onnx", "--input", "x.npy", "--output", "y.npy", "--output", "z.npy"],
         &["run", "relu.onnx", "--input", "x.npy", "--level", "mmx"],
+        &["compile", "relu.onnx", "--out", "a", "--real", "fixed:stem"],
+        &["run", "relu.onnx", "--input", "x.npy", "--real", "fixed", "--calibrate", "x.npy", "--threads", "2"],
+        &["verify", "relu.onnx", "--real", "fixed", "--calibrate", "x.npy", "--level", "avx2"],
+        &["bench", "relu.onnx", "--real", "fixed", "--calibrate", "x.npy"],
+        &["inspect", "relu.onnx", "--real", "fixed", "--calibrate", "x.npy", "--schedule"],
     ] {
         let run = desk.run(arguments);
         assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
