@@ -87,6 +87,8 @@ def test_options_reach_the_compiler(pictures):
     assert looser != xnorc.inspect(MODEL)
     assert xnorc.inspect(MODEL, real={None: "bf16"}) == looser
     assert xnorc.inspect(MODEL, real="int8", calibrate=pictures[:8]) != looser
+    fixed = xnorc.inspect(MODEL, real="fixed", calibrate=pictures[:8])
+    assert {block["arithmetic"] for block in fixed["blocks"]} == {"fixed"}
     with pytest.raises(xnorc.ModelError, match="layer"):
         xnorc.inspect(MODEL, real={"no such layer": "bf16"})
 

@@ -7,7 +7,7 @@ use super::interface::{Interface, Memory};
 use super::names::{self, Names};
 use super::text::{self, doc, n};
 use super::{Emitted, Options, describe, signature, summary};
-use crate::fixed::{Block as Integers, Fixed, Step, emit as loops};
+use crate::fixed::{Block as Integers, Fixed, Step, emit as loops, helpers};
 use crate::ir::network::Network;
 
 /// What a caller can rely on.
@@ -21,7 +21,7 @@ pub(crate) fn run(network: &Network, fixed: &Fixed, options: &Options) -> Emitte
     let outputs: Vec<String> = (0..network.outputs.len()).map(|i| interface.whole_output(i).to_string()).collect();
     let loops::Loops { constants, blocks, helpers, take, bytes, places } =
         loops::run(network, fixed, &inputs, &outputs);
-    let mut names = Names::reserving(names::prelude().chain(names::OWN.iter().copied()).chain(loops::HELPERS));
+    let mut names = Names::reserving(names::prelude().chain(names::OWN.iter().copied()).chain(helpers::NAMES));
     let (mut functions, mut calls, mut probes) = (TokenStream::new(), TokenStream::new(), Vec::new());
     for (index, (block, body)) in network.blocks.iter().zip(&blocks).enumerate() {
         let gives = |steps: &[Step]| steps.iter().any(|step| matches!(step, Step::Give(..)));

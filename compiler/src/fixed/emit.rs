@@ -5,7 +5,7 @@
 use std::fmt::{Display, Write};
 
 use super::places::{self, Array, Place, Places};
-use super::{Block, Dense, Fixed, PIECES, Source, Step, sigmoid_table};
+use super::{Block, Dense, Fixed, Source, Step, helpers, sigmoid_table};
 use crate::ir::network::{self, BitPadding, Body, Geometry, Move, Network, Piece, TensorId};
 
 /// A network's loops, as Rust.
@@ -24,9 +24,6 @@ pub struct Loops {
     /// Where the tensors lie.
     pub places: Places,
 }
-
-/// The names of [`Loops::helpers`].
-pub const HELPERS: [&str; 6] = ["short", "sigmoid", "ones", "take", "at", "at_mut"];
 
 /// Why a block with these integers has no loops.
 pub fn obstacle(block: &network::Block, integers: &Block) -> Option<String> {
@@ -58,6 +55,8 @@ pub fn run(network: &Network, fixed: &Fixed, inputs: &[String], outputs: &[Strin
         places: places::run(network, fixed),
         code: String::new(),
         count: 0,
+        columns: Vec::new(),
+        multiplies: false,
     };
     let mut blocks = Vec::new();
     for (block, integers) in network.blocks.iter().zip(&fixed.blocks) {
@@ -100,30 +99,13 @@ pub fn run(network: &Network, fixed: &Fixed, inputs: &[String], outputs: &[Strin
             start + len
         );
     }
-    let mut helpers =
-        "/// Cut off at 16 bits.\n#[inline(always)]\nfn short(v: i32) -> i16 { v.clamp(-32767, 32767) as i16 }\n\
-         /// An element. No index is beyond the end, and this is no panic where the compiler does not see that.\n#[inline(always)]\n\
-         fn at<T, const N: usize>(all: &[T; N], i: usize) -> &T { &all[if i < N { i } else { 0 }] }\n\
-         /// The same, to write.\n#[inline(always)]\n\
-         fn at_mut<T, const N: usize>(all: &mut [T; N], i: usize) -> &mut T { &mut all[if i < N { i } else { 0 }] }\n"
-            .to_owned();
-    if network.blocks.iter().any(|block| matches!(block.body, Body::Gate(_))) {
-        let table = it.constant("i16", sigmoid_table());
-        let (limit, piece) = ((8 << 12) - 1, (8 << 12) / PIECES);
-        let _ = writeln!(
-            helpers,
-            "/// By lines between the entries of a table; 12 bits of the argument are behind the point.\nfn sigmoid(x: i32) -> i16 {{\n\
-             let x = x.clamp(-{limit}, {limit});\nlet (i, rest) = (x.unsigned_abs() as usize / {piece}, (x.unsigned_abs() % {piece}) as i32);\n\
-             let (y, next) = (*at(&{table}, i) as i32, *at(&{table}, i + 1) as i32);\nlet y = y + (next - y) * rest / {piece};\n\
-             if x < 0 {{ (32768 - y) as i16 }} else {{ y as i16 }}\n}}"
-        );
-    }
-    if network.blocks.iter().any(|block| matches!(block.source(), Some(network::Source::BinaryConv { .. }))) {
-        helpers += "/// Set bits; three words are two by a full adder, whose carry counts twice.\n#[inline(always)]\n\
-             fn ones<const N: usize>(words: &[u32; N]) -> u32 {\nlet mut sum = 0;\nlet (threes, rest) = words.as_chunks::<3>();\n\
-             for &[a, b, c] in threes { let u = a ^ b; sum += (u ^ c).count_ones() + 2 * (a & b | u & c).count_ones(); }\n\
-             for w in rest { sum += w.count_ones(); }\nsum\n}\n";
-    }
+    let gates = network.blocks.iter().any(|block| matches!(block.body, Body::Gate(_)));
+    let sigmoid = gates.then(|| it.constant("i16", sigmoid_table()));
+    let paddings = network.blocks.iter().filter_map(|block| match block.source() {
+        Some(network::Source::BinaryConv { padding, .. }) => Some(*padding == BitPadding::Zero),
+        _ => None,
+    });
+    let helpers = helpers::text(sigmoid.as_deref(), paddings.max(), it.multiplies);
     let Emitter { constants, bytes, places, .. } = it;
     Loops { constants, blocks, helpers, take, bytes, places }
 }
@@ -136,6 +118,9 @@ struct Emitter<'a> {
     places: Places,
     code: String,
     count: usize,
+    /// Parameters by channel of the loop that is being written: types, bytes of one, and values of each.
+    columns: Vec<(String, usize, Vec<String>)>,
+    multiplies: bool,
 }
 
 impl Emitter<'_> {
@@ -174,16 +159,42 @@ impl Emitter<'_> {
         name
     }
 
-    /// A table of rows.
+    /// A parameter of the loop's channel.
+    fn column<T: Display>(&mut self, ty: String, bytes: usize, values: impl IntoIterator<Item = T>) -> String {
+        let values: Vec<String> = values.into_iter().map(|v| v.to_string()).collect();
+        let at = self.columns.iter().position(|(of, _, there)| *of == ty && *there == values);
+        let at = at.unwrap_or_else(|| {
+            self.columns.push((ty, bytes, values));
+            self.columns.len() - 1
+        });
+        format!("p.{at}")
+    }
+
+    /// A row of channel `c`.
     fn rows<T: Display>(&mut self, ty: &str, values: &[T], row: usize) -> String {
-        self.bytes += values.len() * if ty == "u32" { 4 } else { 2 };
-        let rows: Vec<String> = (values.chunks(row.max(1)))
-            .map(|row| format!("[{}]", row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
-            .collect();
-        let name = format!("P{}", self.count);
+        let bytes = row * if ty == "u32" { 4 } else { 2 };
+        let rows = values.chunks(row.max(1));
+        let rows = rows.map(|row| format!("[{}]", row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+        let rows: Vec<String> = rows.collect();
+        self.column(format!("[{ty}; {row}]"), bytes, rows)
+    }
+
+    /// What the body of a loop over channels begins with: a row of the table of all its parameters, which needs one address.
+    fn table(&mut self) -> String {
+        let columns = std::mem::take(&mut self.columns);
+        let Some((_, _, first)) = columns.first() else { return String::new() };
+        let (name, len) = (format!("P{}", self.count), first.len());
         self.count += 1;
-        let _ = writeln!(self.constants, "static {name}: [[{ty}; {row}]; {}] = [{}];", rows.len(), rows.join(", "));
-        name
+        let types: String = columns.iter().map(|(ty, ..)| format!("{ty}, ")).collect();
+        let row = |c: usize| {
+            format!("({})", columns.iter().map(|(.., values)| format!("{}, ", values[c])).collect::<String>())
+        };
+        let rows: Vec<String> = (0..len).map(row).collect();
+        let align = columns.iter().map(|(ty, bytes, _)| if ty.contains("16") { 2 } else { (*bytes).min(4) }).max();
+        self.bytes +=
+            len * columns.iter().map(|(_, bytes, _)| bytes).sum::<usize>().next_multiple_of(align.unwrap_or(1));
+        let _ = writeln!(self.constants, "static {name}: [({types}); {len}] = [{}];", rows.join(", "));
+        format!("let p = at(&{name}, c);\n")
     }
 
     /// A parameter of channel `c`: a number where all are the same, else an element of a table.
@@ -192,15 +203,14 @@ impl Emitter<'_> {
             return if values[0] < 0 { format!("({})", values[0]) } else { values[0].to_string() };
         }
         let fits = |low: i32, high: i32| values.iter().all(|v| (low..=high).contains(v));
-        let ty = if fits(-128, 127) {
-            "i8"
+        let (ty, bytes) = if fits(-128, 127) {
+            ("i8", 1)
         } else if fits(-32768, 32767) {
-            "i16"
+            ("i16", 2)
         } else {
-            "i32"
+            return self.column("i32".to_owned(), 4, values);
         };
-        let name = self.constant(ty, values);
-        format!("(*at(&{name}, c) as i32)")
+        format!("({} as i32)", self.column(ty.to_owned(), bytes, values))
     }
 
     /// Shifts to the right, or to the left where all are negative; rounded or not.
@@ -282,9 +292,12 @@ impl Emitter<'_> {
                 Step::Narrow(by) => format!("let v = {};\n", self.shift("v", by, false)),
                 Step::Multiply(p) => format!("let v = v * {};\n", self.per_channel(p)),
                 Step::Gate(gate, p) => {
+                    let columns = std::mem::take(&mut self.columns);
                     let p = self.per_channel(p);
+                    let table = self.table();
+                    self.columns = columns;
                     before += &format!(
-                        "let mut factors = [0_i16; {c}];\nfor c in 0..{c} {{ *at_mut(&mut factors, c) = (({p} * ({} as i32)) >> 15) as i16; }}\n",
+                        "let mut factors = [0_i16; {c}];\nfor c in 0..{c} {{ {table}*at_mut(&mut factors, c) = (({p} * ({} as i32)) >> 15) as i16; }}\n",
                         self.at(*gate, "c")
                     );
                     "let v = v * *at(&factors, c) as i32;\n".to_owned()
@@ -304,8 +317,9 @@ impl Emitter<'_> {
                 }
                 Step::Store(t, by) => format!("{} = short({});\n", self.at_mut(*t, &place), self.shift("v", by, true)),
                 Step::Give(id, e) => {
-                    let scales = self.constant("f32", e.iter().map(|&e| format!("{:?}", f32::powi(2.0, -e))));
-                    format!("{} = v as f32 * *at(&{scales}, c);\n", self.output(*id, &place))
+                    let scale =
+                        self.column("f32".to_owned(), 4, e.iter().map(|&e| format!("{:?}", f32::powi(2.0, -e))));
+                    format!("{} = v as f32 * {scale};\n", self.output(*id, &place))
                 }
                 Step::Sum(t, by) => {
                     let start = self.places.of[t].start;
@@ -328,8 +342,10 @@ impl Emitter<'_> {
                 Step::Window(_) => String::new(),
             };
         }
-        let inner =
-            format!("for x in 0..{w} {{\n{pixel}{words}for c in 0..{c} {{\nlet v = {value};\n{body}{last}}}\n}}");
+        let table = self.table();
+        let inner = format!(
+            "for x in 0..{w} {{\n{pixel}{words}for c in 0..{c} {{\n{table}let v = {value};\n{body}{last}}}\n}}"
+        );
         (before, inner)
     }
 
@@ -375,18 +391,15 @@ impl Emitter<'_> {
             px = g.pads[1],
         );
         let differ = match signed {
-            true => "let differ = { for (d, (w, r)) in taps { *d = w ^ r; } ones(&d) };\n".to_owned(),
+            true => format!("differ(&window, &{weights})"),
             false => {
-                "let differ = if border { for ((d, (w, r)), i) in taps.zip(&inside) { *d = (w ^ r) & i; } ones(&d) }\n\
-                else { for (d, (w, r)) in taps { *d = w ^ r; } ones(&d) };\n"
-                    .to_owned()
+                format!(
+                    "if border {{ differ_inside(&window, &{weights}, &inside) }} else {{ differ(&window, &{weights}) }}"
+                )
             }
         };
         let products = if signed { (kh * kw * c).to_string() } else { "products".to_owned() };
-        let value = format!(
-            "{{ let row = at(&{weights}, c);\nlet mut d = [0; {taps}];\nlet taps = d.iter_mut().zip(window.iter().zip(row));\n\
-             {differ}{products} - 2 * differ as i32 }}"
-        );
+        let value = format!("{{ let differ = {differ};\n{products} - 2 * differ as i32 }}");
         (pixel, value)
     }
 
@@ -406,20 +419,21 @@ impl Emitter<'_> {
             py = g.pads[0],
             px = g.pads[1],
         );
-        let (of_row, sum) = match g.groups {
-            1 => (taps, "for (x, w) in window.iter().zip(row) { sum += *x as i32 * *w as i32; }".to_owned()),
+        let value = match g.groups {
+            1 => {
+                self.multiplies = true;
+                format!("dot(0, &window, &{})", self.rows("i16", weights, taps))
+            }
             groups => {
                 let (of_tap, outputs) = (c / groups, g.output[2] / groups);
-                let from = format!("c / {outputs} * {of_tap}");
-                let sum = format!(
-                    "let from = {from};\nfor t in 0..{} {{ for k in 0..{of_tap} {{ sum += *at(&window, t * {c} + from + k) as i32 * *at(row, t * {of_tap} + k) as i32; }} }}",
+                let row = self.rows("i16", weights, kh * kw * of_tap);
+                format!(
+                    "{{ let (row, from) = (&{row}, c / {outputs} * {of_tap});\nlet mut sum = 0_i32;\n\
+                     for t in 0..{} {{ for k in 0..{of_tap} {{ sum += *at(&window, t * {c} + from + k) as i32 * *at(row, t * {of_tap} + k) as i32; }} }} sum }}",
                     kh * kw
-                );
-                (kh * kw * of_tap, sum)
+                )
             }
         };
-        let weights = self.rows("i16", weights, of_row);
-        let value = format!("{{ let row = at(&{weights}, c);\nlet mut sum = 0_i32;\n{sum} sum }}");
         (pixel, value)
     }
 
@@ -469,27 +483,30 @@ impl Emitter<'_> {
 
     fn gate(&mut self, gate: &network::Gate, shifts: &[i32], first: &Dense, between: &[i32], second: &Dense) {
         let (inputs, hidden) = (gate.first.inputs, gate.first.outputs);
+        self.multiplies = true;
         let x = self.shift(&format!("({} as i32)", self.at(gate.sums, "c")), shifts, true);
+        let table = self.table();
         let _ = writeln!(
             self.code,
-            "let mut x = [0_i16; {inputs}];\nfor c in 0..{inputs} {{ *at_mut(&mut x, c) = short({x}); }}"
+            "let mut x = [0_i16; {inputs}];\nfor c in 0..{inputs} {{ {table}*at_mut(&mut x, c) = short({x}); }}"
         );
         let w = self.rows("i16", &first.weights, inputs);
         let bias = self.per_channel(&first.bias);
         let down = self.shift("v.max(0)", between, true);
+        let table = self.table();
         let _ = writeln!(
             self.code,
-            "let mut hidden = [0_i16; {hidden}];\nfor c in 0..{hidden} {{ let mut v = {bias}; \
-             for (w, x) in at(&{w}, c).iter().zip(&x) {{ v += *w as i32 * *x as i32; }} *at_mut(&mut hidden, c) = short({down}); }}"
+            "let mut hidden = [0_i16; {hidden}];\nfor c in 0..{hidden} {{ {table}let v = dot({bias}, &x, &{w});\n\
+             *at_mut(&mut hidden, c) = short({down}); }}"
         );
         let w = self.rows("i16", &second.weights, hidden);
         let bias = self.per_channel(&second.bias);
         let by: Vec<i32> = second.exponents.iter().map(|e| e - 12).collect();
         let x = self.shift("v", &by, false);
+        let table = self.table();
         let _ = writeln!(
             self.code,
-            "for c in 0..{} {{ let mut v = {bias}; for (w, x) in at(&{w}, c).iter().zip(&hidden) {{ v += *w as i32 * *x as i32; }} \
-             {} = sigmoid({x}); }}",
+            "for c in 0..{} {{ {table}let v = dot({bias}, &hidden, &{w});\n{} = sigmoid({x}); }}",
             gate.second.outputs,
             self.at_mut(gate.output, "c")
         );

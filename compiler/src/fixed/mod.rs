@@ -15,6 +15,7 @@
 
 pub mod choose;
 pub mod emit;
+pub mod helpers;
 pub mod places;
 pub mod run;
 
