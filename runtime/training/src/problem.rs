@@ -47,6 +47,14 @@ impl Problems {
         }
     }
 
+    /// In the order of the places, numbers in them by their size (line 9 before line 10), each once.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.0.sort_by_cached_key(|problem| (words(&problem.place), problem.what.clone()));
+        self.0.dedup();
+        self
+    }
+
     /// `value`, if nothing is wrong.
     ///
     /// # Errors
@@ -54,6 +62,19 @@ impl Problems {
     pub fn or<T>(self, value: T) -> Result<T> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
+}
+
+/// A text in pieces, each what comes before a number, and that.
+fn words(text: &str) -> Vec<(String, u64)> {
+    let mut all = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest[number..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |n| number + n);
+        all.push((rest[..number].to_owned(), rest[number..digits].parse().unwrap_or(u64::MAX)));
+        rest = &rest[digits..];
+    }
+    all
 }
 
 impl fmt::Display for Problems {
@@ -72,3 +93,18 @@ impl std::error::Error for Problems {}
 
 /// A result whose error is the list of everything wrong.
 pub type Result<T = ()> = std::result::Result<T, Problems>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_in_their_order() {
+        let mut problems = Problems::default();
+        let places = ["line 10, column 1", "line 9, column 12", "steps[0].rate", "data.mean", "line 9, column 3"];
+        places.into_iter().chain(places).for_each(|place| problems.add(place, "wrong"));
+        let sorted: Vec<String> = problems.sorted().0.into_iter().map(|problem| problem.place).collect();
+        let expected = ["data.mean", "line 9, column 3", "line 9, column 12", "line 10, column 1", "steps[0].rate"];
+        assert_eq!(sorted, expected);
+    }
+}

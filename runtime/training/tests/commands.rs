@@ -119,24 +119,45 @@ fn a_configuration_is_checked_with_its_data() {
     let folder = folder.path();
     write_data(folder, 60);
     write_config(folder, "out", IDX);
-    let fine = program(folder, &["check", "out.toml", "--time"]);
+    let fine = program(folder, &["check", "out.toml"]);
     assert!(fine.status.success(), "{}", told(&fine));
     let text = String::from_utf8(fine.stdout).unwrap();
-    let first = "3 classes, pictures of 8x8 with 1 channels: 54 to train, 6 to choose the best epochs on, 30 to test\n";
+    let first = "3 classes, pictures of 8x8 with 1 channels: 54 to train, 6 to choose the best epochs on, 30 to test\n\
+                 of each class 18 to train\n";
     assert!(text.starts_with(first) && text.ends_with("\nfine\n"), "{text}");
     assert!(
         text.contains("\nsign: ") && text.contains("5 updates in an epoch") && text.contains("\nall steps: "),
         "{text}"
     );
+    if cfg!(target_os = "linux") {
+        assert_eq!(text.matches("iB of memory\n").count(), 2, "{text}");
+    }
+    let quick = program(folder, &["check", "out.toml", "--quick"]);
+    assert_eq!(String::from_utf8(quick.stdout).unwrap(), format!("{first}fine\n"));
     let text = fs::read_to_string(folder.join("out.toml")).unwrap();
-    let text = text.replace("rate = 5e-3", "rate = 0").replace("output", "device = \"tpu\"\noutput");
+    fs::write(folder.join("early.toml"), text.replace("batch", "early-stopping = { patience = 2 }\nbatch")).unwrap();
+    let early = String::from_utf8(program(folder, &["check", "early.toml"]).stdout).unwrap();
+    assert_eq!(early.matches(" at most").count(), 3, "{early}");
+    let text = text
+        .replace("rate = 5e-3", "rate = 0")
+        .replacen("epochs = 3", "epochs = 3\nepoch = 3", 1)
+        .replace("output", "device = \"tpu\"\noutput");
     fs::write(folder.join("out.toml"), text.replace("folder = \".\"", "folder = \"nowhere\"")).unwrap();
     let wrong = program(folder, &["check", "out.toml"]);
     assert_eq!(wrong.status.code(), Some(1));
     let text = told(&wrong);
-    // Two rates, the device, two files.
+    // A key that nobody knows, two rates, the device, two files; in the order of their places.
     assert!(text.contains("steps[1].optimiser.rate") && text.contains("tpu") && text.contains("t10k-images"), "{text}");
-    assert_eq!(text.lines().count(), 2 + 1 + 2, "{text}");
+    assert_eq!(text.lines().count(), 1 + 2 + 1 + 2, "{text}");
+    let places = [
+        "device",
+        "file \"nowhere/t10k",
+        "file \"nowhere/train",
+        "out.toml: line",
+        "out.toml: steps[0]",
+        "out.toml: steps[1]",
+    ];
+    assert!(text.lines().zip(places).all(|(line, place)| line.starts_with(&format!("error: {place}"))), "{text}");
     assert!(!folder.join("out").exists());
 }
 

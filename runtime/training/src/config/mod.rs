@@ -25,6 +25,7 @@ pub use network::{
     Skip, StemConfig, Surrogate,
 };
 pub use parse::parse;
+use parse::parse_partly;
 pub use step::{
     AttentionForm, AttentionLoss, AttentionNorm, EarlyStopping, Inputs, LogitLoss, Losses, OptimiserConfig,
     OptimiserKind, Points, ScheduleConfig, ScheduleKind, Spare, StepConfig, Weights,
@@ -95,9 +96,25 @@ impl Config {
     /// # Errors
     /// What is no configuration.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
-        let mut config = parse::<Self>(&text).map_err(|problems| within(path, problems))?;
+        match Self::read_partly(path) {
+            (Some(config), problems) => problems.or(config),
+            (None, problems) => Err(problems),
+        }
+    }
+
+    /// As [`Self::read`], beside the mistakes what is left without them, if that is a configuration.
+    pub fn read_partly(path: &Path) -> (Option<Self>, Problems) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) => return (None, Problems::file(path, format_args!("cannot be read: {e}"))),
+        };
+        let (config, problems) = parse_partly::<Self>(&text);
+        (config.map(|config| config.relative_to(path)), within(path, problems))
+    }
+
+    /// With the paths of the file at `path`, which are relative to its folder.
+    fn relative_to(self, path: &Path) -> Self {
+        let mut config = self;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.output = folder.join(&config.output);
         config.data.folder = folder.join(&config.data.folder);
@@ -105,7 +122,7 @@ impl Config {
         for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
             *initial = folder.join(&*initial);
         }
-        Ok(config)
+        config
     }
 
     /// `self`, if every value makes sense.

@@ -17,16 +17,24 @@ use crate::problem::{Problems, Result};
 /// # Errors
 /// Every mistake, with line and column: what is no TOML, unknown and missing keys, values of a wrong kind.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+    match parse_partly(text) {
+        (Some(value), problems) => problems.or(value),
+        (None, problems) => Err(problems),
+    }
+}
+
+/// As [`parse`], beside the mistakes what is left without them, if that is a `T`: there may be more to say of it.
+pub(super) fn parse_partly<T: DeserializeOwned>(text: &str) -> (Option<T>, Problems) {
     let mut problems = Problems::default();
     let mut table = match DeTable::parse(text) {
         Ok(table) => table,
-        Err(error) => return Err(Problems::one(place(text, error.span()), error.message())),
+        Err(error) => return (None, Problems::one(place(text, error.span()), error.message())),
     };
     // Keys taken out, by name: what is missing then is no news.
     let mut removed = BTreeSet::new();
     loop {
         let error = match T::deserialize(toml::Deserializer::from(table.clone())) {
-            Ok(value) => return problems.or(value),
+            Ok(value) => return (Some(value), problems),
             Err(error) => error,
         };
         let message = error.message();
@@ -35,7 +43,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
             problems.add(place(text, error.span()), advise(message));
         }
         let Some(key) = error.span().and_then(|span| remove(table.get_mut(), &span)) else {
-            return Err(problems);
+            return (None, problems);
         };
         removed.insert(key);
     }

@@ -11,12 +11,23 @@ use crate::problem::{Problems, Result};
 pub(super) fn load(folder: &Path, validation: Option<&Path>) -> Result<Dataset> {
     let (train, test) = (folder.join("train"), folder.join("val"));
     let validation = validation.map(|name| folder.join(name));
-    let classes = entries(&train)?.into_iter().filter(|path| path.is_dir()).map(|path| name(&path)).collect::<Vec<_>>();
     let mut problems = Problems::default();
+    let mut folders = |of: &Path| match entries(of) {
+        Ok(entries) => entries.into_iter().filter(|path| path.is_dir()).map(|path| name(&path)).collect(),
+        Err(mut more) => {
+            problems.0.append(&mut more.0);
+            Vec::new()
+        }
+    };
+    let classes: Vec<String> = folders(&train);
+    let others: Vec<(&PathBuf, Vec<String>)> =
+        validation.iter().chain([&test]).map(|part| (part, folders(part))).collect();
+    if !problems.0.is_empty() {
+        return Err(problems);
+    }
     let known: HashSet<&String> = classes.iter().collect();
-    for part in validation.iter().chain([&test]) {
-        let others = entries(part)?.into_iter().filter(|path| path.is_dir()).map(|path| name(&path));
-        for other in others.filter(|other| !known.contains(other)) {
+    for (part, others) in others {
+        for other in others.iter().filter(|other| !known.contains(other)) {
             let what = format_args!("is a class of which there are no training pictures in \"{}\"", train.display());
             problems.0.append(&mut Problems::file(&part.join(other), what).0);
         }

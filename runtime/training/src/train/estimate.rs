@@ -1,10 +1,10 @@
-//! How long a procedure takes, before it is begun.
+//! How long a procedure takes, and how much memory, before it is begun.
 
 use std::sync::atomic::AtomicBool;
 
 use super::procedure::{checkpoint, earlier, network_of};
 use super::step::Step;
-use super::{Pictures, Quiet, device, settings};
+use super::{Pictures, Quiet, device, memory, settings};
 use crate::config::{Config, NetworkConfig};
 use crate::optim::optimiser;
 use crate::problem::Result;
@@ -22,6 +22,9 @@ pub struct Estimate {
     pub epoch: f64,
     /// Epochs times that, and the look at the test pictures at the end.
     pub whole: f64,
+    /// The most memory that the process had meanwhile, in bytes, the pictures that are kept in it among it; without that
+    /// of a graphics card. Nothing where the system does not say it.
+    pub memory: Option<u64>,
 }
 
 /// Measures a few updates of every step, on random weights; nothing is written.
@@ -33,6 +36,7 @@ pub fn estimate(config: &Config, data: &Pictures) -> Result<Vec<Estimate>> {
     let mut all = Vec::new();
     for (index, step) in config.steps.iter().enumerate() {
         let seed = settings::seed(config, index);
+        memory::count_anew();
         let network = network_of(config, step, data.task, seed, &device.clone().autodiff())?;
         let parameters = network.parameters();
         let teacher = earlier(config, step.teacher.as_ref());
@@ -61,6 +65,7 @@ pub fn estimate(config: &Config, data: &Pictures) -> Result<Vec<Estimate>> {
             updates: (data.train.len() / step.batch).max(1).div_ceil(step.accumulate),
             epoch,
             whole: step.epochs as f64 * epoch + data.test.len() as f64 * speed.looking,
+            memory: memory::most(),
         });
     }
     Ok(all)

@@ -21,6 +21,7 @@ mod device;
 mod estimate;
 mod evaluate;
 mod logits;
+mod memory;
 mod metrics;
 mod predict;
 mod procedure;

@@ -57,7 +57,12 @@ impl Pictures {
         Ok(Self { task, train: Arc::new(data.train), validation, test, classes: data.classes })
     }
 
-    /// How many there are of each part, for people.
+    /// What a network for them takes and gives.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// How many there are of each part, and of a class, for people.
     pub fn text(&self) -> String {
         let count = |part: &Arc<Part>| part.len();
         let Task { channels, size: [rows, columns], classes } = self.task;
@@ -69,6 +74,13 @@ impl Pictures {
             let _ = write!(text, "{} to choose the best epochs on, ", count(&self.validation));
         }
         let _ = write!(text, "{} to test", count(&self.test));
+        let mut of_class = vec![0usize; classes];
+        self.train.labels.iter().for_each(|&label| of_class[label as usize] += 1);
+        let [least, most] = [of_class.iter().min(), of_class.iter().max()].map(|n| n.copied().unwrap_or(0));
+        let _ = match least == most {
+            true => write!(text, "\nof each class {least} to train"),
+            false => write!(text, "\nof a class between {least} and {most} to train"),
+        };
         text
     }
 }

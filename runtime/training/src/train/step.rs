@@ -27,6 +27,9 @@ const NAMED: usize = 10;
 /// Updates that are measured to say how long a step takes.
 const TIMED: usize = 3;
 
+/// Fewer, if they take longer.
+const LONG: Duration = Duration::from_secs(20);
+
 /// What a step works with.
 pub(super) struct Step<'a> {
     pub(super) config: &'a Config,
@@ -165,6 +168,9 @@ impl Step<'_> {
             network = optimiser.step(self.step.optimiser.rate, network, grads);
             // Waits for the device.
             let _ = told.into_data();
+            if start.elapsed() > LONG {
+                break;
+            }
         }
         let per_picture = |start: Instant, pictures: usize| start.elapsed().as_secs_f64() / pictures.max(1) as f64;
         let learning = per_picture(start, pictures);
