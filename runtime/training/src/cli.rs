@@ -197,7 +197,7 @@ fn untrained_task(config: &Config, args: &Export) -> Task {
         DataFormat::Idx => (1, 28, 10),
         DataFormat::Cifar10 => (3, 32, 10),
         DataFormat::Cifar100 => (3, 32, 100),
-        DataFormat::Folders => (3, 224, 1000),
+        DataFormat::Folders | DataFormat::Shards => (3, 224, 1000),
     };
     let side = args.size.or(config.data.size).unwrap_or(side);
     Task { channels, size: [side; 2], classes: args.classes.unwrap_or(classes) }

@@ -31,6 +31,9 @@ pub struct DataConfig {
     /// The same of the test part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_pictures: Option<usize>,
+    /// The tar files of `format = "shards"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardsConfig>,
     /// The pictures that best epochs, and with them teachers, are chosen on.
     #[serde(default)]
     pub validation: Validation,
@@ -51,6 +54,40 @@ pub enum DataFormat {
     Cifar100,
     /// `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `.jpeg`, `.png`), the classes in the order of their names.
     Folders,
+    /// Tar files as WebDataset writes them: side by side in them `NAME.jpg` (or `.jpeg`, `.png`) and its label, a number from
+    /// 0, in `NAME.cls`, or as `label` in `NAME.json`. What else there is of that name is passed over.
+    Shards,
+}
+
+/// Which tar files have which pictures.
+///
+/// ```toml
+/// shards = { train = "train-{000000..001281}.tar", test = "val-*.tar" }
+/// ```
+///
+/// A training epoch takes the tar files in a random order, and of each its pictures by way of a buffer: the next one is
+/// drawn from so many that come next. So what is read lies together, and pictures of one class should not.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ShardsConfig {
+    /// What is learned from: names in `folder`, with `*` and `?` for what is there, `{a,b}` and `{000000..001281}` for
+    /// what has to be.
+    pub train: String,
+    /// What figures are told of.
+    pub test: String,
+    /// What best epochs are chosen on, with `validation = { from = "shards" }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<String>,
+    /// A file in `folder` with the names of the classes, a line each; they are called by their numbers where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<PathBuf>,
+    /// Pictures in the buffer.
+    #[serde(default = "thousand")]
+    pub buffer: usize,
+}
+
+fn thousand() -> usize {
+    1000
 }
 
 /// Where the validation pictures come from: the network is evaluated on them after every epoch, and the best of a step
@@ -59,6 +96,7 @@ pub enum DataFormat {
 /// ```toml
 /// validation = { share = 0.1 }                       # of the training pictures: the default
 /// validation = { from = "folder", folder = "dev" }   # pictures that are set aside already
+/// validation = { from = "shards" }                   # the same: those of `shards.validation`
 /// validation = { from = "test" }                     # the paper's way
 /// ```
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -88,6 +126,8 @@ pub enum ValidationFrom {
     Training,
     /// A folder of their own, of data in folders.
     Folder,
+    /// Tar files of their own, of data in shards.
+    Shards,
     /// The test pictures, as in the paper: what is told of the best epoch is then chosen by looking at them.
     Test,
 }
@@ -160,11 +200,25 @@ impl DataConfig {
         problems.check(self.train_pictures != Some(0), at("train-pictures"), "1 or more");
         problems.check(self.test_pictures != Some(0), at("test-pictures"), "1 or more");
         self.validation.check(&at("validation"), self.format, problems);
-        if self.format == DataFormat::Folders {
+        if matches!(self.format, DataFormat::Folders | DataFormat::Shards) {
             problems.check(
                 self.size.is_some(),
                 at("size"),
-                "pictures in folders have any size: say what to scale to, as 224",
+                "pictures in folders and shards have any size: say what to scale to, as 224",
+            );
+        }
+        let shards = self.format == DataFormat::Shards;
+        problems.check(
+            shards == self.shards.is_some(),
+            at("shards"),
+            "goes with `format = \"shards\"`: give both, or neither",
+        );
+        if let Some(shards) = &self.shards {
+            problems.check(shards.buffer >= 1, at("shards.buffer"), "1 or more pictures; 1000 is usual");
+            problems.check(
+                shards.validation.is_some() == (self.validation.from == ValidationFrom::Shards),
+                at("shards.validation"),
+                "goes with `validation = { from = \"shards\" }`: give both, or neither",
             );
         }
         if let (Some(size), Some(resize)) = (self.size, self.resize) {
@@ -196,6 +250,11 @@ impl Validation {
             !folder || format == DataFormat::Folders,
             at("from"),
             "only data of `format = \"folders\"` has a folder for it: take `training`",
+        );
+        problems.check(
+            !of(ValidationFrom::Shards) || format == DataFormat::Shards,
+            at("from"),
+            "only data of `format = \"shards\"` has shards for it: take `training`",
         );
     }
 }

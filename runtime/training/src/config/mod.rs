@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use ablation::{AblationConfig, Row, SecondTeacher};
-pub use data::{Augmentation, DataConfig, DataFormat, Jitter, Validation, ValidationFrom};
+pub use data::{Augmentation, DataConfig, DataFormat, Jitter, ShardsConfig, Validation, ValidationFrom};
 pub use network::{
     Activation, Architecture, BlockConfig, Downsample, GateConfig, GateHidden, NetworkConfig, Order, Padding, Scale,
     Skip, StemConfig, Surrogate,

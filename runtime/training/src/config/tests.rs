@@ -161,6 +161,30 @@ fn validation_pictures_come_from_one_place() {
     }
 }
 
+/// The keys of shards go together, and nowhere else.
+#[test]
+fn shards_are_said_where_they_are() {
+    let told = |keys: &str| {
+        let text = FINE.replace("= [0.3]", "= [0.3, 0.3, 0.3]").replace("format = \"idx\"", keys);
+        parse::<Config>(&text).and_then(Config::checked).map_err(|problems| problems.to_string())
+    };
+    let fine = "format = \"shards\"\nsize = 8\nshards = { train = \"a-*.tar\", test = \"b.tar\" }";
+    assert_eq!(told(fine).unwrap().data.shards.unwrap().buffer, 1000);
+    told(&fine.replace("test =", "validation = \"c.tar\", test =")).unwrap_err();
+    let apart = format!("validation = {{ from = \"shards\" }}\n{fine}");
+    told(&apart.replace("test =", "validation = \"c.tar\", test =")).unwrap();
+    for (keys, part) in [
+        (apart.as_str(), "shards.validation: goes with"),
+        ("format = \"shards\"\nsize = 8", "data.shards: goes with"),
+        (&fine.replace("size = 8", ""), "data.size: "),
+        (&fine.replace("= { train", "= { buffer = 0, train"), "shards.buffer: 1 or more"),
+        (&fine.replace("\"shards\"", "\"folders\""), "data.shards: goes with"),
+    ] {
+        let problems = told(keys).unwrap_err();
+        assert!(problems.contains(part) && problems.lines().count() == 1, "{part}: {problems}");
+    }
+}
+
 #[test]
 fn crops_and_shared_steps_make_sense() {
     let told = |keys: &str| problems(&FINE.replace("epochs = 3", &format!("epochs = 3\n{keys}")));

@@ -83,12 +83,11 @@ impl Plan {
     }
 
     /// Which pictures come when.
-    fn indices(&self, pictures: usize) -> Vec<usize> {
-        let mut indices: Vec<usize> = (0..pictures).collect();
-        if let Order::Shuffled { seed, epoch, .. } = &self.order {
-            indices.shuffle(&mut generator(*seed, Purpose::Order, *epoch, 0));
+    fn indices(&self, part: &Part) -> Vec<usize> {
+        match &self.order {
+            Order::Shuffled { seed, epoch, .. } => part.shuffled(&mut generator(*seed, Purpose::Order, *epoch, 0)),
+            Order::Sequential => (0..part.len()).collect(),
         }
-        indices
     }
 
     /// Batch number `number`, of these pictures.
@@ -153,7 +152,7 @@ pub struct Batches {
 impl Batches {
     /// Starts the threads; they end when this is dropped.
     pub fn new(part: &Arc<Part>, plan: Plan) -> Self {
-        let indices = Arc::new(plan.indices(part.len()));
+        let indices = Arc::new(plan.indices(part));
         let all = plan.batches(part.len());
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if plan.workers == 0 { processors() } else { plan.workers }.clamp(1, all.max(1));

@@ -12,9 +12,12 @@ mod idx;
 mod loader;
 mod raster;
 mod seeds;
+mod shards;
 mod split;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_shards;
 
 use std::path::PathBuf;
 
@@ -22,6 +25,8 @@ pub use augment::{centred, changed};
 pub use decode::read;
 pub use folders::pictures;
 pub use loader::{Batch, Batches, Order, Plan};
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
 pub use raster::Raster;
 
 use crate::config::{DataConfig, DataFormat, ValidationFrom};
@@ -55,10 +60,12 @@ enum Source {
     Memory { bytes: Vec<u8>, channels: usize, size: [usize; 2] },
     /// A file for each picture, of any size; they become RGB.
     Files(Vec<PathBuf>),
+    /// Many in a file; as before.
+    Shards(shards::Shards),
 }
 
 impl Dataset {
-    /// Reads what the configuration says; of folders, the names of files only.
+    /// Reads what the configuration says; of folders, the names of files only, of shards what is where in them.
     ///
     /// # Errors
     /// Every file that is missing or is not what it should be.
@@ -68,6 +75,10 @@ impl Dataset {
             DataFormat::Cifar10 => cifar::load_10(&config.folder),
             DataFormat::Cifar100 => cifar::load_100(&config.folder),
             DataFormat::Folders => folders::load(&config.folder, config.validation.folder.as_deref()),
+            DataFormat::Shards => match &config.shards {
+                Some(shards) => shards::load(&config.folder, shards),
+                None => Err(Problems::one("data.shards", "which tar files have the pictures is not said")),
+            },
         }?;
         for (part, wanted) in [(&mut data.train, config.train_pictures), (&mut data.test, config.test_pictures)] {
             if let Some(wanted) = wanted {
@@ -95,7 +106,7 @@ impl Dataset {
     pub fn task(&self, config: &DataConfig) -> Task {
         let (channels, own) = match &self.train.source {
             Source::Memory { channels, size, .. } => (*channels, *size),
-            Source::Files(_) => (3, [224; 2]),
+            Source::Files(_) | Source::Shards(_) => (3, [224; 2]),
         };
         Task { channels, size: config.size.map_or(own, |side| [side; 2]), classes: self.classes.len() }
     }
@@ -123,7 +134,18 @@ impl Part {
                 Ok(Raster { channels: *channels, size: *size, bytes: bytes[index * len..(index + 1) * len].to_vec() })
             }
             Source::Files(paths) => read(&paths[index], 3),
+            Source::Shards(shards) => shards.picture(index),
         }
+    }
+
+    /// The numbers of all pictures in a random order.
+    fn shuffled(&self, random: &mut ChaCha8Rng) -> Vec<usize> {
+        if let Source::Shards(shards) = &self.source {
+            return shards.order(random);
+        }
+        let mut numbers: Vec<usize> = (0..self.len()).collect();
+        numbers.shuffle(random);
+        numbers
     }
 
     /// Keeps `wanted` pictures at equal distances, the first one among them.
@@ -144,6 +166,7 @@ impl Part {
                 Source::Memory { bytes, channels: *channels, size: *size }
             }
             Source::Files(paths) => Source::Files(numbers.iter().map(|&i| paths[i].clone()).collect()),
+            Source::Shards(shards) => Source::Shards(shards.chosen(numbers)),
         };
         Self { source, labels: numbers.iter().map(|&i| self.labels[i]).collect() }
     }

@@ -16,6 +16,7 @@ fn config(format: DataFormat, folder: &Path) -> DataConfig {
         resize: None,
         train_pictures: None,
         test_pictures: None,
+        shards: None,
         validation: Validation { from: ValidationFrom::Test, ..Validation::default() },
         workers: 0,
     }
