@@ -29,7 +29,8 @@ pub struct Config {
     /// Adds the `probe` module, by which `verify` runs block by block.
     pub probe: bool,
     /// Blocks that take one thread at least so many nanoseconds (of a fast machine) can be divided among threads; 2000 when
-    /// `None`. Below, handing out the work takes longer than doing it.
+    /// `None`: below, handing out the work takes longer than doing it. For a microcontroller, `None` divides none, which takes less
+    /// memory.
     pub share_from: Option<usize>,
     /// Where `compile` writes; cargo's `OUT_DIR` when `None`.
     pub out_dir: Option<PathBuf>,

@@ -79,9 +79,14 @@ pub fn of_network(
     if multiply_add == MultiplyAdds::Loose {
         network.notes.push(LOOSE.to_owned());
     }
+    internal::at("the schedule");
+    let is_micro = target.as_ref().is_some_and(Target::is_micro);
+    let share_from = config.share_from.unwrap_or(if is_micro { usize::MAX } else { 2000 });
+    let mut schedule = Schedule::of(&network, share_from, target.as_ref());
+    schedule::check::run(&network, &schedule)?;
     internal::at("the order of the blocks");
     // From here on the blocks run in the order that needs the least memory, the file's among equals.
-    plan::order::run(&mut network, target.as_ref());
+    plan::order::run(&mut network, &mut schedule);
     check::network(&network, "in ordering")?;
     let mut fixed = None;
     if in_fixed_point {
@@ -89,12 +94,8 @@ pub fn of_network(
         fixed = Some(fixed::choose::run(&network, &config.calibration)?);
         network.notes.push(FIXED.to_owned());
     }
-    internal::at("the schedule");
-    let share_from = config.share_from.unwrap_or(2000);
-    let schedule = Schedule::of(&network, share_from, target.as_ref());
-    schedule::check::run(&network, &schedule)?;
     internal::at("the memory plan");
-    let plan = plan::run(&network, target.as_ref());
+    let plan = plan::run(&network, &schedule);
     plan::check::run(&network, &plan, &schedule)?;
     let options = emit::Options {
         name: name.to_owned(),

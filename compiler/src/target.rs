@@ -128,6 +128,11 @@ impl Target {
         if wide.iter().chain(&others).any(is_wide) { 64 } else { 32 }
     }
 
+    /// Whether it is a microcontroller: a register of 32 bits or less, plain code, and no system.
+    pub fn is_micro(&self) -> bool {
+        self.family == Family::Portable && self.register() == 32 && self.triple.split('-').any(|part| part == "none")
+    }
+
     /// Which floats it has instructions for, as far as its name says.
     pub fn floats(&self) -> Floats {
         let (processor, system) = self.triple.split_once('-').unwrap_or((&self.triple, ""));
@@ -198,6 +203,19 @@ mod tests {
         for wrong in ["", "x86_64", "x86-64", "avx2", "windows", "amd64-linux", "x86_64--linux", "native", "a b-c"] {
             let text = Target::named(wrong).unwrap_err().to_string();
             assert!(text.contains("is no target of Rust's") && text.contains("x86_64-unknown-linux-gnu"), "{text}");
+        }
+    }
+
+    #[test]
+    fn microcontrollers_have_no_system() {
+        let is = |triple: &str| Target::named(triple).unwrap().is_micro();
+        for micro in ["thumbv6m-none-eabi", "riscv32imc-unknown-none-elf", "xtensa-esp32s3-none-elf", "avr-none"] {
+            assert!(is(micro), "{micro}");
+        }
+        for other in
+            ["aarch64-unknown-none", "riscv64gc-unknown-none-elf", "armv7-unknown-linux-gnueabihf", "wasm32v1-none"]
+        {
+            assert!(!is(other), "{other}");
         }
     }
 

@@ -45,6 +45,7 @@ pub mod math;
 mod narrow;
 mod parts;
 mod place;
+mod quarter;
 mod set_bits;
 mod signs;
 mod simd;
@@ -54,6 +55,7 @@ mod tensor;
 #[cfg(feature = "std")]
 mod threads;
 mod weights;
+mod window_counts;
 mod workspace;
 
 // For whoever calls a network.
@@ -104,7 +106,7 @@ pub fn multiply_add(target: &str) -> Option<&'static str> {
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 7;
+pub const CONTRACT: u32 = 8;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
@@ -114,6 +116,7 @@ pub mod prelude {
     pub use crate::generic::activation::{
         abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, quantize, reciprocal, relu,
     };
+    pub use crate::generic::dense::dense_sums;
     pub use crate::generic::narrow_conv::narrow_conv_row;
     pub use crate::generic::narrow_input::{input_to_bf16, input_to_int8};
     pub use crate::generic::real_conv::real_conv_row;
@@ -122,6 +125,7 @@ pub mod prelude {
     pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
     pub use crate::place::{Memory, Place};
+    pub use crate::quarter::quarters;
     pub use crate::set_bits::{Rows, SetBits, add_rows, counts_ge};
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
@@ -129,6 +133,7 @@ pub mod prelude {
     pub use crate::team::{Area, Lent, Under, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
+    pub use crate::window_counts::{Tap, window_counts};
     pub use crate::{Alone, CONTRACT, Integers, Level, Team, Workspace, math, scalar};
     pub use core::ops::Range;
 }

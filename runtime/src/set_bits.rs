@@ -65,6 +65,12 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         len
     }
 
+    /// The numbers of their rows, none of which is more than C.
+    #[inline(always)]
+    pub(crate) fn eights(&self) -> &[[u16; 8]] {
+        self.rows.get(..self.eights).unwrap_or_default()
+    }
+
     /// How many there are.
     #[inline(always)]
     #[expect(clippy::len_without_is_empty, reason = "a number among others")]
@@ -81,7 +87,7 @@ pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 #[inline(always)]
 pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W: usize, const R: usize>(
     s: S,
-    mut sums: [S::Plane; N],
+    sums: [S::Plane; N],
     set: &SetBits<C, M>,
     weights: &Rows<W, R>,
     part: usize,
@@ -93,10 +99,26 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     if part >= (4 * W).ceil_over(size_of::<S::Plane>()) {
         return sums;
     }
+    // SAFETY: the number of a row is at most C, which is less than R.
+    unsafe { add_eights(s, sums, set.eights(), &weights.0, part) }
+}
+
+/// [`add_rows`] of eights of rows by their numbers.
+///
+/// # Safety
+/// There are weights of each of the rows.
+#[inline(always)]
+pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
+    s: S,
+    mut sums: [S::Plane; N],
+    eights: &[[u16; 8]],
+    weights: &[[Le<u32>; W]],
+    part: usize,
+) -> [S::Plane; N] {
     macro_rules! plane {
         ($row:ident) => {
-            // SAFETY: the number of a row is at most C, which is less than R.
-            s.plane(unsafe { weights.0.get_unchecked(usize::from($row)) }, part)
+            // SAFETY: by the caller's promise.
+            s.plane(unsafe { weights.get_unchecked(usize::from($row)) }, part)
         };
     }
     // A carry to the planes from one on. Written out, as of a loop what optimises for size would leave the planes in memory.
@@ -132,7 +154,7 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
             carry
         }};
     }
-    let (pairs, rest) = set.rows.get(..set.eights).unwrap_or_default().as_chunks();
+    let (pairs, rest) = eights.as_chunks();
     // Every other carry waits for the next, so that the planes above are touched once for 32 rows.
     let (mut waiting, mut odd) = (s.no_plane(), false);
     for [first, second] in pairs {
@@ -183,6 +205,7 @@ mod tests {
         weights: &'a Rows<16, 101>,
         start: &'a [[Le<i16>; 16]; 32],
         counts: &'a mut [[u16; 16]; 32],
+        together: &'a mut [[u16; 16]; 32],
         dots: &'a mut [[f32; 16]; 32],
     }
 
@@ -201,6 +224,8 @@ mod tests {
                 }
                 s.spread(&sums, |block, of| self.counts[S::PLANE / 16 * part + block] = of);
             }
+            let taps = [set[0].tap(self.weights), crate::Tap::NONE, set[1].tap(self.weights)];
+            crate::window_counts::<S, 9, 16>(s, &taps, self.together);
             let ones = set[0].len() + set[1].len();
             for ((dots, counts), start) in self.dots.iter_mut().zip(&*self.counts).zip(self.start) {
                 s.store(dots, s.dot_counts(counts, start, ones));
@@ -235,10 +260,17 @@ mod tests {
             let ones: u64 = (0..100).map(|c| bit(&pixels[0], c) + bit(&pixels[1], c)).sum();
             for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
                 let (mut counts, mut dots) = ([[0; 16]; 32], [[0.0; 16]; 32]);
-                let (counts_of, dots_of) = (&mut counts, &mut dots);
-                let kernel =
-                    Counts { pixels: &pixels, weights: &rows, start: &start, counts: counts_of, dots: dots_of };
+                let (counts_of, dots_of, mut together) = (&mut counts, &mut dots, [[0; 16]; 32]);
+                let kernel = Counts {
+                    pixels: &pixels,
+                    weights: &rows,
+                    start: &start,
+                    counts: counts_of,
+                    together: &mut together,
+                    dots: dots_of,
+                };
                 dispatch_at(level, kernel);
+                assert_eq!(counts, together, "{level:?}, round {round}: by one function");
                 for output in 0..512 {
                     let meets = |c: &usize| rows.0[*c][output / 32].get() >> (output % 32) & 1 == 1;
                     let expected: u64 = (0..100).filter(meets).map(|c| bit(&pixels[0], c) + bit(&pixels[1], c)).sum();

@@ -123,6 +123,12 @@ impl<const N: usize, const C: usize, const G: usize> SignLine<'_, N, C, G> {
     /// Sets those of pixel `x`: bit `i` of the mask is channel `16 * block + i`. What is behind the last channel is left out.
     #[inline(always)]
     pub fn set(&mut self, x: usize, mask: u16) {
+        self.set_some(x, u16::MAX, mask);
+    }
+
+    /// The same of some lanes, a bit for each; the others stay.
+    #[inline(always)]
+    pub fn set_some(&mut self, x: usize, lanes: u16, mask: u16) {
         if x >= self.width {
             return;
         }
@@ -137,10 +143,11 @@ impl<const N: usize, const C: usize, const G: usize> SignLine<'_, N, C, G> {
             let word = group * words(G) + inner / 64;
             // SAFETY: a quarter of one of the N words of a pixel, which only this line writes: blocks begin on 16 bits of
             // their own, and a block that exists is inside its group.
-            unsafe { *pixel.add(word * 4 + quarter(inner / LANES % 4)) = mask };
+            let place = unsafe { &mut *pixel.add(word * 4 + quarter(inner / LANES % 4)) };
+            *place = if lanes == u16::MAX { mask } else { *place & !lanes | mask & lanes };
         } else {
             // A block may span groups, each of which starts on a word of its own.
-            for (i, c) in (channel..C.min(channel + LANES)).enumerate() {
+            for (i, c) in (channel..C.min(channel + LANES)).enumerate().filter(|(i, _)| lanes >> i & 1 == 1) {
                 let (group, inner) = (over(c, G), c % if G == 0 { 1 } else { G });
                 let word = group * words(G) + inner / 64;
                 let bit = 1 << (inner % LANES);

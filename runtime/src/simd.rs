@@ -36,6 +36,13 @@ pub trait Simd: Copy + sealed::Sealed {
     fn load(self, x: &[f32; 16]) -> Self::F;
     /// 16 floats to memory.
     fn store(self, y: &mut [f32; 16], v: Self::F);
+    /// As many of the floats as there is room for.
+    #[inline(always)]
+    fn store_some(self, y: &mut [f32], v: Self::F) {
+        for (y, v) in y.iter_mut().zip(self.to_array(v)) {
+            *y = v;
+        }
+    }
     /// 16 weights.
     fn load_le(self, x: &[Le<f32>; 16]) -> Self::F;
     /// a + b
@@ -64,6 +71,15 @@ pub trait Simd: Copy + sealed::Sealed {
             at = at.saturating_add(step);
         }
         sum
+    }
+    /// Any function, lane by lane.
+    #[inline(always)]
+    fn map(self, v: Self::F, f: impl Fn(f32) -> f32) -> Self::F {
+        let mut lanes = self.to_array(v);
+        for lane in &mut lanes {
+            *lane = f(*lane);
+        }
+        self.from_array(lanes)
     }
     /// Bit per lane: a >= b (false for NaN)
     fn ge(self, a: Self::F, b: Self::F) -> u16;

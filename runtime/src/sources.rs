@@ -29,6 +29,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("arch/x86_64/vnni.rs", include_str!("arch/x86_64/vnni.rs")),
     ("dispatch.rs", include_str!("dispatch.rs")),
     ("generic/activation.rs", include_str!("generic/activation.rs")),
+    ("generic/dense.rs", include_str!("generic/dense.rs")),
     ("generic/mod.rs", include_str!("generic/mod.rs")),
     ("generic/narrow_conv.rs", include_str!("generic/narrow_conv.rs")),
     ("generic/narrow_input.rs", include_str!("generic/narrow_input.rs")),
@@ -47,6 +48,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("narrow.rs", include_str!("narrow.rs")),
     ("parts.rs", include_str!("parts.rs")),
     ("place.rs", include_str!("place.rs")),
+    ("quarter.rs", include_str!("quarter.rs")),
     ("scalar.rs", include_str!("scalar.rs")),
     ("set_bits.rs", include_str!("set_bits.rs")),
     ("signs.rs", include_str!("signs.rs")),
@@ -56,6 +58,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("tensor.rs", include_str!("tensor.rs")),
     ("threads.rs", include_str!("threads.rs")),
     ("weights.rs", include_str!("weights.rs")),
+    ("window_counts.rs", include_str!("window_counts.rs")),
     ("workspace.rs", include_str!("workspace.rs")),
 ];
 

@@ -155,6 +155,35 @@ impl<'a, const W: usize, const C: usize> TensorMut<'a, W, C> {
     }
 }
 
+impl<const W: usize, const C: usize> TensorMut<'_, W, C> {
+    /// 16 channels of a row of another tensor, which lies at the start of the same memory and has V pixels a row: for what is written
+    /// over what was read. Nothing where the memory ends, or is not all of it.
+    #[inline(always)]
+    pub fn line_over<const V: usize>(&mut self, row: usize, block: usize) -> LineMut<'_, V, C> {
+        let inside = self.rows.start == 0 && V.saturating_mul(row + 1) <= W * self.rows.end;
+        if inside && self.blocks.start <= block && block < self.blocks.end {
+            // SAFETY: whole pixels of the memory, in which `block` begins.
+            let first = unsafe { self.first.cast::<f32>().add(row * V * C + block * LANES) };
+            LineMut { first, lanes: lanes::<C>(block), of: PhantomData }
+        } else {
+            LineMut { first: core::ptr::dangling_mut(), lanes: 0, of: PhantomData }
+        }
+    }
+
+    /// The floats from the one with number `at` on, as many as `len`: what still lies there of what was written before. None where
+    /// this is not all of the memory, or it has fewer.
+    #[inline(always)]
+    pub fn floats(&self, at: usize, len: usize) -> &[f32] {
+        let is_all = self.rows.start == 0 && self.blocks == (0..C.div_ceil(LANES));
+        if is_all && at.saturating_add(len) <= self.rows.end * W * C {
+            // SAFETY: floats of the memory, which nobody writes to while they are borrowed.
+            unsafe { core::slice::from_raw_parts(self.first.cast::<f32>().add(at), len) }
+        } else {
+            &[]
+        }
+    }
+}
+
 impl<const W: usize, const C: usize> Part for TensorMut<'_, W, C> {
     #[inline(always)]
     fn split_rows(self, row: usize) -> (Self, Self) {
@@ -228,10 +257,7 @@ impl<const W: usize, const C: usize> LineMut<'_, W, C> {
             return s.store(unsafe { &mut *first.cast() }, v);
         }
         // SAFETY: as in `load`; the line is borrowed for writing.
-        let channels = unsafe { core::slice::from_raw_parts_mut(first, self.lanes) };
-        for (channel, value) in channels.iter_mut().zip(s.to_array(v)) {
-            *channel = value;
-        }
+        s.store_some(unsafe { core::slice::from_raw_parts_mut(first, self.lanes) }, v);
     }
 }
 
@@ -298,5 +324,46 @@ mod tests {
         assert_eq!(read[1][15], 65.0);
         assert_eq!(read[2][..6], [166.0, 167.0, 168.0, 169.0, 0.0, 0.0]);
         assert_eq!(read[3..], [[0.0; 16]; 2]);
+    }
+
+    #[test]
+    fn another_tensor_begins_where_this_does() {
+        struct Over<'a>(&'a mut [[[f32; 20]; 6]; 4]);
+        impl Kernel for Over<'_> {
+            type Output = ();
+            fn run<S: Simd>(self, s: S) {
+                let mut all = TensorMut::new(self.0);
+                assert_eq!(all.floats(100, 5), [100.0, 101.0, 102.0, 103.0, 104.0]);
+                assert_eq!(
+                    (all.floats(476, 4).len(), all.floats(476, 5).len(), all.floats(usize::MAX, 5).len()),
+                    (4, 0, 0)
+                );
+                // Six rows of four pixels are all of it.
+                for row in 0..7 {
+                    for block in 0..3 {
+                        all.line_over::<4>(row, block).store(s, 3, s.splat(-1.0));
+                        all.line_over::<4>(row, block).store(s, 4, s.splat(-2.0));
+                    }
+                }
+                let (mut above, below) = all.split_rows(2);
+                assert_eq!((below.floats(0, 1).len(), above.floats(0, 1).len()), (0, 1));
+                // Of two rows of six pixels there are three of four.
+                for row in 0..7 {
+                    above.line_over::<4>(row, 0).store(s, 0, s.splat(-3.0));
+                }
+            }
+        }
+        let mut values: [[[f32; 20]; 6]; 4] =
+            core::array::from_fn(|y| core::array::from_fn(|x| core::array::from_fn(|c| (120 * y + 20 * x + c) as f32)));
+        dispatch(Over(&mut values));
+        for (i, &value) in values.as_flattened().as_flattened().iter().enumerate() {
+            let (pixel, channel) = (i / 20, i % 20);
+            let wanted = match pixel % 4 {
+                3 => -1.0,
+                0 if pixel < 12 && channel < 16 => -3.0,
+                _ => i as f32,
+            };
+            assert_eq!(value, wanted, "{i}");
+        }
     }
 }

@@ -156,6 +156,10 @@ pub fn real_block(geometry: Geometry) -> Output {
 }
 
 fn compiled(network: Network, name: &str, mut config: Config) -> Output {
-    config.standalone(true).share_from(0);
+    config.standalone(true);
+    // For a target as its user gets it.
+    if config.target.is_none() {
+        config.share_from(0);
+    }
     xnorc::of_network(network, String::new(), name, &config).unwrap_or_else(|problems| panic!("{problems}"))
 }

@@ -100,7 +100,8 @@ fn scratch_memory_is_near_its_bound() {
     for path in chosen {
         let bytes = std::fs::read(path).unwrap();
         let output = xnorc::generate(&bytes, path.parent(), "model", &xnorc::Config::default()).unwrap();
-        let (bytes, bound) = (output.plan.scratch_bytes(), xnorc::plan::order::orders(&output.network, None).bound);
+        let (bytes, bound) =
+            (output.plan.scratch_bytes(), xnorc::plan::order::orders(&output.network, &output.schedule).bound);
         assert!(bytes >= bound && bytes * 10 <= bound * 11, "{}: {bytes} bytes, bound {bound}", stem(path));
     }
 }

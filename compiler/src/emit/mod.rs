@@ -34,6 +34,7 @@ use crate::ir::network::{Arithmetic, Block, Body, Move, Network, Source};
 use crate::ops::{self, Form};
 use crate::plan::{Blob, Plan};
 use crate::schedule::{Nest, Schedule};
+use crate::target::Family;
 use interface::{Interface, Memory};
 use names::Names;
 use shapes::Shapes;
@@ -210,7 +211,8 @@ impl Emitter<'_> {
                 return self.kernel(block, &loops, views);
             }
             Body::Gate(gate) => {
-                let loops = loops::gate(self.network, gate, &mut views, &mut self.blob);
+                let plain = self.schedule.target.as_ref().is_some_and(|target| target.family() == Family::Portable);
+                let loops = loops::gate(self.network, gate, plain, &mut views, &mut self.blob);
                 return self.kernel(block, &loops, views);
             }
             Body::Move(Move::Lookup { rows, table, extents, output }) => {

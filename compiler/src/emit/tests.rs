@@ -8,7 +8,8 @@ use crate::plan;
 use crate::schedule::Schedule;
 
 fn emit(network: &Network) -> Emitted {
-    let plan = plan::run(network, None);
+    let schedule = Schedule::of(network, 1, None);
+    let plan = plan::run(network, &schedule);
     let options = emit::Options {
         name: "sample".into(),
         model_hash: "00".into(),
@@ -16,7 +17,7 @@ fn emit(network: &Network) -> Emitted {
         multiply_add: Default::default(),
         runtime: "::xnorc_runtime".into(),
     };
-    emit::run(network, &Schedule::of(network, 1, None), &plan, &options)
+    emit::run(network, &schedule, &plan, &options)
 }
 
 /// The function called `block`, and what it names: its kernel, and constants.

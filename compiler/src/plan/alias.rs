@@ -1,23 +1,40 @@
 //! Tensors that share one place without a copy: reshapes, and results that replace an operand element by element.
 
-use super::Place;
+use super::{Place, Within};
 use crate::ir::network::{Block, Body, Move, Network, Source, Step, Storage, TensorId, Tiled};
+use crate::schedule::Schedule;
 
-/// Tensors at one place.
+/// Tensors that lie together.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     /// In order of creation.
-    pub(super) members: Vec<TensorId>,
+    pub(super) members: Vec<Member>,
     /// The caller's memory, if it lies there.
     pub(super) fixed: Option<Place>,
-    /// Block that writes the first member.
+    /// Whether some lie within others ([`Within`]).
+    nests: bool,
+}
+
+/// A tensor of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) id: TensorId,
+    /// Elements from the start of the group.
+    pub(super) at: usize,
+    /// Block that writes it.
     pub(super) first: usize,
-    /// Block that reads the last member.
+    /// Block that reads it last.
     pub(super) last: usize,
 }
 
+impl Group {
+    fn at(&self, id: TensorId) -> usize {
+        self.members.iter().find(|member| member.id == id).map_or(0, |member| member.at)
+    }
+}
+
 /// Partitions the tensors.
-pub(super) fn groups(network: &Network) -> Vec<Group> {
+pub(super) fn groups(network: &Network, schedule: &Schedule) -> Vec<Group> {
     let mut groups: Vec<Option<Group>> = Vec::new();
     let mut of: Vec<usize> = (0..network.tensors.len()).collect();
     let (first, last) = lives(network);
@@ -27,13 +44,15 @@ pub(super) fn groups(network: &Network) -> Vec<Group> {
             Some(i) => Some(Place::Output(i)),
             None => network.inputs.iter().position(|&o| o == id).map(Place::Input),
         };
-        groups.push(Some(Group { members: vec![id], fixed, first: first[index], last: last[index] }));
+        let member = Member { id, at: 0, first: first[index], last: last[index] };
+        groups.push(Some(Group { members: vec![member], fixed, nests: false }));
     }
     for (position, block) in network.blocks.iter().enumerate() {
-        let (kept, joined, whole) = match &block.body {
-            Body::Move(Move::Reshape { input, output }) => (*input, *output, true),
+        let (kept, joined, whole, ahead) = match (&block.body, within(network, schedule, position)) {
+            (Body::Move(Move::Reshape { input, output }), _) => (*input, *output, true, None),
+            (_, Some(Within { operand, result, ahead })) => (operand, result, false, Some(ahead)),
             _ => match in_place(network, block) {
-                Some((input, output)) => (input, output, false),
+                Some((input, output)) => (input, output, false, None),
                 None => continue,
             },
         };
@@ -48,10 +67,13 @@ pub(super) fn groups(network: &Network) -> Vec<Group> {
             continue;
         }
         // A result may replace its operand only when nobody reads the operand later; a reshape may share while both live.
-        let dies_here = left.last <= position;
-        // The caller's memory cannot move, and an input is read-only: only a reshape of an input may lie in it.
+        let dies_here = left.members.iter().all(|member| member.last <= position);
+        // The caller's memory cannot move, and an input is read-only: only a reshape of an input may lie in it. It has room for what is
+        // as large as the caller's tensor, which those within others need not be.
+        let nests = left.nests || right.nests || ahead.is_some();
         let fixed = match (left.fixed, right.fixed) {
             (None, None) => None,
+            _ if nests => continue,
             (Some(Place::Input(i)), None) if whole => Some(Place::Input(i)),
             (None, Some(Place::Output(i))) if whole || dies_here => Some(Place::Output(i)),
             _ => continue,
@@ -61,15 +83,23 @@ pub(super) fn groups(network: &Network) -> Vec<Group> {
         }
         let Some(right) = groups[b].take() else { continue };
         let Some(left) = &mut groups[a] else { continue };
-        left.first = left.first.min(right.first);
-        left.last = left.last.max(right.last);
-        left.fixed = fixed;
-        for &member in &right.members {
-            of[member.0 as usize] = a;
+        (left.fixed, left.nests) = (fixed, nests);
+        for member in &right.members {
+            of[member.id.0 as usize] = a;
         }
-        left.members.extend(right.members);
+        // Where those of the one begin among those of the other.
+        let (of_left, of_right) = (left.at(kept), right.at(joined) + ahead.unwrap_or(0));
+        left.members.iter_mut().for_each(|member| member.at += of_right.saturating_sub(of_left));
+        let moved = |member: &Member| Member { at: member.at + of_left.saturating_sub(of_right), ..*member };
+        left.members.extend(right.members.iter().map(moved));
     }
     groups.into_iter().flatten().collect()
+}
+
+/// [`Within`] of the block with this number.
+pub(super) fn within(network: &Network, schedule: &Schedule, block: usize) -> Option<Within> {
+    let nest = schedule.nests.get(block)?.as_ref()?;
+    Within::of(network, network.blocks[block].tiled()?, nest)
 }
 
 /// First and last block that touches each tensor.

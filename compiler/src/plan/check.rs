@@ -3,10 +3,10 @@
 use super::{Place, Plan, alias};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::ir::network::{Body, Move, Network, TensorId};
-use crate::schedule::{Nest, Schedule};
+use crate::schedule::Schedule;
 
 /// Follows the blocks in order, and what lies in memory: each finds what it reads where it was written, and writes over no
-/// operand of its own but one that its result replaces element by element. What a block has for itself is what its loops need.
+/// operand of its own but one that its result replaces element by element, or behind what was read ([`super::Within`]). What a block has for itself is what its loops need.
 ///
 /// # Errors
 /// [`Code::Internal`]: the first place where that does not hold.
@@ -24,6 +24,8 @@ pub(crate) fn run(network: &Network, plan: &Plan, schedule: &Schedule) -> Result
         if let Some(&id) = reads.iter().find(|id| !there.contains(id)) {
             return Err(fault(&block.name, format!("\"{}\" is overwritten before it is read", name(id))));
         }
+        let loops = block.tiled().zip(schedule.nests.get(index).and_then(Option::as_ref));
+        let within = loops.and_then(|(tiled, nest)| plan.within(network, tiled, nest));
         let joined = match &block.body {
             Body::Move(Move::Reshape { input, output }) => Some((*input, *output)),
             _ => alias::in_place(network, block),
@@ -33,7 +35,7 @@ pub(crate) fn run(network: &Network, plan: &Plan, schedule: &Schedule) -> Result
             Some(&(offset, len)) => Place::Real(offset, len),
             None => return Err(fault(&block.name, "it has no place for itself".to_owned())),
         };
-        let needed = schedule.nests.get(index).and_then(Option::as_ref).map_or(0, Nest::workspace);
+        let needed = loops.map_or(0, |(tiled, nest)| plan.workspace(network, tiled, nest));
         if needed != plan.windows[index].1 {
             let what = format!("it has {} floats for itself, and its loops need {needed}", plan.windows[index].1);
             return Err(fault(&block.name, what));
@@ -45,9 +47,10 @@ pub(crate) fn run(network: &Network, plan: &Plan, schedule: &Schedule) -> Result
             }
             let replaced = |&id: &TensorId| {
                 let result = writes.get(i).copied();
-                joined.is_some_and(|(operand, joined)| {
+                let in_place = joined.is_some_and(|(operand, joined)| {
                     result == Some(joined) && id == operand && plan.place(operand) == place
-                })
+                });
+                in_place || within.is_some_and(|within| result == Some(within.result) && id == within.operand)
             };
             let clash = reads.iter().find(|&id| meet(plan.place(*id), place) && !replaced(id));
             if let Some(&id) = clash {
@@ -102,8 +105,8 @@ mod tests {
     #[test]
     fn what_is_still_needed_is_not_overwritten() {
         let network = network();
-        let plan = super::super::run(&network, None);
         let schedule = Schedule::of(&network, 0, None);
+        let plan = super::super::run(&network, &schedule);
         let run = |network: &Network, plan: &Plan| super::run(network, plan, &schedule);
         run(&network, &plan).unwrap();
         let broken = |places: &[(usize, Place)]| {

@@ -7,9 +7,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-use super::{CACHE_LINE, alias, workspace};
+use super::{CACHE_LINE, alias};
 use crate::ir::network::{Body, Move, Network, Storage, TensorId};
-use crate::target::Target;
+use crate::schedule::{Nest, Schedule};
 
 /// Sets of finished blocks looked at before the search gives up: more than any chain with branches has.
 const SETS: usize = 5_000;
@@ -25,22 +25,29 @@ pub struct Orders {
 }
 
 /// Puts the blocks in an order that needs less scratch memory, if there is one.
-pub fn run(network: &mut Network, target: Option<&Target>) {
-    let now = super::run(network, target).scratch_bytes();
-    let Orders { bound, best: Some(best) } = orders(network, target) else { return };
+pub fn run(network: &mut Network, schedule: &mut Schedule) {
+    let now = super::run(network, schedule).scratch_bytes();
+    let Orders { bound, best: Some(best) } = orders(network, schedule) else { return };
     if now <= bound || best.is_sorted() {
         return;
     }
-    let mut other = network.clone();
-    other.blocks = best.iter().map(|&b| network.blocks[b].clone()).collect();
-    if super::run(&other, target).scratch_bytes() < now {
-        *network = other;
+    let (other, its) = in_order(network, schedule, &best);
+    if super::run(&other, &its).scratch_bytes() < now {
+        (*network, *schedule) = (other, its);
     }
 }
 
+/// The network and its schedule with the blocks in that order.
+fn in_order(network: &Network, schedule: &Schedule, order: &[usize]) -> (Network, Schedule) {
+    let (mut network, mut schedule) = (network.clone(), schedule.clone());
+    network.blocks = order.iter().map(|&b| network.blocks[b].clone()).collect();
+    schedule.nests = order.iter().map(|&b| schedule.nests[b].clone()).collect();
+    (network, schedule)
+}
+
 /// The least memory any order of the blocks can need.
-pub fn orders(network: &Network, target: Option<&Target>) -> Orders {
-    let lives = Lives::new(network, target);
+pub fn orders(network: &Network, schedule: &Schedule) -> Orders {
+    let lives = Lives::new(network, schedule);
     let blocks = lives.blocks.len();
     // Every order runs every block.
     let alone = (0..blocks).map(|b| lives.bytes(&lives.alone(b), b)).max().unwrap_or(0);
@@ -64,6 +71,8 @@ struct Touched {
     after: Vec<usize>,
     /// A place whose value it may replace by its result's.
     in_place: Option<(usize, usize)>,
+    /// Two places, one of which may lie within the other, and bytes for itself that it then does without.
+    within: Option<(usize, usize, usize)>,
 }
 
 struct Lives {
@@ -83,7 +92,7 @@ fn contains(done: &Done, block: usize) -> bool {
 }
 
 impl Lives {
-    fn new(network: &Network, target: Option<&Target>) -> Self {
+    fn new(network: &Network, schedule: &Schedule) -> Self {
         let count = network.tensors.len();
         let mut place: Vec<usize> = (0..count).collect();
         for block in &network.blocks {
@@ -116,10 +125,16 @@ impl Lives {
             let after = block.reads().iter().filter_map(|t| computed_by.get(t)).flatten().copied().collect();
             let own = block.workspace().map_or(0, |t| 4 * network.tensor(t).storage_len());
             let in_place = alias::in_place(network, block).map(|(input, result)| (of(input), of(result)));
+            let nest = schedule.nests.get(b).and_then(Option::as_ref);
+            let within = alias::within(network, schedule, b).map(|within| {
+                let window = nest.and_then(|nest| nest.window).filter(|_| within.is_window());
+                (of(within.operand), of(within.result), 4 * window.map_or(0, |window| window.len()))
+            });
             blocks.push(Touched {
+                within,
                 reads,
                 writes,
-                workspace: 4 * workspace(network, block, target) + own,
+                workspace: 4 * nest.map_or(0, Nest::workspace) + own,
                 after,
                 in_place,
             });
@@ -150,11 +165,15 @@ impl Lives {
                     && self.readers[p].iter().any(|&r| !contains(done, r))
         };
         let all: usize = (0..self.bytes.len()).filter(alive).map(|p| self.bytes[p]).sum();
-        let replaced = touched.in_place.filter(|&(input, result)| {
+        let replaces = |&(input, result, _): &(usize, usize, usize)| {
             let dies = self.readers[input].iter().all(|&r| r == block || contains(done, r));
             dies && input != result && !touched.reads.contains(&result)
-        });
-        all + touched.workspace - replaced.map_or(0, |(input, result)| self.bytes[result].min(self.bytes[input]))
+        };
+        let in_scratch = |&(input, result, _): &(usize, usize, usize)| self.bytes[input] > 0 && self.bytes[result] > 0;
+        let in_place = touched.in_place.map(|(input, result)| (input, result, 0));
+        let replaced = touched.within.filter(in_scratch).or(in_place).filter(replaces);
+        let saved = |(input, result, own): (usize, usize, usize)| self.bytes[result].min(self.bytes[input]) + own;
+        all + touched.workspace - replaced.map_or(0, saved)
     }
 
     /// Most bytes alive at a time, in that order.
@@ -242,11 +261,12 @@ mod tests {
         block(&mut n, &wide[..1], &narrow[..1]);
         block(&mut n, &wide[1..], &narrow[1..]);
         block(&mut n, &narrow, &[y]);
-        assert_eq!(super::super::run(&n, None).scratch_bytes(), 2 * 6400 + 64);
-        let orders = orders(&n, None);
+        let mut schedule = Schedule::of(&n, 0, None);
+        assert_eq!(super::super::run(&n, &schedule).scratch_bytes(), 2 * 6400 + 64);
+        let orders = orders(&n, &schedule);
         assert_eq!(orders, Orders { bound: 6400 + 2 * 64, best: Some(vec![0, 2, 1, 3, 4]) });
-        run(&mut n, None);
-        assert_eq!(super::super::run(&n, None).scratch_bytes(), orders.bound);
+        run(&mut n, &mut schedule);
+        assert_eq!(super::super::run(&n, &schedule).scratch_bytes(), orders.bound);
     }
 
     /// All orders of small random networks, with results that replace operands and reshapes: none needs less than the bound,
@@ -287,21 +307,21 @@ mod tests {
                 values.push(y);
             }
             n.outputs = vec![values[values.len() - 1]];
-            let Orders { bound, best: Some(best) } = orders(&n, None) else { panic!("{n}") };
-            let lives = Lives::new(&n, None);
+            let schedule = Schedule::of(&n, 0, None);
+            let Orders { bound, best: Some(best) } = orders(&n, &schedule) else { panic!("{n}") };
+            let lives = Lives::new(&n, &schedule);
             assert_eq!(lives.peak(&best), bound, "{n}");
             let mut least = usize::MAX;
             permutations(&n, &mut Vec::new(), &mut |order| {
                 least = least.min(lives.peak(order));
-                let mut other = n.clone();
-                other.blocks = order.iter().map(|&b| n.blocks[b].clone()).collect();
-                assert!(super::super::run(&other, None).scratch_bytes() >= bound, "{bound} {order:?} {n}");
+                let (other, its) = in_order(&n, &schedule, order);
+                assert!(super::super::run(&other, &its).scratch_bytes() >= bound, "{bound} {order:?} {n}");
             });
             assert_eq!(least, bound, "{n}");
-            let before = super::super::run(&n, None).scratch_bytes();
-            let mut other = n.clone();
-            run(&mut other, None);
-            let after = super::super::run(&other, None).scratch_bytes();
+            let before = super::super::run(&n, &schedule).scratch_bytes();
+            let (mut other, mut its) = (n.clone(), schedule.clone());
+            run(&mut other, &mut its);
+            let after = super::super::run(&other, &its).scratch_bytes();
             assert!(after <= before);
             reordered += usize::from(after < before);
         }

@@ -180,7 +180,7 @@ impl Report {
                 scratch_bound_bytes: match output.fixed {
                     // The order is that of the network in f32, which has bounds of its own.
                     Some(_) => output.scratch_bytes() as u64,
-                    None => crate::plan::order::orders(&output.network, output.target.as_ref()).bound as u64,
+                    None => crate::plan::order::orders(&output.network, &output.schedule).bound as u64,
                 },
             },
             blocks,

@@ -19,7 +19,7 @@ use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, S
 /// 7. A pool's window holds the rows that it reaches over, of one block (or of those that are computed together) at a time; of
 ///    all, where they are counted down the lanes.
 /// 8. What is counted down the lanes has a plane for each bit of its sums, and whole planes of output channels.
-/// 9. The sums of rows have the memory that their steps write.
+/// 9. The sums of rows that threads compute in any order have the memory that their steps write.
 ///
 /// # Errors
 /// All that does not hold, each a fault of xnorc.
@@ -198,9 +198,10 @@ impl Rules<'_> {
     }
 
     fn sums(&mut self) {
+        let in_any_order = matches!(self.nest.division, Division::Area { rows, .. } if rows > 1);
         let len = |steps: &[Step], grid: Grid| {
             let count = steps.iter().filter(|step| matches!(step, Step::Sum(_))).count();
-            if grid.rows == 1 { 0 } else { count * grid.images * grid.rows * grid.channels }
+            if grid.rows == 1 || !in_any_order { 0 } else { count * grid.images * grid.rows * grid.channels }
         };
         let behind = self.tiled.pooled.iter().zip(self.nest.pooled).map(|(pooled, grid)| len(&pooled.steps, grid));
         let wanted = len(&self.tiled.steps, self.nest.grid) + behind.sum::<usize>();

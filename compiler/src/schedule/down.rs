@@ -63,10 +63,13 @@ impl Down {
             let is_small = target.is_some_and(|target| target.family() == Family::Portable);
             return Err(if is_small { Words::Outputs(target.map_or(32, Target::register)) } else { Words::Faster });
         }
+        let only = target.is_some_and(|target| target.family() == Family::Portable);
+        let planes = (usize::BITS - signs.leading_zeros()).max(5) as usize;
         let down = Self {
             levels,
-            only: target.is_some_and(|target| target.family() == Family::Portable),
-            planes: (usize::BITS - signs.leading_zeros()).max(5) as usize,
+            only,
+            // Layers of nearly as many share the function that counts.
+            planes: if only { planes.next_multiple_of(2) } else { planes },
             rows: (g.kernel[0] - 1) * g.dilations[0] + 1,
             columns: g.input[1] + layout.frame[1] + layout.frame[3],
             eights: channels.div_ceil(8),

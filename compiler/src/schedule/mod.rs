@@ -2,8 +2,7 @@
 //!
 //! A [`Nest`] says for a tiled block what the emitter writes and why: the order of the loops, how many pixels are taken at a
 //! time, how differing bits are counted, what happens at the borders, what threads divide among them, and what memory the
-//! block needs while it runs. It hangs on the network and the target alone, so that the memory plan and reports can ask for it. Choices
-//! come with their reasons, as data ([`Fit`], [`Undivided`], [`Tie`]); [`Text`] puts both into words, [`check`] says what must hold.
+//! block needs while it runs. It does not hang on the order of the blocks, so that the memory plan can look for one. Choices come with their reasons, as data ([`Fit`], [`Undivided`], [`Tie`]); [`Text`] puts both into words, [`check`] says what must hold.
 //!
 //! - *block of channels*: 16 neighbouring output channels, the lanes of a vector ([`LANES`]).
 //! - *tile*: some neighbouring pixels of a row and one block of channels, whose sums grow in registers.
@@ -36,7 +35,7 @@ use tiles::row_tile;
 pub(crate) use tiles::{gate_blocks, interleaved, is_depthwise, narrow, real};
 pub use xnorc_runtime::LANES;
 
-use crate::ir::network::{Block, Network};
+use crate::ir::network::Network;
 use crate::target::Target;
 
 /// How a network is computed.
@@ -49,7 +48,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Of a network; blocks that take one thread fewer than `share_from` nanoseconds are not divided among threads.
+    /// Of a network; blocks that take one thread fewer than `share_from` nanoseconds are not divided among threads, and none is
+    /// with `usize::MAX`.
     pub fn of(network: &Network, share_from: usize, target: Option<&Target>) -> Self {
         let nests = network.blocks.iter().map(|block| Nest::of(network, block, share_from, target)).collect();
         Self { nests, target: target.cloned() }
@@ -59,9 +59,4 @@ impl Schedule {
     pub fn text(&self, network: &Network) -> Text {
         Text::of(network, self)
     }
-}
-
-/// f32s that a block needs only while it runs.
-pub fn workspace(network: &Network, block: &Block, target: Option<&Target>) -> usize {
-    Nest::of(network, block, usize::MAX, target).map_or(0, |nest| nest.workspace())
 }

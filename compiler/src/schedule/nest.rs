@@ -2,7 +2,7 @@
 
 use super::cost::Cost;
 use super::down::{self, Words};
-use super::{Axis, Division, Down, Fit, LANES, Thresholds, Tie, Undivided, interleaved, real, row_tile};
+use super::{Axis, Division, Down, Fit, LANES, Thresholds, Tie, Undivided, interleaved, is_depthwise, real, row_tile};
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Products, Source, Step, Storage, Tiled};
 use crate::target::{Family, Target};
 
@@ -135,7 +135,8 @@ pub struct Nest {
     pub thresholds: Option<Thresholds>,
     /// Of a block with a pool inside.
     pub window: Option<Window>,
-    /// f32s for the sums of each row, which are added up when all rows are there, so that threads can compute them in any order.
+    /// f32s for the sums of each row, where threads divide the rows: they are added up when all are there, so that threads can
+    /// compute them in any order.
     pub row_sums: usize,
     /// What threads divide among them.
     pub division: Division,
@@ -192,11 +193,6 @@ impl Nest {
             let together = if down.is_some() { grid.blocks() } else { together };
             Window { rows, columns: g.input[1], together }
         });
-        let sums = |steps: &[Step], grid: Grid| {
-            let count = steps.iter().filter(|step| matches!(step, Step::Sum(_))).count();
-            if grid.rows > 1 { count * grid.images * grid.rows * grid.channels } else { 0 }
-        };
-        let behind = tiled.pooled.iter().zip(pooled).map(|(p, grid)| sums(&p.steps, grid)).sum::<usize>();
         let counting = match &tiled.source {
             Source::BinaryConv { geometry, .. } => Some(counting(geometry)),
             _ => None,
@@ -213,8 +209,16 @@ impl Nest {
         let cost = Cost::of(network, block).nanoseconds();
         let (division, ties) = match cost >= share_from {
             true => division(network, tiled, grid, pooled, together),
+            false if share_from == usize::MAX => (Division::Whole(Undivided::Alone), Vec::new()),
             false => (Division::Whole(Undivided::Short(share_from)), Vec::new()),
         };
+        // One thread comes upon the rows in order.
+        let by_row = matches!(division, Division::Area { rows, .. } if rows > 1);
+        let sums = |steps: &[Step], grid: Grid| {
+            let count = steps.iter().filter(|step| matches!(step, Step::Sum(_))).count();
+            if by_row && grid.rows > 1 { count * grid.images * grid.rows * grid.channels } else { 0 }
+        };
+        let behind = tiled.pooled.iter().zip(pooled).map(|(p, grid)| sums(&p.steps, grid)).sum::<usize>();
         Some(Self {
             grid,
             pooled,
@@ -255,6 +259,25 @@ impl Nest {
     /// more values at a time than there are registers.
     pub fn rolled_words(&self) -> bool {
         self.counts_by_pixels() && self.counting.is_some_and(|counting| counting.words >= 2)
+    }
+
+    /// Whether one thread has all of the block, without vectors: what it writes is then seen by it alone, and in order.
+    pub fn is_whole(&self) -> bool {
+        self.plain && matches!(self.division, Division::Whole(_))
+    }
+
+    /// Whether steps are taken four lanes at a time, which is less code and leaves parameters in registers: where there are no
+    /// vectors, and all values of a row are there before its first step.
+    pub fn by_quarters(&self, tiled: &Tiled) -> bool {
+        let is_there = match &tiled.source {
+            Source::BinaryConv { .. } => self.down.is_some(),
+            Source::RealConv { products: Products::F32, geometry, .. } => {
+                !is_pointwise(&tiled.source) && !is_depthwise(geometry)
+            }
+            Source::Map { .. } => tiled.pooled.is_none(),
+            _ => false,
+        };
+        self.plain && self.thresholds.is_none() && is_there
     }
 
     /// f32s that the block needs only while it runs.

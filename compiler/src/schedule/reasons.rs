@@ -47,6 +47,8 @@ impl Display for Fit {
 /// Why threads do not divide a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undivided {
+    /// Nothing is divided there, unless the user says so: small processors have one core, and memory for one thread.
+    Alone,
     /// It takes fewer nanoseconds than this.
     Short(usize),
     /// There is one row of what is computed together.
@@ -56,6 +58,7 @@ pub enum Undivided {
 impl Display for Undivided {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Undivided::Alone => f.write_str("for one thread"),
             Undivided::Short(from) => write!(f, "shorter than {} ns", thousands(*from as u64)),
             Undivided::Single => f.write_str("one row of what is computed together"),
         }

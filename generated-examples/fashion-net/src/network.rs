@@ -4,7 +4,7 @@
 use ::xnorc_runtime::prelude::*;
 
 const _: () = assert!(
-    CONTRACT == 7, "the runtime is of another version: compile the model again"
+    CONTRACT == 8, "the runtime is of another version: compile the model again"
 );
 
 /// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a
@@ -397,7 +397,7 @@ fn stages_0_blocks_1_second_conv(team: &impl Team, scratch: &mut Scratch) {
 fn stages_1_blocks_0_first_gate_down(scratch: &mut Scratch) {
     let (factors, sums) = scratch
         .real
-        .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<8768, [f32; 32]>)>();
+        .places::<(Place<3136, [[[f32; 64]; 1]; 1]>, Place<8768, [f32; 32]>)>();
     dispatch(Gate32To8To64 {
         sums,
         hidden_weights: WEIGHTS.at::<23296, _>(),
@@ -444,14 +444,13 @@ fn stages_1_blocks_0_first_shortcut_real(team: &impl Team, scratch: &mut Scratch
 ///
 /// 903 168 binary multiply-accumulates.
 fn stages_1_blocks_0_first_conv(scratch: &mut Scratch) {
-    let (stream, row_sums, gate, sums) = scratch
+    let (stream, gate, sums) = scratch
         .real
         .places::<
             (
                 Place<0, [[[f32; 64]; 7]; 7]>,
-                Place<3136, [[[f32; 64]; 1]; 7]>,
-                Place<3584, [[[f32; 64]; 1]; 1]>,
-                Place<3648, [[[f32; 64]; 1]; 1]>,
+                Place<3136, [[[f32; 64]; 1]; 1]>,
+                Place<3200, [[[f32; 64]; 1]; 1]>,
             ),
         >();
     let (bits, signs) = scratch
@@ -468,16 +467,15 @@ fn stages_1_blocks_0_first_conv(scratch: &mut Scratch) {
         slope: WEIGHTS.at::<36672, _>(),
         low: WEIGHTS.at::<36928, _>(),
         signs: SignsMut::new(signs, [1, 1, 1, 1], false),
-        sums: TensorMut::new(row_sums),
+        sums: TensorMut::new(sums),
     });
-    add_row_sums(row_sums, sums);
 }
 
 /// `stages.1.blocks.0.second.gate.down`: GlobalAveragePool, Gemm, Relu, Gemm, Sigmoid.
 fn stages_1_blocks_0_second_gate_down(scratch: &mut Scratch) {
-    let (factors, sums) = scratch
+    let (sums, factors) = scratch
         .real
-        .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
+        .places::<(Place<3200, [f32; 64]>, Place<3584, [[[f32; 64]; 1]; 1]>)>();
     dispatch(Gate64To8To64 {
         sums,
         hidden_weights: WEIGHTS.at::<41792, _>(),
@@ -1192,7 +1190,9 @@ impl BinaryConv3x3Stride2At14x14x32To64<'_> {
                         }
                     });
                 }
-                self.sums.line(y, block).store(s, 0, sum);
+                let mut total = self.sums.line(0, block);
+                let before = if y == 0 { s.splat(0.0) } else { total.load(s, 0) };
+                total.store(s, 0, s.add(before, sum));
             }
         }
     }

@@ -27,6 +27,8 @@ use vfma as fused;
 // Where there are no vectors.
 #[allow(dead_code)]
 mod plane;
+#[allow(unused_imports)] // What a network does not use is left out of its crate.
+pub(crate) use {fused::lanes as fused_lanes, plane::spread};
 
 use crate::simd::{Kernel, Simd};
 

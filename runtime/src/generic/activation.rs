@@ -67,9 +67,5 @@ pub fn reciprocal<S: Simd>(s: S, v: S::F) -> S::F {
 /// Any function, lane by lane: for those that are not worth a vector version.
 #[inline(always)]
 pub fn map_lanes_with<S: Simd>(s: S, v: S::F, f: impl Fn(f32) -> f32) -> S::F {
-    let mut lanes = s.to_array(v);
-    for lane in &mut lanes {
-        *lane = f(*lane);
-    }
-    s.from_array(lanes)
+    s.map(v, f)
 }

@@ -1,6 +1,7 @@
 //! Each algorithm once, over the vector trait.
 
 pub(crate) mod activation;
+pub(crate) mod dense;
 pub(crate) mod narrow_conv;
 pub(crate) mod narrow_input;
 pub(crate) mod real_conv;

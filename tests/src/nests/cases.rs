@@ -47,6 +47,8 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("binary convolution to nothing but signs", only_signs),
     ("rows of a table", wholes::lookup),
     ("join of bits", bit_join),
+    ("pool over its skip", over_skip),
+    ("convolution in front of its input", ahead_of_input),
 ];
 
 /// A network of a kind, and values for it.
@@ -350,6 +352,58 @@ fn pooled_real(m: &mut Maker) {
     let products = if m.r.once_in(3) { narrow_products(m, &g) } else { Products::F32 };
     let source = real_source(m, g, products);
     behind(m, source, pool, grid, 2.0);
+}
+
+/// A tensor of the network's own, of the caller's numbers.
+fn own(m: &mut Maker, extents: [usize; 4]) -> TensorId {
+    let (x, own) = (m.input(&extents), m.dense(&extents));
+    m.block(Tiled::new(Source::Map { input: x }, vec![Step::Store(own)]));
+    own
+}
+
+/// Gives such a tensor to the caller.
+fn show(m: &mut Maker, own: TensorId, extents: [usize; 4]) {
+    let y = m.output(&extents);
+    let shift = Step::Shift(Arc::new(m.numbers(extents[3])));
+    m.block(Tiled::new(Source::Map { input: own }, vec![shift, Step::Store(y)]));
+}
+
+/// A skip that nobody reads behind the pool: the rows before that can take its place, and the pool's rows theirs.
+fn over_skip(m: &mut Maker) {
+    let (outputs, words) = (m.r.pick(&[16, 32, 40, 64, 96]), m.r.pick(&[1, 1, 2]));
+    let (pool, grid) = pooled(m, 1, outputs);
+    let skip = own(m, grid);
+    let inputs = channels(&mut m.r, words);
+    let g = window(&mut m.r, [grid[1], grid[2]], Kind { kernels: KERNELS, inside: false });
+    let g = of(g, 1, [inputs, outputs], 1);
+    let (bits, padding) = m.signs(&g);
+    let source = m.binary(bits, g, padding);
+    let mut steps = vec![Step::Scale(Arc::new(m.numbers(outputs))), Step::Add(skip)];
+    if m.r.once_in(2) {
+        steps.push(m.sign(grid, typical(&g)));
+        steps.push(Step::Sum(m.output(&[1, 1, 1, outputs])));
+    }
+    let (extents, result) = (pool.geometry.extents(), m.dense(&pool.geometry.extents()));
+    m.block(Tiled { source, steps, pooled: Some(Pooled { pool, steps: vec![Step::Store(result)] }) });
+    show(m, result, extents);
+}
+
+/// A convolution whose input nobody else reads: it can lie in what comes of it.
+fn ahead_of_input(m: &mut Maker) {
+    let size = size(&mut m.r);
+    let g = window(&mut m.r, size, Kind { kernels: KERNELS, inside: false });
+    let g = of(g, 1, [m.r.pick(&[1, 1, 2, 3]), m.r.pick(&[16, 32, 48, 64])], 1);
+    let [h, w, c] = g.input;
+    let planar = m.r.once_in(3);
+    let input = own(m, if planar { [1, c, h, w] } else { [1, h, w, c] });
+    let source = Source::RealConv { input, planar, geometry: g, weights: weights(m, &g), products: Products::F32 };
+    let result = m.dense(&g.extents());
+    let mut steps = vec![Step::Shift(Arc::new(m.numbers(g.output[2]))), Step::Store(result)];
+    if m.r.once_in(2) {
+        steps.push(Step::Sum(m.output(&[1, 1, 1, g.output[2]])));
+    }
+    m.block(Tiled::new(source, steps));
+    show(m, result, g.extents());
 }
 
 fn depthwise(m: &mut Maker) {

@@ -5,6 +5,7 @@ mod maker;
 mod wholes;
 mod window;
 
+use xnorc::Config;
 use xnorc::interpret;
 use xnorc::ir::network::Network;
 use xnorc::ir::{Data, Tensor};
@@ -106,6 +107,16 @@ pub fn compare_for(cases: &[Case], target: &str) {
     compare_on(cases, Some(target), &Machine::default(), &[Level::Portable]);
 }
 
+/// The same of what is written for a microcontroller by default: nothing is divided among threads.
+///
+/// # Panics
+/// With all that differs.
+pub fn compare_whole(cases: &[Case], target: &str) {
+    let mut config = many::config();
+    config.target(target).share_from(usize::MAX);
+    compare_as(cases, &config, &Machine::default(), &[Level::Portable]);
+}
+
 /// The same on a machine with these levels.
 ///
 /// # Panics
@@ -115,10 +126,14 @@ pub fn compare_on(cases: &[Case], target: Option<&str>, machine: &Machine, level
     if let Some(target) = target {
         config.target(target);
     }
+    compare_as(cases, &config, machine, levels);
+}
+
+fn compare_as(cases: &[Case], config: &Config, machine: &Machine, levels: &[Level]) {
     let compiled: Vec<_> = (cases.iter().enumerate())
         .map(|(i, case)| {
             let network = case.network.clone();
-            let output = xnorc::of_network(network, String::new(), &many::name(i), &config);
+            let output = xnorc::of_network(network, String::new(), &many::name(i), config);
             output.unwrap_or_else(|problems| panic!("{}: {problems}\n{}", case.title(), case.network))
         })
         .collect();

@@ -37,25 +37,29 @@ fn measured(rustc: &Path, triple: &str) -> (u64, u64) {
     }
 }
 
-/// Bounds in bytes of the code of the network of the examples, and of its stack. (`c_face.rs` links the first with what C calls, and
-/// without a bound of the second there is none to compare: that it is known says that no function calls itself.)
-const SIZES: [(&str, u64, u64); 3] = [
-    ("thumbv6m-none-eabi", 60_000, 6_500),
-    ("thumbv7em-none-eabihf", 60_000, 6_500),
-    ("riscv32imc-unknown-none-elf", 110_000, 6_500),
+/// Bytes of the code of the network of the examples, and a bound of those of its stack. (That this is known says that no function
+/// calls itself.)
+pub(crate) const SIZES: [(&str, u64, u64); 3] = [
+    ("thumbv6m-none-eabi", 34_900, 6_500),
+    ("thumbv7em-none-eabihf", 32_200, 6_500),
+    ("riscv32imc-unknown-none-elf", 40_900, 6_500),
 ];
+
+/// Per cent by which the code may differ from what is recorded.
+const ALLOWED: u64 = 3;
 
 #[test]
 #[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn code_and_stack_are_measured_on_small_cores() {
-    for (triple, most, deepest) in SIZES {
+    let mut wrong = Vec::new();
+    for (triple, recorded, deepest) in SIZES {
         let (code, stack) = measured(&rustc(&format!("rustc-for-{triple}"), &tools::sysroot(triple)), triple);
         println!("{triple}: {code} bytes of code, {stack} of stack");
-        assert!(
-            (most / 2..most).contains(&code) && (deepest / 2..deepest).contains(&stack),
-            "{triple}: {code} {stack}"
-        );
+        if code.abs_diff(recorded) * 100 > recorded * ALLOWED || !(deepest / 2..deepest).contains(&stack) {
+            wrong.push(format!("{triple}: {code} bytes, recorded {recorded}; {stack} of stack"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Where there is the library's source alone, it is built first.

@@ -7,10 +7,11 @@
 mod panics;
 mod reach;
 
+use xnorc::Config;
 use xnorc::schedule::Schedule;
 use xnorc::target::Target;
 use xnorc_tests::long;
-use xnorc_tests::nests::{Case, FEW, binary_cases, cases, compare, compare_for};
+use xnorc_tests::nests::{Case, FEW, binary_cases, cases, compare, compare_for, compare_whole};
 
 #[test]
 fn nests_compute_what_the_interpreter_says() {
@@ -30,6 +31,30 @@ fn nests_for_other_cores_compute_the_same() {
     assert!(!down.is_empty() && !words.is_empty(), "{} {}", down.len(), words.len());
     compare_for(&all, "riscv32imc-unknown-none-elf");
     compare_for(&all, "riscv64gc-unknown-linux-gnu");
+}
+
+/// What a microcontroller runs by default: by one thread, four lanes at a time, some tensors within the memory of others.
+#[test]
+fn nests_for_one_core_compute_the_same() {
+    let target = "thumbv7em-none-eabihf";
+    let all = cases(if long() { 4 * FEW } else { 6 });
+    let mut config = Config::new();
+    config.target(target);
+    let (mut over, mut ahead) = (0, 0);
+    for case in &all {
+        let output = xnorc::of_network(case.network.clone(), String::new(), "network", &config);
+        let output = output.unwrap_or_else(|problems| panic!("{}: {problems}", case.title()));
+        for (block, nest) in output.network.blocks.iter().zip(&output.schedule.nests) {
+            let loops = block.tiled().zip(nest.as_ref());
+            let within = loops.and_then(|(tiled, nest)| output.plan.within(&output.network, tiled, nest));
+            over += usize::from(within.is_some_and(|within| within.is_window()));
+            ahead += usize::from(within.is_some_and(|within| !within.is_window()));
+        }
+    }
+    assert!(over > 1 && ahead > 1, "{over} pools over what they read, {ahead} convolutions in front of it");
+    for chunk in all.chunks(200) {
+        compare_whole(chunk, target);
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::plan;
 use crate::schedule::Schedule;
 
 fn output(network: Network) -> Output {
-    let (plan, schedule) = (plan::run(&network, None), Schedule::of(&network, 1, None));
+    let schedule = Schedule::of(&network, 1, None);
+    let plan = plan::run(&network, &schedule);
     let options = emit::Options { name: "sample".into(), runtime: "crate::runtime".into(), ..Default::default() };
     let emitted = emit::run(&network, &schedule, &plan, &options);
     Output { network, schedule, plan, emitted, ..Output::default() }

@@ -83,9 +83,14 @@ pub(super) fn counted(
     let (channels, eights, planes) = (n(g.input[2]), n(down.eights), n(down.planes));
     let (listed_columns, span, width) = (n(down.columns), n(down.rows), n(nest.grid.columns));
     let listed = (nest.grid.rows > 1).then(|| quote!(let mut listed = 0;));
+    // Where memory is all alike, the runtime counts a pixel at a time, and its counts lie together.
+    let counts = match down.only {
+        true => quote!(Table([Table([[0; 16]; #blocks]); #width])),
+        false => quote!(Table([Table([[0; 16]; #width]); #blocks])),
+    };
     let memory = quote! {
         let mut set = Table([Table([SetBits::<#channels, #eights>::NONE; #listed_columns]); #span]);
-        let mut counts = Table([Table([[0; 16]; #width]); #blocks]);
+        let mut counts = #counts;
         let mut ones = Table([0; #width]);
         #listed
     };
@@ -149,9 +154,25 @@ pub(super) fn counted(
     };
     let none = quote!([s.no_plane(); #planes]);
     let pixels = if down.only {
-        // Where memory is all alike, the sums of one pixel are better kept in registers.
-        let counted = counted(none, add(quote!(sums)), spread(quote!(sums)));
-        each(quote!(#ones #sums #counted))
+        let taps = n(g.kernel[0] * g.kernel[1]);
+        let (row_of_taps, kw_of) = (scaled(g.kernel[1], &quote!(ky)), quote!(kx));
+        let tap = quote!(#row_of_taps + #kw_of);
+        let each_tap = quote! {
+            #line
+            for kx in 0..#kw {
+                let set = &line[#column];
+                ones[x] += set.len();
+                taps[#tap] = set.tap(&self.weight_rows[ky][kx]);
+            }
+        };
+        let each_tap = looped("ky", quote!(0..#kh), &each_tap);
+        each(quote! {
+            ones[x] = 0;
+            let mut taps = Table([Tap::NONE; #taps]);
+            #each_tap
+            #sums
+            window_counts::<S, #planes, #words>(s, &taps.0, &mut counts[x].0);
+        })
     } else {
         let (ones, add, spread) = (each(ones), each(add(quote!(sums[x]))), each(spread(quote!(sums[x]))));
         let counted = counted(quote!(Table([#none; #width])), add, spread);
@@ -173,7 +194,11 @@ pub(super) fn counted(
         #pixels
     };
     let row_start = class(&axes[0], &classes[0], &quote!(y));
-    let column_start = class(&axes[1], &classes[1], &quote!(x));
+    let column_start = match down.only {
+        // No match, of whose cases the compiler would make loops of their own.
+        true => steps(&axes[1], &classes[1]),
+        false => class(&axes[1], &classes[1], &quote!(x)),
+    };
     let start = match &row_start {
         Some(index) => quote!(let start = &self.start[#index];),
         None => quote!(let start = self.start;),
@@ -186,10 +211,13 @@ pub(super) fn counted(
         fields,
         memory,
         row,
-        block: quote!(let values = &counts[block]; #start),
-        value: match nest.thresholds {
-            Some(_) => quote!(let plus = counts_ge(&values[x], &#of, ones[x]);),
-            None => quote!(let v = s.dot_counts(&values[x], &#of, ones[x]);),
+        block: if down.only { start } else { quote!(let values = &counts[block]; #start) },
+        value: {
+            let counts = if down.only { quote!(&counts[x][block]) } else { quote!(&values[x]) };
+            match nest.thresholds {
+                Some(_) => quote!(let plus = counts_ge(#counts, &#of, ones[x]);),
+                None => quote!(let v = s.dot_counts(#counts, &#of, ones[x]);),
+            }
         },
     }
 }
@@ -202,6 +230,19 @@ fn class(axis: &Axis, classes: &[std::ops::Range<usize>], x: &TokenStream) -> Op
             quote!(#index)
         })
     })
+}
+
+/// [`class`] of pixel `x`, as the number of classes that it is beyond, where each has one run.
+fn steps(axis: &Axis, classes: &[std::ops::Range<usize>]) -> Option<TokenStream> {
+    let runs = axis.runs();
+    if runs.len() != classes.len() {
+        return class(axis, classes, &quote!(x));
+    }
+    let begins = runs.iter().skip(1).map(|(outputs, _)| {
+        let start = n(outputs.start);
+        quote!(usize::from(x >= #start))
+    });
+    (classes.len() > 1).then(|| quote!(#(#begins)+*))
 }
 
 /// What the dot products' start depends on, for the reader.

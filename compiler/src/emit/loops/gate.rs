@@ -12,7 +12,15 @@ use crate::plan::{Blob, LANES, blob};
 use crate::schedule::{Grid, gate_blocks};
 
 /// The loops of a gate, for each image.
-pub(in crate::emit) fn gate(network: &Network, gate: &Gate, views: &mut Views<'_>, blob: &mut Blob) -> Loops {
+///
+/// `plain`: there are no vectors wherever this runs. All layers are then computed by one function.
+pub(in crate::emit) fn gate(
+    network: &Network,
+    gate: &Gate,
+    plain: bool,
+    views: &mut Views<'_>,
+    blob: &mut Blob,
+) -> Loops {
     let Gate { sums, first, hidden, second, squash, output } = gate;
     let images = network.tensor(*sums).shape[0];
     let mut fields = Fields::new(network, images, views, blob);
@@ -22,12 +30,23 @@ pub(in crate::emit) fn gate(network: &Network, gate: &Gate, views: &mut Views<'_
     let view = fields.views.read(*sums, "sums", &ty);
     let view = fields.of_image(view, false);
     fields.add("sums", None, quote!(&'a [f32; #count]), view, false);
-    parameters("hidden", first, &mut fields);
-    parameters("output", second, &mut fields);
+    parameters("hidden", first, plain, &mut fields);
+    parameters("output", second, plain, &mut fields);
     let one = Grid::new([images, 1, 1, outputs]);
     fields.write(*output, one, "factors");
 
     let hidden_blocks = n(units.div_ceil(LANES));
+    let title = format!("Gate: fully connected layers {inputs} -> {units} -> {outputs}");
+    let base = format!("Gate{inputs}To{units}To{outputs}");
+    if plain {
+        let into = plain_layer("hidden", first, &quote!(self.sums), hidden, &quote!(s.store(&mut values[block], v);));
+        let units = n(units);
+        let x = quote!(values.0.as_flattened().first_chunk::<#units>().unwrap_or(&[0.0; #units]));
+        let store = quote!(self.factors.line(0, block).store(s, 0, v););
+        let out = plain_layer("output", second, &quote!(hidden), squash, &store);
+        let body = quote!(#into let hidden = #x; #out);
+        return Loops::undivided(base, title, fields, body);
+    }
     let into =
         layer("hidden", first, &quote!(self.sums.iter()), hidden, |block| quote!(s.store(&mut hidden[#block], v);));
     let taken = (!units.is_multiple_of(LANES)).then(|| {
@@ -44,16 +63,36 @@ pub(in crate::emit) fn gate(network: &Network, gate: &Gate, views: &mut Views<'_
         let hidden = hidden.0;
         #out
     };
-    let title = format!("Gate: fully connected layers {inputs} -> {units} -> {outputs}");
-    Loops::undivided(format!("Gate{inputs}To{units}To{outputs}"), title, fields, body)
+    Loops::undivided(base, title, fields, body)
+}
+
+/// A layer of the slice `x`, and the function behind it, without vectors: leaves sums in `values`, of whose blocks `store` takes the
+/// function's `v`.
+fn plain_layer(name: &str, layer: &Dense, x: &TokenStream, function: &Unary, store: &TokenStream) -> TokenStream {
+    let (weights, bias) = (format_ident!("{name}_weights"), format_ident!("{name}_bias"));
+    let (blocks, function) = (n(layer.outputs.div_ceil(LANES)), function.vector());
+    quote! {
+        let mut values = Table([[0.0; 16]; #blocks]);
+        dense_sums(s, #x, self.#weights.as_flattened(), &self.#bias.0, &mut values.0);
+        for block in 0..#blocks {
+            for s in quarters(s) {
+                let v = s.load(&values[block]);
+                let v = #function;
+                #store
+            }
+        }
+    }
 }
 
 /// The fields of a layer.
-fn parameters(name: &str, layer: &Dense, fields: &mut Fields<'_, '_>) {
+fn parameters(name: &str, layer: &Dense, plain: bool, fields: &mut Fields<'_, '_>) {
     let at = n(fields.blob.floats(&blob::dense_weights(layer)).offset);
     let (inputs, blocks) = (n(layer.inputs), n(layer.outputs.div_ceil(LANES)));
     let text = Some("`[block of units][input][unit]`");
-    let ty = quote!(&'a Table<Table<[Le<f32>; 16], #inputs>, #blocks>);
+    let ty = match plain {
+        true => quote!(&'a [[[Le<f32>; 16]; #inputs]; #blocks]),
+        false => quote!(&'a Table<Table<[Le<f32>; 16], #inputs>, #blocks>),
+    };
     fields.add(&format!("{name}_weights"), text, ty, quote!(WEIGHTS.at::<#at, _>()), false);
     fields.per_channel(&format!("{name}_bias"), &layer.bias);
 }

@@ -38,7 +38,7 @@ use super::text::{doc, each_pixel, n, note};
 use crate::config::MultiplyAdds;
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::ops::Form;
-use crate::plan::Blob;
+use crate::plan::{Blob, Within};
 use crate::schedule::{Division, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
 pub(super) use copy::{lookup, moved};
 pub(super) use gate::gate;
@@ -126,9 +126,18 @@ pub(super) fn of(
     shapes: &mut Shapes,
 ) -> Loops {
     let mut fields = Fields::new(network, nest.grid.images, views, blob);
+    fields.whole = nest.is_whole();
     let (base, title) = named(network, tiled);
+    let within = fields.views.within(network, tiled, nest);
+    // What the pool's rows are written over, and the rows before it.
+    let over = within.filter(|within| within.is_window()).map(|within| {
+        let stream = fields.write(within.operand, nest.grid, "stream");
+        (within.result, stream)
+    });
     let mut writer = Writer::new(&mut fields, network, nest.grid);
     writer.is_compared = nest.thresholds.is_some();
+    writer.by_quarters = nest.by_quarters(tiled);
+    writer.keeps_row_sums = nest.row_sums > 0;
     writer.reserve_stored(tiled, &tiled.steps);
     let loads = writer.out.loads.clone();
     let steps = writer.steps(&tiled.steps);
@@ -138,14 +147,17 @@ pub(super) fn of(
         // Each row belongs to the windows of one row of the pool, or nothing would be written here.
         fields.list.iter_mut().for_each(|field| field.under = pool.geometry.strides[0]);
     }
-    let source = source(network, tiled, nest, loads, &mut fields, shapes);
     let pooled = tiled.pooled.as_ref().map(|Pooled { pool, steps }| {
         let grid = nest.pooled.expect("a pool inside");
         let mut writer = Writer::new(&mut fields, network, grid);
+        writer.by_quarters = nest.by_quarters(tiled);
+        writer.keeps_row_sums = nest.row_sums > 0;
+        writer.over = over.clone();
         writer.reserve_stored(tiled, steps);
         (pool, writer.steps(steps))
     });
-    if let (Some(_), Some(window)) = (&pooled, nest.window) {
+    let own_window = nest.window.filter(|_| over.is_none());
+    if let (Some(_), Some(window)) = (&pooled, own_window) {
         let (rows, columns, together) = (n(window.rows), n(window.columns), n(window.together));
         let (ty, table) = (quote!([[[f32; 16]; #columns]; #rows]), quote!(Table<Table<[f32; 16], #columns>, #rows>));
         let (ty, table) = match window.together {
@@ -158,22 +170,26 @@ pub(super) fn of(
             Some("The rows that the pool still needs: row `y` lies at `y` modulo their number."),
             quote!(&'a mut #table),
             memory,
-            true,
+            !nest.is_whole(),
         );
     }
     let arithmetic = match &tiled.source {
         network::Source::RealConv { products, .. } => products.arithmetic(),
         _ => Arithmetic::F32,
     };
+    let source = source(network, tiled, nest, loads, within, &mut fields, shapes);
+    let quarters = nest.by_quarters(tiled);
+    let stream = over.as_ref().map(|(_, stream)| stream);
     let body = match &pooled {
-        Some((pool, behind)) => pooled::body(nest, tiled, &source, None, &steps, pool, behind),
-        None => body(nest, &source, &steps),
+        Some((pool, behind)) => pooled::body(nest, tiled, &source, None, &steps, pool, behind, stream),
+        None => body(nest, &source, &steps, quarters),
     };
     let down = source.down.as_ref().map(|counted| match &pooled {
-        Some((pool, behind)) => pooled::body(nest, tiled, &source, Some(counted), &steps, pool, behind),
-        None => down_body(nest, counted, &steps),
+        Some((pool, behind)) => pooled::body(nest, tiled, &source, Some(counted), &steps, pool, behind, stream),
+        None => down_body(nest, counted, &steps, quarters),
     });
-    let Fields { mut list, after, .. } = fields;
+    let Fields { mut list, after, made, .. } = fields;
+    let (body, down) = (quote!(#made #body), down.map(|down| quote!(#made #down)));
     let counted = source.down.into_iter().flat_map(|down| down.fields);
     let operands = source.fields.into_iter().chain(counted).map(|Operand { name, text, ty, value }| steps::Field {
         name: format_ident!("{name}"),
@@ -206,6 +222,7 @@ fn source(
     tiled: &Tiled,
     nest: &Nest,
     loads: Option<TokenStream>,
+    within: Option<Within>,
     fields: &mut Fields<'_, '_>,
     shapes: &mut Shapes,
 ) -> Source {
@@ -247,7 +264,8 @@ fn source(
                 return real_conv::pointwise(nest, *input, geometry, weights, fields);
             }
             if !is_depthwise(geometry) {
-                return real_conv::floats(nest, *input, *planar, geometry, weights, fields, shapes);
+                let within = within.filter(|within| within.operand == *input);
+                return real_conv::floats(nest, *input, *planar, geometry, weights, within, fields, shapes);
             }
             let source = windows::depthwise(nest, geometry, weights, fields.blob);
             dense(source, *input, extents(geometry), fields)
@@ -303,12 +321,17 @@ fn dense(mut source: Source, input: network::TensorId, extents: [usize; 4], fiel
     source
 }
 
+/// What a block's parameters and values go through, four lanes at a time where `quarters` says so.
+fn lanes(quarters: bool, body: &TokenStream) -> TokenStream {
+    if quarters { quote!(for s in quarters(s) { #body }) } else { body.clone() }
+}
+
 /// The loops over blocks, rows and pixels.
-fn body(nest: &Nest, source: &Source, steps: &Steps) -> TokenStream {
+fn body(nest: &Nest, source: &Source, steps: &Steps, quarters: bool) -> TokenStream {
     if let Some(row) = row_buffer(nest, source) {
-        let values = computed(nest, source, steps, &steps.pixel);
+        let values = computed(nest, source, steps, &steps.pixel, quarters);
         let rows = over(nest, Dimension::Rows, nest.grid.rows, values);
-        let block = if nest.together == 1 { steps.block.clone() } else { TokenStream::new() };
+        let block = if nest.together == 1 && !quarters { steps.block.clone() } else { TokenStream::new() };
         let blocks = over_groups(nest, quote!(#block #rows));
         return quote!(#row #blocks);
     }
@@ -317,6 +340,10 @@ fn body(nest: &Nest, source: &Source, steps: &Steps) -> TokenStream {
     let Steps { block, row: step_row, row_end, .. } = steps;
     let row = quote!(#source_row #step_row #row #row_end);
     let block = quote!(#source_block #block);
+    if quarters {
+        let blocks = over(nest, Dimension::Blocks, nest.grid.blocks(), lanes(true, &quote!(#block #row)));
+        return over(nest, Dimension::Rows, nest.grid.rows, blocks);
+    }
     match nest.order {
         Order::BlocksRows => {
             let rows = over(nest, Dimension::Rows, nest.grid.rows, row);
@@ -330,8 +357,8 @@ fn body(nest: &Nest, source: &Source, steps: &Steps) -> TokenStream {
 }
 
 /// The loops over rows, blocks and pixels of a source that counts down the lanes: all channels of a row, and then their steps.
-fn down_body(nest: &Nest, counted: &down::Counted, steps: &Steps) -> TokenStream {
-    let blocks = down_blocks(nest, counted, steps, &steps.row, &steps.pixel);
+fn down_body(nest: &Nest, counted: &down::Counted, steps: &Steps, quarters: bool) -> TokenStream {
+    let blocks = down_blocks(nest, counted, steps, &steps.row, &steps.pixel, quarters);
     let (memory, count) = (&counted.memory, &counted.row);
     let rows = over(nest, Dimension::Rows, nest.grid.rows, quote!(#count #blocks));
     quote!(#memory #rows)
@@ -344,6 +371,7 @@ fn down_blocks(
     steps: &Steps,
     row: &TokenStream,
     pixel: &TokenStream,
+    quarters: bool,
 ) -> TokenStream {
     let (values, value) = (&counted.block, &counted.value);
     let Steps { block, row_end, .. } = steps;
@@ -352,7 +380,8 @@ fn down_blocks(
         1 => quote!({ let x = 0; #value #pixel }),
         _ => quote!(for x in 0..#width { #value #pixel }),
     };
-    over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#values #block #row #pixels #row_end))
+    let steps = lanes(quarters, &quote!(#block #row #pixels #row_end));
+    over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#values #steps))
 }
 
 /// What holds a row that the runtime computes.
@@ -363,7 +392,7 @@ fn row_buffer(nest: &Nest, source: &Source) -> Option<TokenStream> {
 }
 
 /// A row that the runtime computes, and the steps of its pixels.
-fn computed(nest: &Nest, source: &Source, steps: &Steps, pixel: &TokenStream) -> TokenStream {
+fn computed(nest: &Nest, source: &Source, steps: &Steps, pixel: &TokenStream, quarters: bool) -> TokenStream {
     let call = &source.computed;
     let (source_row, Steps { block, row, row_end, .. }) = (&source.row, steps);
     let pixels = if uses(pixel, "x") {
@@ -372,17 +401,15 @@ fn computed(nest: &Nest, source: &Source, steps: &Steps, pixel: &TokenStream) ->
         quote!(for v in values { let v = s.load(v); #pixel })
     };
     if nest.together == 1 {
-        return quote!(#source_row #call let [values] = &row; #row #pixels #row_end);
+        let block = quarters.then_some(block);
+        let steps = lanes(quarters, &quote!(#block #row #pixels #row_end));
+        return quote!(#source_row #call let [values] = &row; #steps);
     }
+    let steps = lanes(quarters, &quote!(#block #row #pixels #row_end));
     quote! {
         #source_row
         #call
-        for (block, values) in (block..).zip(&row) {
-            #block
-            #row
-            #pixels
-            #row_end
-        }
+        for (block, values) in (block..).zip(&row) { #steps }
     }
 }
 

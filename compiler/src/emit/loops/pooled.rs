@@ -1,7 +1,7 @@
 //! A pool inside a block: the window slides over the rows while they are computed, so that only as many rows as it is high are
 //! ever in memory.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::down::Counted;
@@ -13,7 +13,9 @@ use crate::emit::text::{n, note};
 use crate::ir::network::{Pool, Tiled};
 use crate::schedule::{Axis, Nest, windows_apart};
 
-/// The loops over blocks, rows of the pool, rows under its window, and pixels.
+/// The loops over blocks, rows of the pool, rows under its window, and pixels. `stream`: what the rows before the pool are stored
+/// over, if they have no memory for themselves.
+#[allow(clippy::too_many_arguments)] // the parts of a nest
 pub(super) fn body(
     nest: &Nest,
     tiled: &Tiled,
@@ -22,13 +24,17 @@ pub(super) fn body(
     steps: &Steps,
     pool: &Pool,
     behind: &Steps,
+    stream: Option<&Ident>,
 ) -> TokenStream {
     let g = &pool.geometry;
     let (grid, rows) = (nest.pooled.expect("a pool inside"), Axis::of(g, 0, false));
     let ring = n(nest.window.expect("a window").rows);
     let pixel = &steps.pixel;
-    let keep = quote!(#pixel s.store(&mut kept[x], v););
-    let together = nest.together > 1;
+    let keep = match stream {
+        Some(stream) => quote!(#pixel #stream.store(s, x, v);),
+        None => quote!(#pixel s.store(&mut kept[x], v);),
+    };
+    let (together, quarters) = (nest.together > 1, nest.by_quarters(tiled));
     // Blocks that are computed together have a window each.
     let windows = nest.window.expect("a window").together;
     let of = (windows > 1).then(|| {
@@ -62,8 +68,14 @@ pub(super) fn body(
     let value = fold(
         g,
         &pool.kind.into(),
-        |row| quote!(let line = &self.window #of[(#row) % #ring];),
-        |column| quote!(s.load(&line[#column])),
+        |row| match stream {
+            Some(stream) => quote!(let line = #stream.line(#row, block);),
+            None => quote!(let line = &self.window #of[(#row) % #ring];),
+        },
+        |column| match stream {
+            Some(_) => quote!(line.load(s, #column)),
+            None => quote!(s.load(&line[#column])),
+        },
     );
     let width = n(grid.columns);
     let (row, pixel, row_end) = (&behind.row, &behind.pixel, &behind.row_end);
@@ -77,11 +89,11 @@ pub(super) fn body(
         _ => looped("x", quote!(0..#width), &each),
     };
     let under = note("The rows under the window that are not there yet.");
-    let kept = quote!(let kept = &mut self.window #of[y % #ring];);
+    let kept = stream.is_none().then(|| quote!(let kept = &mut self.window #of[y % #ring];));
     let before = match (down, &source.computed) {
         (Some(counted), _) => {
             let count = &counted.row;
-            let blocks = super::down_blocks(nest, counted, steps, &quote!(#kept #steps_row), &keep);
+            let blocks = super::down_blocks(nest, counted, steps, &quote!(#kept #steps_row), &keep, quarters);
             quote!(#count #blocks)
         }
         (None, None) => {
@@ -95,15 +107,17 @@ pub(super) fn body(
                 row_end: steps_end.clone(),
                 ..Steps::default()
             };
-            super::computed(nest, source, &steps, &keep)
+            super::computed(nest, source, &steps, &keep, quarters)
         }
     };
     let pooled = quote!(#row #pixels #row_end);
+    let in_rows = down.is_some() || together || quarters;
+    let pooled = if in_rows { super::lanes(quarters, &quote!(#block #pooled)) } else { pooled };
     let pooled = if down.is_some() {
-        over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#block #pooled))
+        over(nest, Dimension::Blocks, nest.grid.blocks(), pooled)
     } else if together {
         let together = n(nest.together);
-        quote!(for block in block..block + #together { #block #pooled })
+        quote!(for block in block..block + #together { #pooled })
     } else {
         pooled
     };
@@ -122,7 +136,8 @@ pub(super) fn body(
             #pooled
         },
     );
-    let blocks = if together { TokenStream::new() } else { quote!(#source_block #steps_block #block) };
+    let blocks = if in_rows { quote!(#source_block) } else { quote!(#source_block #steps_block #block) };
+    let blocks = if together { TokenStream::new() } else { blocks };
     if let Some(counted) = down {
         let memory = &counted.memory;
         return quote!(#memory let mut next = #first; #rows);

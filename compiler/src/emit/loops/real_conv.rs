@@ -9,7 +9,7 @@ use super::{Operand, Source};
 use crate::emit::shapes::Shapes;
 use crate::emit::text::{float, n};
 use crate::ir::network::{Geometry, Products, TensorId};
-use crate::plan::{LANES, blob};
+use crate::plan::{LANES, Within, blob};
 use crate::schedule::{Nest, narrow, real};
 
 /// A convolution of one tap, which is written out: sums of the input's channels by fused multiply-add, in order.
@@ -75,13 +75,15 @@ pub(super) fn pointwise(
     }
 }
 
-/// A row of a convolution in f32.
+/// A row of a convolution in f32. `within`: where the input lies in the block's result.
+#[allow(clippy::too_many_arguments)] // a layer, and what is filled on the way
 pub(super) fn floats(
     nest: &Nest,
     input: TensorId,
     planar: bool,
     g: &Geometry,
     weights: &[f32],
+    within: Option<Within>,
     fields: &mut Fields<'_, '_>,
     shapes: &mut Shapes,
 ) -> Source {
@@ -89,27 +91,36 @@ pub(super) fn floats(
     let shape = shapes.real(&g);
     let [h, w, c] = g.input.map(n);
     let ty = if planar { quote!([[[f32; #w]; #h]; #c]) } else { quote!([[[f32; #c]; #w]; #h]) };
-    let all = fields.by_image(&ty);
-    let view = fields.views.read(input, "from", &all);
-    let value = fields.of_image(view, false);
+    let mut operands = Vec::new();
+    let from = match within.and_then(|within| Some((within, fields.written(within.result)?))) {
+        Some((within, result)) => {
+            let (tensor, at, len) = (fields.reach(&result), n(within.ahead), n(g.input.iter().product()));
+            quote!(#tensor.floats(#at, #len))
+        }
+        None => {
+            let all = fields.by_image(&ty);
+            let view = fields.views.read(input, "from", &all);
+            let value = fields.of_image(view, false);
+            operands.push(Operand { name: "from", text: None, ty: quote!(&'a #ty), value });
+            quote!(self.from.as_flattened().as_flattened())
+        }
+    };
     let packed = blob::real_weights(weights, &g);
     let at = n(fields.blob.floats(&packed).offset);
     let rows = n(packed.len() / LANES);
     let (pixels, together) = real(&g);
     assert_eq!(together, nest.together, "blocks that are computed together");
     let (pixels, together, width) = (n(pixels), n(together), n(g.output[1]));
+    operands.push(Operand {
+        name: "weights",
+        text: Some("`[block of channels][row of taps][column of taps][input][channel]`".to_owned()),
+        ty: quote!(&'a [[Le<f32>; 16]; #rows]),
+        value: quote!(WEIGHTS.at::<#at, _>()),
+    });
     Source {
-        fields: vec![
-            Operand { name: "from", text: None, ty: quote!(&'a #ty), value },
-            Operand {
-                name: "weights",
-                text: Some("`[block of channels][row of taps][column of taps][input][channel]`".to_owned()),
-                ty: quote!(&'a [[Le<f32>; 16]; #rows]),
-                value: quote!(WEIGHTS.at::<#at, _>()),
-            },
-        ],
+        fields: operands,
         computed: Some(quote! {
-            let from = self.from.as_flattened().as_flattened();
+            let from = #from;
             real_conv_row::<S, #pixels, #together, #planar, #width>(s, &#shape, from, self.weights, block, y, &mut row);
         }),
         ..Source::default()

@@ -55,6 +55,11 @@ pub(super) struct Fields<'a, 'b> {
     /// What the block's function does when all parts are done.
     pub(super) after: TokenStream,
     pub(super) images: usize,
+    /// Whether nobody else has a part of what is written: a field is then the whole tensor, and the view of it is made in the
+    /// kernel, where its extents are known.
+    pub(super) whole: bool,
+    /// The views that are made in the kernel.
+    pub(super) made: TokenStream,
     /// Fields of dense tensors by place, so that a tensor replaced in place is one field.
     dense: Vec<(Place, Ident)>,
 }
@@ -102,13 +107,15 @@ const LOCAL: &[&str] = &[
     "listed",
     "start",
     "at",
+    "before",
     "weight_rows",
 ];
 
 impl<'a, 'b> Fields<'a, 'b> {
     pub(super) fn new(network: &'a Network, images: usize, views: &'a mut Views<'b>, blob: &'a mut Blob) -> Self {
         let names = Names::reserving(LOCAL.iter().copied());
-        Self { network, list: Vec::new(), names, views, blob, after: TokenStream::new(), images, dense: Vec::new() }
+        let (after, made, dense) = (TokenStream::new(), TokenStream::new(), Vec::new());
+        Self { network, list: Vec::new(), names, views, blob, after, images, whole: false, made, dense }
     }
 
     /// Elements of a tensor, in memory.
@@ -145,6 +152,29 @@ impl<'a, 'b> Fields<'a, 'b> {
         name
     }
 
+    /// Adds a field that is written, by a view of the memory: parts of it are divided among threads.
+    fn add_written(
+        &mut self,
+        role: &str,
+        memory: (&TokenStream, TokenStream),
+        view: (TokenStream, impl Fn(TokenStream) -> TokenStream),
+    ) -> Ident {
+        let ((memory_ty, memory), (ty, make)) = (memory, view);
+        if !self.whole {
+            return self.add(role, None, ty, make(memory), true);
+        }
+        let name = self.add(role, None, quote!(&'a mut #memory_ty), memory, false);
+        let made = make(quote!(self.#name));
+        self.made.extend(quote!(let mut #name = #made;));
+        name
+    }
+
+    /// What has the lines of a field.
+    pub(super) fn reach(&self, field: &Ident) -> TokenStream {
+        let is_made = self.whole && self.list.iter().any(|f| f.name == *field && is_exclusive(&f.ty));
+        if is_made { quote!(#field) } else { quote!(self.#field) }
+    }
+
     /// A dense tensor of a grid to read: the name of its field.
     pub(super) fn read(&mut self, id: TensorId, grid: Grid, role: &str) -> Ident {
         let place = self.views.place(id);
@@ -166,13 +196,20 @@ impl<'a, 'b> Fields<'a, 'b> {
         if let Some((_, name)) = self.dense.iter().find(|(p, _)| *p == place) {
             return name.clone();
         }
-        let rows = self.by_image(&rows_of(grid));
+        let (one, rows) = (rows_of(grid), self.by_image(&rows_of(grid)));
         let view = self.views.write(id, role, &rows);
         let view = self.of_image(view, true);
         let (w, c) = (n(grid.columns), n(grid.channels));
-        let name = self.add(role, None, quote!(TensorMut<'a, #w, #c>), quote!(TensorMut::new(#view)), true);
+        let made = |memory| quote!(TensorMut::new(#memory));
+        let name = self.add_written(role, (&one, view), (quote!(TensorMut<'a, #w, #c>), made));
         self.dense.push((place, name.clone()));
         name
+    }
+
+    /// The field of a dense tensor that is at hand.
+    pub(super) fn written(&self, id: TensorId) -> Option<Ident> {
+        let place = self.views.place(id);
+        self.dense.iter().find(|(p, _)| *p == place).map(|(_, name)| name.clone())
     }
 
     /// A parameter for each channel: the name of its field.
@@ -181,6 +218,11 @@ impl<'a, 'b> Fields<'a, 'b> {
         let blocks = n(values.len().div_ceil(LANES));
         self.add(role, None, quote!(&'a Table<[Le<f32>; 16], #blocks>), quote!(WEIGHTS.at::<#at, _>()), false)
     }
+}
+
+/// Whether a type is an exclusive reference.
+fn is_exclusive(ty: &TokenStream) -> bool {
+    ty.clone().into_iter().any(|token| matches!(token, proc_macro2::TokenTree::Ident(word) if word == "mut"))
 }
 
 /// `[[[f32; C]; W]; H]`.
@@ -201,16 +243,26 @@ pub(super) struct Writer<'f, 'a, 'b> {
     at_hand: Vec<(String, Ident)>,
     /// Whether the source leaves signs in `plus` in the place of values.
     pub(super) is_compared: bool,
+    /// Whether four lanes at a time take the steps.
+    pub(super) by_quarters: bool,
+    /// Whether the sums of rows are kept until all are there.
+    pub(super) keeps_row_sums: bool,
+    /// A tensor that is stored over the start of another, and the field of that.
+    pub(super) over: Option<(TensorId, Ident)>,
 }
 
 impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
     pub(super) fn new(fields: &'f mut Fields<'a, 'b>, network: &'f Network, grid: Grid) -> Self {
         let (out, lines, at_hand) = (Steps::default(), Vec::new(), Vec::new());
-        Self { fields, network, grid, out, lines, at_hand, is_compared: false }
+        let (is_compared, by_quarters, keeps_row_sums) = (false, false, true);
+        Self { fields, network, grid, out, lines, at_hand, is_compared, by_quarters, keeps_row_sums, over: None }
     }
 
     /// What is stored over an operand comes first: it is one exclusive field.
     pub(super) fn reserve_stored(&mut self, tiled: &Tiled, steps: &[Step]) {
+        if self.over.is_some() {
+            return;
+        }
         let reads: Vec<TensorId> =
             std::iter::once(tiled.source.input()).chain(tiled.all_steps().filter_map(Step::read)).collect();
         for step in steps {
@@ -284,6 +336,11 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
                 let line = self.line(&name);
                 quote!(let v = s.mul(v, #line.load(s, x));)
             }
+            Step::Store(t) if self.over.as_ref().is_some_and(|(over, _)| over == t) => {
+                let (_, field) = self.over.as_ref().expect("just looked at");
+                let (tensor, width) = (self.fields.reach(field), n(self.grid.columns));
+                quote!(#tensor.line_over::<#width>(y, block).store(s, x, v);)
+            }
             Step::Store(t) => {
                 let name = self.fields.write(*t, self.grid, "out");
                 let line = self.line(&name);
@@ -293,7 +350,11 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
             Step::Sign { bits, intervals } => {
                 let mask = if self.is_compared { quote!(plus) } else { self.sign_mask(intervals) };
                 let line = self.signs(*bits);
-                quote!(#line.set(x, #mask);)
+                if self.by_quarters {
+                    quote!(#line.set_some(x, s.lanes(), #mask);)
+                } else {
+                    quote!(#line.set(x, #mask);)
+                }
             }
         };
         self.out.pixel.extend(statement);
@@ -304,8 +365,10 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
         if let Some((_, line)) = self.lines.iter().find(|(f, _)| f == field) {
             return line.clone();
         }
-        let mutable = self.fields.list.iter().any(|f| f.name == *field && f.is_part).then(|| quote!(mut));
-        self.out.row.extend(quote!(let #mutable #field = self.#field.line(y, block);));
+        let is_written = |f: &Field| f.name == *field && (f.is_part || self.fields.whole && is_exclusive(&f.ty));
+        let mutable = self.fields.list.iter().any(is_written).then(|| quote!(mut));
+        let tensor = self.fields.reach(field);
+        self.out.row.extend(quote!(let #mutable #field = #tensor.line(y, block);));
         self.lines.push((field.clone(), field.clone()));
         field.clone()
     }
@@ -339,7 +402,8 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
                 let one = Grid { rows: 1, columns: 1, ..self.grid };
                 let name = self.fields.read(id, one, "gate");
                 self.fields.dense.retain(|(p, _)| *p != place);
-                self.out.block.extend(quote!(let #name = self.#name.line(0, block).load(s, 0);));
+                let tensor = self.fields.reach(&name);
+                self.out.block.extend(quote!(let #name = #tensor.line(0, block).load(s, 0);));
                 self.at_hand.push((key, name.clone()));
                 name
             }
@@ -374,6 +438,19 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
         let Grid { images, rows, channels, .. } = self.grid;
         let one = Grid { rows: 1, columns: 1, ..self.grid };
         let by_row = Grid { columns: 1, ..self.grid };
+        let sum = self.fields.names.unique("sum");
+        self.out.row.extend(quote!(let mut #sum = s.splat(0.0);));
+        if rows > 1 && !self.keeps_row_sums {
+            // Each row is added when it is there: they come in order.
+            let name = self.fields.write(id, one, "sums");
+            let (total, tensor) = (self.fields.names.unique("total"), self.fields.reach(&name));
+            self.out.row_end.extend(quote! {
+                let mut #total = #tensor.line(0, block);
+                let before = if y == 0 { s.splat(0.0) } else { #total.load(s, 0) };
+                #total.store(s, 0, s.add(before, #sum));
+            });
+            return quote!(#sum = s.add(#sum, v););
+        }
         let name = if rows == 1 {
             self.fields.write(id, one, "sums")
         } else {
@@ -386,9 +463,8 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
             let c = n(channels);
             self.fields.add("sums", None, quote!(TensorMut<'a, 1, #c>), quote!(TensorMut::new(#memory)), true)
         };
-        let sum = self.fields.names.unique("sum");
-        self.out.row.extend(quote!(let mut #sum = s.splat(0.0);));
-        self.out.row_end.extend(quote!(self.#name.line(y, block).store(s, 0, #sum);));
+        let tensor = self.fields.reach(&name);
+        self.out.row_end.extend(quote!(#tensor.line(y, block).store(s, 0, #sum);));
         quote!(#sum = s.add(#sum, v);)
     }
 
@@ -400,14 +476,18 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
         let words = layout.groups * tensor.words_per_group();
         let Grid { rows, columns, channels, .. } = self.grid;
         let (h, w, words) = (n(rows + top + bottom), n(columns + left + right), n(words));
-        let ty = self.fields.by_image(&quote!([[[u64; #words]; #w]; #h]));
+        let one = quote!([[[u64; #words]; #w]; #h]);
+        let ty = self.fields.by_image(&one);
         let view = self.fields.views.write(bits, "signs", &ty);
         let view = self.fields.of_image(view, true);
         let frame = crate::emit::text::array(&layout.frame);
         let (ones, c, group) = (layout.frame_ones, n(channels), n(channels / layout.groups));
         let ty = quote!(SignsMut<'a, #w, #words, #c, #group>);
-        let name = self.fields.add("signs", None, ty, quote!(SignsMut::new(#view, #frame, #ones)), true);
-        self.out.row.extend(quote!(let mut #name = self.#name.line(y, block);));
+        let parameters = self.fields.whole.then(|| quote!(::<#w, #words, #c, #group>));
+        let make = |memory| quote!(SignsMut #parameters::new(#memory, #frame, #ones));
+        let name = self.fields.add_written("signs", (&one, view), (ty, make));
+        let tensor = self.fields.reach(&name);
+        self.out.row.extend(quote!(let mut #name = #tensor.line(y, block);));
         name
     }
 

@@ -6,8 +6,9 @@ use quote::quote;
 use crate::emit::interface::Interface;
 use crate::emit::names::Names;
 use crate::emit::text::n;
-use crate::ir::network::TensorId;
-use crate::plan::{Place, Plan};
+use crate::ir::network::{Network, TensorId, Tiled};
+use crate::plan::{Place, Plan, Within};
+use crate::schedule::Nest;
 
 /// A view of the scratch memory.
 struct View {
@@ -47,6 +48,11 @@ impl<'a> Views<'a> {
     /// Where a tensor lies.
     pub(in crate::emit) fn place(&self, id: TensorId) -> Place {
         self.plan.place(id)
+    }
+
+    /// The tensors of a block one of which lies within the other.
+    pub(in crate::emit) fn within(&self, network: &Network, tiled: &Tiled, nest: &Nest) -> Option<Within> {
+        self.plan.within(network, tiled, nest)
     }
 
     /// An expression for a tensor that is only read: a reference to a value of the type.

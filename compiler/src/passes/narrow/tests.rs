@@ -167,7 +167,7 @@ fn the_workspace_lives_for_its_block_alone() {
     run(&mut network, Config::new().real_layers(Arithmetic::Bf16)).unwrap();
     let spaces: Vec<_> = network.blocks.iter().filter_map(Block::workspace).collect();
     assert_eq!(spaces.len(), 2);
-    let plan = crate::plan::run(&network, None);
+    let plan = crate::plan::run(&network, &crate::schedule::Schedule::of(&network, 1, None));
     assert_eq!(plan.place(spaces[0]), plan.place(spaces[1]), "two blocks one after the other share it");
 }
 

@@ -269,12 +269,13 @@ fn resnet18_in_little_memory() {
     let x = m.matmul(x, 1000);
     let x = m.bias(x);
     let mut network = run(&m.output(x).graph).unwrap();
-    crate::plan::order::run(&mut network, None);
+    let mut schedule = crate::schedule::Schedule::of(&network, 1, None);
+    crate::plan::order::run(&mut network, &mut schedule);
     let blocks = words(&network);
     assert_eq!(blocks[0], "conv max scale shift act store sign sum");
     assert!(!blocks.iter().any(|block| block.starts_with("copy") || block.starts_with("average")), "{blocks:?}");
-    let bytes = crate::plan::run(&network, None).scratch_bytes();
-    let crate::plan::order::Orders { bound, best } = crate::plan::order::orders(&network, None);
+    let bytes = crate::plan::run(&network, &schedule).scratch_bytes();
+    let crate::plan::order::Orders { bound, best } = crate::plan::order::orders(&network, &schedule);
     assert!(best.is_some() && bytes * 10 <= bound * 11, "{bytes} bytes, at least {bound} in any order");
     assert!(bytes < 1_100_000, "{bytes}");
 }
