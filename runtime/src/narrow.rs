@@ -38,7 +38,8 @@ pub const fn to_bf16(x: f32) -> u16 {
 pub trait NarrowDot<S: Simd>: Copy + Sealed {
     /// Parts of a word: 2 or 4.
     const PARTS: usize;
-    /// Rows of 16 words in front of the weights of each 16 channels: 1 where sums start from given numbers, else 0.
+    /// Rows of 16 words in front of the weights of each 16 channels: what sums start from, and 128 times the sum of the weights, for
+    /// products of which it has to be added; none where sums start from zero.
     const HEAD: usize;
     /// Whether a product with a weight of zero is zero whatever the other factor: not where that may be infinite.
     const ZERO_WINS: bool;
@@ -49,8 +50,8 @@ pub trait NarrowDot<S: Simd>: Copy + Sealed {
     /// A word for each channel.
     type W: Copy;
 
-    /// Sums from zero, or those given in the head.
-    fn start(self, s: S, head: Option<&[Le<u32>; 16]>) -> Self::Acc;
+    /// Sums from zero, or, if there is a head, from what it says.
+    fn start(self, s: S, head: &[[Le<u32>; 16]]) -> Self::Acc;
     /// The word, for all channels.
     fn splat(self, s: S, x: u32) -> Self::X;
     /// Of a word only the first `parts`, fewer than there are; the others are zero.
@@ -100,7 +101,7 @@ impl<S: Simd> NarrowDot<S> for PlainBf16 {
     type W = [S::F; 2];
 
     #[inline(always)]
-    fn start(self, s: S, _: Option<&[Le<u32>; 16]>) -> S::F {
+    fn start(self, s: S, _: &[[Le<u32>; 16]]) -> S::F {
         s.splat(0.0)
     }
     #[inline(always)]
@@ -129,16 +130,16 @@ impl Sealed for PlainInt8 {}
 
 impl<S: Simd> NarrowDot<S> for PlainInt8 {
     const PARTS: usize = 4;
-    const HEAD: usize = 1;
+    const HEAD: usize = 2;
     const ZERO_WINS: bool = true;
     type Acc = [i32; 16];
     type X = [i32; 4];
     type W = [[i32; 16]; 4];
 
     #[inline(always)]
-    fn start(self, _: S, head: Option<&[Le<u32>; 16]>) -> [i32; 16] {
+    fn start(self, _: S, head: &[[Le<u32>; 16]]) -> [i32; 16] {
         let mut acc = [0; 16];
-        if let Some(head) = head {
+        if let Some(head) = head.first() {
             for (acc, head) in acc.iter_mut().zip(head) {
                 *acc = head.get() as i32;
             }

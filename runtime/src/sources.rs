@@ -5,7 +5,9 @@
 /// Path below `src/`, and text.
 #[doc(hidden)]
 pub const SOURCES: &[(&str, &str)] = &[
+    ("arch/aarch64/dotprod.rs", include_str!("arch/aarch64/dotprod.rs")),
     ("arch/aarch64/mod.rs", include_str!("arch/aarch64/mod.rs")),
+    ("arch/aarch64/narrow.rs", include_str!("arch/aarch64/narrow.rs")),
     ("arch/aarch64/neon.rs", include_str!("arch/aarch64/neon.rs")),
     ("arch/fmadd.rs", include_str!("arch/fmadd.rs")),
     ("arch/fused.rs", include_str!("arch/fused.rs")),

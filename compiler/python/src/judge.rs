@@ -81,7 +81,7 @@ pub(crate) fn verify(
         let model = std::fs::read(&path).map_err(refused)?;
         let graph = xnorc::load_graph(&path, &config)?;
         let (mut program, _files) = start(&output, &path, &config, (interpreter, keep))?;
-        let level = program.level(None)?;
+        let level = program.level(xnorc_cli::verify::level(&output))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let subject = Subject { model: &model, folder, graph: &graph, output: &output };
         let mut verification = xnorc_cli::verify::verify(&subject, &mut program, &samples)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};
-use xnorc::{Arithmetic, Config, Zeros};
+use xnorc::{Arithmetic, Config, MultiplyAdds, Zeros};
 use xnorc_cli::arrays;
 
 /// A dictionary with these keys.
@@ -17,6 +17,7 @@ pub(crate) struct Options {
     /// Files of example inputs.
     calibrate: Vec<PathBuf>,
     zero: String,
+    multiply_add: String,
     strict: bool,
 }
 
@@ -33,6 +34,11 @@ impl Options {
             "plus" => Zeros::Plus,
             "exact" => Zeros::Exact,
             other => return Err(unknown("zero", other, "plus, exact")),
+        });
+        config.multiply_add(match self.multiply_add.as_str() {
+            "once" => MultiplyAdds::Once,
+            "loose" => MultiplyAdds::Loose,
+            other => return Err(unknown("multiply_add", other, "once, loose")),
         });
         config.dims.clone_from(&self.dims);
         for (word, layer) in &self.real {

@@ -67,6 +67,7 @@ def test_errors_have_all_diagnostics(tmp_path):
 def test_words_that_are_none():
     for words, wrong in (
         ("zero must be one of plus, exact, but is 'often'", lambda: xnorc.inspect(MODEL, zero="often")),
+        ("multiply_add must be one of once, loose, but is 'twice'", lambda: xnorc.verify(MODEL, multiply_add="twice")),
         ("real must be one of f32, bf16, int8, fixed, but is 'f8'", lambda: xnorc.inspect(MODEL, real={"stem": "f8"})),
         ("engine must be one of rust, interpreter, but is 'steam'", lambda: xnorc.compile(MODEL, engine="steam")),
         ("layout must be one of None, nchw, nhwc, but is 'x'", lambda: xnorc.evaluate(MODEL, MODEL, layout="x")),
@@ -89,6 +90,9 @@ def test_options_reach_the_compiler(pictures):
     assert xnorc.inspect(MODEL, real="int8", calibrate=pictures[:8]) != looser
     fixed = xnorc.inspect(MODEL, real="fixed", calibrate=pictures[:8])
     assert {block["arithmetic"] for block in fixed["blocks"]} == {"fixed"}
+    # Where the processor has the instruction nothing changes; `verify` looks where it has none.
+    loose = xnorc.verify(MODEL, pictures[:2], multiply_add="loose")
+    assert loose["ok"] and loose["multiply_add"] == "loose" and "multiply_add" not in xnorc.verify(MODEL, pictures[:2])
     with pytest.raises(xnorc.ModelError, match="layer"):
         xnorc.inspect(MODEL, real={"no such layer": "bf16"})
 

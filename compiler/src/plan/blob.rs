@@ -214,34 +214,33 @@ pub fn real_weights(weights: &[f32], geometry: &Geometry) -> Vec<f32> {
 /// Weights of a convolution on bf16 as the kernels read them: `[block of 16 outputs][kh][run][word][16]`, two values to a
 /// 32-bit word.
 pub fn bf16_weights(weights: &[f32], geometry: &Geometry) -> Vec<u32> {
-    narrow_weights(geometry, 2, None, |i| weights.get(i).map_or(0, |&w| u32::from(xnorc_runtime::to_bf16(w))))
+    narrow_weights(geometry, 2, &[], |i| weights.get(i).map_or(0, |&w| u32::from(xnorc_runtime::to_bf16(w))))
 }
 
 /// Weights of a convolution on 8-bit integers as the kernels read them: for each block of 16 outputs what their sums start
-/// from, `- zero point * sum of the weights`, then `[kh][run][word][16]`, four values to a 32-bit word.
+/// from, `- zero point * sum of the weights`, then 128 times that sum, which is added where activations are taken less 128, then
+/// `[kh][run][word][16]`, four values to a 32-bit word.
 pub fn int8_weights(quantized: &Quantized, geometry: &Geometry) -> Vec<u32> {
     let weights = &quantized.weights;
     let fan_in = weights.len() / geometry.output[2].max(1);
-    let start = |row: &[i8]| {
-        let sum: i32 = row.iter().map(|&w| i32::from(w)).sum();
-        (-i32::from(quantized.zero_point) * sum) as u32
-    };
-    let head: Vec<u32> = weights.chunks(fan_in.max(1)).map(start).collect();
-    narrow_weights(geometry, 4, Some(&head), |i| weights.get(i).map_or(0, |&w| u32::from(w as u8)))
+    let sums = weights.chunks(fan_in.max(1)).map(|row| row.iter().map(|&w| i32::from(w)).sum::<i32>());
+    let head = [-i32::from(quantized.zero_point), 128]
+        .map(|times| sums.clone().map(|sum| times.wrapping_mul(sum) as u32).collect());
+    narrow_weights(geometry, 4, &head, |i| weights.get(i).map_or(0, |&w| u32::from(w as u8)))
 }
 
-/// `bits(i)` are those of weight number `i`, of which `parts` fill a word; `head` comes first, one word per output.
-fn narrow_weights(geometry: &Geometry, parts: usize, head: Option<&[u32]>, bits: impl Fn(usize) -> u32) -> Vec<u32> {
+/// `bits(i)` are those of weight number `i`, of which `parts` fill a word; the rows of `head` come first, one word per output.
+fn narrow_weights(geometry: &Geometry, parts: usize, head: &[Vec<u32>], bits: impl Fn(usize) -> u32) -> Vec<u32> {
     let (run, runs) = geometry.runs();
     let (runs, words) = (geometry.kernel[0] * runs, run.div_ceil(parts));
     let outputs = geometry.output[2];
-    let mut packed = Vec::with_capacity(outputs.next_multiple_of(LANES) * (runs * words + 1));
+    let mut packed = Vec::with_capacity(outputs.next_multiple_of(LANES) * (runs * words + head.len()));
     for block in (0..outputs).step_by(LANES) {
         let lanes = |of: &dyn Fn(usize) -> u32, packed: &mut Vec<u32>| {
             packed.extend((block..block + LANES).map(|output| if output < outputs { of(output) } else { 0 }));
         };
-        if let Some(head) = head {
-            lanes(&|output| head.get(output).copied().unwrap_or(0), &mut packed);
+        for row in head {
+            lanes(&|output| row.get(output).copied().unwrap_or(0), &mut packed);
         }
         for row in 0..runs {
             for word in 0..words {

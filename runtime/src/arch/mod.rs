@@ -45,16 +45,22 @@ mod x86_64;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) use x86_64::{LEVELS, detected, enter, enter_bf16, enter_int8, level, set_level};
 
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+)))]
 mod narrow;
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+)))]
 pub(crate) use narrow::{enter_bf16, enter_int8};
 
 // Not where the system does without NEON, nor where the numbering of lanes does not follow memory.
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 mod aarch64;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
-pub(crate) use aarch64::{LEVELS, detected, enter, level, set_level};
+pub(crate) use aarch64::{LEVELS, detected, enter, enter_bf16, enter_int8, level, set_level};
 
 #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
 mod wasm;

@@ -163,10 +163,10 @@ impl<S: Simd, D: NarrowDot<S>> Conv<'_, S, D> {
         x: usize,
     ) -> [[D::Acc; P]; V] {
         let shape = self.shape;
-        let mut acc = [[self.d.start(self.s, None); P]; V];
+        let mut acc = [[self.d.start(self.s, &[]); P]; V];
         if const { D::HEAD > 0 } {
             for (acc, w) in acc.iter_mut().zip(weights) {
-                *acc = [self.d.start(self.s, w.first()); P];
+                *acc = [self.d.start(self.s, w.get(..D::HEAD).unwrap_or_default()); P];
             }
         }
         for ky in 0..shape.kernel[0] {

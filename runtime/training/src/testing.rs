@@ -140,7 +140,22 @@ pub(crate) fn every_value<M: Module>(module: &M) -> Vec<f32> {
     all.0
 }
 
-/// Pictures of three classes that differ in where they are bright, as IDX files.
+/// Pictures of three classes that differ in where they are bright: 8x8 bytes, one after the other.
+fn pixels(count: u32, seed: u32) -> Vec<u8> {
+    let mut pixels = Vec::new();
+    for n in 0..count {
+        for p in 0..64u32 {
+            let noise = ((n + seed).wrapping_mul(2_654_435_761).wrapping_add(p.wrapping_mul(40_503)) >> 13) % 120;
+            let bright = p / 8 % 3 == n % 3;
+            pixels.push((noise + if bright { 130 } else { 0 }) as u8);
+        }
+    }
+    pixels
+}
+
+const PARTS: [(&str, u32, u32); 2] = [("train", 60, 0), ("t10k", 24, 7)];
+
+/// Those pictures as IDX files.
 pub(crate) fn write_data(folder: &Path) {
     let idx = |dims: &[u32], data: Vec<u8>| {
         let mut bytes = vec![0, 0, 8, dims.len() as u8];
@@ -148,18 +163,35 @@ pub(crate) fn write_data(folder: &Path) {
         bytes.extend(data);
         bytes
     };
-    for (name, count, seed) in [("train", 60u32, 0u32), ("t10k", 24, 7)] {
-        let mut pixels = Vec::new();
-        for n in 0..count {
-            for p in 0..64u32 {
-                let noise = ((n + seed).wrapping_mul(2_654_435_761).wrapping_add(p.wrapping_mul(40_503)) >> 13) % 120;
-                let bright = p / 8 % 3 == n % 3;
-                pixels.push((noise + if bright { 130 } else { 0 }) as u8);
-            }
-        }
-        std::fs::write(folder.join(format!("{name}-images-idx3-ubyte")), idx(&[count, 8, 8], pixels)).unwrap();
+    for (name, count, seed) in PARTS {
+        let pixels = idx(&[count, 8, 8], pixels(count, seed));
+        std::fs::write(folder.join(format!("{name}-images-idx3-ubyte")), pixels).unwrap();
         let labels = (0..count).map(|n| (n % 3) as u8).collect();
         std::fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), idx(&[count], labels)).unwrap();
+    }
+}
+
+/// Those pictures as tar files of twenty, `train-0.tar`..., and of all for `t10k-0.tar`.
+pub(crate) fn write_shards(folder: &Path) {
+    for ((name, count, seed), each) in PARTS.into_iter().zip([20, 24]) {
+        for (shard, pixels) in pixels(count, seed).chunks(64 * each).enumerate() {
+            let mut file =
+                tar::Builder::new(std::fs::File::create(folder.join(format!("{name}-{shard}.tar"))).unwrap());
+            for (n, pixels) in pixels.chunks(64).enumerate() {
+                let number = shard * each + n;
+                let mut picture = std::io::Cursor::new(Vec::new());
+                let image = image::GrayImage::from_raw(8, 8, pixels.to_vec()).unwrap();
+                image.write_to(&mut picture, image::ImageFormat::Png).unwrap();
+                let label = (number % 3).to_string();
+                for (ending, bytes) in [("png", &picture.into_inner()[..]), ("cls", label.as_bytes())] {
+                    let mut header = tar::Header::new_gnu();
+                    header.set_size(bytes.len() as u64);
+                    header.set_mode(0o644);
+                    file.append_data(&mut header, format!("{number:04}.{ending}"), bytes).unwrap();
+                }
+            }
+            file.finish().unwrap();
+        }
     }
 }
 

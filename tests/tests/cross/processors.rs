@@ -108,8 +108,15 @@ fn aarch64_with_neon() {
 fn aarch64_kernels_against_the_naive_reference() {
     let text = run(&mut aarch64(&["test", "-p", "xnorc-runtime", "--lib"]));
     assert!(text.contains("test result: ok") && text.contains("lanes_are_exact"), "{text}");
-    let text = run(&mut aarch64(&["test", "-p", "xnorc-guest", "--test", "kernels"]));
-    assert!(text.contains("test result: ok") && text.contains("levels_can_be_forced ... ok"), "{text}");
+    // A processor with dot products of bytes, and one without.
+    for processor in ["neoverse-n1", "cortex-a53"] {
+        let text = run(aarch64(&["test", "-p", "xnorc-guest", "--test", "kernels"]).env("QEMU_CPU", processor));
+        assert!(
+            text.contains("test result: ok") && text.contains("levels_can_be_forced ... ok"),
+            "{processor}: {text}"
+        );
+        assert!(text.contains("int8_convolutions_are_the_same_bits_everywhere ... ok"), "{processor}: {text}");
+    }
 }
 
 /// The loops that the compiler writes, which take other tiles there.

@@ -93,7 +93,7 @@ fn ungrouped(case: &Case, together: usize) -> Case {
 fn pack(
     shape: &RealShape,
     format: Format,
-    head: Option<&[u32]>,
+    head: &[Vec<u32>],
     bits: impl Fn(usize, usize) -> u32,
 ) -> Vec<[Le<u32>; 16]> {
     let parts = format.parts();
@@ -102,8 +102,8 @@ fn pack(
     let mut packed = Vec::new();
     for block in 0..outputs.div_ceil(16) {
         let output = |lane: usize| Some(block * 16 + lane).filter(|&o| o < outputs);
-        if let Some(head) = head {
-            packed.push(std::array::from_fn(|lane| output(lane).map_or(0, |o| head[o])));
+        for row in head {
+            packed.push(std::array::from_fn(|lane| output(lane).map_or(0, |o| row[o])));
         }
         for run in 0..kh * runs {
             for word in 0..values.div_ceil(parts) {
@@ -180,7 +180,7 @@ fn check_bf16<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
     let mut narrow = vec![UNTOUCHED; 2 * room(&shape)];
     let (planar, given) = given(&case, &x);
     input_to_bf16(&shape, planar, &given, &mut narrow);
-    let weights = pack(&shape, Format::Bf16, None, |o, i| u32::from(to_bf16(weights[o * fan_in + i])));
+    let weights = pack(&shape, Format::Bf16, &[], |o, i| u32::from(to_bf16(weights[o * fan_in + i])));
     check(&Conv::<P, V> { format: Format::Bf16, shape, x: narrow, weights }, &y)
 }
 
@@ -224,11 +224,10 @@ fn check_int8<const P: usize, const V: usize>(case: &Case) -> Result<(), String>
     let mut narrow = vec![UNTOUCHED; 2 * room(&shape)];
     let (planar, given) = given(&case, &x);
     input_to_int8(&shape, planar, inverse_scale, zero_point, &given, &mut narrow);
-    let head: Vec<u32> = weights
-        .chunks(fan_in)
-        .map(|w| (-i32::from(zero_point) * w.iter().map(|&w| i32::from(w)).sum::<i32>()) as u32)
-        .collect();
-    let weights = pack(&shape, Format::Int8, Some(&head), |o, i| u32::from(weights[o * fan_in + i] as u8));
+    let sums = weights.chunks(fan_in).map(|w| w.iter().map(|&w| i32::from(w)).sum::<i32>());
+    let head =
+        [-i32::from(zero_point), 128].map(|times| sums.clone().map(|sum| times.wrapping_mul(sum) as u32).collect());
+    let weights = pack(&shape, Format::Int8, &head, |o, i| u32::from(weights[o * fan_in + i] as u8));
     check(&Conv::<P, V> { format: Format::Int8, shape, x: narrow, weights }, &y)
 }
 

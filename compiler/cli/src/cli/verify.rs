@@ -2,7 +2,7 @@
 
 use crate::arrays::Stack;
 use crate::verify::{Generator, Sample, Subject};
-use xnorc::{MultiplyAdds, Tensor};
+use xnorc::Tensor;
 
 use super::args::Engine;
 use super::progress::Progress;
@@ -18,10 +18,11 @@ pub(super) fn run(args: &args::Verify) -> Result {
     let graph = xnorc::load_graph(&model.path, &model.config())?;
     let folder = model.path.parent().unwrap_or(std::path::Path::new("."));
     let mut started = program::start(model, &output, &args.machine, args.engine)?;
-    let is_loose = output.multiply_add == MultiplyAdds::Loose && args.engine == Engine::Program;
-    if is_loose && program::level(&args.machine)?.is_none() {
-        // Where it rounds twice, or nothing would be seen of it. What is not available is the highest before it.
-        started.level = started.program.level(Some("popcnt"))?;
+    if args.engine == Engine::Program
+        && program::level(&args.machine)?.is_none()
+        && let Some(level) = crate::verify::level(&output)
+    {
+        started.level = started.program.level(Some(level))?;
     }
     let subject = Subject { model: &bytes, folder, graph: &graph, output: &output };
     let mut progress = Progress::new("samples", samples.len());

@@ -97,6 +97,12 @@ pub struct Subject<'a> {
     pub output: &'a Output,
 }
 
+/// The instructions to run on where none were asked for: the highest, or, with multiply-add loose by choice, ones that have no
+/// instruction for it, or nothing would be seen of that. What the processor lacks is the highest before it.
+pub fn level(output: &Output) -> Option<&'static str> {
+    (output.multiply_add == MultiplyAdds::Loose).then_some("popcnt")
+}
+
 /// Verifies a built program.
 ///
 /// # Errors

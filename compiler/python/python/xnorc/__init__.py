@@ -36,20 +36,29 @@ __all__ = [
 __version__ = _native.__version__
 
 
-def inspect(model, *, dims=None, real=None, calibrate=None, zero="plus", strict=False) -> Report:
+def inspect(model, *, dims=None, real=None, calibrate=None, zero="plus", multiply_add="once", strict=False) -> Report:
     """Says what becomes of a model, without building it: print it for the glance, `.table` for every block; its items are those
     of `xnorc inspect --json`. The options are those of `compile`.
 
     ModelError: the model cannot be compiled.
     """
     with ExitStack() as files:
-        glance, table, data, warned = _native.inspect(os.fspath(model), _options(files, dims, real, calibrate, zero, strict))
+        glance, table, data, warned = _native.inspect(os.fspath(model), _options(files, dims, real, calibrate, zero, multiply_add, strict))
     _warn(warned)
     return Report(glance, table, data)
 
 
 def compile(
-    model, *, dims=None, real=None, calibrate=None, zero="plus", strict=False, engine="rust", keep=True
+    model,
+    *,
+    dims=None,
+    real=None,
+    calibrate=None,
+    zero="plus",
+    multiply_add="once",
+    strict=False,
+    engine="rust",
+    keep=True,
 ) -> Network:
     """Compiles a model, builds it with the rustc at hand (`RUSTC` names another one), and loads it.
 
@@ -60,6 +69,8 @@ def compile(
         without a floating-point unit.
     calibrate: for int8 and fixed, an array of example inputs or the path of one.
     zero: what `sign(0) = 0` is in front of a binary layer: "plus" (+1, one bit) or "exact" (0, two planes of bits).
+    multiply_add: in float32 where the processor has no instruction for it: "once" (rounded once, as everywhere, by emulation) or
+        "loose" (rounded twice: faster there, and other last bits).
     strict: warnings are errors.
     engine: "rust", or "interpreter", which needs no rustc and takes about a thousand times as long.
     keep: what was built is kept for the next time, in `~/.cache/xnorc` or the folder that `XNORC_CACHE` names.
@@ -68,7 +79,7 @@ def compile(
     """
     path = os.fspath(model)
     with ExitStack() as files:
-        options = _options(files, dims, real, calibrate, zero, strict)
+        options = _options(files, dims, real, calibrate, zero, multiply_add, strict)
         network = Network(_native.Network(path, options, _interpreter(engine), keep), os.path.basename(path))
     _warn(network.warnings)
     return network
@@ -85,6 +96,7 @@ def verify(
     real=None,
     calibrate=None,
     zero="plus",
+    multiply_add="once",
     strict=False,
     engine="rust",
     keep=True,
@@ -101,7 +113,7 @@ def verify(
     if inputs is None and expected is not None:
         raise TypeError("expected outputs need the inputs they are of")
     with ExitStack() as files:
-        options = _options(files, dims, real, calibrate, zero, strict)
+        options = _options(files, dims, real, calibrate, zero, multiply_add, strict)
         on = {"inputs": _file(files, inputs), "expected": _file(files, expected), "samples": samples, "seed": seed}
         return Verification(*_native.verify(os.fspath(model), options, on, _interpreter(engine), keep))
 
@@ -122,6 +134,7 @@ def evaluate(
     real=None,
     calibrate=None,
     zero="plus",
+    multiply_add="once",
     strict=False,
     engine="rust",
     keep=True,
@@ -137,7 +150,7 @@ def evaluate(
     The other options are those of `compile`. ModelError: the model, a picture or a label is not as it must be.
     """
     with ExitStack() as files:
-        options = _options(files, dims, real, calibrate, zero, strict)
+        options = _options(files, dims, real, calibrate, zero, multiply_add, strict)
         given = {
             "images": _file(files, images),
             "labels": _file(files, labels),
@@ -152,7 +165,7 @@ def evaluate(
         return Evaluation(*_native.evaluate(os.fspath(model), options, given, _interpreter(engine), keep))
 
 
-def _options(files, dims, real, calibrate, zero, strict) -> dict:
+def _options(files, dims, real, calibrate, zero, multiply_add, strict) -> dict:
     """What the compiler shall be told."""
     layers = {None: real} if isinstance(real, str) else (real or {})
     calibrations = [] if calibrate is None else [_file(files, calibrate)]
@@ -161,6 +174,7 @@ def _options(files, dims, real, calibrate, zero, strict) -> dict:
         "real": [(_one_of("real", word, "f32", "bf16", "int8", "fixed"), layer) for layer, word in layers.items()],
         "calibrate": calibrations,
         "zero": _one_of("zero", zero, "plus", "exact"),
+        "multiply_add": _one_of("multiply_add", multiply_add, "once", "loose"),
         "strict": strict,
     }
 

@@ -12,6 +12,7 @@ _Path: TypeAlias = str | PathLike[str]
 _Arithmetic: TypeAlias = Literal["f32", "bf16", "int8", "fixed"]
 _Real: TypeAlias = _Arithmetic | Mapping[str | None, _Arithmetic] | None
 _Zero: TypeAlias = Literal["plus", "exact"]
+_MultiplyAdd: TypeAlias = Literal["once", "loose"]
 _Engine: TypeAlias = Literal["rust", "interpreter"]
 _Arrays: TypeAlias = _Path | ArrayLike | Mapping[str, ArrayLike] | None
 
@@ -63,6 +64,7 @@ def inspect(
     real: _Real = None,
     calibrate: _Arrays = None,
     zero: _Zero = "plus",
+    multiply_add: _MultiplyAdd = "once",
     strict: bool = False,
 ) -> Report: ...
 def compile(
@@ -72,6 +74,7 @@ def compile(
     real: _Real = None,
     calibrate: _Arrays = None,
     zero: _Zero = "plus",
+    multiply_add: _MultiplyAdd = "once",
     strict: bool = False,
     engine: _Engine = "rust",
     keep: bool = True,
@@ -87,6 +90,7 @@ def verify(
     real: _Real = None,
     calibrate: _Arrays = None,
     zero: _Zero = "plus",
+    multiply_add: _MultiplyAdd = "once",
     strict: bool = False,
     engine: _Engine = "rust",
     keep: bool = True,
@@ -107,6 +111,7 @@ def evaluate(
     real: _Real = None,
     calibrate: _Arrays = None,
     zero: _Zero = "plus",
+    multiply_add: _MultiplyAdd = "once",
     strict: bool = False,
     engine: _Engine = "rust",
     keep: bool = True,

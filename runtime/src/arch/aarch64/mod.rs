@@ -1,5 +1,7 @@
 //! AArch64: NEON is part of every target this is compiled for, so there is nothing to detect.
 
+mod dotprod;
+mod narrow;
 mod neon;
 
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -7,6 +9,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use super::portable::Portable;
 use crate::level::Level;
 use crate::simd::Kernel;
+pub(crate) use narrow::{enter_bf16, enter_int8};
 use neon::Neon;
 
 /// What there are kernels for.

@@ -54,7 +54,7 @@ impl NarrowDot<Avx2> for Bf16 {
     type W = [[__m256; 2]; 2];
 
     #[inline(always)]
-    fn start(self, s: Avx2, _: Option<&[Le<u32>; 16]>) -> [__m256; 2] {
+    fn start(self, s: Avx2, _: &[[Le<u32>; 16]]) -> [__m256; 2] {
         s.splat(0.0)
     }
     #[inline(always)]
@@ -98,7 +98,7 @@ impl Sealed for Int8 {}
 
 impl NarrowDot<Avx2> for Int8 {
     const PARTS: usize = 4;
-    const HEAD: usize = 1;
+    const HEAD: usize = 2;
     const ZERO_WINS: bool = true;
     type Acc = [__m256i; 2];
     /// Bytes 0 and 2, bytes 1 and 3.
@@ -107,9 +107,9 @@ impl NarrowDot<Avx2> for Int8 {
     type W = [[__m256i; 2]; 2];
 
     #[inline(always)]
-    fn start(self, _: Avx2, head: Option<&[Le<u32>; 16]>) -> [__m256i; 2] {
+    fn start(self, _: Avx2, head: &[[Le<u32>; 16]]) -> [__m256i; 2] {
         // SAFETY: the token of the vectors proves the instructions.
-        unsafe { head.map_or([_mm256_setzero_si256(); 2], |head| load(head)) }
+        unsafe { head.first().map_or([_mm256_setzero_si256(); 2], |head| load(head)) }
     }
     #[inline(always)]
     fn splat(self, _: Avx2, x: u32) -> [__m256i; 2] {

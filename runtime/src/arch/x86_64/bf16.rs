@@ -32,7 +32,7 @@ impl NarrowDot<Avx512> for Bf16 {
     type W = __m512i;
 
     #[inline(always)]
-    fn start(self, s: Avx512, _: Option<&[Le<u32>; 16]>) -> __m512 {
+    fn start(self, s: Avx512, _: &[[Le<u32>; 16]]) -> __m512 {
         s.splat(0.0)
     }
     #[inline(always)]

@@ -25,15 +25,15 @@ impl Sealed for Vnni {}
 
 impl NarrowDot<Avx512> for Vnni {
     const PARTS: usize = 4;
-    const HEAD: usize = 1;
+    const HEAD: usize = 2;
     const ZERO_WINS: bool = true;
     type Acc = __m512i;
     type X = __m512i;
     type W = __m512i;
 
     #[inline(always)]
-    fn start(self, s: Avx512, head: Option<&[Le<u32>; 16]>) -> __m512i {
-        match head {
+    fn start(self, s: Avx512, head: &[[Le<u32>; 16]]) -> __m512i {
+        match head.first() {
             Some(head) => self.load(s, head),
             // SAFETY: the token proves the instructions.
             None => unsafe { _mm512_setzero_si512() },

@@ -18,11 +18,14 @@ impl Raster {
     /// The part of `size` whose upper left corner is at `at`, which may lie outside: black is there.
     pub fn cut(&self, at: [isize; 2], size: [usize; 2]) -> Self {
         let mut bytes = vec![0; self.channels * size[0] * size[1]];
+        // Where a row of the part and one of the picture overlap: pixels of the picture, and the first of the part.
+        let columns = at[1].clamp(0, self.size[1] as isize)..(at[1] + size[1] as isize).clamp(0, self.size[1] as isize);
+        let (first, many) = ((columns.start - at[1]) as usize, (columns.end - columns.start) as usize);
         for (r, row) in bytes.chunks_exact_mut(self.channels * size[1]).enumerate() {
-            for (c, pixel) in row.chunks_exact_mut(self.channels).enumerate() {
-                if let Some(from) = self.pixel(at[0] + r as isize, at[1] + c as isize) {
-                    pixel.copy_from_slice(from);
-                }
+            let Some(from) = self.row(at[0] + r as isize) else { continue };
+            if many > 0 {
+                let from = &from[columns.start as usize * self.channels..][..many * self.channels];
+                row[first * self.channels..][..from.len()].copy_from_slice(from);
             }
         }
         Self { channels: self.channels, size, bytes }
@@ -86,10 +89,14 @@ impl Raster {
     }
 
     fn pixel(&self, row: isize, column: isize) -> Option<&[u8]> {
-        let row = usize::try_from(row).ok().filter(|&r| r < self.size[0])?;
         let column = usize::try_from(column).ok().filter(|&c| c < self.size[1])?;
-        let start = (row * self.size[1] + column) * self.channels;
-        self.bytes.get(start..start + self.channels)
+        self.row(row)?.get(column * self.channels..(column + 1) * self.channels)
+    }
+
+    /// `None` outside.
+    fn row(&self, row: isize) -> Option<&[u8]> {
+        let row = usize::try_from(row).ok().filter(|&r| r < self.size[0])?;
+        self.bytes.chunks_exact(self.channels * self.size[1]).nth(row)
     }
 
     /// The values in [0, 1] minus `mean`, over `std`, channel by channel: [channels, rows, columns].

@@ -187,6 +187,23 @@ fn ramp(rows: usize, columns: usize) -> Raster {
 fn pictures_are_cut_mirrored_turned_and_scaled() {
     let picture = ramp(3, 4);
     assert_eq!(picture.cut([-1, 2], [3, 3]).bytes, [0, 0, 0, 3, 4, 0, 7, 8, 0]);
+    assert_eq!(picture.cut([-4, 9], [2, 2]).bytes, [0; 4]);
+    // Wherever the part lies, of one channel and of three: what the definition says, pixel by pixel.
+    for channels in [1, 3] {
+        let picture = Raster { channels, size: [3, 4], bytes: (1..=12 * channels as u8).collect() };
+        for (top, left, rows, columns) in
+            (-6..6).flat_map(|t| (-7..7).flat_map(move |l| (1..8).map(move |n| (t, l, 1 + n as usize % 3, n as usize))))
+        {
+            let part = picture.cut([top, left], [rows, columns]);
+            let expected = (0..rows * columns * channels).map(|i| {
+                let (y, x, k) = (i / (columns * channels), i / channels % columns, i % channels);
+                let (y, x) = (top + y as isize, left + x as isize);
+                let inside = (0..3).contains(&y) && (0..4).contains(&x);
+                if inside { picture.bytes[(y as usize * 4 + x as usize) * channels + k] } else { 0 }
+            });
+            assert!(part.bytes.iter().copied().eq(expected), "{top} {left} {rows} {columns}");
+        }
+    }
     assert_eq!(picture.clone().mirrored().bytes, [4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9]);
     assert_eq!(picture.turned(0.0), picture);
     assert_eq!(picture.turned(180.0).bytes, [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);

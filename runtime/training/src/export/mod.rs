@@ -10,6 +10,7 @@
 //!
 //! Names of constants are the trainer's paths of parameters.
 
+mod messages;
 mod network;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 
 use burn::module::Module as _;
 use burn::tensor::Tensor;
+use prost::Message as _;
 use tract_onnx::prelude::{
     DatumExt as _, Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTValue as _, Tensor as Value, tvec,
 };
@@ -39,6 +40,19 @@ fn network(config: &NetworkConfig, form: Form) -> Network {
 fn compile(onnx: &[u8]) -> xnorc::Output {
     xnorc::generate(onnx, None, "net", xnorc::Config::new().strict(true))
         .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Another program's messages have a place for everything in the file, and write it as we do.
+#[test]
+fn the_format_is_onnx() {
+    let network = network(&config(BlockConfig::default()), Form::default());
+    for batch in [None, Some(2)] {
+        let file = onnx(&network, TASK, &Options { batch, ..Options::default() });
+        let read = tract_onnx::pb::ModelProto::decode(&file[..]).unwrap();
+        assert_eq!(read.encode_to_vec(), file);
+        let graph = read.graph.unwrap();
+        assert!(graph.node.len() > 10 && graph.initializer.len() > 10 && !graph.input.is_empty());
+    }
 }
 
 fn pictures() -> Tensor<4> {

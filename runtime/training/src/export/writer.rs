@@ -1,10 +1,10 @@
 //! An ONNX graph under construction: opset 17, ordinary operators, names unique by construction.
 
 use prost::Message as _;
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto::Dimension,
-    tensor_shape_proto::dimension, type_proto,
+
+use super::messages::{
+    Attribute, AttributeType, DataType, Dimension, Extent, Graph, Model, Node, OperatorSet, Shape, Tensor, TensorType,
+    Type, ValueInfo,
 };
 
 const OPSET: i64 = 17;
@@ -13,7 +13,7 @@ const IR: i64 = 8;
 /// A graph that nodes are added to, in order of execution.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    graph: GraphProto,
+    graph: Graph,
 }
 
 /// An attribute's value.
@@ -28,13 +28,12 @@ pub(super) enum Value<'a> {
 impl Writer {
     /// A node with one output, which gets the node's name.
     pub(super) fn node(&mut self, name: &str, op: &str, inputs: &[&str], attributes: &[(&str, Value<'_>)]) -> String {
-        self.graph.node.push(NodeProto {
+        self.graph.node.push(Node {
             name: name.to_owned(),
             op_type: op.to_owned(),
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: vec![name.to_owned()],
             attribute: attributes.iter().map(|&(name, value)| attribute(name, value)).collect(),
-            ..NodeProto::default()
         });
         name.to_owned()
     }
@@ -52,12 +51,11 @@ impl Writer {
     }
 
     fn constant(&mut self, name: &str, dims: &[usize], kind: DataType, raw_data: Vec<u8>) -> String {
-        self.graph.initializer.push(TensorProto {
+        self.graph.initializer.push(Tensor {
             name: name.to_owned(),
             dims: dims.iter().map(|&d| d as i64).collect(),
             data_type: kind as i32,
             raw_data,
-            ..TensorProto::default()
         });
         name.to_owned()
     }
@@ -73,21 +71,20 @@ impl Writer {
         self.graph.name = "network".to_owned();
         self.graph.input = vec![port(input, batch)];
         self.graph.output = vec![port(output, batch)];
-        let model = ModelProto {
+        let model = Model {
             ir_version: IR,
-            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+            opset_import: vec![OperatorSet { version: OPSET }],
             producer_name: "xnorc-training".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             doc_string: doc.to_owned(),
             graph: Some(self.graph),
-            ..ModelProto::default()
         };
         model.encode_to_vec()
     }
 }
 
-fn attribute(name: &str, value: Value<'_>) -> AttributeProto {
-    let mut attribute = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
+fn attribute(name: &str, value: Value<'_>) -> Attribute {
+    let mut attribute = Attribute { name: name.to_owned(), ..Attribute::default() };
     let kind = match value {
         Value::Int(i) => {
             attribute.i = i;
@@ -106,19 +103,15 @@ fn attribute(name: &str, value: Value<'_>) -> AttributeProto {
             AttributeType::String
         }
     };
-    attribute.r#type = kind as i32;
+    attribute.set_kind(kind);
     attribute
 }
 
-fn port((name, dims): (&str, &[usize]), batch: Option<usize>) -> ValueInfoProto {
-    let fixed = |n: usize| dimension::Value::DimValue(n as i64);
-    let first = batch.map_or(dimension::Value::DimParam("batch".to_owned()), fixed);
-    let dim = std::iter::once(first)
-        .chain(dims.iter().map(|&d| fixed(d)))
-        .map(|value| Dimension { value: Some(value), ..Dimension::default() })
-        .collect();
-    let shape = Some(TensorShapeProto { dim });
-    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape };
-    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
-    ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..ValueInfoProto::default() }
+fn port((name, dims): (&str, &[usize]), batch: Option<usize>) -> ValueInfo {
+    let fixed = |n: usize| Extent::Value(n as i64);
+    let first = batch.map_or(Extent::Name("batch".to_owned()), fixed);
+    let dims = std::iter::once(first).chain(dims.iter().map(|&d| fixed(d)));
+    let shape = Some(Shape { dim: dims.map(|extent| Dimension { extent: Some(extent) }).collect() });
+    let tensor = Some(TensorType { element: DataType::Float as i32, shape });
+    ValueInfo { name: name.to_owned(), kind: Some(Type { tensor }) }
 }

@@ -1,9 +1,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::config::{Config, EarlyStopping, TensorBoard};
+use crate::config::{Config, DataFormat, EarlyStopping, ShardsConfig, TensorBoard};
 use crate::problem::Result;
-use crate::testing::{procedure as config, write_data};
+use crate::testing::{procedure as config, write_data, write_shards};
 
 fn train(config: &Config) -> Result<Outcome> {
     run(config, &AtomicBool::new(false), &mut Quiet)
@@ -43,6 +43,20 @@ fn results(config: &Config) -> Vec<(String, Vec<Epoch>, Vec<u8>)> {
     STEPS.iter().map(of).collect()
 }
 
+/// Interrupts a run after every two updates, with another number of threads reading pictures each time, and goes on until it is
+/// done: how many runs that took.
+fn in_parts(config: &Config) -> usize {
+    let mut config = config.clone();
+    for runs in 1..50 {
+        let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+        config.data.workers = 1 + runs % 3;
+        if run(&config, &stop, &mut StopAfter { updates: 2, seen: &seen, stop: &stop }).unwrap() == Outcome::Done {
+            return runs;
+        }
+    }
+    panic!("it does not come to an end");
+}
+
 /// Interrupted after every few batches, in every step, and taken up again each time: the same numbers, bit for bit,
 /// with another number of threads reading pictures.
 #[test]
@@ -51,18 +65,8 @@ fn an_interrupted_run_ends_like_an_uninterrupted_one() {
     write_data(folder.path());
     let whole = config(folder.path(), "whole");
     assert_eq!(train(&whole).unwrap(), Outcome::Done);
-    let mut parts = config(folder.path(), "parts");
-    let mut runs = 0;
-    loop {
-        let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
-        parts.data.workers = 1 + runs % 3;
-        let outcome = run(&parts, &stop, &mut StopAfter { updates: 2, seen: &seen, stop: &stop }).unwrap();
-        runs += 1;
-        if outcome == Outcome::Done {
-            break;
-        }
-        assert!(runs < 50);
-    }
+    let parts = config(folder.path(), "parts");
+    let runs = in_parts(&parts);
     assert!(runs > 4, "{runs} runs");
     assert_eq!(results(&whole), results(&parts));
     // What is done is not done again.
@@ -93,6 +97,30 @@ fn an_interrupted_run_ends_like_an_uninterrupted_one() {
     // Another configuration does not go on with these results.
     let other = Config { seed: 2, ..whole };
     assert!(train(&other).unwrap_err().to_string().contains("other settings"));
+}
+
+/// The same where pictures lie in tar files, and are drawn from a buffer.
+#[test]
+fn an_interrupted_run_on_shards_ends_like_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    write_shards(folder.path());
+    let on_shards = |output: &str| {
+        let mut config = config(folder.path(), output);
+        config.data.format = DataFormat::Shards;
+        config.data.size = Some(8);
+        config.data.shards = Some(ShardsConfig {
+            train: "train-*.tar".into(),
+            test: "t10k-0.tar".into(),
+            validation: None,
+            classes: None,
+            buffer: 15,
+        });
+        config
+    };
+    let (whole, parts) = (on_shards("whole"), on_shards("parts"));
+    assert_eq!(train(&whole).unwrap(), Outcome::Done);
+    assert!(in_parts(&parts) > 4);
+    assert_eq!(results(&whole), results(&parts));
 }
 
 #[test]
