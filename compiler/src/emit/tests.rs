@@ -162,7 +162,8 @@ fn what_the_caller_sees() {
     insta::assert_snapshot!(source.split("/// Runs the network once.").next().unwrap());
 }
 
-/// Two bytes a weight, in pairs; one byte a weight and what the sums start from. Ten outputs take sixteen places.
+/// Two bytes a weight, in pairs; one byte a weight, what the sums start from and what those of signed activations lack. Ten outputs
+/// take sixteen places.
 #[test]
 fn narrow_weights_are_smaller() {
     let of = |kind: &str| {
@@ -170,5 +171,5 @@ fn narrow_weights_are_smaller() {
         emit(&network).weight_bytes
     };
     assert_eq!(of("bf16_conv"), 3 * 5 * 4 * 32);
-    assert_eq!(of("int8_linear"), (64 + 4) * 16 + 4 * 16);
+    assert_eq!(of("int8_linear"), (64 + 4) * 16 + 2 * 4 * 16);
 }
