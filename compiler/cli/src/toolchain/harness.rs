@@ -322,7 +322,7 @@ impl NarrowKernel for PeakNarrow {
         // bf16: 1 and 2^-13, so that sums stay small.
         let x = d.splat(s, std::hint::black_box(0x3f80_3f80));
         let w = d.load(s, &std::hint::black_box([Le::<u32>::new(0x3900_3900); 16]));
-        let mut acc = [d.start(s, None); 12];
+        let mut acc = [d.start(s, &[]); 12];
         for _ in 0..5 * ROUNDS {
             for acc in &mut acc {
                 *acc = d.dot(s, *acc, x, w);
