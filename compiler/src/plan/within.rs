@@ -163,11 +163,12 @@ mod tests {
         let mut next = 0;
         for y in 0..g.output[0] {
             let end = if y + 1 == g.output[0] { g.input[0] } else { rows_there(g, y) };
-            for at in next * g.input[1]..end.max(next) * g.input[1] {
-                if there[at] != ("operand", at) {
+            let rows = next * g.input[1]..end.max(next) * g.input[1];
+            for (at, place) in rows.clone().zip(&mut there[rows]) {
+                if *place != ("operand", at) {
                     return false;
                 }
-                there[at] = ("row", at);
+                *place = ("row", at);
             }
             next = next.max(end);
             for x in 0..g.output[1] {
@@ -298,7 +299,7 @@ mod tests {
             let weights = Arc::new(BinaryWeights { signs: vec![true; 32 * 32], zeros: 0, deviation: 0.0 });
             let intervals = Arc::new(vec![Interval { low: 0.0, high: f32::INFINITY }; 32]);
             let source = Source::BinaryConv { input: bits, geometry, weights, padding: BitPadding::Zero };
-            let pooled = Some(Pooled { pool: pool.clone(), steps: vec![Step::Store(result)] });
+            let pooled = Some(Pooled { pool, steps: vec![Step::Store(result)] });
             let body: Body = Tiled { source, steps: vec![Step::Add(skip)], pooled }.into();
             network.blocks = vec![
                 Block::new(
