@@ -108,6 +108,8 @@ fn an_interrupted_run_on_shards_ends_like_an_uninterrupted_one() {
         let mut config = config(folder.path(), output);
         config.data.format = DataFormat::Shards;
         config.data.size = Some(8);
+        // Pictures in tar files have three channels.
+        (config.data.mean, config.data.std) = (vec![0.4; 3], vec![0.25; 3]);
         config.data.shards = Some(ShardsConfig {
             train: "train-*.tar".into(),
             test: "t10k-0.tar".into(),
