@@ -41,6 +41,8 @@ parts! {
     Skip = "skip",
     /// The sum of two planes of bits, or of what layers make of them.
     Planes = "planes",
+    /// One more product of planes of bits, of a layer that has several.
+    Plane = "plane",
     /// The product with another tensor.
     Multiply = "multiply",
     /// Nothing but packing signs.

@@ -24,7 +24,7 @@ use crate::exact::Affine;
 use crate::ir::BinaryWeights;
 use crate::ir::{Binary, Graph, Layout, Node, Op, Part, ValueId, Window};
 use crate::passes::facts::{self, Facts};
-use crate::passes::recognise_sign::MOST_PLANES;
+use crate::passes::recognise_sign::{MOST_PLANES, planes_of_input};
 use crate::passes::rewrite::{NewNode, Rewriter, repeat, walk};
 use codes::{Code, Codes, ZeroSign};
 use weights::Binarized;
@@ -104,6 +104,7 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
         }
     }
     let code = codes.get(node.inputs[0]);
+    let too_many = too_many_planes(rewriter, codes, &node);
     let reason = match (weights, code) {
         (Ok(weights), Some(code)) => match padding(&node.op, code) {
             Ok(windows) => {
@@ -112,7 +113,7 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
             }
             Err(reason) => reason,
         },
-        (Ok(weights), None) => {
+        (Ok(weights), None) if too_many.is_none() => {
             let input = describe(rewriter, node.inputs[0]);
             let input = format!("input is not binary: {input}");
             if weights.is_ternary() {
@@ -141,11 +142,34 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
                 let message = "its input is signs, but its weights are real numbers".to_owned();
                 remarks.warn(diagnostics::Code::LatentWeights, &node, message, words::LATENT);
             }
+            too_many.unwrap_or(reason)
+        }
+        (Ok(weights), None) => {
+            let reason = too_many.unwrap_or_default();
+            if !weights.is_ternary() && weights.per_channel >= 4 {
+                let message = format!("the weights are binary, and the input is of {reason}");
+                remarks.warn(diagnostics::Code::RealInput, &node, message, words::FEWER_BITS);
+            }
             reason
         }
+        (Err(_), None) if too_many.is_some() => too_many.unwrap_or_default(),
         (Err(reason), None) => format!("{reason}; input is not binary: {}", describe(rewriter, node.inputs[0])),
     };
     real(rewriter, Node { reason: Some(reason), ..node });
+}
+
+/// Why a layer of few bits is none of bits all the same: its planes, each of the weights times each of the input, are too many.
+fn too_many_planes(rewriter: &Rewriter<'_>, codes: &Codes, node: &Node) -> Option<String> {
+    let x = node.inputs[0];
+    let weights = planes_of(rewriter, node)?;
+    let input = codes.get(x).map(|code| code.planes.len()).or_else(|| planes_of_input(rewriter, x))?;
+    let products = weights * input;
+    (products > MOST_PLANES).then(|| {
+        format!(
+            "few bits, but {products} plane products, at most {MOST_PLANES} (weights of {weights} planes of bits, an input of \
+             {input})"
+        )
+    })
 }
 
 /// How many planes of bits a layer's weights are, if they are of few bits.
@@ -261,7 +285,8 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
     let like = node.output;
     let shape = rewriter.graph.shape(like).to_vec();
     let more = |rewriter: &mut Rewriter<'_>, op: Op, x: ValueId, suffix: &str, shape: &[usize]| {
-        let parts = node.parts.clone();
+        let is_layer = matches!(op, Op::BinaryConv { .. } | Op::BinaryMatMul { .. });
+        let parts = if is_layer { plane(&node) } else { node.parts.clone() };
         rewriter.emit(NewNode { op, inputs: vec![x], like, suffix, shape, origin: None, parts })
     };
     let mut terms = Vec::new();
@@ -310,6 +335,12 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
     }
     let op = Op::Affine { axis: shape.len() - 1, maps: Arc::new(maps) };
     rewriter.change(Node { name, op, inputs: vec![dot], output, parts, reason: None });
+}
+
+/// What one more product of planes stands for, of a layer that has one already.
+fn plane(node: &Node) -> Vec<Part> {
+    let own = if node.parts.is_empty() { vec![node.op.name().as_str().into()] } else { node.parts.clone() };
+    own.into_iter().chain([Part::Plane]).collect()
 }
 
 /// Emits a real-valued layer. Its padding is zero: any other, merged in the hope of a binary layer, is a Pad again.

@@ -23,7 +23,7 @@ use crate::exact::Affine;
 use crate::ir::{Binary, DType, Graph, Node, Op, Part, Tensor, Unary, ValueId, Zero};
 use crate::passes::rewrite::{NewNode, Rewriter, repeat, walk_to_fixpoint};
 pub(crate) use classes::evaluate;
-pub(crate) use few_bits::MOST as MOST_PLANES;
+pub(crate) use few_bits::{MOST as MOST_PLANES, planes_of_input};
 use pieces::Edge;
 use steps::{Base, Steps};
 

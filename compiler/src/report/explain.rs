@@ -8,11 +8,11 @@ pub use crate::schedule::title::{extents, kind};
 
 /// True when a step does more than keep the source's value.
 fn works(step: &Step) -> bool {
-    !matches!(step, Step::Store(_) | Step::Sum(_))
+    !matches!(step, Step::Store(_))
 }
 
-/// True when the block's source and at least one of scale, shift, gate, activation, skip or threshold are one piece of
-/// code: the values between them are never in memory.
+/// True when the block's source and at least one of scale, shift, gate, activation, skip, threshold or the mean over the pixels
+/// are one piece of code, which takes values that are still in registers.
 pub fn is_fused(block: &Block) -> bool {
     block.pool().is_some() || block.steps().any(works)
 }
@@ -68,6 +68,9 @@ pub fn reason(block: &Block) -> Option<String> {
     let text = match &block.body {
         Body::Tiled(tiled) => match &tiled.source {
             Source::BinaryConv { .. } if is_fused(block) => return None,
+            Source::BinaryConv { .. } if block.parts.contains(&Part::Plane) => {
+                "binary; one more plane of bits of a layer, whose sums are added there"
+            }
             Source::BinaryConv { .. } => "binary; its integer sums are used as they are, so there is nothing to fuse",
             Source::RealConv { .. } => "weights or input are not ±1",
             Source::MaxPool { .. } | Source::AveragePool { .. } => "pools real values",

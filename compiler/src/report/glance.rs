@@ -32,6 +32,7 @@ enum Obstacle {
     Real,
     Integers,
     Gate,
+    Gated,
     Map,
     Pool,
     Move,
@@ -66,7 +67,10 @@ impl Obstacle {
                 Source::MaxPool { .. } | Source::AveragePool { .. } => Self::Pool,
                 // Signs of the input itself are where a binary network begins.
                 Source::Map { input } if is_given(network, *input) && block.steps().any(is_sign) => return None,
-                Source::Map { .. } | Source::Planes { .. } => Self::Map,
+                Source::Map { .. } | Source::Planes { .. } => match block.steps().any(|s| matches!(s, Step::Gate(_))) {
+                    true => Self::Gated,
+                    false => Self::Map,
+                },
             },
             Body::Gate(_) => Self::Gate,
             Body::Move(Move::Copy { .. } | Move::Convert { .. } | Move::Lookup { .. }) => Self::Move,
@@ -104,6 +108,10 @@ impl Obstacle {
             Self::Gate => {
                 ("gates, which are real-valued", "nothing: they are small, and what they are fed is fused already")
             }
+            Self::Gated => (
+                "multiplies with a gate that is computed from all of what it multiplies",
+                "nothing, or train with a gate of the layer's input, as Real-to-Binary: that product is part of the layer",
+            ),
             Self::Map => (
                 "element-wise, with no layer in front to take it along",
                 "behind a convolution or a linear layer it is part of that: move it in front of the pool or the join",
@@ -278,13 +286,12 @@ impl fmt::Display for Glance {
         }
         let macs = t.binary_macs + t.real_macs;
         let share = if macs > 0 { 100.0 * t.binary_macs as f64 / macs as f64 } else { 0.0 };
-        let layers =
-            report.blocks.iter().filter(|row| row.binary || row.real_macs > 0 && row.arithmetic.is_some()).count();
         writeln!(
             f,
-            "\nbinary  {share:.1} % of {} multiply-accumulates: {} of {layers} layers, {} of them one piece with what is around",
+            "\nbinary  {share:.1} % of {} multiply-accumulates: {} of {} layers, {} of them one piece with what is around",
             amount(macs as f64),
             t.binary_operators,
+            t.layers,
             t.fused_blocks
         )?;
         let smaller = self.file_bytes as f64 / t.weights_file_bytes.max(1) as f64;

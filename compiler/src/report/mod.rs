@@ -12,10 +12,10 @@ mod table;
 mod threads;
 
 use crate::emit::Output;
-use crate::ir::DType;
 #[cfg(test)]
 use crate::ir::network::Storage;
-use crate::ir::network::{Arithmetic, NetTensor, TensorId};
+use crate::ir::network::{Arithmetic, Block, NetTensor, TensorId};
+use crate::ir::{DType, Part};
 use crate::schedule::cost::Cost;
 
 #[doc(hidden)]
@@ -109,9 +109,11 @@ pub struct Totals {
     pub real_macs: u64,
     /// Real operations.
     pub flops: u64,
-    /// Binary convolutions and fully connected layers.
+    /// Convolutions and fully connected layers.
+    pub layers: usize,
+    /// Those of them that are binary. A layer of several planes of bits is one.
     pub binary_operators: usize,
-    /// Those of them that carry their scale, gate, activation, skip or threshold with them.
+    /// Those of them that carry their scale, gate, activation, skip, threshold or the sums for a gate with them.
     pub fused_blocks: usize,
     /// Bytes of parameters in the weights file.
     pub weight_bytes: u64,
@@ -162,7 +164,10 @@ impl Report {
             })
             .collect();
         let ports = |ids: &[TensorId]| ids.iter().map(|&id| port(network.tensor(id))).collect();
-        let binary = || network.blocks.iter().filter(|b| b.is_binary());
+        // A layer of several planes of bits is one, and constants are none.
+        let is_own = |block: &&Block| ![Part::Plane, "Constant".into()].iter().any(|part| block.parts.contains(part));
+        let binary = || network.blocks.iter().filter(|b| b.is_binary()).filter(is_own);
+        let real = network.blocks.iter().filter(|b| b.arithmetic().is_some()).filter(is_own);
         Self {
             model: network.name.clone(),
             inputs: ports(&network.inputs),
@@ -171,6 +176,7 @@ impl Report {
                 binary_macs: sum.binary_macs,
                 real_macs: sum.real_macs,
                 flops: sum.flops,
+                layers: binary().count() + real.count(),
                 binary_operators: binary().count(),
                 fused_blocks: binary().filter(|b| explain::is_fused(b)).count(),
                 // What the file holds, so that what two blocks share counts once.

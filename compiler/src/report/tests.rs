@@ -187,6 +187,25 @@ fn an_unfused_binary_block_has_a_reason() {
     assert!(report.blocks[2].reason.as_ref().unwrap().contains("nothing to fuse"));
 }
 
+/// A layer of several planes of bits is one layer, whatever its planes are fused with.
+#[test]
+fn planes_of_bits_are_no_layers() {
+    let mut output = output();
+    let before = Report::new(&output).totals;
+    let mut plane = output.network.blocks[2].clone();
+    plane.parts.push(Part::Plane);
+    let Body::Tiled(conv) = &mut plane.body else { unreachable!("a convolution") };
+    conv.steps.retain(|s| matches!(s, Step::Store(_)));
+    output.network.blocks.insert(2, plane);
+    let report = Report::new(&output);
+    let layers = |t: &Totals| (t.layers, t.binary_operators, t.fused_blocks);
+    assert_eq!(layers(&report.totals), layers(&before));
+    assert_eq!(report.totals.binary_macs, 2 * before.binary_macs);
+    assert!(report.blocks[2].reason.as_ref().is_some_and(|why| why.contains("one more plane")), "{report}");
+    let text = Glance::new(&output, xnorc_runtime::Level::Avx2, 1000).to_string();
+    assert!(text.contains(&format!("1 of {} layers", before.layers)), "{text}");
+}
+
 #[test]
 fn text_of_the_report() {
     insta::assert_snapshot!(Report::new(&output()).to_string());

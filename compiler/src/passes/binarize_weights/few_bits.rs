@@ -125,7 +125,9 @@ impl Planes {
                     }
                     _ => Op::BinaryMatMul { weights: weights.clone() },
                 };
-                let dot = emit(rewriter, op, vec![plane], "dot", node.parts.clone());
+                let first = all.is_none() && sum.is_none();
+                let parts = if first { node.parts.clone() } else { super::plane(node) };
+                let dot = emit(rewriter, op, vec![plane], "dot", parts);
                 sum = Some(add(rewriter, sum, dot));
             }
             let mut sum = sum?;

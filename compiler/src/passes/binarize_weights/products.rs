@@ -45,9 +45,14 @@ pub(super) fn product(rewriter: &mut Rewriter<'_>, codes: &Codes, node: &Node) -
     if rank < 2 || !own.iter().all(|own| fits(own)) || own[0][own[0].len() - 1] > DEEPEST {
         return false;
     }
-    let emit = |rewriter: &mut Rewriter<'_>, op: Op, inputs: Vec<ValueId>, shape: &[usize], suffix: &str| {
-        let parts = if op == Op::Binary(Binary::Add) { vec![Part::Planes] } else { node.parts.clone() };
-        rewriter.emit(NewNode { op, inputs, like: node.output, suffix, shape, origin: None, parts })
+    let emit = |rewriter: &mut Rewriter<'_>, op: Op, inputs: Vec<ValueId>, is_another: bool, suffix: &str| {
+        let parts = match op {
+            Op::Binary(Binary::Add) => vec![Part::Planes],
+            _ if is_another => super::plane(node),
+            _ => node.parts.clone(),
+        };
+        let (like, shape) = (node.output, &shape[..]);
+        rewriter.emit(NewNode { op, inputs, like, suffix, shape, origin: None, parts })
     };
     let zero_one = [left.zero_one, right.zero_one];
     let count = left.code.planes.len() * right.code.planes.len();
@@ -63,10 +68,10 @@ pub(super) fn product(rewriter: &mut Rewriter<'_>, codes: &Codes, node: &Node) -
                 rewriter.change(Node { op, inputs: vec![x, rows], ..node.clone() });
                 return true;
             }
-            let dot = emit(rewriter, op, vec![x, rows], &shape, "dot");
+            let dot = emit(rewriter, op, vec![x, rows], sum.is_some(), "dot");
             sum = Some(match sum {
                 None => dot,
-                Some(sum) => emit(rewriter, Op::Binary(Binary::Add), vec![sum, dot], &shape, "sum"),
+                Some(sum) => emit(rewriter, Op::Binary(Binary::Add), vec![sum, dot], false, "sum"),
             });
         }
     }

@@ -9,6 +9,10 @@ use crate::passes::rewrite::Rewriter;
 pub(super) const LATENT: &str = "it runs as a real-valued layer; if it was trained with binary weights, their sign was lost \
     on export: apply it in the forward pass (sign(w) * scale), or to the weights before the export";
 
+/// What to do about more products of planes of bits than are faster than numbers.
+pub(super) const FEWER_BITS: &str = "it runs as a real-valued layer; with fewer bits in its input, or in its weights, it would be planes of \
+    bits";
+
 /// What is wrong with the input of a layer of binary weights, and what to do.
 pub(super) fn real_input(rewriter: &Rewriter<'_>, v: ValueId) -> (String, &'static str) {
     let input = describe(rewriter, v);

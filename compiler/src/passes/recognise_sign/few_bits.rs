@@ -6,6 +6,7 @@ use super::{channel_axis, sign_argument};
 use crate::exact::Affine;
 use crate::ir::{Binary, Node, Op, Part, Tensor, ValueId};
 use crate::passes::binarize_weights::planes_of;
+use crate::passes::merge_affine::uniform;
 use crate::passes::rewrite::{NewNode, Rewriter, repeat};
 
 /// More products of planes than that, and integers would be as fast.
@@ -74,6 +75,28 @@ fn arithmetic(rewriter: &Rewriter<'_>, node: &Node) -> Option<(ValueId, (Binary,
     (same_shape && !(f == Binary::Div && side == 0)).then_some((x, (f, side, number)))
 }
 
+/// How many signs a value would be the sum of, if it takes a few evenly spaced numbers, however many of them.
+pub(crate) fn planes_of_input(rewriter: &Rewriter<'_>, mut v: ValueId) -> Option<usize> {
+    while let Some(node) = rewriter.producer(v) {
+        if let Some(steps) = steps::of_node(rewriter, node) {
+            return (!matches!(steps.base, Base::Truth(_)) && step(&steps).is_some()).then_some(steps.edges.len());
+        }
+        v = match (arithmetic(rewriter, node), &node.op) {
+            (Some((x, _)), _) => x,
+            (None, Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_)) => node.inputs[0],
+            (None, Op::Affine { maps, .. }) if uniform(maps).is_some() => node.inputs[0],
+            _ => return None,
+        };
+    }
+    None
+}
+
+/// From one of its numbers to the next, if that is always the same.
+fn step(steps: &Steps) -> Option<f64> {
+    let step = steps.values.get(1)? - steps.values[0];
+    steps.values.windows(2).all(|pair| pair[1] - pair[0] == step && step.is_finite()).then_some(step)
+}
+
 /// The signs of a value, if it takes at most so many evenly spaced numbers more than one.
 fn parts(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<Parts> {
     let node = rewriter.producer(v)?.clone();
@@ -108,9 +131,8 @@ fn parts(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<Parts> 
 }
 
 fn of_steps(rewriter: &mut Rewriter<'_>, v: ValueId, steps: &Steps, most: usize) -> Option<Parts> {
-    let (first, step) = (*steps.values.first()?, steps.values.get(1)? - steps.values[0]);
-    let even = steps.values.windows(2).all(|pair| pair[1] - pair[0] == step && step.is_finite());
-    if !even || steps.edges.len() > most || matches!(steps.base, Base::Truth(_)) {
+    let (first, step) = (*steps.values.first()?, step(steps)?);
+    if steps.edges.len() > most || matches!(steps.base, Base::Truth(_)) {
         return None;
     }
     let shape = rewriter.graph.shape(v).to_vec();

@@ -2,7 +2,7 @@
 //! planes.
 
 use crate::interpret;
-use crate::ir::{Binary::*, Graph, Op, Tensor, Unary, ValueId, Zero};
+use crate::ir::{Binary::*, Graph, Op, Part, Tensor, Unary, ValueId, Zero};
 use crate::passes;
 use crate::passes::testing::{Build, count};
 
@@ -154,6 +154,14 @@ fn few_bits_are_planes_of_bits() {
                 // A sign has no bit for padding with 0 but where the layer counts none.
                 let fits = planes * of_input <= 8;
                 assert_eq!((layers, real), if fits { (planes * of_input, 0) } else { (0, 1) }, "{title}\n{after}");
+                // One layer, whose other products are said to be planes of it; or how far it is from being of bits.
+                let marks = after.nodes.iter().filter(|node| node.parts.contains(&Part::Plane)).count();
+                assert_eq!(marks, layers.saturating_sub(1), "{title}\n{after}");
+                if !fits {
+                    let why = after.nodes.iter().find_map(|node| node.reason.as_deref()).unwrap_or_default();
+                    let bound = format!("{} plane products, at most 8", planes * of_input);
+                    assert!(why.contains(&bound), "{title}: {why}");
+                }
                 let values = (0..150).map(|i| ((i * 7) % 17) as f32 / 4.0 - 2.0).collect();
                 let inputs = [Tensor::f32(SHAPE, values)];
                 let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
