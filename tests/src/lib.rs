@@ -6,6 +6,7 @@ pub mod many;
 pub mod nests;
 pub mod panic_free;
 pub mod random;
+pub mod side_by_side;
 
 use std::path::{Path, PathBuf};
 
