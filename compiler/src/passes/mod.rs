@@ -35,6 +35,7 @@ pub mod recognise_activations;
 pub mod recognise_sign;
 mod rewrite;
 pub mod sink_joins;
+pub mod split_means;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -85,6 +86,10 @@ pub const PASSES: &[Pass] = &[
     // AFTER THIS POINT: a value that is only joined is computed, and packed, in parts.
     // Shown in tests/filetests/sink_joins.
     ("sink_joins", sink_joins::run, &[]),
+    // Means over the pixels of weighted sums, as BNext's gates read them, are weighted sums of means.
+    // AFTER THIS POINT: no tensor is weighted for the mean of its sum with another alone.
+    // Shown in tests/filetests/split_means.
+    ("split_means", split_means::run, &[]),
     // The Affines that appeared meet their neighbours.
     ("merge_affine_again", merge_affine::run, &[promises::affine_neighbours_are_one]),
     // AFTER THIS POINT: no Identity-like node, no duplicate of another node, nothing dead; a value that stands for one of
