@@ -3,7 +3,7 @@
 //! 1. A sign that may be 0 has two values where it ends in bits ([`zero`]). A max-pool between a value and its sign moves
 //!    behind the sign ([`commute`]).
 //! 2. Every value of ±1 that binary layers read gets its packed tensors, framed for those who read them ([`bits`]).
-//! 3. Gates are recognised as a whole ([`gate`]).
+//! 3. Gates are recognised as a whole ([`gate`]), and products that wait for them ([`products`]).
 //! 4. Every other operator that is no element-wise one starts a block; the block then takes in the element-wise
 //!    operators behind it, one after the other, as steps ([`steps`]). Binary layers choose first, so that a skip is
 //!    added where the half-block ends and not where its shortcut does. No block takes in what depends on itself.
@@ -21,6 +21,7 @@ mod generic;
 mod geometry;
 mod integers;
 mod parts;
+mod products;
 mod sources;
 mod steps;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub fn run(graph: &Graph) -> Result<Network, Diagnostics> {
     builder.declare();
     builder.plan_bits();
     builder.gates();
+    builder.late_products();
     builder.blocks();
     builder.copy_outputs();
     builder.finish()
@@ -103,6 +105,9 @@ struct Builder<'g> {
     sign_bits: HashMap<usize, Vec<TensorId>>,
     /// A tensor that holds a single 1, once somebody needs it.
     one: Option<TensorId>,
+    /// Products that are computed with both of their operands, and the nodes that wait for it.
+    late: HashMap<usize, products::Late>,
+    waiting: HashSet<usize>,
     /// Why a node could not join the block before it.
     refused: HashMap<usize, String>,
     diagnostics: Diagnostics,
@@ -125,6 +130,8 @@ impl<'g> Builder<'g> {
             bits_moved: HashMap::new(),
             sign_bits: HashMap::new(),
             one: None,
+            late: HashMap::new(),
+            waiting: HashSet::new(),
             refused: HashMap::new(),
             diagnostics: Diagnostics::default(),
         }
@@ -216,7 +223,8 @@ impl<'g> Builder<'g> {
         }
     }
 
-    /// Nodes that are no block's: what they compute is written, in another form, where their operand is computed.
+    /// Nodes that are no block's: what they compute is written, in another form, where their operand is computed, or it is computed
+    /// where it is needed.
     fn vanishes(&self, i: usize) -> bool {
         let node = self.facts.node(i);
         match &node.op {
@@ -224,7 +232,7 @@ impl<'g> Builder<'g> {
                 self.facts.is_bits_only(node.output) && self.bit_source(node.output).is_some()
             }
             Op::Affine { .. } => self.facts.is_folded_affine(i),
-            _ => false,
+            _ => self.waiting.contains(&i),
         }
     }
 

@@ -49,7 +49,7 @@ impl Builder<'_> {
         draft
     }
 
-    fn open(&mut self, i: usize, body: impl Into<Body>, parts: Vec<Part>) -> usize {
+    pub(super) fn open(&mut self, i: usize, body: impl Into<Body>, parts: Vec<Part>) -> usize {
         let node = self.facts.node(i);
         self.add_draft(Block { name: node.name.clone(), body: body.into(), parts, reason: node.reason.clone() }, &[i])
     }
@@ -323,6 +323,9 @@ impl Builder<'_> {
 
     /// Element-wise operators on a value that is in memory.
     fn element_wise(&mut self, i: usize) {
+        if let Some(&late) = self.late.get(&i) {
+            return self.late_product(i, late);
+        }
         let node = self.facts.node(i);
         let mut operands = node.inputs.clone();
         if matches!(node.op, Op::Sign(_)) {

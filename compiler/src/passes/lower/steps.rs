@@ -34,6 +34,12 @@ impl Continuation {
         Self { node, steps, parts: vec![part.into()] }
     }
 
+    /// v *= w, pixel by pixel, and then by a vector per image.
+    pub(super) fn product(node: usize, w: ValueId, gate: ValueId) -> Self {
+        let steps = vec![Planned::Mul(w), Planned::Gate(gate)];
+        Self { node, steps, parts: vec![Part::Multiply, Part::Gate] }
+    }
+
     fn operands(&self) -> impl Iterator<Item = ValueId> {
         self.steps.iter().filter_map(|step| match *step {
             Planned::Add(w) | Planned::Mul(w) | Planned::Gate(w) => Some(w),
