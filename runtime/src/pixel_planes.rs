@@ -62,33 +62,58 @@ impl<const B: usize, const T: usize> PixelPlanes<B, T> {
     /// No bit is set.
     pub const NONE: Self = Self(Table([[0; B]; T]));
 
-    /// Writes a row of `width` pixels, from byte `at` of the planes on: plane `first + c` is channel c of C. Pixel x is that of
-    /// column `stride * x` of the line, and pixels behind the last, up to 31, are whatever lies there.
+    /// Writes a row of `width` pixels, from byte `at` of the planes on, for K columns of taps: the first plane of each, which has
+    /// channel 0 of C, and by how many pixels it is further on, less than 32. Pixel x is that of column `stride * x` of the line. What
+    /// lies behind the last pixel is overwritten, up to 8 bytes for each 64 pixels less the furthest column ([`Self::step`]): the rows
+    /// are written from the first to the last.
     #[inline(always)]
-    pub fn put<S: Simd, P: Pixel, const C: usize>(
+    pub fn put<S: Simd, P: Pixel, const C: usize, const K: usize>(
         &mut self,
         s: S,
-        [first, at]: [usize; 2],
+        at: usize,
         line: &[P],
-        stride: usize,
-        width: usize,
+        [stride, width]: [usize; 2],
+        columns: [[usize; 2]; K],
     ) {
-        let planes = self.0.0.get_mut(first..first.saturating_add(C)).unwrap_or_default();
-        for (word, planes) in planes.chunks_mut(64).enumerate() {
-            for from in (0..width).step_by(32) {
-                let mut pixels = [0; 32];
-                let columns = line.get(stride * from..).unwrap_or_default().iter().step_by(stride.max(1));
-                for (pixel, signs) in pixels.iter_mut().zip(columns) {
-                    *pixel = signs.word(word);
+        let furthest = columns.iter().fold(0, |furthest, [_, by]| *by.max(&furthest));
+        let step = Self::step(furthest);
+        if columns.iter().any(|[first, _]| first + C > T) || at + width.saturating_sub(1) / step * step / 8 + 8 > B {
+            return;
+        }
+        for word in 0..C.div_ceil(64) {
+            for from in (0..width).step_by(step) {
+                let mut bits = [[0; 64]; 2];
+                for (half, bits) in bits.iter_mut().enumerate() {
+                    let from = from + 32 * half;
+                    if from < width + furthest {
+                        let mut pixels = [0; 32];
+                        let columns = line.get(stride * from..).unwrap_or_default().iter().step_by(stride.max(1));
+                        for (pixel, signs) in pixels.iter_mut().zip(columns) {
+                            *pixel = signs.word(word);
+                        }
+                        *bits = s.turned(&pixels);
+                    }
                 }
-                let bits = s.turned(&pixels);
-                for (plane, bits) in planes.iter_mut().zip(bits) {
-                    if let Some(to) = plane.get_mut(at + from / 8..).and_then(<[u8]>::first_chunk_mut) {
-                        *to = bits.to_le_bytes();
+                let [low, high] = &bits;
+                for (c, (low, high)) in low.iter().zip(high).enumerate().take(C - 64 * word) {
+                    let bits = u64::from(*low) | u64::from(*high) << 32;
+                    for [first, by] in columns {
+                        let bits = (bits >> (by % 64)).to_le_bytes();
+                        // SAFETY: a plane of C of them, of which the last is inside, and bytes of it up to the last of those that are
+                        // furthest behind: as was looked at above.
+                        unsafe {
+                            let plane = self.0.0.as_mut_ptr().add(first + 64 * word + c).cast::<u8>();
+                            plane.add(at + from / 8).cast::<[u8; 8]>().write(bits);
+                        }
                     }
                 }
             }
         }
+    }
+
+    /// Pixels that are written at a time where the furthest column of taps is so many further on: whole bytes of the 64.
+    const fn step(furthest: usize) -> usize {
+        (64 - furthest % 32) / 8 * 8
     }
 }
 
@@ -208,7 +233,7 @@ mod tests {
     /// A row of 21 pixels, and three columns of taps over it; two rows of taps.
     const WIDTH: usize = 21;
     const CHANNELS: usize = 70;
-    const BYTES: usize = (ROWS + 1) * EIGHTS + 1;
+    const BYTES: usize = ROWS * EIGHTS + 8;
     const PLANES: usize = 3 * CHANNELS + READ.div_ceil(BYTES);
 
     /// Counts for 16 outputs.
@@ -225,10 +250,8 @@ mod tests {
         fn run<S: Simd>(self, s: S) {
             let mut planes = PixelPlanes::<BYTES, PLANES>::NONE;
             for (y, row) in self.pixels.iter().enumerate() {
-                for kx in 0..3 {
-                    let line = row.get(kx..).unwrap_or_default();
-                    planes.put::<S, _, CHANNELS>(s, [kx * CHANNELS, y * EIGHTS], line, 1, WIDTH);
-                }
+                let columns = [[0, 0], [CHANNELS, 1], [2 * CHANNELS, 2]];
+                planes.put::<S, _, CHANNELS, 3>(s, y * EIGHTS, row, [1, WIDTH], columns);
             }
             let taps = Taps::new(self.eights);
             for part in 0..256_usize.div_ceil(S::PLANE) {

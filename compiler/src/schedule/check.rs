@@ -152,8 +152,9 @@ impl Rules<'_> {
         self.must(by.rows > 0 && g.output[1] <= 8 * by.eights && lanes <= 256, || {
             format!("strips of {} rows of {} pixels in {lanes} lanes", by.rows, g.output[1])
         });
-        // Rows are written 32 pixels at a time.
-        let written = (by.rows + by.below - 1) * by.eights + (by.eights.next_multiple_of(4));
+        let furthest = PixelLanes::furthest(g);
+        self.must(furthest < 32, || format!("columns of taps that are {furthest} pixels apart"));
+        let written = (by.rows + by.below - 1) * by.eights + PixelLanes::written(g);
         self.must(written <= by.bytes, || format!("rows up to byte {written} of planes of {}", by.bytes));
         let end = by.planes * by.bytes;
         let (height, width) = (g.kernel[0], g.kernel[1]);
@@ -323,8 +324,8 @@ mod tests {
             }),
             ("pixel_lanes", "strips of 17 rows of 16 pixels in 272 lanes", |n| by(n).rows = 17),
             ("pixel_lanes", "strips of 16 rows of 16 pixels in 128 lanes", |n| by(n).eights = 1),
-            ("pixel_lanes", "rows up to byte 38 of planes of 37", |n| by(n).bytes = 37),
-            ("pixel_lanes", "taps 2, 2 from 4996 to 7453, of 4992", |n| by(n).planes = 128),
+            ("pixel_lanes", "rows up to byte 42 of planes of 41", |n| by(n).bytes = 41),
+            ("pixel_lanes", "taps 2, 2 from 5380 to 8026, of 5376", |n| by(n).planes = 128),
             ("pixel_lanes", "taps 2, 0 from 4 to 2209", |n| by(n).bytes = 35),
             ("pixel_lanes", "output channels are lanes as well", |n| {
                 let levels = Levels { avx2: true, ..Levels::default() };

@@ -43,15 +43,20 @@ impl PixelLanes {
         if !has_avx2 || g.groups != 1 || !framed && layout.frame_ones || signs > i16::MAX as usize {
             return None;
         }
+        if Self::furthest(g) >= 32 {
+            return None;
+        }
         let eights = g.output[1].div_ceil(8);
         let rows = (LANES / 8).checked_div(eights)?.min(g.output[0]);
+        if rows == 0 {
+            return None;
+        }
         let below = (g.kernel[0] - 1) * g.dilations[0] / g.strides[0];
-        // Rows are written four bytes at a time.
-        let bytes = (rows + below) * eights + 3;
-        let planes = Self::phases(g).len() * g.kernel[1] * g.input[2];
+        let bytes = (rows + below - 1) * eights + Self::written(g);
+        let planes = Self::phases(g, 0).len() * g.kernel[1] * g.input[2];
         let by = Self { rows, eights, below, bytes, planes, takes: 0, instead_of: 0 };
         // A tap's place has 16 bits.
-        if rows == 0 || by.bytes * by.all_planes() > 1 << 16 {
+        if by.bytes * by.all_planes() > 1 << 16 {
             return None;
         }
         let takes = Cycles { g, by: &by };
@@ -72,16 +77,28 @@ impl PixelLanes {
         windows_apart(pool) && self.rows.is_multiple_of(pool.strides[0])
     }
 
-    /// What the rows of taps leave of the stride, each once: rows of the input of the same phase are neighbours in a plane.
-    pub fn phases(g: &Geometry) -> Vec<usize> {
+    /// What the rows of taps (axis 0), or the columns, leave of the stride, each once: rows of the input of the same phase are neighbours
+    /// in a plane.
+    pub fn phases(g: &Geometry, axis: usize) -> Vec<usize> {
         let mut phases = Vec::new();
-        for ky in 0..g.kernel[0] {
-            let phase = ky * g.dilations[0] % g.strides[0];
+        for tap in 0..g.kernel[axis] {
+            let phase = tap * g.dilations[axis] % g.strides[axis];
             if !phases.contains(&phase) {
                 phases.push(phase);
             }
         }
         phases
+    }
+
+    /// Pixels that the last column of taps is further on than the first of the same phase, up to 31: the bits of both are made together.
+    pub fn furthest(g: &Geometry) -> usize {
+        (g.kernel[1] - 1) * g.dilations[1] / g.strides[1]
+    }
+
+    /// Bytes that are written for a row, which are those of its pixels and some of what is behind them: see the runtime's `put`.
+    pub fn written(g: &Geometry) -> usize {
+        let step = (64 - Self::furthest(g)) / 8;
+        (g.output[1] - 1) / (8 * step) * step + 8
     }
 
     /// Planes, and zeros behind them.
@@ -92,7 +109,7 @@ impl PixelLanes {
     /// Where a tap of an input channel begins, in bytes.
     pub fn place(&self, g: &Geometry, [ky, kx]: [usize; 2], channel: usize) -> usize {
         let at = ky * g.dilations[0];
-        let phase = Self::phases(g).iter().position(|phase| *phase == at % g.strides[0]).unwrap_or(0);
+        let phase = Self::phases(g, 0).iter().position(|phase| *phase == at % g.strides[0]).unwrap_or(0);
         let plane = (phase * g.kernel[1] + kx) * g.input[2] + channel;
         plane * self.bytes + at / g.strides[0] * self.eights
     }
@@ -133,9 +150,9 @@ impl Cycles<'_> {
         // operations for each bit. Then bits become numbers, 16 at a time.
         let adders = (15 * (self.signs() / 16 + 4) + 22 * 8) * outputs.div_ceil(16) * 4;
         let counts = 5 * adders + LANES * outputs.next_multiple_of(16);
-        // 64 channels of 32 pixels take about 500: their words come from as many places.
-        let words = self.g.input[2].div_ceil(64) * self.g.output[1].div_ceil(32);
-        let packed = PixelLanes::phases(self.g).len() * self.g.kernel[1] * (self.by.rows + self.by.below) * words * 512;
+        // 64 channels of 32 pixels take about 300, as their words come from as many places; as much again is written for each column.
+        let words = self.g.input[2].div_ceil(64) * (self.g.output[1].div_ceil(32) + self.g.kernel[1]);
+        let packed = PixelLanes::phases(self.g, 0).len() * (self.by.rows + self.by.below) * words * 300;
         // The last strip may have fewer rows.
         let strips = self.g.output[0].div_ceil(self.by.rows) * self.by.rows;
         (counts + packed) * strips * 3 / (4 * self.g.output[0] * outputs)

@@ -2,7 +2,7 @@
 //! `pixel_planes.rs`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens as _, quote};
 
 use super::steps::Steps;
 use super::text::{add, looped, scaled};
@@ -112,21 +112,36 @@ pub(super) fn counted(
         }
     };
     let pack = note("The signs under the strip: a plane of pixels for each column of taps and each channel.");
-    let phases = PixelLanes::phases(g);
+    let phases = PixelLanes::phases(g, 0);
     let held = n(by.rows + by.below);
-    let from = {
-        let tap = scaled(g.dilations[1], &quote!(kx));
-        add(tap, before_columns)
-    };
+    // Columns of taps that are whole strides apart are the same pixels, further on.
+    let lines: Vec<_> = PixelLanes::phases(g, 1)
+        .into_iter()
+        .map(|phase| {
+            let columns = (0..g.kernel[1]).filter(move |kx| kx * g.dilations[1] % g.strides[1] == phase);
+            (
+                n(before_columns + phase),
+                columns.map(|kx| (kx, n(kx * g.dilations[1] / g.strides[1]))).collect::<Vec<_>>(),
+            )
+        })
+        .collect();
     let stride = n(g.strides[1]);
-    let put = |at: TokenStream, plane: TokenStream| {
+    let put = |at: TokenStream, first: &dyn Fn(usize) -> TokenStream| {
+        let lines = lines.iter().map(|(from, columns)| {
+            let count = n(columns.len());
+            let columns = columns.iter().map(|(kx, by)| {
+                let first = first(*kx);
+                quote!([#first, #by])
+            });
+            quote! {
+                let signs = line.0.get(#from..).unwrap_or_default();
+                planes.put::<S, _, #channels, #count>(s, #row_eights * row, signs, [#stride, #width], [#(#columns),*]);
+            }
+        });
         quote! {
             for row in 0..#held {
                 if let Some(line) = self.bits.0.get(#at) {
-                    for kx in 0..#kw {
-                        let line = line.0.get(#from..).unwrap_or_default();
-                        planes.put::<S, _, #channels>(s, [#channels * #plane, #row_eights * row], line, #stride, #width);
-                    }
+                    #(#lines)*
                 }
             }
         }
@@ -141,10 +156,13 @@ pub(super) fn counted(
         row
     };
     let put = match &phases[..] {
-        [0] => put(under(row_at), quote!(kx)),
+        [0] => put(under(row_at), &|kx| n(g.input[2] * kx).into_token_stream()),
         _ => {
             let list = phases.iter().map(|phase| n(*phase));
-            let put = put(under(quote!(#row_at + phase)), quote!((#kw * i + kx)));
+            let put = put(under(quote!(#row_at + phase)), &|kx| {
+                let kx = n(kx);
+                quote!(#channels * (#kw * i + #kx))
+            });
             quote!(for (i, phase) in [#(#list),*].into_iter().enumerate() { #put })
         }
     };
