@@ -289,14 +289,15 @@ mod tests {
             let place = |tap: usize| (tap % (3 * CHANNELS)) * BYTES + tap / (3 * CHANNELS) * EIGHTS;
             let (mut eights, mut ends) = (Vec::new(), [[Le::<u32>::new(0); 16]; 4]);
             for (four, ends) in ends.iter_mut().enumerate() {
-                ends[0] = Le::<u32>::new(eights.len() as u32);
-                for i in 1..16_usize {
+                let (first, parts) = ends.split_first_mut().unwrap();
+                *first = Le::<u32>::new(eights.len() as u32);
+                for (i, end) in (1..).zip(parts) {
                     let is_in = |tap: &usize| (0..4).all(|o| weights[*tap][4 * four + o] == (i >> o & 1 == 1));
                     let mut taps: Vec<usize> = (0..weights.len()).filter(is_in).map(place).collect();
                     taps.resize(taps.len().next_multiple_of(8), 3 * CHANNELS * BYTES);
                     let (of, _) = taps.as_chunks::<8>();
                     eights.extend(of.iter().map(|of| of.map(|tap| Le::<u16>::new(tap as u16))));
-                    ends[i] = Le::<u32>::new(eights.len() as u32);
+                    *end = Le::<u32>::new(eights.len() as u32);
                 }
             }
             for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
@@ -311,6 +312,48 @@ mod tests {
                         let expected = (0..weights.len()).filter(|&tap| weights[tap][output] && is_set(tap)).count();
                         let got = counts[8 * EIGHTS * y + x][output];
                         assert_eq!(usize::from(got), expected, "{level:?}, round {round}: {y}, {x}, output {output}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a row.
+    struct Row<'a> {
+        line: &'a [Table<u64, 2>],
+        of: [usize; 2],
+        columns: [[usize; 2]; 3],
+    }
+
+    impl Kernel for Row<'_> {
+        type Output = PixelPlanes<24, 210>;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Self::Output {
+            let mut planes = PixelPlanes::NONE;
+            planes.put::<S, _, CHANNELS, 3>(s, 0, self.line, self.of, self.columns);
+            planes
+        }
+    }
+
+    #[test]
+    fn rows_of_any_width_are_written() {
+        let mut seed = 1_u64;
+        let mut word = move || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed ^ seed >> 29
+        };
+        for (width, stride) in (1..=130).flat_map(|width| (1..=3).map(move |stride| (width, stride))) {
+            let line: Vec<_> = (0..stride * (width + 31)).map(|_| Table([word(), word()])).collect();
+            for by in [[0, 0, 0], [0, 1, 2], [0, 9, 31]] {
+                let columns = core::array::from_fn(|k| [k * CHANNELS, by[k]]);
+                for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+                    let planes = dispatch_at(level, Row { line: &line, of: [stride, width], columns });
+                    for (k, c, x) in
+                        (0..3 * CHANNELS * width).map(|i| (i / width / CHANNELS, i / width % CHANNELS, i % width))
+                    {
+                        let wanted = line[stride * (x + by[k])][c / 64] >> (c % 64) & 1;
+                        let got = planes.0[k * CHANNELS + c][x / 8] >> (x % 8) & 1;
+                        assert_eq!(u64::from(got), wanted, "{level:?}, {width} by {stride}, {by:?}: {k}, {c}, {x}");
                     }
                 }
             }

@@ -110,8 +110,11 @@ fn hot_loop<'a>(assembly: &'a str, level: &str, work: &[&str], counts_down: bool
     let mut block: Vec<&str> = Vec::new();
     let mut inside = false;
     let of = |block: &[&str], kind: &str| block.iter().filter(|line| class(line, counts_down) == kind).count();
-    // What does more beside the work (turning planes of bits into numbers) is no loop of it.
-    let is_it = |block: &[&str]| of(block, "other") <= work.iter().map(|kind| of(block, kind)).sum();
+    // What does more beside the work (turning planes of bits into numbers), or stores much of it (sums of parts), is no loop of it.
+    let is_it = |block: &[&str]| {
+        let all = work.iter().map(|kind| of(block, kind)).sum();
+        of(block, "other") <= all && 10 * of(block, "store") <= all
+    };
     let amount = |block: &[&str]| if is_it(block) { work.iter().map(|kind| of(block, kind)).min() } else { None };
     for line in assembly.lines() {
         let is_label = line.ends_with(':') && !line.starts_with(['\t', '#']);

@@ -152,8 +152,10 @@ impl Rules<'_> {
         self.must(by.rows > 0 && g.output[1] <= 8 * by.eights && lanes <= 256, || {
             format!("strips of {} rows of {} pixels in {lanes} lanes", by.rows, g.output[1])
         });
-        let furthest = PixelLanes::furthest(g);
-        self.must(furthest < 32, || format!("columns of taps that are {furthest} pixels apart"));
+        for phase in PixelLanes::phases(g, 1) {
+            let furthest = PixelLanes::furthest(g, phase);
+            self.must(furthest < 32, || format!("columns of taps that are {furthest} pixels apart"));
+        }
         let written = (by.rows + by.below - 1) * by.eights + PixelLanes::written(g);
         self.must(written <= by.bytes, || format!("rows up to byte {written} of planes of {}", by.bytes));
         let end = by.planes * by.bytes;

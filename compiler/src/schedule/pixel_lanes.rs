@@ -43,7 +43,7 @@ impl PixelLanes {
         if !has_avx2 || g.groups != 1 || !framed && layout.frame_ones || signs > i16::MAX as usize {
             return None;
         }
-        if Self::furthest(g) >= 32 {
+        if Self::phases(g, 1).into_iter().any(|phase| Self::furthest(g, phase) >= 32) {
             return None;
         }
         let eights = g.output[1].div_ceil(8);
@@ -90,15 +90,19 @@ impl PixelLanes {
         phases
     }
 
-    /// Pixels that the last column of taps is further on than the first of the same phase, up to 31: the bits of both are made together.
-    pub fn furthest(g: &Geometry) -> usize {
-        (g.kernel[1] - 1) * g.dilations[1] / g.strides[1]
+    /// Pixels that the last column of taps of a phase is further on than the first, up to 31: the bits of all of them are made together.
+    pub fn furthest(g: &Geometry, phase: usize) -> usize {
+        let columns = (0..g.kernel[1]).map(|kx| kx * g.dilations[1]).filter(|at| at % g.strides[1] == phase);
+        columns.map(|at| at / g.strides[1]).max().unwrap_or(0)
     }
 
     /// Bytes that are written for a row, which are those of its pixels and some of what is behind them: see the runtime's `put`.
     pub fn written(g: &Geometry) -> usize {
-        let step = (64 - Self::furthest(g)) / 8;
-        (g.output[1] - 1) / (8 * step) * step + 8
+        let of = |phase| {
+            let step = (64 - Self::furthest(g, phase)) / 8;
+            (g.output[1] - 1) / (8 * step) * step + 8
+        };
+        Self::phases(g, 1).into_iter().map(of).max().unwrap_or(0)
     }
 
     /// Planes, and zeros behind them.
@@ -150,9 +154,11 @@ impl Cycles<'_> {
         // operations for each bit. Then bits become numbers, 16 at a time.
         let adders = (15 * (self.signs() / 16 + 4) + 22 * 8) * outputs.div_ceil(16) * 4;
         let counts = 5 * adders + LANES * outputs.next_multiple_of(16);
-        // 64 channels of 32 pixels take about 300, as their words come from as many places; as much again is written for each column.
-        let words = self.g.input[2].div_ceil(64) * (self.g.output[1].div_ceil(32) + self.g.kernel[1]);
-        let packed = PixelLanes::phases(self.g, 0).len() * (self.by.rows + self.by.below) * words * 300;
+        // 64 channels of 32 pixels take about 300, as their words come from as many places, for each phase of the columns; what is written
+        // for each column takes as much again.
+        let [rows, columns] = [0, 1].map(|axis| PixelLanes::phases(self.g, axis).len());
+        let words = self.g.input[2].div_ceil(64) * (columns * self.g.output[1].div_ceil(32) + self.g.kernel[1]);
+        let packed = rows * (self.by.rows + self.by.below) * words * 300;
         // The last strip may have fewer rows.
         let strips = self.g.output[0].div_ceil(self.by.rows) * self.by.rows;
         (counts + packed) * strips * 3 / (4 * self.g.output[0] * outputs)
@@ -197,6 +203,7 @@ mod tests {
         assert_eq!(rows(of(56, [64, 64], 3, 1, false)), Some(4));
         assert_eq!(rows(of(28, [128, 128], 3, 1, false)), Some(8));
         assert_eq!(rows(of(28, [128, 256], 3, 2, false)), Some(14));
+        assert_eq!(rows(of(56, [64, 128], 3, 2, false)), None);
         assert_eq!(rows(of(14, [256, 256], 3, 1, true)), None);
         assert_eq!(rows(of(7, [512, 512], 3, 1, true)), None);
         // Wider than a strip, and a list that 16 bits cannot say.

@@ -2,10 +2,10 @@
 //!
 //! The limit of a block is its binary multiply-accumulates at the machine's highest rate plus its real ones at the highest rate
 //! of fused multiply-add (of dot products in bf16 or 8-bit integers, for a layer that is so by choice), all measured in the same
-//! process at the same level, on as many threads. Binary ones take the faster of two ways of counting, whichever the layer
-//! uses: population counts of words, or additions of rows of weights ([`xnorc::schedule::Down`]; for whole planes of output
-//! channels, half of the input's bits being set, and not under padding). It knows nothing of memory: a block without
-//! multiplications has the limit 0.
+//! process at the same level, on as many threads. Binary ones take the fastest way of counting, whichever the layer uses:
+//! population counts of words; additions of rows of weights ([`xnorc::schedule::Down`]; for whole planes of output channels, half
+//! of the input's bits being set, and not under padding); on AVX2, additions of planes of pixels ([`xnorc::schedule::PixelLanes`]).
+//! It knows nothing of memory: a block without multiplications has the limit 0.
 
 mod plot;
 mod table;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::toolchain::{Peaks, Program, Space};
+use crate::toolchain::{Counted, Peaks, Program, Space};
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::network::{Arithmetic, BitPadding, Block, Body, Network, Source, Storage, TensorId, Tiled};
 use xnorc::schedule::Axis;
@@ -36,6 +36,9 @@ pub struct Bench {
     pub peak_binary_gmacs: f64,
     /// The same of adding rows of weights.
     pub peak_rows_gmacs: f64,
+    /// The same of adding planes of pixels, of the layer for which it is highest, where that is a way to count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_pixels_gmacs: Option<f64>,
     /// The machine's highest rate, in 10^9 real multiply-accumulates a second.
     pub peak_real_gmacs: f64,
     /// The same in bf16, if any layer is computed so.
@@ -79,7 +82,7 @@ pub struct BlockTime {
 impl Bench {
     /// The rates that make the limit, in words.
     pub(super) fn rates(&self) -> String {
-        let binary = self.peak_binary_gmacs.max(self.peak_rows_gmacs);
+        let binary = self.peak_binary_gmacs.max(self.peak_rows_gmacs).max(self.peak_pixels_gmacs.unwrap_or(0.0));
         let mut rates = format!("{binary:.0} G binary and {:.1} G real", self.peak_real_gmacs);
         for (name, peak) in [("bf16", self.peak_bf16_gmacs), ("int8", self.peak_int8_gmacs)] {
             if let Some(peak) = peak {
@@ -150,6 +153,7 @@ pub fn run(
             }
         })
         .collect();
+    let pixels = network.blocks.iter().filter_map(|block| peaks.pixel_lanes(signs(block)?)).reduce(f64::max);
     let uses = |arithmetic| network.blocks.iter().any(|b| b.arithmetic() == Some(arithmetic));
     Ok(Bench {
         median_ms: milliseconds(whole.median()),
@@ -157,6 +161,7 @@ pub fn run(
         limit_ms: blocks.iter().map(|b| b.limit_ms).sum(),
         peak_binary_gmacs: peaks.words / 1e9,
         peak_rows_gmacs: peaks.rows / 1e9,
+        peak_pixels_gmacs: pixels.map(|peak| peak / 1e9),
         peak_real_gmacs: peaks.real / 1e9,
         peak_bf16_gmacs: uses(Arithmetic::Bf16).then_some(peaks.bf16 / 1e9),
         peak_int8_gmacs: uses(Arithmetic::Int8).then_some(peaks.int8 / 1e9),
@@ -167,12 +172,24 @@ pub fn run(
     })
 }
 
+/// Products of each output of a binary layer.
+fn signs(block: &Block) -> Option<usize> {
+    match &block.body {
+        Body::Tiled(Tiled { source: Source::BinaryConv { geometry: g, .. }, .. }) => {
+            Some(g.kernel[0] * g.kernel[1] * g.input[2] / g.groups)
+        }
+        _ => None,
+    }
+}
+
 /// The least seconds of a block's binary multiply-accumulates.
 fn binary_seconds(peaks: &Peaks, block: &Block, macs: u64) -> f64 {
     match &block.body {
         Body::Tiled(Tiled { source: Source::BinaryConv { geometry, padding, .. }, .. }) => {
             let share = |axis| Axis::of(geometry, axis, *padding != BitPadding::Zero).share();
-            peaks.binary_seconds(macs, geometry.output[2] / geometry.groups, share(0) * share(1))
+            let signs = signs(block).unwrap_or(0);
+            let outputs = geometry.output[2] / geometry.groups;
+            peaks.binary_seconds(&Counted { macs, outputs, signs, inside: share(0) * share(1) })
         }
         _ => macs as f64 / peaks.words,
     }

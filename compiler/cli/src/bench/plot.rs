@@ -179,6 +179,7 @@ mod tests {
             limit_ms: 2.0,
             peak_binary_gmacs: 1.0,
             peak_rows_gmacs: 1.0,
+            peak_pixels_gmacs: None,
             peak_real_gmacs: 1.0,
             peak_bf16_gmacs: None,
             peak_int8_gmacs: Some(4.0),

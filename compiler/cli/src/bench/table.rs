@@ -48,11 +48,12 @@ pub fn table(bench: &Bench) -> String {
         share(bench.limit_ms, bench.min_ms),
         bench.blocks.iter().map(|b| b.bytes).sum::<u64>() as f64 / 1e3
     );
+    let pixels = bench.peak_pixels_gmacs.map_or_else(String::new, |peak| format!(", by planes of pixels {peak:.0} G"));
     let _ = writeln!(
         text,
         "\nlimit: {} multiply-accumulates a second ({}, {}, {} runs); the fastest run takes \
          {:.2} times as long\n\
-         binary ones by population counts of words {:.0} G, by rows of weights {:.0} G: each block by the faster for it",
+         binary ones by population counts of words {:.0} G, by rows of weights {:.0} G{pixels}: each block by the fastest for it",
         bench.rates(),
         bench.level,
         super::threads(bench.threads),

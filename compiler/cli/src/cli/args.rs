@@ -330,7 +330,8 @@ pub(super) struct Bench {
     /// Draw the time of each block beside its limit
     #[arg(long, value_name = "FILE.svg")]
     pub(super) plot: Option<PathBuf>,
-    /// Print JSON: median_ms, min_ms, limit_ms, peak_binary_gmacs, peak_rows_gmacs, peak_real_gmacs, threads, blocks...
+    /// Print JSON: median_ms, min_ms, limit_ms, peak_binary_gmacs, peak_rows_gmacs, peak_pixels_gmacs,
+    /// peak_real_gmacs, threads, blocks...
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -23,7 +23,7 @@ mod workshop;
 pub(crate) use build::is_integer;
 pub use build::{Built, build};
 pub use cache::{Cache, Obtained, obtain, obtain_library};
-pub use program::{Peaks, Program, Space, Timing};
+pub use program::{Counted, Peaks, Program, Space, Timing};
 pub use size::{measure, measure_by};
 
 use xnorc::diagnostics::{Code, Diagnostic, Diagnostics};

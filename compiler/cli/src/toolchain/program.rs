@@ -316,15 +316,43 @@ impl Peaks {
         }
     }
 
-    /// The least seconds of a binary layer of that many output channels (of a group), by either way of counting. Words are
-    /// compared under every tap, padded ones included; rows are added for whole planes, and for that share of the taps which
-    /// lies inside the picture.
-    pub fn binary_seconds(&self, macs: u64, outputs: usize, inside: f64) -> f64 {
+    /// The least seconds of a binary layer, by any way of counting, whichever it uses. Words are compared under every tap, padded ones
+    /// included; rows of weights are added for whole planes of output channels, and for that share of the taps which lies inside the
+    /// picture; planes of pixels are all full.
+    pub fn binary_seconds(&self, layer: &Counted) -> f64 {
+        let Counted { macs, outputs, signs, inside } = *layer;
+        let macs = macs as f64;
         let planes = outputs.next_multiple_of(self.plane.max(1)) as f64;
-        let rows = macs as f64 * inside * planes / outputs.max(1) as f64 / self.rows;
-        (macs as f64 / self.words).min(rows)
+        let rows = macs * inside * planes / outputs.max(1) as f64 / self.rows;
+        (macs / self.words).min(rows).min(macs / self.pixel_lanes(signs).unwrap_or(self.words))
+    }
+
+    /// The highest rate with pixels as lanes, where outputs have so many signs each, of processors that count so: each addition of planes
+    /// is for as many pixels as one of rows is for output channels. Four outputs share 15 of 16 additions of as many planes as an output
+    /// has signs; the sums of a sixteenth of them each are then added up, 22 times (see the runtime's `pixel_planes.rs`).
+    pub fn pixel_lanes(&self, signs: usize) -> Option<f64> {
+        let part = f64::from((signs / 16 + 1).next_power_of_two().ilog2());
+        let additions = signs as f64 * 15.0 / 16.0 + 22.0 * part + 14.0;
+        // A row stands for two products, as half of them are left out.
+        (self.plane == PIXEL_LANES).then_some(self.rows * 2.0 * signs as f64 / additions)
     }
 }
+
+/// A binary layer, by what its limit depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Binary multiply-accumulates.
+    pub macs: u64,
+    /// Output channels, of a group.
+    pub outputs: usize,
+    /// Products of an output.
+    pub signs: usize,
+    /// Share of the taps that lie inside the picture.
+    pub inside: f64,
+}
+
+/// Bits of the planes of AVX2, which counts with pixels as lanes.
+const PIXEL_LANES: usize = 256;
 
 impl Process {
     /// Sends a command, and reads `answer` bytes.
@@ -376,9 +404,16 @@ mod tests {
     #[test]
     fn the_limit_is_that_of_the_faster_way_to_count() {
         let peaks = Peaks { words: 100.0, rows: 200.0, plane: 256, real: 1.0, bf16: 1.0, int8: 1.0 };
+        let layer = |outputs, inside| Counted { macs: 1000, outputs, signs: 16, inside };
         // A full plane; a quarter of one; all but the taps of the border.
-        assert_eq!(peaks.binary_seconds(1000, 256, 1.0), 5.0);
-        assert_eq!(peaks.binary_seconds(1000, 64, 1.0), 10.0);
-        assert_eq!(peaks.binary_seconds(1000, 512, 0.5), 2.5);
+        let of_words = Peaks { plane: 128, ..peaks };
+        assert_eq!(of_words.binary_seconds(&layer(128, 1.0)), 5.0);
+        assert_eq!(of_words.binary_seconds(&layer(32, 1.0)), 10.0);
+        assert_eq!(of_words.binary_seconds(&layer(256, 0.5)), 2.5);
+        // 15/16 of 256 signs, and sums of five bits: 364 additions for four outputs of 256 products, where rows take 512 of them.
+        let many = Counted { macs: 1000, outputs: 256, signs: 256, inside: 1.0 };
+        assert_eq!(peaks.pixel_lanes(256), Some(200.0 * 512.0 / 364.0));
+        assert_eq!(peaks.binary_seconds(&many), 1000.0 / (200.0 * 512.0 / 364.0));
+        assert_eq!(of_words.pixel_lanes(256), None);
     }
 }

@@ -119,23 +119,27 @@ pub(super) fn counted(
         .into_iter()
         .map(|phase| {
             let columns = (0..g.kernel[1]).filter(move |kx| kx * g.dilations[1] % g.strides[1] == phase);
-            (
-                n(before_columns + phase),
-                columns.map(|kx| (kx, n(kx * g.dilations[1] / g.strides[1]))).collect::<Vec<_>>(),
-            )
+            (before_columns + phase, columns.map(|kx| (kx, n(kx * g.dilations[1] / g.strides[1]))).collect::<Vec<_>>())
         })
         .collect();
     let stride = n(g.strides[1]);
     let put = |at: TokenStream, first: &dyn Fn(usize) -> TokenStream| {
         let lines = lines.iter().map(|(from, columns)| {
+            let signs = match *from {
+                0 => quote!(&line.0),
+                from => {
+                    let from = n(from);
+                    quote!(line.0.get(#from..).unwrap_or_default())
+                }
+            };
             let count = n(columns.len());
             let columns = columns.iter().map(|(kx, by)| {
                 let first = first(*kx);
                 quote!([#first, #by])
             });
             quote! {
-                let signs = line.0.get(#from..).unwrap_or_default();
-                planes.put::<S, _, #channels, #count>(s, #row_eights * row, signs, [#stride, #width], [#(#columns),*]);
+                let columns = [#(#columns),*];
+                planes.put::<S, _, #channels, #count>(s, #row_eights * row, #signs, [#stride, #width], columns);
             }
         });
         quote! {
@@ -146,14 +150,12 @@ pub(super) fn counted(
             }
         }
     };
-    let row_at = {
-        let row = if g.strides[0] == 1 {
-            quote!(first + row)
-        } else {
-            let stride = n(g.strides[0]);
+    let row_at = match g.strides[0] {
+        1 => quote!(first + row),
+        stride => {
+            let stride = n(stride);
             quote!(#stride * (first + row))
-        };
-        row
+        }
     };
     let put = match &phases[..] {
         [0] => put(under(row_at), &|kx| n(g.input[2] * kx).into_token_stream()),
@@ -281,7 +283,7 @@ pub(super) fn pooled(nest: &Nest, counted: &Counted, row_end: &TokenStream, pool
     quote! {
         #memory
         let mut next = #start;
-        let last = { let y = (#behind).saturating_sub(1); #end };
+        let last = { let y = #behind.saturating_sub(1); #end };
         for first in (#first..last).step_by(#rows) {
             let end = (first + #rows).min(last);
             #strip

@@ -1,7 +1,7 @@
 //! A pool inside a block: the window slides over the rows while they are computed, so that only as many rows as it is high are
 //! ever in memory.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote};
 
 use super::down::Counted;
@@ -103,9 +103,11 @@ pub(super) fn body(
     let under = note("The rows under the window that are not there yet.");
     let kept = stream.is_none().then(|| quote!(let kept = &mut self.window #of[y % #ring];));
     if let Made::PixelLanes(counted) = made {
+        // With their type, as their methods are called.
+        let number = |value| Literal::usize_suffixed(value).into_token_stream();
         let rows = match divided {
             true => [quote!(self.area.rows.start), quote!(self.area.rows.end)],
-            false => [quote!(0), n(grid.rows).into_token_stream()],
+            false => [number(0), number(grid.rows)],
         };
         let pooled = pixel_lanes::Pooled {
             rows,
