@@ -104,6 +104,30 @@ def wasm(outcome):
     return text + table(["engine", "version", "minimum, ms", "median, ms", "times our best"], rows, 3)
 
 
+def families(outcome):
+    """Fixtures of the families: layers of few bits by construction, found, fused; verdict; times."""
+    head = ["network", "fixture", "exporter", "layers", "found", "fused", "`verify`", "ours, ms", "limit, ms", "ratio", "onnxruntime, ms"]
+    rows = []
+    for record in outcome["fixtures"]:
+        eight = f" and {record['eight']} of 8 bits" if record["eight"] else ""
+        found = f" and {record['eight_found']}" if record["eight"] else ""
+        rows.append([
+            record["family"],
+            f"`{record['name']}`",
+            record["exporter"],
+            f"{record['layers']}{eight}",
+            f"{record['found']}{found}",
+            str(record["fused"]),
+            "ok" if record["verify"] else "wrong",
+            ms(record["ms"]),
+            ms(record["limit_ms"]),
+            f"{record['ms'] / record['limit_ms']:.1f}",
+            ms(record["onnxruntime_ms"]),
+        ])  # fmt: skip
+    text = f"{outcome['machine']}, one thread, minima of {outcome['rounds']} rounds in turns.\n\n"
+    return text + table(head, rows, 7)
+
+
 def compile_cost(rows):
     """Depth, then width."""
     head = ["layers, width", "half-blocks", "xnorc, s", "MiB", "rustc, s", "MiB", "source, KiB", "weights, MiB", "text, KiB"]
