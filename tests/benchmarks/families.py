@@ -51,7 +51,7 @@ FAMILIES = [
     Family("BNext", ["bnext_ts17"], 5),
     Family("QuickNet", ["quicknet_dyn"], 3),
     Family("QuickNet of Larq Zoo", ["larq_quicknet_op17"], 2),
-    Family("gate of the layer's own result", ["mm_r2b_ts17"], 1),
+    Family("gate of the layer's own result", ["mm_r2b_ts17"], 2),
     Family("BiBERT, `x[x == -1] = 0`", ["bibert_assign_ts17", "bibert_assign_dyn"], 8),
     Family("BiBERT, `where`", ["bibert_where_ts17", "bibert_where_dyn"], 8),
     Family("BiT", ["bit_ts17", "bit_dyn"], 8),
