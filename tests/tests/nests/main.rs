@@ -15,7 +15,7 @@ use xnorc_tests::nests::{Case, FEW, binary_cases, cases, compare, compare_for, c
 
 #[test]
 fn nests_compute_what_the_interpreter_says() {
-    for chunk in cases(if long() { 10 * FEW } else { FEW }).chunks(200) {
+    for chunk in cases(if long() { 6 * FEW } else { FEW }).chunks(200) {
         compare(chunk);
     }
 }
