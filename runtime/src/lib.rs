@@ -44,6 +44,7 @@ mod loose;
 pub mod math;
 mod narrow;
 mod parts;
+mod pixel_planes;
 mod place;
 mod quarter;
 mod set_bits;
@@ -124,6 +125,7 @@ pub mod prelude {
     pub use crate::generic::sign_words::{pack_lanes, pack_signs};
     pub use crate::generic::vectors::add_row_sums;
     pub use crate::narrow::{NarrowDot, NarrowKernel};
+    pub use crate::pixel_planes::{Pixel, PixelPlanes, Taps, add_taps, of_four};
     pub use crate::place::{Memory, Place};
     pub use crate::quarter::quarters;
     pub use crate::set_bits::{Rows, SetBits, add_rows, counts_ge};

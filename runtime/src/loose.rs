@@ -93,6 +93,11 @@ impl<S: Simd> Simd for Loose<S> {
     fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
         self.0.plane(row, part)
     }
+    same!(turned(words: &[u64; 32]) -> [u32; 64]);
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+        self.0.columns(sums, put);
+    }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
         self.0.spread(planes, put);

@@ -79,6 +79,24 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     }
 }
 
+/// Adds the planes that the macro `plane` gives for eight numbers to those of ones, twos and fours; gives the carry. (No closure: one
+/// would not be compiled for the level.)
+macro_rules! add_eight {
+    ($s:ident, $sums:ident, $plane:ident, $numbers:expr) => {{
+        let [a, b, c, d, e, f, g, h] = *$numbers;
+        let (two, ones) = $s.full_adder($plane!(a), $plane!(b), $sums[0]);
+        let (other, ones) = $s.full_adder($plane!(c), $plane!(d), ones);
+        let (four, twos) = $s.full_adder(two, other, $sums[1]);
+        let (two, ones) = $s.full_adder($plane!(e), $plane!(f), ones);
+        let (other, ones) = $s.full_adder($plane!(g), $plane!(h), ones);
+        let (more, twos) = $s.full_adder(two, other, twos);
+        let (carry, fours) = $s.full_adder(four, more, $sums[2]);
+        ($sums[0], $sums[1], $sums[2]) = (ones, twos, fours);
+        carry
+    }};
+}
+pub(crate) use add_eight;
+
 /// The rows of weights of a tap: W words of 32 output channels for each of R - 1 channels, and one of zeros.
 pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 
@@ -130,25 +148,10 @@ pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
             let _ = $carry;
         };
     }
-    // Eight rows to the planes of ones, twos and fours; gives the carry. (No closure: one would not be compiled for the level.)
-    macro_rules! eight {
-        ($rows:expr) => {{
-            let [a, b, c, d, e, f, g, h] = *$rows;
-            let (two, ones) = s.full_adder(plane!(a), plane!(b), sums[0]);
-            let (other, ones) = s.full_adder(plane!(c), plane!(d), ones);
-            let (four, twos) = s.full_adder(two, other, sums[1]);
-            let (two, ones) = s.full_adder(plane!(e), plane!(f), ones);
-            let (other, ones) = s.full_adder(plane!(g), plane!(h), ones);
-            let (more, twos) = s.full_adder(two, other, twos);
-            let (carry, fours) = s.full_adder(four, more, sums[2]);
-            (sums[0], sums[1], sums[2]) = (ones, twos, fours);
-            carry
-        }};
-    }
     // Sixteen rows, to the plane of eights as well.
     macro_rules! sixteen {
         ($first:expr, $second:expr) => {{
-            let (first, second) = (eight!($first), eight!($second));
+            let (first, second) = (add_eight!(s, sums, plane, $first), add_eight!(s, sums, plane, $second));
             let (carry, eights) = s.full_adder(first, second, sums[3]);
             sums[3] = eights;
             carry
@@ -173,7 +176,7 @@ pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
         carried!(carry: 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     if let [last] = rest {
-        let mut carry = eight!(last);
+        let mut carry = add_eight!(s, sums, plane, last);
         carried!(carry: 3 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     sums

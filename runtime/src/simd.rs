@@ -179,6 +179,33 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// Gives the numbers whose bits are in the planes, of 16 channels at a time: which of the plane's, and the numbers.
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16]));
+    /// Bit p of number c is bit c of word p: 64 channels of 32 pixels.
+    #[inline(always)]
+    fn turned(self, words: &[u64; 32]) -> [u32; 64] {
+        let mut bits = [0; 64];
+        for (c, bits) in bits.iter_mut().enumerate() {
+            for (p, word) in words.iter().enumerate() {
+                *bits |= ((*word >> c & 1) as u32) << p;
+            }
+        }
+        bits
+    }
+    /// Gives, for each bit of a plane, the 16 numbers that have it in their planes: which bit, and the numbers. (As
+    /// [`spread`](Simd::spread) where it is pixels that are side by side in a plane, and channels in memory.)
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], mut put: impl FnMut(usize, [u16; 16])) {
+        for bit in 0..Self::PLANE {
+            let mut numbers = [0; 16];
+            for (number, planes) in numbers.iter_mut().zip(sums.as_flattened()) {
+                for (k, plane) in planes.iter().enumerate() {
+                    // SAFETY: byte `bit / 8` of a plane, which has PLANE bits.
+                    let byte = unsafe { *(&raw const *plane).cast::<u8>().add(bit / 8) };
+                    *number |= u16::from(byte >> (bit % 8) & 1) << k;
+                }
+            }
+            put(bit, numbers);
+        }
+    }
     /// start - 2 * ones + 4 * count: the dot products of signs from their counts.
     #[inline(always)]
     fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {

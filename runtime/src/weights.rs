@@ -25,7 +25,7 @@ macro_rules! integers {
     )*};
 }
 
-integers! { u64, u32, i16, usize }
+integers! { u64, u32, u16, i16, usize }
 
 impl Le<f32> {
     /// To little-endian.

@@ -67,6 +67,12 @@ impl Blob {
         Span { offset: self.add(data), len: values.len() }
     }
 
+    /// Adds 16-bit numbers, little-endian.
+    pub fn places(&mut self, values: &[u16]) -> Span {
+        let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Span { offset: self.add(data), len: values.len() }
+    }
+
     /// A value per channel, padded with zeros to whole tiles.
     pub fn per_channel(&mut self, values: &[f32]) -> Span {
         let mut padded = values.to_vec();
@@ -118,6 +124,76 @@ pub fn weight_rows(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u32> {
         }
     }
     packed
+}
+
+/// Where the inputs lie that outputs select, four outputs at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapsByParts {
+    /// Eight by eight: `[four outputs][part]`. Part i, from 1 to 15, has the taps of which those outputs have a weight of +1 whose bits
+    /// are in i, filled up with a place of zeros.
+    pub places: Vec<u16>,
+    /// `[four outputs][part]`: the eights in front of the end of a part, and at first those in front of part 1.
+    pub ends: Vec<u32>,
+    /// Bits that hold the sums of a part, of two and of four of them as they are added, and of an output.
+    pub bits: [usize; 4],
+}
+
+/// Weights of a binary convolution of one group as what they select of planes of pixels: `place` of a tap (row, column) and a channel,
+/// and `none`, where there are zeros. Outputs are those of whole blocks of 16; the missing ones select nothing.
+pub fn taps_by_parts(
+    weights: &BinaryWeights,
+    geometry: &Geometry,
+    place: impl Fn([usize; 2], usize) -> usize,
+    none: usize,
+) -> TapsByParts {
+    let [kh, kw] = geometry.kernel;
+    let (inputs, outputs) = (geometry.input[2], geometry.output[2]);
+    // In the order of memory.
+    let taps = (0..kh).flat_map(|ky| (0..kw).map(move |kx| [ky, kx]));
+    let places = taps.flat_map(|tap| (0..inputs).map(move |channel| (tap, channel)));
+    let mut places: Vec<(usize, usize)> =
+        places.enumerate().map(|(sign, (tap, channel))| (place(tap, channel), sign)).collect();
+    places.sort_unstable();
+    let mut of = TapsByParts { places: Vec::new(), ends: Vec::new(), bits: [5, 0, 0, 0] };
+    for four in 0..outputs.next_multiple_of(LANES) / 4 {
+        let signs: Vec<&[bool]> = weights.signs.chunks_exact(places.len()).skip(4 * four).take(4).collect();
+        let mut parts: [Vec<u16>; 16] = Default::default();
+        for &(place, sign) in &places {
+            let part = signs.iter().enumerate().fold(0, |part, (i, signs)| part | usize::from(signs[sign]) << i);
+            parts[part].push(u16::try_from(place).expect("a place of 16 bits"));
+        }
+        let eights = |of: &TapsByParts| u32::try_from(of.places.len() / 8).expect("fewer than 2^32");
+        let end = eights(&of);
+        of.ends.push(end);
+        let len = |parts_of: &[usize]| parts_of.iter().map(|&i| parts[i].len()).sum::<usize>();
+        let mut most = [0; 4];
+        let mut at_most = |bits: usize, len: usize| most[bits] = len.max(most[bits]);
+        for i in 1..16 {
+            at_most(0, len(&[i]));
+        }
+        for i in 1..4 {
+            for two in [[i, 4 + i], [8 + i, 12 + i], [4 * i, 4 * i + 1], [4 * i + 2, 4 * i + 3]] {
+                at_most(1, len(&two));
+            }
+            at_most(2, len(&[i, 4 + i, 8 + i, 12 + i]));
+            at_most(2, len(&[4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]));
+        }
+        signs.iter().for_each(|signs| at_most(3, signs.iter().filter(|sign| **sign).count()));
+        for (bits, most) in of.bits.iter_mut().zip(most) {
+            *bits = (usize::BITS - most.leading_zeros()).max(*bits as u32) as usize;
+        }
+        for part in &parts[1..] {
+            of.places.extend(part);
+            of.places.resize(of.places.len().next_multiple_of(8), u16::try_from(none).expect("a place of 16 bits"));
+            let end = eights(&of);
+            of.ends.push(end);
+        }
+    }
+    // No sum has fewer bits than what it is of.
+    for i in 1..4 {
+        of.bits[i] = of.bits[i].max(of.bits[i - 1]);
+    }
+    of
 }
 
 /// What the dot products of a binary convolution start from that is counted down the lanes, `k - 2 popcount(w)` of the taps that

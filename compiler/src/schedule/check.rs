@@ -2,7 +2,7 @@
 
 use xnorc_runtime::ROOM;
 
-use super::{Axis, Counting, Division, Down, Grid, Nest, Order, Schedule, Widen, windows_apart};
+use super::{Axis, Counting, Division, Down, Grid, Nest, Order, PixelLanes, Schedule, Widen, windows_apart};
 use crate::check::Faults;
 use crate::diagnostics::Diagnostics;
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, Step, Storage, Tiled};
@@ -19,7 +19,9 @@ use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, S
 /// 7. A pool's window holds the rows that it reaches over, of one block (or of those that are computed together) at a time; of
 ///    all, where they are counted down the lanes.
 /// 8. What is counted down the lanes has a plane for each bit of its sums, and whole planes of output channels.
-/// 9. The sums of rows that threads compute in any order have the memory that their steps write.
+/// 9. Where pixels are lanes, a strip of them has a lane each, every tap's place is inside the planes and has the bits of no other, and
+///    no other way is meant for the same instruction set.
+/// 10. The sums of rows that threads compute in any order have the memory that their steps write.
 ///
 /// # Errors
 /// All that does not hold, each a fault of xnorc.
@@ -67,6 +69,7 @@ impl Rules<'_> {
         self.taps();
         self.counting();
         self.down();
+        self.pixel_lanes();
         self.tiles();
         self.together();
         self.division();
@@ -140,6 +143,37 @@ impl Rules<'_> {
         }
     }
 
+    fn pixel_lanes(&mut self) {
+        let Some(by) = self.nest.pixel_lanes else { return };
+        let Source::BinaryConv { geometry: g, .. } = &self.tiled.source else {
+            return self.must(false, || "pixels are lanes, and nothing is counted".to_owned());
+        };
+        let lanes = 8 * by.rows * by.eights;
+        self.must(by.rows > 0 && g.output[1] <= 8 * by.eights && lanes <= 256, || {
+            format!("strips of {} rows of {} pixels in {lanes} lanes", by.rows, g.output[1])
+        });
+        // Rows are written 32 pixels at a time.
+        let written = (by.rows + by.below - 1) * by.eights + (by.eights.next_multiple_of(4));
+        self.must(written <= by.bytes, || format!("rows up to byte {written} of planes of {}", by.bytes));
+        let end = by.planes * by.bytes;
+        let (height, width) = (g.kernel[0], g.kernel[1]);
+        for [ky, kx] in (0..height).flat_map(|ky| (0..width).map(move |kx| [ky, kx])) {
+            let (first, last) = (by.place(g, [ky, kx], 0), by.place(g, [ky, kx], g.input[2] - 1));
+            let inside = first % by.bytes + lanes / 8 <= by.bytes && last - first == (g.input[2] - 1) * by.bytes;
+            self.must(inside && last < end, || format!("taps {ky}, {kx} from {first} to {last}, of {end}"));
+        }
+        let all = by.bytes * by.all_planes();
+        self.must(end == by.no_tap() && end + 64 <= all && all <= 1 << 16, || {
+            format!("{all} bytes of planes, of {end}")
+        });
+        let others = self.nest.down.is_some_and(|down| down.levels.avx2 || down.only);
+        self.must(!others && g.groups == 1, || "output channels are lanes as well, or in groups".to_owned());
+        let compared = self.nest.thresholds.is_some();
+        self.must(!compared, || "pixels are lanes, and signs are compared as integers".to_owned());
+        let beside = self.tiled.pooled.as_ref().is_some_and(|p| !PixelLanes::can_be_under(&p.pool.geometry));
+        self.must(!beside, || "pixels are lanes under a pool with windows beside the picture".to_owned());
+    }
+
     fn tiles(&mut self) {
         let columns = self.nest.grid.columns;
         for pixels in self.nest.pixels.all() {
@@ -184,7 +218,11 @@ impl Rules<'_> {
 
     fn window(&mut self) {
         let Nest { grid, window, order, .. } = *self.nest;
-        let together = if self.nest.down.is_some() { grid.blocks() } else { self.nest.together };
+        let together = if self.nest.down.is_some() || self.nest.pixel_lanes.is_some() {
+            grid.blocks()
+        } else {
+            self.nest.together
+        };
         let Some(Pooled { pool, .. }) = &self.tiled.pooled else {
             return self.must(window.is_none(), || "it keeps rows for a pool that is not there".to_owned());
         };

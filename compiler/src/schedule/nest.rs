@@ -2,7 +2,10 @@
 
 use super::cost::Cost;
 use super::down::{self, Words};
-use super::{Axis, Division, Down, Fit, LANES, Thresholds, Tie, Undivided, interleaved, is_depthwise, real, row_tile};
+use super::{
+    Axis, Division, Down, Fit, LANES, Levels, PixelLanes, Thresholds, Tie, Undivided, interleaved, is_depthwise, real,
+    row_tile,
+};
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Products, Source, Step, Storage, Tiled};
 use crate::target::{Family, Target};
 
@@ -129,6 +132,8 @@ pub struct Nest {
     pub counting: Option<Counting>,
     /// Of a binary layer, on instruction sets where that is faster than [`Self::counting`].
     pub down: Option<Down>,
+    /// Of a binary layer, on AVX2, if that is faster there than what is above.
+    pub pixel_lanes: Option<PixelLanes>,
     /// Why a binary layer has no [`Self::down`].
     pub words: Option<Words>,
     /// Of a binary layer that ends in signs alone, where floats are dear: what its integers are compared with.
@@ -180,7 +185,26 @@ impl Nest {
             _ => None,
         };
         let words = down.and_then(Result::err);
-        let down = down.and_then(Result::ok);
+        let mut down = down.and_then(Result::ok);
+        let pixel_lanes = match &tiled.source {
+            Source::BinaryConv { input, geometry, .. }
+                if tiled.pooled.as_ref().is_none_or(|p| PixelLanes::can_be_under(&p.pool.geometry)) =>
+            {
+                match &network.tensor(*input).storage {
+                    Storage::Bits(layout) => {
+                        PixelLanes::of(geometry, layout, framed, target, down.is_some_and(|down| down.levels.avx2))
+                    }
+                    Storage::Dense(_) => None,
+                }
+            }
+            _ => None,
+        };
+        if let (Some(channels), Some(_)) = (&mut down, pixel_lanes) {
+            channels.levels.avx2 = false;
+            if channels.levels == Levels::default() {
+                down = None;
+            }
+        }
         let window = tiled.pooled.as_ref().map(|Pooled { pool, .. }| {
             let g = &pool.geometry;
             let reach = (g.kernel[0] - 1) * g.dilations[0] + 1;
@@ -190,7 +214,7 @@ impl Nest {
             let all = tiled.steps.iter().any(|step| step.write().is_some());
             let rows = (reach + if all { behind } else { 0 }).min(g.input[0]);
             // Whoever counts down the lanes has the values of all channels at a time.
-            let together = if down.is_some() { grid.blocks() } else { together };
+            let together = if down.is_some() || pixel_lanes.is_some() { grid.blocks() } else { together };
             Window { rows, columns: g.input[1], together }
         });
         let counting = match &tiled.source {
@@ -231,6 +255,7 @@ impl Nest {
             axes,
             counting,
             down,
+            pixel_lanes,
             words,
             thresholds: if plain { Thresholds::of(tiled) } else { None },
             window,

@@ -49,6 +49,8 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("join of bits", bit_join),
     ("pool over its skip", over_skip),
     ("convolution in front of its input", ahead_of_input),
+    ("binary convolution with pixels as lanes", pixel_lanes),
+    ("binary convolution with pixels as lanes and a pool", pooled_pixel_lanes),
 ];
 
 /// A network of a kind, and values for it.
@@ -276,6 +278,31 @@ fn down(m: &mut Maker) {
     let words = m.r.pick(&[1, 1, 2, 3]);
     let (n, inputs, outputs) = (images(&mut m.r), channels(&mut m.r, words), m.r.pick(PLANES));
     binary_block(m, of(g, n, [inputs, outputs], 1));
+}
+
+/// Pictures of several strips, or one; of rows that fill whole bytes or not, and windows that need planes of several phases.
+fn pixel_lanes(m: &mut Maker) {
+    let size = [m.r.pick(&[4, 7, 10, 13, 20]), m.r.pick(&[13, 16, 28, 31, 33, 57, 64, 70])];
+    let kernels = &[[1, 1], [3, 3], [3, 3], [3, 3], [5, 5], [1, 3], [3, 1], [2, 3]];
+    let g = window(&mut m.r, size, Kind { kernels, inside: false });
+    let words = m.r.pick(&[1, 1, 1, 2]);
+    let (n, inputs, outputs) = (m.r.pick(&[1, 1, 2]), channels(&mut m.r, words), m.r.pick(&[16, 17, 40, 64]));
+    binary_block(m, of(g, n, [inputs, outputs], 1));
+}
+
+fn pooled_pixel_lanes(m: &mut Maker) {
+    let size = [m.r.pick(&[2, 3, 5, 7]), m.r.pick(&[7, 9, 14, 16])];
+    let n = m.r.pick(&[1, 1, 2]);
+    let outputs = m.r.pick(&[16, 24, 64]);
+    let geometry = window::pool(&mut m.r, size, n, outputs);
+    let pool = Pool { kind: kind_of_pool(m, &geometry), geometry };
+    let [h, w, _] = pool.geometry.input;
+    let g = window(&mut m.r, [h, w], Kind { kernels: &[[3, 3], [3, 3], [1, 1], [2, 3]], inside: false });
+    let inputs = channels(&mut m.r, 1);
+    let g = of(g, n, [inputs, outputs], 1);
+    let (bits, padding) = m.signs(&g);
+    let source = m.binary(bits, g, padding);
+    behind(m, source, pool, g.extents(), typical(&g));
 }
 
 fn only_signs(m: &mut Maker) {

@@ -5,7 +5,7 @@ use xnorc::ir::network::{
     BitPadding, Body, Gate, Geometry, Move, Network, PoolKind, Source, Step, Storage, TensorId, Tiled, Whole,
 };
 use xnorc::schedule::copies::{Copying, LISTED, Pattern, alike};
-use xnorc::schedule::{Division, Nest, Order, Pixels, Widen};
+use xnorc::schedule::{Division, Nest, Order, PixelLanes, Pixels, Widen};
 
 use xnorc_tests::nests::{FEW, cases};
 
@@ -156,6 +156,20 @@ fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
         must(nest.down.is_some_and(|down| !down.levels.avx2), "down the lanes of 128 bits alone");
         must(nest.down.is_some() && nest.window.is_some(), "down the lanes in front of a pool");
         must(nest.down.is_some_and(|down| down.rows > 1), "lists of several rows");
+        let g = tiled.source.geometry().expect("a window");
+        if let Some(by) = nest.pixel_lanes {
+            must(true, "pixels as lanes");
+            must(nest.window.is_some(), "pixels as lanes in front of a pool");
+            must(!g.output[0].is_multiple_of(by.rows), "a last strip of fewer rows");
+            must(by.rows == g.output[0], "a picture of one strip");
+            must(nest.grid.images > 1, "pixels of several images as lanes");
+            must(PixelLanes::phases(g).len() > 1, "planes of several phases");
+            must(by.below > 0 && g.dilations[0] > g.strides[0], "rows of taps apart in a plane");
+            must(g.strides[1] > 1, "pixels as lanes that are strides apart");
+            must(!g.output[2].is_multiple_of(16), "pixels as lanes for a block of fewer channels");
+            must(g.input[2] > 64, "pixels as lanes of several words");
+            must(matches!(nest.division, Division::Area { rows, .. } if rows > 1), "strips that threads divide");
+        }
         must(counting.words >= 64, "64 words and more a tap");
         must(nest.rolled_words(), "words that stay a loop");
     }
@@ -319,6 +333,17 @@ const FORMS: &[&str] = &[
     "down the lanes of 128 bits alone",
     "down the lanes in front of a pool",
     "lists of several rows",
+    "pixels as lanes",
+    "pixels as lanes in front of a pool",
+    "a last strip of fewer rows",
+    "a picture of one strip",
+    "pixels of several images as lanes",
+    "planes of several phases",
+    "rows of taps apart in a plane",
+    "pixels as lanes that are strides apart",
+    "pixels as lanes for a block of fewer channels",
+    "pixels as lanes of several words",
+    "strips that threads divide",
     "64 words and more a tap",
     "words that stay a loop",
     "rows with fewer taps",

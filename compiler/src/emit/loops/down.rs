@@ -25,15 +25,18 @@ pub(super) struct Counted {
     pub(super) value: TokenStream,
 }
 
-/// The loops of a binary layer.
-pub(super) fn counted(
-    nest: &Nest,
-    down: &Down,
-    g: &Geometry,
-    layout: &BitLayout,
-    weights: &BinaryWeights,
-    blob: &mut Blob,
-) -> Counted {
+/// What dot products start from that are made of counts of set bits.
+pub(super) struct Start {
+    /// Where it is.
+    pub(super) field: Operand,
+    /// For each row.
+    pub(super) row: TokenStream,
+    /// That of a pixel and a block of channels.
+    pub(super) of: TokenStream,
+}
+
+/// That of a binary layer.
+pub(super) fn start(nest: &Nest, g: &Geometry, weights: &BinaryWeights, blob: &mut Blob) -> Start {
     let axes @ [rows, columns] = nest.axes.expect("a window");
     let classes = [rows, columns].map(|axis| {
         let mut classes: Vec<_> = Vec::new();
@@ -44,42 +47,67 @@ pub(super) fn counted(
         }
         classes
     });
-    let rows_at = n(blob.narrow(&blob::weight_rows(weights, g)).offset);
     let mut starts = blob::starts(weights, g, &classes[0], &classes[1]);
     if let Some(Thresholds { low, .. }) = &nest.thresholds {
         // Differences have 16 bits: see `Thresholds`.
         let blocks = starts.chunks_exact_mut(LANES * nest.grid.blocks());
         blocks.flat_map(|blocks| blocks.iter_mut().zip(low)).for_each(|(start, low)| *start -= low);
     }
-    let start_at = n(blob.halves(&starts).offset);
-    let [kh, kw] = g.kernel.map(n);
-    let (words, behind, blocks) = (n(g.output[2] / 32), n(g.input[2] + 1), n(nest.grid.blocks()));
-    let starts =
+    let (at, blocks) = (n(blob.halves(&starts).offset), n(nest.grid.blocks()));
+    let ty =
         classes.iter().rev().filter(|taps| taps.len() > 1).fold(quote!(Table<[Le<i16>; 16], #blocks>), |ty, taps| {
             let count = n(taps.len());
             quote!(Table<#ty, #count>)
         });
-    let fields = vec![
-        Operand {
-            name: "weight_rows",
-            text: Some(
-                "`[row of taps][column of taps][input][output channels, 32 a word]`, and a row of zeros for each tap"
-                    .to_owned(),
-            ),
-            ty: quote!(&'a Table<Table<Rows<#words, #behind>, #kw>, #kh>),
-            value: quote!(WEIGHTS.at::<#rows_at, _>()),
-        },
-        Operand {
-            name: "start",
-            text: Some(format!(
-                "Signs under the window - 2 * weights of +1{}, {}of a channel",
-                if nest.thresholds.is_some() { " - the least dot product whose sign is +1" } else { "" },
-                by_border(&classes)
-            )),
-            ty: quote!(&'a #starts),
-            value: quote!(WEIGHTS.at::<#start_at, _>()),
-        },
-    ];
+    let field = Operand {
+        name: "start",
+        text: Some(format!(
+            "Signs under the window - 2 * weights of +1{}, {}of a channel",
+            if nest.thresholds.is_some() { " - the least dot product whose sign is +1" } else { "" },
+            by_border(&classes)
+        )),
+        ty: quote!(&'a #ty),
+        value: quote!(WEIGHTS.at::<#at, _>()),
+    };
+    let row = match class(&axes[0], &classes[0], &quote!(y)) {
+        Some(index) => quote!(let start = &self.start[#index];),
+        None => quote!(let start = self.start;),
+    };
+    let column = match nest.down.is_some_and(|down| down.only) {
+        // No match, of whose cases the compiler would make loops of their own.
+        true => steps(&axes[1], &classes[1]),
+        false => class(&axes[1], &classes[1], &quote!(x)),
+    };
+    let of = match column {
+        Some(index) => quote!(start[#index][block]),
+        None => quote!(start[block]),
+    };
+    Start { field, row, of }
+}
+
+/// The loops of a binary layer.
+pub(super) fn counted(
+    nest: &Nest,
+    down: &Down,
+    g: &Geometry,
+    layout: &BitLayout,
+    weights: &BinaryWeights,
+    start: &Start,
+    blob: &mut Blob,
+) -> Counted {
+    let [rows, columns] = nest.axes.expect("a window");
+    let rows_at = n(blob.narrow(&blob::weight_rows(weights, g)).offset);
+    let [kh, kw] = g.kernel.map(n);
+    let (words, behind, blocks) = (n(g.output[2] / 32), n(g.input[2] + 1), n(nest.grid.blocks()));
+    let fields = vec![Operand {
+        name: "weight_rows",
+        text: Some(
+            "`[row of taps][column of taps][input][output channels, 32 a word]`, and a row of zeros for each tap"
+                .to_owned(),
+        ),
+        ty: quote!(&'a Table<Table<Rows<#words, #behind>, #kw>, #kh>),
+        value: quote!(WEIGHTS.at::<#rows_at, _>()),
+    }];
     let (channels, eights, planes) = (n(g.input[2]), n(down.eights), n(down.planes));
     let (listed_columns, span, width) = (n(down.columns), n(down.rows), n(nest.grid.columns));
     let listed = (nest.grid.rows > 1).then(|| quote!(let mut listed = 0;));
@@ -193,20 +221,7 @@ pub(super) fn counted(
         #listed
         #pixels
     };
-    let row_start = class(&axes[0], &classes[0], &quote!(y));
-    let column_start = match down.only {
-        // No match, of whose cases the compiler would make loops of their own.
-        true => steps(&axes[1], &classes[1]),
-        false => class(&axes[1], &classes[1], &quote!(x)),
-    };
-    let start = match &row_start {
-        Some(index) => quote!(let start = &self.start[#index];),
-        None => quote!(let start = self.start;),
-    };
-    let of = match &column_start {
-        Some(index) => quote!(start[#index][block]),
-        None => quote!(start[block]),
-    };
+    let Start { row: start, of, .. } = start;
     Counted {
         fields,
         memory,

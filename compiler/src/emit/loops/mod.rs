@@ -15,6 +15,7 @@ mod elementwise;
 mod gate;
 mod matmul;
 mod names;
+mod pixel_lanes;
 mod pooled;
 mod real_conv;
 mod reduce;
@@ -44,6 +45,7 @@ pub(super) use copy::{lookup, moved};
 pub(super) use gate::gate;
 pub(super) use matmul::product;
 use names::{binary_title, geometry_title, kernel_name};
+use pooled::Made;
 pub(super) use sign_product::sign_product;
 use steps::{Fields, Steps, Writer};
 use text::{bound, looped, uses};
@@ -78,6 +80,10 @@ struct Source {
     items: TokenStream,
     /// The same by counting down the lanes, on some instruction sets.
     down: Option<down::Counted>,
+    /// The same with pixels as lanes.
+    pixel_lanes: Option<pixel_lanes::Counted>,
+    /// What the dot products of both start from.
+    start: Option<Operand>,
 }
 
 /// A block's function and its kernel, in the making.
@@ -91,6 +97,8 @@ pub(super) struct Loops {
     division: Division,
     /// By counting down the lanes, for the instruction sets that do.
     down: Option<TokenStream>,
+    /// With pixels as lanes.
+    pixel_lanes: Option<TokenStream>,
     ways: Ways,
     cost: usize,
     images: usize,
@@ -181,16 +189,24 @@ pub(super) fn of(
     let quarters = nest.by_quarters(tiled);
     let stream = over.as_ref().map(|(_, stream)| stream);
     let body = match &pooled {
-        Some((pool, behind)) => pooled::body(nest, tiled, &source, None, &steps, pool, behind, stream),
+        Some((pool, behind)) => pooled::body(nest, tiled, &source, Made::Plainly, &steps, pool, behind, stream),
         None => body(nest, &source, &steps, quarters),
     };
     let down = source.down.as_ref().map(|counted| match &pooled {
-        Some((pool, behind)) => pooled::body(nest, tiled, &source, Some(counted), &steps, pool, behind, stream),
+        Some((pool, behind)) => pooled::body(nest, tiled, &source, Made::Down(counted), &steps, pool, behind, stream),
         None => down_body(nest, counted, &steps, quarters),
+    });
+    let pixel_lanes = source.pixel_lanes.as_ref().map(|counted| match &pooled {
+        Some((pool, behind)) => {
+            pooled::body(nest, tiled, &source, Made::PixelLanes(counted), &steps, pool, behind, stream)
+        }
+        None => pixel_lanes::body(nest, counted, &steps),
     });
     let Fields { mut list, after, made, .. } = fields;
     let (body, down) = (quote!(#made #body), down.map(|down| quote!(#made #down)));
+    let pixel_lanes = pixel_lanes.map(|loops| quote!(#made #loops));
     let counted = source.down.into_iter().flat_map(|down| down.fields);
+    let counted = counted.chain(source.pixel_lanes.into_iter().flat_map(|counted| counted.fields)).chain(source.start);
     let operands = source.fields.into_iter().chain(counted).map(|Operand { name, text, ty, value }| steps::Field {
         name: format_ident!("{name}"),
         text,
@@ -208,6 +224,7 @@ pub(super) fn of(
         body,
         division: nest.division,
         down,
+        pixel_lanes,
         ways: Ways::of(nest),
         cost: nest.cost,
         images: nest.grid.images,
@@ -245,8 +262,14 @@ fn source(
                 true => Source::default(),
                 false => binary_conv::source(nest, geometry, layout, weights, fields.blob),
             };
-            source.down =
-                nest.down.as_ref().map(|down| down::counted(nest, down, geometry, layout, weights, fields.blob));
+            if nest.down.is_some() || nest.pixel_lanes.is_some() {
+                let start = down::start(nest, geometry, weights, fields.blob);
+                source.down = (nest.down.as_ref())
+                    .map(|down| down::counted(nest, down, geometry, layout, weights, &start, fields.blob));
+                source.pixel_lanes = (nest.pixel_lanes.as_ref())
+                    .map(|by| pixel_lanes::counted(by, geometry, layout, weights, &start, fields.blob));
+                source.start = Some(start.field);
+            }
             let ty = binary_conv::bits_type(nest, geometry, layout);
             let all = fields.by_image(&ty);
             let view = fields.views.read(*input, "bits", &all);
@@ -519,6 +542,7 @@ impl Loops {
             body,
             division: Division::Whole(Undivided::Single),
             down: None,
+            pixel_lanes: None,
             ways: Ways::ONE,
             cost: 0,
             images,
@@ -540,7 +564,7 @@ impl Loops {
         let lifetime = self.fields.iter().any(|f| f.ty.to_string().contains("'a")).then(|| quote!(<'a>));
         let any = lifetime.as_ref().map(|_| quote!(<'_>));
         let mutable = self.fields.iter().any(|f| f.is_part).then(|| quote!(mut));
-        let (run, functions) = self.ways.run(body, self.down.as_ref(), mutable.as_ref());
+        let (run, functions) = self.ways.run(body, self.down.as_ref(), self.pixel_lanes.as_ref(), mutable.as_ref());
         let own = (functions.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #functions }));
         let mutable = if functions.is_some() { None } else { mutable };
         let (kernel, generics, arguments) = match self.arithmetic {

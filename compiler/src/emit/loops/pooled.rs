@@ -2,9 +2,10 @@
 //! ever in memory.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 
 use super::down::Counted;
+use super::pixel_lanes;
 use super::steps::Steps;
 use super::text::{bound, looped, offset, scaled};
 use super::windows::{fold, rows_of_taps};
@@ -13,6 +14,17 @@ use crate::emit::text::{n, note};
 use crate::ir::network::{Pool, Tiled};
 use crate::schedule::{Axis, Nest, windows_apart};
 
+/// How the values in front of the pool are made.
+#[derive(Clone, Copy)]
+pub(super) enum Made<'a> {
+    /// By the source's own loops.
+    Plainly,
+    /// By counting down the lanes.
+    Down(&'a Counted),
+    /// With pixels as lanes.
+    PixelLanes(&'a pixel_lanes::Counted),
+}
+
 /// The loops over blocks, rows of the pool, rows under its window, and pixels. `stream`: what the rows before the pool are stored
 /// over, if they have no memory for themselves.
 #[allow(clippy::too_many_arguments)] // the parts of a nest
@@ -20,7 +32,7 @@ pub(super) fn body(
     nest: &Nest,
     tiled: &Tiled,
     source: &Source,
-    down: Option<&Counted>,
+    made: Made<'_>,
     steps: &Steps,
     pool: &Pool,
     behind: &Steps,
@@ -90,6 +102,23 @@ pub(super) fn body(
     };
     let under = note("The rows under the window that are not there yet.");
     let kept = stream.is_none().then(|| quote!(let kept = &mut self.window #of[y % #ring];));
+    if let Made::PixelLanes(counted) = made {
+        let rows = match divided {
+            true => [quote!(self.area.rows.start), quote!(self.area.rows.end)],
+            false => [quote!(0), n(grid.rows).into_token_stream()],
+        };
+        let pooled = pixel_lanes::Pooled {
+            rows,
+            first,
+            end,
+            kept: quote!(#kept #steps_row),
+            keep,
+            block: quote!(#steps_block #block),
+            row: quote!(#taps #row #pixels #row_end),
+        };
+        return pixel_lanes::pooled(nest, counted, steps_end, &pooled);
+    }
+    let down = if let Made::Down(counted) = made { Some(counted) } else { None };
     let before = match (down, &source.computed) {
         (Some(counted), _) => {
             let count = &counted.row;

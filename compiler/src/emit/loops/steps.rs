@@ -109,6 +109,10 @@ const LOCAL: &[&str] = &[
     "at",
     "before",
     "weight_rows",
+    "ends",
+    "pooled",
+    "there",
+    "last",
 ];
 
 impl<'a, 'b> Fields<'a, 'b> {

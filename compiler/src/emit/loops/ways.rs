@@ -16,6 +16,8 @@ pub(super) enum Way {
     Tiles(usize, usize),
     /// Counting down the lanes.
     Planes,
+    /// The same with pixels as lanes.
+    PixelLanes,
 }
 
 /// The way of every instruction set.
@@ -39,6 +41,7 @@ impl Ways {
             of.map(|counts_down| counts_down || down.only)
         });
         Self(std::array::from_fn(|level| match nest.axes {
+            _ if nest.pixel_lanes.is_some() && LEVELS[level] == "Avx2" => Way::PixelLanes,
             _ if levels[level] => Way::Planes,
             Some([_, columns]) if !is_single(nest) => {
                 let pixels = pixels[level];
@@ -55,6 +58,7 @@ impl Ways {
         &self,
         body: &TokenStream,
         planes: Option<&TokenStream>,
+        pixel_lanes: Option<&TokenStream>,
         mutable: Option<&TokenStream>,
     ) -> (TokenStream, Option<TokenStream>) {
         let [.., rest] = self.0;
@@ -89,6 +93,13 @@ impl Ways {
                 fn planes<S: Simd>(#mutable self, s: S) { #body }
             }
         });
+        let pixel_lanes = pixel_lanes.map(|body| {
+            quote! {
+                /// Counting down the lanes, with pixels as lanes.
+                #[inline(always)]
+                fn pixel_lanes<S: Simd>(#mutable self, s: S) { #body }
+            }
+        });
         let others = if self.0.iter().any(|way| matches!(way, Way::Tiles(..))) {
             quote! {
                 /// In tiles of P pixels, which lie over Q columns.
@@ -102,7 +113,7 @@ impl Ways {
                 fn words<S: Simd>(#mutable self, s: S) { #body }
             }
         };
-        (run, Some(quote!(#planes #others)))
+        (run, Some(quote!(#planes #pixel_lanes #others)))
     }
 }
 
@@ -115,6 +126,7 @@ impl Way {
                 quote!(self.tiles::<S, #pixels, #columns>(s))
             }
             Self::Planes => quote!(self.planes(s)),
+            Self::PixelLanes => quote!(self.pixel_lanes(s)),
         }
     }
 }

@@ -205,6 +205,14 @@ impl Writer<'_> {
             let lists = format!("set bits of {} are listed", count(down.rows, "row"));
             self.say(what, format!("a row of weights for each set bit, added to {} planes; {lists}", down.planes));
         }
+        if let Some(pixels) = &nest.pixel_lanes {
+            self.depth = 0;
+            let (takes, others) = (thousands(pixels.takes as u64), thousands(pixels.instead_of as u64));
+            self.say(
+                format!("pixels as lanes instead on avx2, {} at a time", count(pixels.rows, "row")),
+                format!("about {takes} cycles a channel, not {others}; four channels share their additions"),
+            );
+        }
     }
 
     /// A row of a binary layer that counts down the lanes wherever this runs.

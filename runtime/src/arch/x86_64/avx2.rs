@@ -3,7 +3,7 @@
 
 use core::arch::x86_64::*;
 
-use super::sse2;
+use super::{avx2_pixels, sse2};
 use crate::level::Level;
 use crate::place::Plain;
 use crate::simd::Kernel;
@@ -259,6 +259,16 @@ impl Simd for Avx2 {
         }
         sse2::spread(&halves[0], &mut put);
         sse2::spread(&halves[1], |block, counts| put(8 + block, counts));
+    }
+    #[inline(always)]
+    fn turned(self, words: &[u64; 32]) -> [u32; 64] {
+        // SAFETY: the token proves the instructions.
+        unsafe { avx2_pixels::turned(words) }
+    }
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+        // SAFETY: the token proves the instructions.
+        unsafe { avx2_pixels::columns(sums, put) }
     }
     #[inline(always)]
     fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {

@@ -2,6 +2,7 @@
 
 mod avx2;
 mod avx2_narrow;
+mod avx2_pixels;
 mod avx512;
 mod bf16;
 mod cpuid;
