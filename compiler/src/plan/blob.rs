@@ -138,6 +138,11 @@ pub struct TapsByParts {
     pub bits: [usize; 4],
 }
 
+/// Bits of a number.
+fn bits_of(number: usize) -> usize {
+    (usize::BITS - number.leading_zeros()) as usize
+}
+
 /// Weights of a binary convolution of one group as what they select of planes of pixels: `place` of a tap (row, column) and a channel,
 /// and `none`, where there are zeros. Outputs are those of whole blocks of 16; the missing ones select nothing.
 pub fn taps_by_parts(
@@ -154,7 +159,13 @@ pub fn taps_by_parts(
     let mut places: Vec<(usize, usize)> =
         places.enumerate().map(|(sign, (tap, channel))| (place(tap, channel), sign)).collect();
     places.sort_unstable();
-    let mut of = TapsByParts { places: Vec::new(), ends: Vec::new(), bits: [5, 0, 0, 0] };
+    // As many bits as sums usually take, a part being a sixteenth of the taps, so that layers of one geometry share their loops
+    // whatever their weights are; more only where these are so uneven that it must be.
+    let usual = [16, 8, 4, 2].map(|share| {
+        let mean = places.len() / share;
+        bits_of(mean + 4 * mean.isqrt()).max(5)
+    });
+    let mut of = TapsByParts { places: Vec::new(), ends: Vec::new(), bits: usual };
     for four in 0..outputs.next_multiple_of(LANES) / 4 {
         let signs: Vec<&[bool]> = weights.signs.chunks_exact(places.len()).skip(4 * four).take(4).collect();
         let mut parts: [Vec<u16>; 16] = Default::default();
@@ -180,7 +191,7 @@ pub fn taps_by_parts(
         }
         signs.iter().for_each(|signs| at_most(3, signs.iter().filter(|sign| **sign).count()));
         for (bits, most) in of.bits.iter_mut().zip(most) {
-            *bits = (usize::BITS - most.leading_zeros()).max(*bits as u32) as usize;
+            *bits = bits_of(most).max(*bits);
         }
         for part in &parts[1..] {
             of.places.extend(part);

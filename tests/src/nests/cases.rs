@@ -280,24 +280,25 @@ fn down(m: &mut Maker) {
     binary_block(m, of(g, n, [inputs, outputs], 1));
 }
 
+/// Windows of enough taps, for which it pays that pixels are lanes, and pictures that fill most of their strips.
+const MANY_TAPS: &[[usize; 2]] = &[[3, 3], [3, 3], [3, 3], [5, 5], [5, 3], [3, 5]];
+
 /// Pictures of several strips, or one; of rows that fill whole bytes or not, and windows that need planes of several phases.
 fn pixel_lanes(m: &mut Maker) {
-    let size = [m.r.pick(&[4, 7, 10, 13, 20]), m.r.pick(&[13, 16, 28, 31, 33, 57, 64, 70])];
-    let kernels = &[[1, 1], [3, 3], [3, 3], [3, 3], [5, 5], [1, 3], [3, 1], [2, 3]];
-    let g = window(&mut m.r, size, Kind { kernels, inside: false });
+    let size = m.r.pick(&[[16, 16], [8, 31], [10, 24], [17, 30], [7, 57], [4, 62], [30, 7], [13, 39]]);
+    let g = window(&mut m.r, size, Kind { kernels: MANY_TAPS, inside: false });
     let words = m.r.pick(&[1, 1, 1, 2]);
-    let (n, inputs, outputs) = (m.r.pick(&[1, 1, 2]), channels(&mut m.r, words), m.r.pick(&[16, 17, 40, 64]));
+    let (n, inputs, outputs) = (m.r.pick(&[1, 1, 2]), channels(&mut m.r, words), m.r.pick(&[64, 72, 104]));
     binary_block(m, of(g, n, [inputs, outputs], 1));
 }
 
 fn pooled_pixel_lanes(m: &mut Maker) {
-    let size = [m.r.pick(&[2, 3, 5, 7]), m.r.pick(&[7, 9, 14, 16])];
-    let n = m.r.pick(&[1, 1, 2]);
-    let outputs = m.r.pick(&[16, 24, 64]);
+    let size = [m.r.pick(&[4, 7, 8]), m.r.pick(&[12, 14, 15, 16])];
+    let (n, outputs) = (m.r.pick(&[1, 1, 2]), m.r.pick(&[64, 72, 104]));
     let geometry = window::pool(&mut m.r, size, n, outputs);
     let pool = Pool { kind: kind_of_pool(m, &geometry), geometry };
     let [h, w, _] = pool.geometry.input;
-    let g = window(&mut m.r, [h, w], Kind { kernels: &[[3, 3], [3, 3], [1, 1], [2, 3]], inside: false });
+    let g = window(&mut m.r, [h, w], Kind { kernels: MANY_TAPS, inside: false });
     let inputs = channels(&mut m.r, 1);
     let g = of(g, n, [inputs, outputs], 1);
     let (bits, padding) = m.signs(&g);

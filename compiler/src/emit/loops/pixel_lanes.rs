@@ -49,8 +49,9 @@ pub(super) fn counted(
             text: Some(
                 "Where the bits under the taps begin, eight at a time: `[four output channels][which of them have +1 there]`".to_owned(),
             ),
-            ty: quote!(&'a [[Le<u16>; 8]; #eights]),
-            value: quote!(WEIGHTS.at::<#taps_at, _>()),
+            ty: quote!(&'a [[Le<u16>; 8]]),
+            // The length is no part of the type, so that layers of one geometry share their loops.
+            value: quote!(WEIGHTS.at::<#taps_at, [[Le<u16>; 8]; #eights]>()),
         },
         Operand {
             name: "ends",
