@@ -226,7 +226,7 @@ pub(super) fn counted(
         fields,
         memory,
         row,
-        block: if down.only { start } else { quote!(let values = &counts[block]; #start) },
+        block: if down.only { start.clone() } else { quote!(let values = &counts[block]; #start) },
         value: {
             let counts = if down.only { quote!(&counts[x][block]) } else { quote!(&values[x]) };
             match nest.thresholds {
