@@ -17,7 +17,7 @@ use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, S
 /// 5. Blocks that are computed together are a part of all blocks, in the loops, under the window and among threads.
 /// 6. What threads divide is the whole grid, or one side of it.
 /// 7. A pool's window holds the rows that it reaches over, of one block (or of those that are computed together) at a time; of
-///    all, where they are counted down the lanes.
+///    all, where they are counted down the lanes, or where pixels are lanes and a window has rows of two strips.
 /// 8. What is counted down the lanes has a plane for each bit of its sums, and whole planes of output channels.
 /// 9. Where pixels are lanes, a strip of them has a lane each, every tap's place is inside the planes and has the bits of no other, and
 ///    no other way is meant for the same instruction set.
@@ -218,14 +218,11 @@ impl Rules<'_> {
 
     fn window(&mut self) {
         let Nest { grid, window, order, .. } = *self.nest;
-        let together = if self.nest.down.is_some() || self.nest.pixel_lanes.is_some() {
-            grid.blocks()
-        } else {
-            self.nest.together
-        };
         let Some(Pooled { pool, .. }) = &self.tiled.pooled else {
             return self.must(window.is_none(), || "it keeps rows for a pool that is not there".to_owned());
         };
+        let strips = self.nest.pixel_lanes.is_some_and(|by| !by.ends_with_windows(&pool.geometry));
+        let together = if self.nest.down.is_some() || strips { grid.blocks() } else { self.nest.together };
         let g = &pool.geometry;
         let reach = ((g.kernel[0] - 1) * g.dilations[0] + 1).min(g.input[0]);
         let fits = window.is_some_and(|window| {
@@ -250,7 +247,7 @@ impl Rules<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Pixels, Undivided, Window};
+    use super::super::{Levels, Pixels, Undivided, Window};
     use super::*;
     use crate::ir::network::testing;
 
@@ -273,6 +270,16 @@ mod tests {
     /// The kind, what is said, and what breaks its nest so that it is.
     type Broken = (&'static str, &'static str, fn(&mut Nest));
 
+    fn nest(of: &str) -> Nest {
+        let (network, mut schedule) = kind(of);
+        let at = network.blocks.iter().position(|block| block.name == "block").unwrap();
+        schedule.nests.swap_remove(at).unwrap()
+    }
+
+    fn by(nest: &mut Nest) -> &mut PixelLanes {
+        nest.pixel_lanes.as_mut().expect("pixels as lanes")
+    }
+
     #[test]
     fn every_rule_catches_what_breaks_it() {
         let broken: &[Broken] = &[
@@ -282,7 +289,7 @@ mod tests {
             ("binary_conv", "a window without axes", |n| n.axes = None),
             ("max_pool", "padding that is nothing counts", |n| n.axes.as_mut().unwrap()[0].framed = true),
             ("max_pool", "is not of the geometry", |n| n.axes.as_mut().unwrap()[1].stride = 1),
-            ("map_in_place", "axes without one", |n| n.axes = kind("max_pool").1.nests[0].as_ref().unwrap().axes),
+            ("map_in_place", "axes without one", |n| n.axes = nest("max_pool").axes),
             ("binary_conv", "it does not count", |n| n.counting = None),
             ("binary_conv", "2 words for 64 signs", |n| n.counting.as_mut().unwrap().words = 2),
             ("binary_conv_strided", "36 words between two widenings, where counters have room for 31", |n| {
@@ -311,6 +318,19 @@ mod tests {
             ("map_in_place", "a pool that is not there", |n| {
                 n.window = Some(Window { rows: 1, columns: 4, together: 1 });
             }),
+            ("max_pool", "pixels are lanes, and nothing is counted", |n| {
+                n.pixel_lanes = nest("pixel_lanes").pixel_lanes;
+            }),
+            ("pixel_lanes", "strips of 17 rows of 16 pixels in 272 lanes", |n| by(n).rows = 17),
+            ("pixel_lanes", "strips of 16 rows of 16 pixels in 128 lanes", |n| by(n).eights = 1),
+            ("pixel_lanes", "rows up to byte 38 of planes of 37", |n| by(n).bytes = 37),
+            ("pixel_lanes", "taps 2, 2 from 4996 to 7453, of 4992", |n| by(n).planes = 128),
+            ("pixel_lanes", "taps 2, 0 from 4 to 2209", |n| by(n).bytes = 35),
+            ("pixel_lanes", "output channels are lanes as well", |n| {
+                let levels = Levels { avx2: true, ..Levels::default() };
+                n.down = Some(Down { levels, only: false, planes: 10, rows: 3, columns: 18, eights: 8 });
+            }),
+            ("pixel_lanes", "for a pool over 2 rows of 16 pixels", |n| n.window.as_mut().unwrap().together = 4),
             ("binary_conv", "memory for 0 sums of rows, of 256", |n| n.row_sums = 0),
         ];
         for (name, expected, break_it) in broken {

@@ -214,7 +214,11 @@ impl Nest {
             let all = tiled.steps.iter().any(|step| step.write().is_some());
             let rows = (reach + if all { behind } else { 0 }).min(g.input[0]);
             // Whoever counts down the lanes has the values of all channels at a time.
-            let together = if down.is_some() || pixel_lanes.is_some() { grid.blocks() } else { together };
+            let together = match (&down, &pixel_lanes) {
+                (None, None) => together,
+                (None, Some(by)) if by.ends_with_windows(g) => together,
+                _ => grid.blocks(),
+            };
             Window { rows, columns: g.input[1], together }
         });
         let counting = match &tiled.source {

@@ -5,7 +5,7 @@
 //! output channels as a vector has bits; what it needs instead is pixels. Where both can be, and where words are counted, the fewest
 //! cycles decide ([`Cycles`]).
 
-use super::{Axis, down};
+use super::{Axis, down, windows_apart};
 use crate::ir::network::{BitLayout, Geometry};
 use crate::target::{Family, Target};
 
@@ -65,6 +65,11 @@ impl PixelLanes {
     pub fn can_be_under(pool: &Geometry) -> bool {
         let rows = Axis::of(pool, 0, false);
         down::keeps(pool) && (0..rows.output).all(|output| !rows.taps(output).is_empty())
+    }
+
+    /// Whether no window of a pool has rows of two strips, so that one block of channels is done with its rows before the next begins.
+    pub fn ends_with_windows(&self, pool: &Geometry) -> bool {
+        windows_apart(pool) && self.rows.is_multiple_of(pool.strides[0])
     }
 
     /// What the rows of taps leave of the stride, each once: rows of the input of the same phase are neighbours in a plane.

@@ -110,6 +110,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
         ("binary_conv_mixed_groups", binary_conv_mixed_groups),
         ("binary_linear", binary_linear),
         ("binary_conv_pooled", binary_conv_pooled),
+        ("pixel_lanes", pixel_lanes),
         ("bit_pool", bit_pool),
         ("bit_join", bit_join),
         ("real_conv", real_conv),
@@ -202,6 +203,14 @@ fn binary_conv_pooled(b: &mut Build) {
     b.binary(geometry([4, 4, 16], [4, 4, 16], 3, 1, 1), BitPadding::Zero, vec![Step::Scale(ramp(16))]);
     let kind = PoolKind::Average { count_include_pad: None };
     b.pooled(Pool { kind, geometry: pool([4, 4, 16], [2, 2], 2, 2, 0) }, vec![Step::Store(y)]);
+}
+
+/// A picture large enough, and enough of its channels, for pixels to be lanes; the pool's windows end with a strip.
+fn pixel_lanes(b: &mut Build) {
+    let y = b.output("y", &[1, 8, 8, 64]);
+    b.binary(geometry([16, 16, 64], [16, 16, 64], 3, 1, 1), BitPadding::Zero, vec![Step::Scale(ramp(64))]);
+    let kind = PoolKind::Average { count_include_pad: None };
+    b.pooled(Pool { kind, geometry: pool([16, 16, 64], [8, 8], 2, 2, 0) }, vec![Step::Store(y)]);
 }
 
 fn pool([h, w, c]: [usize; 3], [oh, ow]: [usize; 2], kernel: usize, stride: usize, pad: usize) -> Geometry {

@@ -64,6 +64,7 @@ impl Writer<'_> {
             }
         }
         self.depth = 0;
+        self.instead();
         self.threads();
         self.memory(block);
         let cost = Cost::of(self.network, block);
@@ -72,6 +73,22 @@ impl Writer<'_> {
         let parts: Vec<String> = parts.map(|(count, word)| format!("{} {word}", thousands(count))).collect();
         self.say(format!("cost: {} ns", thousands(self.nest.cost as u64)), parts.join(", "));
         self.lines
+    }
+
+    /// The instruction sets that count in another way.
+    fn instead(&mut self) {
+        if let Some(down) = self.nest.down.filter(|down| !down.only) {
+            let what = format!("down the lanes instead on {}", down.levels);
+            let lists = format!("set bits of {} are listed", count(down.rows, "row"));
+            self.say(what, format!("a row of weights for each set bit, added to {} planes; {lists}", down.planes));
+        }
+        if let Some(pixels) = &self.nest.pixel_lanes {
+            let (takes, others) = (thousands(pixels.takes as u64), thousands(pixels.instead_of as u64));
+            self.say(
+                format!("pixels as lanes instead on avx2, {} at a time", count(pixels.rows, "row")),
+                format!("about {takes} cycles a channel, not {others}; four channels share their additions"),
+            );
+        }
     }
 
     fn blocks(&mut self, tiled: &Tiled) {
@@ -199,20 +216,6 @@ impl Writer<'_> {
             return self.say("compare, sign bits", "differing bits against an integer for each channel");
         }
         self.steps_behind(Some("dot"), steps, dot);
-        if let Some(down) = &nest.down {
-            self.depth = 0;
-            let what = format!("down the lanes instead on {}", down.levels);
-            let lists = format!("set bits of {} are listed", count(down.rows, "row"));
-            self.say(what, format!("a row of weights for each set bit, added to {} planes; {lists}", down.planes));
-        }
-        if let Some(pixels) = &nest.pixel_lanes {
-            self.depth = 0;
-            let (takes, others) = (thousands(pixels.takes as u64), thousands(pixels.instead_of as u64));
-            self.say(
-                format!("pixels as lanes instead on avx2, {} at a time", count(pixels.rows, "row")),
-                format!("about {takes} cycles a channel, not {others}; four channels share their additions"),
-            );
-        }
     }
 
     /// A row of a binary layer that counts down the lanes wherever this runs.
