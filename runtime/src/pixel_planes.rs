@@ -62,31 +62,45 @@ impl<const B: usize, const T: usize> PixelPlanes<B, T> {
     /// No bit is set.
     pub const NONE: Self = Self(Table([[0; B]; T]));
 
-    /// Writes a row of `width` pixels, from byte `at` of the planes on: plane `first + c` is channel c of C. Pixel x is that of
-    /// column `stride * x` of the line, and pixels behind the last, up to 31, are whatever lies there.
+    /// Writes a row of `width` pixels, from byte `at` of the planes on, for K columns of taps: the first plane of each, which has
+    /// channel 0 of C, and by how many pixels it is further on, less than 32. Pixel x is that of column `stride * x` of the line, and
+    /// pixels behind the last, up to 31, are whatever lies there.
     #[inline(always)]
-    pub fn put<S: Simd, P: Pixel, const C: usize>(
+    pub fn put<S: Simd, P: Pixel, const C: usize, const K: usize>(
         &mut self,
         s: S,
-        [first, at]: [usize; 2],
+        at: usize,
         line: &[P],
-        stride: usize,
-        width: usize,
+        [stride, width]: [usize; 2],
+        columns: [[usize; 2]; K],
     ) {
-        let planes = self.0.0.get_mut(first..first.saturating_add(C)).unwrap_or_default();
-        for (word, planes) in planes.chunks_mut(64).enumerate() {
-            for from in (0..width).step_by(32) {
-                let mut pixels = [0; 32];
-                let columns = line.get(stride * from..).unwrap_or_default().iter().step_by(stride.max(1));
-                for (pixel, signs) in pixels.iter_mut().zip(columns) {
-                    *pixel = signs.word(word);
+        let all = columns.iter().fold(width, |all, [_, by]| all.max(width + by));
+        for word in 0..C.div_ceil(64) {
+            // Those before, and these: 64 pixels, of which each column has 32.
+            let mut before = [0; 64];
+            for from in (0..width + 32).step_by(32) {
+                let mut bits = [0; 64];
+                if from < all {
+                    let mut pixels = [0; 32];
+                    let columns = line.get(stride * from..).unwrap_or_default().iter().step_by(stride.max(1));
+                    for (pixel, signs) in pixels.iter_mut().zip(columns) {
+                        *pixel = signs.word(word);
+                    }
+                    bits = s.turned(&pixels);
                 }
-                let bits = s.turned(&pixels);
-                for (plane, bits) in planes.iter_mut().zip(bits) {
-                    if let Some(to) = plane.get_mut(at + from / 8..).and_then(<[u8]>::first_chunk_mut) {
-                        *to = bits.to_le_bytes();
+                if from > 0 {
+                    let at = at + (from - 32) / 8;
+                    for [first, by] in columns {
+                        let planes = self.0.0.get_mut(first + 64 * word..first + C).unwrap_or_default();
+                        for ((plane, before), bits) in planes.iter_mut().zip(before).zip(bits) {
+                            if let Some(to) = plane.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+                                let both = u64::from(before) | u64::from(bits) << 32;
+                                *to = ((both >> (by % 32)) as u32).to_le_bytes();
+                            }
+                        }
                     }
                 }
+                before = bits;
             }
         }
     }
@@ -225,10 +239,8 @@ mod tests {
         fn run<S: Simd>(self, s: S) {
             let mut planes = PixelPlanes::<BYTES, PLANES>::NONE;
             for (y, row) in self.pixels.iter().enumerate() {
-                for kx in 0..3 {
-                    let line = row.get(kx..).unwrap_or_default();
-                    planes.put::<S, _, CHANNELS>(s, [kx * CHANNELS, y * EIGHTS], line, 1, WIDTH);
-                }
+                let columns = [[0, 0], [CHANNELS, 1], [2 * CHANNELS, 2]];
+                planes.put::<S, _, CHANNELS, 3>(s, y * EIGHTS, row, [1, WIDTH], columns);
             }
             let taps = Taps::new(self.eights);
             for part in 0..256_usize.div_ceil(S::PLANE) {

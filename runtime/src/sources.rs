@@ -22,7 +22,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("arch/wasm/simd128.rs", include_str!("arch/wasm/simd128.rs")),
     ("arch/x86_64/avx2.rs", include_str!("arch/x86_64/avx2.rs")),
     ("arch/x86_64/avx2_narrow.rs", include_str!("arch/x86_64/avx2_narrow.rs")),
-    ("arch/x86_64/avx2_pixels.rs", include_str!("arch/x86_64/avx2_pixels.rs")),
+    ("arch/x86_64/pixels.rs", include_str!("arch/x86_64/pixels.rs")),
     ("arch/x86_64/avx512.rs", include_str!("arch/x86_64/avx512.rs")),
     ("arch/x86_64/bf16.rs", include_str!("arch/x86_64/bf16.rs")),
     ("arch/x86_64/cpuid.rs", include_str!("arch/x86_64/cpuid.rs")),

@@ -233,16 +233,16 @@ fn loops(
                 let what = format!("down the lanes: {bits} channels in a word");
                 (what, "rows of weights are cheaper than counts".to_owned())
             }
-            (Some(down), _) => {
-                let pixels = if nest.pixel_lanes.is_some() { ", pixels as lanes on avx2" } else { "" };
-                let what = format!("down the lanes on {}{pixels}, else words: xor, population count", down.levels);
-                (what, "whichever is faster on each".to_owned())
+            (down, _) if down.is_some() || nest.pixel_lanes.is_some() => {
+                let channels = down.map(|down| format!("down the lanes on {}", down.levels));
+                let pixels = nest.pixel_lanes.map(|by| format!("pixels as lanes on {}", by.levels()));
+                let ways: Vec<String> = channels.into_iter().chain(pixels).collect();
+                (
+                    format!("{}, else words: xor, population count", ways.join(", ")),
+                    "whichever is faster on each".to_owned(),
+                )
             }
-            (None, _) if nest.pixel_lanes.is_some() => {
-                let what = "down the lanes with pixels as lanes on avx2, else words: xor, population count".to_owned();
-                (what, "whichever is faster on each".to_owned())
-            }
-            (None, words) => {
+            (_, words) => {
                 ("words: xor, population count".to_owned(), words.map(|why| why.to_string()).unwrap_or_default())
             }
         },

@@ -149,9 +149,10 @@ impl Rules<'_> {
             return self.must(false, || "pixels are lanes, and nothing is counted".to_owned());
         };
         let lanes = 8 * by.rows * by.eights;
-        self.must(by.rows > 0 && g.output[1] <= 8 * by.eights && lanes <= 256, || {
-            format!("strips of {} rows of {} pixels in {lanes} lanes", by.rows, g.output[1])
-        });
+        self.must(
+            by.rows > 0 && g.output[1] <= 8 * by.eights && lanes <= by.lanes && matches!(by.lanes, 256 | 512),
+            || format!("strips of {} rows of {} pixels in {lanes} lanes", by.rows, g.output[1]),
+        );
         // Rows are written 32 pixels at a time.
         let written = (by.rows + by.below - 1) * by.eights + (by.eights.next_multiple_of(4));
         self.must(written <= by.bytes, || format!("rows up to byte {written} of planes of {}", by.bytes));
@@ -166,7 +167,7 @@ impl Rules<'_> {
         self.must(end == by.no_tap() && end + 64 <= all && all <= 1 << 16, || {
             format!("{all} bytes of planes, of {end}")
         });
-        let others = self.nest.down.is_some_and(|down| down.levels.avx2 || down.only);
+        let others = self.nest.down.is_some_and(|down| down.levels.avx2 && by.avx2.is_some() || down.only);
         self.must(!others && g.groups == 1, || "output channels are lanes as well, or in groups".to_owned());
         let compared = self.nest.thresholds.is_some();
         self.must(!compared, || "pixels are lanes, and signs are compared as integers".to_owned());

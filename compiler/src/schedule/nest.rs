@@ -199,8 +199,8 @@ impl Nest {
             }
             _ => None,
         };
-        if let (Some(channels), Some(_)) = (&mut down, pixel_lanes) {
-            channels.levels.avx2 = false;
+        if let (Some(channels), Some(by)) = (&mut down, pixel_lanes) {
+            channels.levels.avx2 &= by.avx2.is_none();
             if channels.levels == Levels::default() {
                 down = None;
             }

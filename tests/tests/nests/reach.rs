@@ -163,7 +163,7 @@ fn of_nest(nest: &Nest, tiled: &Tiled, forms: &mut Vec<&'static str>) {
             must(!g.output[0].is_multiple_of(by.rows), "a last strip of fewer rows");
             must(by.rows == g.output[0], "a picture of one strip");
             must(nest.grid.images > 1, "pixels of several images as lanes");
-            must(PixelLanes::phases(g).len() > 1, "planes of several phases");
+            must(PixelLanes::phases(g, 0).len() > 1, "planes of several phases");
             must(by.below > 0 && g.dilations[0] > g.strides[0], "rows of taps apart in a plane");
             must(g.strides[1] > 1, "pixels as lanes that are strides apart");
             must(!g.output[2].is_multiple_of(16), "pixels as lanes for a block of fewer channels");

@@ -1,8 +1,8 @@
 //! Binary convolutions that count down the lanes with pixels as lanes: see [`crate::schedule::PixelLanes`] and the runtime's
 //! `pixel_planes.rs`.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens as _, quote};
 
 use super::steps::Steps;
 use super::text::{add, looped, scaled};
@@ -42,7 +42,7 @@ pub(super) fn counted(
     let [part, two, four, all] = taps.bits.map(n);
     let (eights, fours) = (n(taps.places.len() / 8), n(taps.ends.len() / 16));
     let (taps_at, ends_at) = (n(blob.places(&taps.places).offset), n(blob.narrow(&taps.ends).offset));
-    let (bytes, planes) = (n(by.bytes), n(by.all_planes()));
+    let (bytes, planes, lanes) = (n(by.bytes), n(by.all_planes()), n(by.lanes));
     let fields = vec![
         Operand {
             name: "taps",
@@ -68,7 +68,7 @@ pub(super) fn counted(
         let mut planes = PixelPlanes::<#bytes, #planes>::NONE;
         let mut set = Table([Table([0_u16; #listed]); #span]);
         let mut ones = Table([Table([0_u16; #width]); #rows]);
-        let mut counts = Table([[0; 16]; 256]);
+        let mut counts = Table([[0; 16]; #lanes]);
     };
     let [before_rows, before_columns] = [0, 1].map(|axis| layout.frame[axis] - g.pads[axis]);
     let under = |row: TokenStream| add(row, before_rows);
@@ -112,21 +112,36 @@ pub(super) fn counted(
         }
     };
     let pack = note("The signs under the strip: a plane of pixels for each column of taps and each channel.");
-    let phases = PixelLanes::phases(g);
+    let phases = PixelLanes::phases(g, 0);
     let held = n(by.rows + by.below);
-    let from = {
-        let tap = scaled(g.dilations[1], &quote!(kx));
-        add(tap, before_columns)
-    };
+    // Columns of taps that are whole strides apart are the same pixels, further on.
+    let lines: Vec<_> = PixelLanes::phases(g, 1)
+        .into_iter()
+        .map(|phase| {
+            let columns = (0..g.kernel[1]).filter(move |kx| kx * g.dilations[1] % g.strides[1] == phase);
+            (
+                n(before_columns + phase),
+                columns.map(|kx| (kx, n(kx * g.dilations[1] / g.strides[1]))).collect::<Vec<_>>(),
+            )
+        })
+        .collect();
     let stride = n(g.strides[1]);
-    let put = |at: TokenStream, plane: TokenStream| {
+    let put = |at: TokenStream, first: &dyn Fn(usize) -> TokenStream| {
+        let lines = lines.iter().map(|(from, columns)| {
+            let count = n(columns.len());
+            let columns = columns.iter().map(|(kx, by)| {
+                let first = first(*kx);
+                quote!([#first, #by])
+            });
+            quote! {
+                let columns = [#(#columns),*];
+                planes.put::<S, _, #channels, #count>(s, #row_eights * row, line.0.get(#from..).unwrap_or_default(), [#stride, #width], columns);
+            }
+        });
         quote! {
             for row in 0..#held {
                 if let Some(line) = self.bits.0.get(#at) {
-                    for kx in 0..#kw {
-                        let line = line.0.get(#from..).unwrap_or_default();
-                        planes.put::<S, _, #channels>(s, [#channels * #plane, #row_eights * row], line, #stride, #width);
-                    }
+                    #(#lines)*
                 }
             }
         }
@@ -141,17 +156,21 @@ pub(super) fn counted(
         row
     };
     let put = match &phases[..] {
-        [0] => put(under(row_at), quote!(kx)),
+        [0] => put(under(row_at), &|kx| n(g.input[2] * kx).into_token_stream()),
         _ => {
             let list = phases.iter().map(|phase| n(*phase));
-            let put = put(under(quote!(#row_at + phase)), quote!((#kw * i + kx)));
+            let put = put(under(quote!(#row_at + phase)), &|kx| {
+                let kx = n(kx);
+                quote!(#channels * (#kw * i + #kx))
+            });
             quote!(for (i, phase) in [#(#list),*].into_iter().enumerate() { #put })
         }
     };
+    let all_lanes = Literal::usize_suffixed(by.lanes);
     let count = note("Each part's taps are added once, and each output is the sum of the parts that it is in.");
     let block = quote! {
         #count
-        for part in 0..256_usize.div_ceil(S::PLANE) {
+        for part in 0..#all_lanes.div_ceil(S::PLANE) {
             let mut sums = [[[s.no_plane(); #all]; 4]; 4];
             for (four, sums) in sums.iter_mut().enumerate() {
                 let ends = &self.ends[4 * block + four];

@@ -40,8 +40,9 @@ impl Ways {
             let of = [false, levels.avx2, false, levels.simd128, levels.popcnt, levels.portable];
             of.map(|counts_down| counts_down || down.only)
         });
+        let by = nest.pixel_lanes.map_or([false; 2], |by| [by.avx512.is_some(), by.avx2.is_some()]);
         Self(std::array::from_fn(|level| match nest.axes {
-            _ if nest.pixel_lanes.is_some() && LEVELS[level] == "Avx2" => Way::PixelLanes,
+            _ if by.get(level) == Some(&true) => Way::PixelLanes,
             _ if levels[level] => Way::Planes,
             Some([_, columns]) if !is_single(nest) => {
                 let pixels = pixels[level];

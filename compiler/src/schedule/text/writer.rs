@@ -82,10 +82,12 @@ impl Writer<'_> {
             let lists = format!("set bits of {} are listed", count(down.rows, "row"));
             self.say(what, format!("a row of weights for each set bit, added to {} planes; {lists}", down.planes));
         }
-        if let Some(pixels) = &self.nest.pixel_lanes {
-            let (takes, others) = (thousands(pixels.takes as u64), thousands(pixels.instead_of as u64));
+        let Some(by) = &self.nest.pixel_lanes else { return };
+        for (level, gain) in [("avx512", by.avx512), ("avx2", by.avx2)] {
+            let Some(gain) = gain else { continue };
+            let (takes, others) = (thousands(gain.takes as u64), thousands(gain.instead_of as u64));
             self.say(
-                format!("pixels as lanes instead on avx2, {} at a time", count(pixels.rows, "row")),
+                format!("pixels as lanes instead on {level}, {} at a time", count(by.rows, "row")),
                 format!("about {takes} cycles a channel, not {others}; four channels share their additions"),
             );
         }

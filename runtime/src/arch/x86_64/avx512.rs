@@ -2,8 +2,9 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::plane;
+use super::{pixels, sse2};
 use crate::level::Level;
+use crate::place::Plain;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
@@ -51,6 +52,9 @@ macro_rules! compared {
         }
     };
 }
+
+// SAFETY: bits.
+unsafe impl Plain for __m512i {}
 
 impl Sealed for Avx512 {}
 
@@ -145,18 +149,52 @@ impl Simd for Avx512 {
             _mm512_fnmadd_ps(_mm512_cvtepi32_ps(count), _mm512_set1_ps(2.0), k)
         }
     }
-    // Not used: there is a population count of words.
-    type Plane = plane::Plane;
+    type Plane = __m512i;
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        plane::and(a, b)
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_and_si512(a, b) }
     }
     #[inline(always)]
     fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        plane::xor(a, b)
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm512_xor_si512(a, b) }
     }
     #[inline(always)]
-    fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
-        plane::spread(planes, put);
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        // SAFETY: the token proves the instructions. The tables: at least two of three bits, and an odd number of them.
+        unsafe { (_mm512_ternarylogic_epi64::<0xe8>(a, b, c), _mm512_ternarylogic_epi64::<0x96>(a, b, c)) }
+    }
+    #[inline(always)]
+    fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
+        for quarter in 0..4 {
+            // SAFETY: zeros are a pattern of bits.
+            let mut parts = unsafe { [core::mem::zeroed(); N] };
+            for (part, plane) in parts.iter_mut().zip(planes) {
+                // SAFETY: a plane is four such parts.
+                *part = unsafe { (&raw const *plane).cast::<__m128i>().add(quarter).read() };
+            }
+            sse2::spread(&parts, |block, counts| put(8 * quarter + block, counts));
+        }
+    }
+    #[inline(always)]
+    fn turned(self, words: &[u64; 32]) -> [u32; 64] {
+        // SAFETY: the token proves the instructions.
+        unsafe { pixels::turned(words) }
+    }
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+        // SAFETY: the token proves the instructions.
+        unsafe { pixels::columns_512(sums, put) }
+    }
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        // SAFETY: the token proves the instructions; 16 numbers of 16 bits are a vector of 256.
+        unsafe {
+            let counts = _mm256_loadu_si256(counts.as_ptr().cast());
+            let start = _mm256_loadu_si256(start.as_ptr().cast());
+            let start = _mm512_sub_epi32(_mm512_cvtepi16_epi32(start), _mm512_set1_epi32(2 * ones as i32));
+            _mm512_cvtepi32_ps(_mm512_add_epi32(start, _mm512_slli_epi32::<2>(_mm512_cvtepu16_epi32(counts))))
+        }
     }
 }

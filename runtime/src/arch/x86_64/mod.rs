@@ -2,11 +2,11 @@
 
 mod avx2;
 mod avx2_narrow;
-mod avx2_pixels;
 mod avx512;
 mod bf16;
 mod cpuid;
 mod narrow;
+mod pixels;
 pub(super) mod sse2;
 mod vnni;
 
