@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::toolchain::{Counted, Peaks, Program, Space};
 use xnorc::diagnostics::Diagnostics;
-use xnorc::ir::network::{Arithmetic, BitPadding, Block, Body, Network, Source, Storage, TensorId, Tiled};
+use xnorc::ir::network::{Arithmetic, BitPadding, Block, Network, Source, Storage, TensorId};
 use xnorc::schedule::Axis;
 use xnorc::schedule::cost::Cost;
 
@@ -153,7 +153,8 @@ pub fn run(
             }
         })
         .collect();
-    let pixels = network.blocks.iter().filter_map(|block| peaks.pixel_lanes(signs(block)?)).reduce(f64::max);
+    let layers = network.blocks.iter().filter_map(|block| counted(block, Cost::of(network, block).binary_macs));
+    let pixels = layers.filter_map(|layer| peaks.pixel_lanes(layer.signs)).reduce(f64::max);
     let uses = |arithmetic| network.blocks.iter().any(|b| b.arithmetic() == Some(arithmetic));
     Ok(Bench {
         median_ms: milliseconds(whole.median()),
@@ -172,27 +173,17 @@ pub fn run(
     })
 }
 
-/// Products of each output of a binary layer.
-fn signs(block: &Block) -> Option<usize> {
-    match &block.body {
-        Body::Tiled(Tiled { source: Source::BinaryConv { geometry: g, .. }, .. }) => {
-            Some(g.kernel[0] * g.kernel[1] * g.input[2] / g.groups)
-        }
-        _ => None,
-    }
+/// A binary layer that counts bits of pixels and channels.
+fn counted(block: &Block, macs: u64) -> Option<Counted> {
+    let Source::BinaryConv { geometry: g, padding, .. } = &block.tiled()?.source else { return None };
+    let share = |axis| Axis::of(g, axis, *padding != BitPadding::Zero).share();
+    let signs = g.kernel[0] * g.kernel[1] * g.input[2] / g.groups;
+    Some(Counted { macs, outputs: g.output[2] / g.groups, signs, inside: share(0) * share(1) })
 }
 
 /// The least seconds of a block's binary multiply-accumulates.
 fn binary_seconds(peaks: &Peaks, block: &Block, macs: u64) -> f64 {
-    match &block.body {
-        Body::Tiled(Tiled { source: Source::BinaryConv { geometry, padding, .. }, .. }) => {
-            let share = |axis| Axis::of(geometry, axis, *padding != BitPadding::Zero).share();
-            let signs = signs(block).unwrap_or(0);
-            let outputs = geometry.output[2] / geometry.groups;
-            peaks.binary_seconds(&Counted { macs, outputs, signs, inside: share(0) * share(1) })
-        }
-        _ => macs as f64 / peaks.words,
-    }
+    counted(block, macs).map_or(macs as f64 / peaks.words, |layer| peaks.binary_seconds(&layer))
 }
 
 /// Bytes of the tensors that a block reads and writes.

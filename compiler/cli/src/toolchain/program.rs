@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_that_of_the_faster_way_to_count() {
+    fn the_limit_is_that_of_the_fastest_way_to_count() {
         let peaks = Peaks { words: 100.0, rows: 200.0, plane: 256, real: 1.0, bf16: 1.0, int8: 1.0 };
         let layer = |outputs, inside| Counted { macs: 1000, outputs, signs: 16, inside };
         // A full plane; a quarter of one; all but the taps of the border.
