@@ -10,7 +10,9 @@ pub enum Level {
     Popcnt,
     /// x86-64 with AVX2 and FMA.
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ, VL and VPOPCNTDQ.
+    /// x86-64 with AVX-512 F, BW, DQ and VL, which is x86-64-v4: Skylake's servers and what came of them.
+    Avx512Bw,
+    /// The same with VPOPCNTDQ, a population count of vectors: Ice Lake, Zen 4 and later.
     Avx512,
     /// AArch64 with NEON, which all but bare-metal programs without floating point have.
     Neon,
@@ -21,8 +23,8 @@ pub enum Level {
 
 impl Level {
     /// Those of every architecture; those of one are in order, from the lowest to the highest.
-    pub const ALL: [Level; 6] =
-        [Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512, Level::Neon, Level::Simd128];
+    pub const ALL: [Level; 7] =
+        [Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512Bw, Level::Avx512, Level::Neon, Level::Simd128];
 
     /// As a user would write it.
     pub const fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Level {
             Level::Portable => "portable",
             Level::Popcnt => "popcnt",
             Level::Avx2 => "avx2",
+            Level::Avx512Bw => "avx512bw",
             Level::Avx512 => "avx512",
             Level::Neon => "neon",
             Level::Simd128 => "simd128",

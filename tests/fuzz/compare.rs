@@ -191,7 +191,7 @@ fn everywhere(
             })
             .collect();
         same(wanted, &got, exact).map_err(|message| format!("emitted: {message}"))?;
-        for level in [Some("popcnt"), Some("avx2"), Some("neon"), None] {
+        for level in [Some("popcnt"), Some("avx2"), Some("avx512bw"), Some("neon"), None] {
             for threads in 1..=4 {
                 // A level the machine lacks is answered with the best below it.
                 if many.bits(index, inputs, level, threads)? != portable {

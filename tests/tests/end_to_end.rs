@@ -50,7 +50,7 @@ fn check(name: &str) -> Result<String, String> {
         return Err(format!("verify: {}\n{}", verification.ok, verification.failures.join("\n")));
     }
     let portable = running.bits(&sample, Some("portable")).map_err(|e| e.to_string())?;
-    for level in [Some("popcnt"), Some("avx2"), None] {
+    for level in [Some("popcnt"), Some("avx2"), Some("avx512bw"), None] {
         // A level the machine lacks is answered with the best below it.
         let bits = running.bits(&sample, level).map_err(|e| e.to_string())?;
         if bits != portable {

@@ -24,7 +24,7 @@ fn check(name: &str, arithmetic: Arithmetic) -> f64 {
     let scale = defined.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
 
     let portable = running.bits(&sample, Some("portable")).unwrap();
-    for level in ["popcnt", "avx2", "avx512"] {
+    for level in ["popcnt", "avx2", "avx512bw", "avx512"] {
         assert_eq!(running.bits(&sample, Some(level)).unwrap(), portable, "{name}, {arithmetic:?}: {level}");
     }
     let verification = running.verify(&[Sample { expected: vec![], ..sample }]).unwrap();
@@ -59,7 +59,7 @@ fn two_roundings_where_there_is_no_instruction() {
     let mut loose = Running::start_as(&path, Config::new().multiply_add(MultiplyAdds::Loose).clone()).unwrap();
     assert!(loose.output.report().notes.iter().any(|note| note.contains("loose by choice")));
     let exact = once.bits(&sample, None).unwrap();
-    for level in ["portable", "popcnt", "avx2", "avx512"] {
+    for level in ["portable", "popcnt", "avx2", "avx512bw", "avx512"] {
         let bits = loose.bits(&sample, Some(level)).unwrap();
         let found = loose.program.level(Some(level)).unwrap();
         let rounds_once = !["portable", "popcnt"].contains(&&*found);

@@ -144,7 +144,7 @@ fn every_way_gives_the_same() {
         }
     };
     let mut portable: Option<Vec<Vec<u64>>> = None;
-    for level in [Some("portable"), Some("popcnt"), Some("avx2"), None] {
+    for level in [Some("portable"), Some("popcnt"), Some("avx2"), Some("avx512bw"), None] {
         // A level the machine lacks is answered with the best below it.
         let bits = running.bits(&sample, level).unwrap_or_else(|e| panic!("{e}"));
         for (i, bits) in bits.iter().enumerate() {

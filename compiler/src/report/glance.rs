@@ -162,6 +162,7 @@ fn rates(level: Level) -> [f64; 3] {
         Level::Portable => [80.0, 1.2, 4.0],
         Level::Popcnt => [150.0, 1.2, 4.0],
         Level::Avx2 => [300.0, 40.0, 40.0],
+        Level::Avx512Bw => [500.0, 70.0, 70.0],
         Level::Avx512 => [1500.0, 70.0, 70.0],
         Level::Neon => [200.0, 20.0, 20.0],
         Level::Simd128 => [100.0, 1.2, 8.0],

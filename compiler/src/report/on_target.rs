@@ -234,12 +234,13 @@ fn loops(
                 (what, "rows of weights are cheaper than counts".to_owned())
             }
             (Some(down), _) => {
-                let pixels = if nest.pixel_lanes.is_some() { ", pixels as lanes on avx2" } else { "" };
+                let pixels = if nest.pixel_lanes.is_some() { ", pixels as lanes on avx512bw/avx2" } else { "" };
                 let what = format!("down the lanes on {}{pixels}, else words: xor, population count", down.levels);
                 (what, "whichever is faster on each".to_owned())
             }
             (None, _) if nest.pixel_lanes.is_some() => {
-                let what = "down the lanes with pixels as lanes on avx2, else words: xor, population count".to_owned();
+                let what = "down the lanes with pixels as lanes on avx512bw/avx2, else words: xor, population count"
+                    .to_owned();
                 (what, "whichever is faster on each".to_owned())
             }
             (None, words) => {

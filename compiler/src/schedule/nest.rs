@@ -46,7 +46,7 @@ pub enum Order {
 /// Pixels of a tile, by instruction set; one where there are no vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pixels {
-    /// AVX-512: 32 registers of 16 lanes.
+    /// AVX-512, with VPOPCNTDQ and without: 32 registers of 16 lanes.
     pub avx512: usize,
     /// AVX2: 16 registers of 8 lanes.
     pub avx2: usize,

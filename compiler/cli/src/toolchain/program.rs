@@ -112,7 +112,7 @@ impl Program {
         }
     }
 
-    /// Asks for a level (`portable`, `popcnt`, `avx2`, `avx512`, `neon`), or for the highest with `None`; gives the one in use,
+    /// Asks for a level (`portable`, `popcnt`, `avx2`, `avx512bw`, `avx512`, `neon`), or for the highest with `None`; gives the one in use,
     /// which is lower when the processor cannot run the one asked for.
     ///
     /// # Errors

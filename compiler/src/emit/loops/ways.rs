@@ -25,7 +25,7 @@ pub(super) enum Way {
 pub(super) struct Ways([Way; LEVELS.len()]);
 
 /// As the runtime calls them. The last is "else" in a match.
-const LEVELS: [&str; 6] = ["Avx512", "Avx2", "Neon", "Simd128", "Popcnt", "Portable"];
+const LEVELS: [&str; 7] = ["Avx512", "Avx512Bw", "Avx2", "Neon", "Simd128", "Popcnt", "Portable"];
 
 impl Ways {
     /// One for all.
@@ -34,14 +34,14 @@ impl Ways {
     /// Those of a tiled block.
     pub(super) fn of(nest: &Nest) -> Self {
         let [avx512, avx2, neon, simd128] = nest.pixels.all();
-        let pixels = [avx512, avx2, neon, simd128, 1, 1];
+        let pixels = [avx512, avx512, avx2, neon, simd128, 1, 1];
         let levels = nest.down.map_or([false; LEVELS.len()], |down| {
             let levels = down.levels;
-            let of = [false, levels.avx2, false, levels.simd128, levels.popcnt, levels.portable];
+            let of = [false, levels.avx2, levels.avx2, false, levels.simd128, levels.popcnt, levels.portable];
             of.map(|counts_down| counts_down || down.only)
         });
         Self(std::array::from_fn(|level| match nest.axes {
-            _ if nest.pixel_lanes.is_some() && LEVELS[level] == "Avx2" => Way::PixelLanes,
+            _ if nest.pixel_lanes.is_some() && matches!(LEVELS[level], "Avx2" | "Avx512Bw") => Way::PixelLanes,
             _ if levels[level] => Way::Planes,
             Some([_, columns]) if !is_single(nest) => {
                 let pixels = pixels[level];

@@ -45,7 +45,7 @@ fn a_target_has_only_its_own_loops() {
         assert!(!["avx", "neon", "simd128", "tile"].iter().any(|word| text.contains(word)), "{text}");
     }
     for (triple, sizes) in [
-        ("x86_64-unknown-linux-gnu", "in tiles of 4 on avx512, else 1"),
+        ("x86_64-unknown-linux-gnu", "in tiles of 4 on avx512/avx512bw, else 1"),
         ("aarch64-unknown-linux-gnu", "in tiles of 2 on neon, else 1"),
         ("wasm32-unknown-unknown", "in tiles of 2 on simd128, else 1"),
     ] {

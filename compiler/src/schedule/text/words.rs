@@ -4,7 +4,7 @@ use crate::ir::network::{Activation, PoolKind, Step};
 use crate::schedule::{Axis, Pixels};
 use crate::target::{Family, Target};
 
-/// Pixels of a tile by the instruction sets that can occur: `7 on avx512, 4 on avx2/neon, else 1`.
+/// Pixels of a tile by the instruction sets that can occur: `7 on avx512/avx512bw, 4 on avx2/neon, else 1`.
 pub(super) fn sizes(pixels: &Pixels, target: Option<&Target>) -> String {
     let family = target.map(Target::family);
     let occurs = |name: &str| match family {
@@ -14,7 +14,7 @@ pub(super) fn sizes(pixels: &Pixels, target: Option<&Target>) -> String {
         Some(Family::Wasm) => name == "simd128",
         Some(Family::Portable) => false,
     };
-    let sets = pixels.all().into_iter().zip(["avx512", "avx2", "neon", "simd128"]);
+    let sets = pixels.all().into_iter().zip(["avx512/avx512bw", "avx2", "neon", "simd128"]);
     let all: Vec<(usize, &str)> = sets.filter(|(_, name)| occurs(name)).collect();
     let mut text = String::new();
     for same in all.chunk_by(|a, b| a.0 == b.0).filter(|same| same[0].0 > 1) {

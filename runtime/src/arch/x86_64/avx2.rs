@@ -106,6 +106,24 @@ unsafe fn dot(low: __m256i, high: __m256i, k: __m256) -> __m256 {
     }
 }
 
+/// Gives the numbers whose bits are in the planes, of 16 channels at a time.
+///
+/// # Safety
+/// AVX2 must be available.
+#[inline(always)]
+pub(super) unsafe fn spread<const N: usize>(planes: &[__m256i; N], mut put: impl FnMut(usize, [u16; 16])) {
+    // SAFETY: the caller's promise.
+    let mut halves = unsafe { [[_mm_setzero_si128(); N]; 2] };
+    for (k, plane) in planes.iter().enumerate() {
+        // SAFETY: as above.
+        halves[0][k] = unsafe { _mm256_castsi256_si128(*plane) };
+        // SAFETY: as above.
+        halves[1][k] = unsafe { _mm256_extracti128_si256::<1>(*plane) };
+    }
+    sse2::spread(&halves[0], &mut put);
+    sse2::spread(&halves[1], |block, counts| put(8 + block, counts));
+}
+
 /// Operations on both vectors.
 macro_rules! lanewise {
     ($name:ident $instruction:ident) => {
@@ -248,17 +266,9 @@ impl Simd for Avx2 {
         unsafe { _mm256_add_epi64(a, b) }
     }
     #[inline(always)]
-    fn spread<const N: usize>(self, planes: &[Self::Plane; N], mut put: impl FnMut(usize, [u16; 16])) {
+    fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
         // SAFETY: the token proves the instructions.
-        let mut halves = unsafe { [[_mm_setzero_si128(); N]; 2] };
-        for (k, plane) in planes.iter().enumerate() {
-            // SAFETY: as above.
-            halves[0][k] = unsafe { _mm256_castsi256_si128(*plane) };
-            // SAFETY: as above.
-            halves[1][k] = unsafe { _mm256_extracti128_si256::<1>(*plane) };
-        }
-        sse2::spread(&halves[0], &mut put);
-        sse2::spread(&halves[1], |block, counts| put(8 + block, counts));
+        unsafe { spread(planes, put) }
     }
     #[inline(always)]
     fn turned(self, words: &[u64; 32]) -> [u32; 64] {

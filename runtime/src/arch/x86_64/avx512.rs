@@ -1,20 +1,21 @@
-//! AVX-512 with VPOPCNTDQ: a tile is one vector, its counters two vectors of 64-bit lanes.
+//! AVX-512, with VPOPCNTDQ and without: a tile is one vector, its counters two vectors of 64-bit lanes. Without, layers that count down
+//! the lanes do it in vectors of 256 bits, as on AVX2, whose full adders are two instructions here.
 
 use core::arch::x86_64::*;
 
-use crate::arch::plane;
+use super::{avx2, avx2_pixels};
 use crate::level::Level;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
 use crate::weights::Le;
 
-/// Proof that the instructions exist.
+/// Proof that the instructions exist, those of VPOPCNTDQ if `POPCNT`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512<const POPCNT: bool>(());
 
-impl Avx512 {
+impl<const POPCNT: bool> Avx512<POPCNT> {
     /// # Safety
-    /// [`Level::Avx512`] must be available.
+    /// [`Level::Avx512`] must be available, or without VPOPCNTDQ [`Level::Avx512Bw`].
     #[inline(always)]
     pub(super) unsafe fn token() -> Self {
         Self(())
@@ -27,7 +28,32 @@ impl Avx512 {
 /// [`Level::Avx512`] must be available.
 #[target_feature(enable = "popcnt,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
 pub(super) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512(()))
+    kernel.run(Avx512::<true>(()))
+}
+
+/// Runs the kernel with all of it compiled for the level without VPOPCNTDQ.
+///
+/// # Safety
+/// [`Level::Avx512Bw`] must be available.
+#[target_feature(enable = "popcnt,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn enter_without_popcnt<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<false>(()))
+}
+
+/// Set bits of each word: each nibble's count comes from a table, as on AVX2.
+///
+/// # Safety
+/// AVX-512 BW must be available.
+#[inline(always)]
+unsafe fn popcnt_by_table(x: __m512i) -> __m512i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let table = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+        let nibble = _mm512_set1_epi8(15);
+        let low = _mm512_shuffle_epi8(table, _mm512_and_si512(x, nibble));
+        let high = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16::<4>(x), nibble));
+        _mm512_sad_epu8(_mm512_add_epi8(low, high), _mm512_setzero_si512())
+    }
 }
 
 /// Operations on all lanes.
@@ -52,10 +78,10 @@ macro_rules! compared {
     };
 }
 
-impl Sealed for Avx512 {}
+impl<const POPCNT: bool> Sealed for Avx512<POPCNT> {}
 
-impl Simd for Avx512 {
-    const LEVEL: Level = Level::Avx512;
+impl<const POPCNT: bool> Simd for Avx512<POPCNT> {
+    const LEVEL: Level = if POPCNT { Level::Avx512 } else { Level::Avx512Bw };
     const TILES: usize = 28;
     type F = __m512;
     type Acc = [__m512i; 2];
@@ -123,8 +149,13 @@ impl Simd for Avx512 {
         // SAFETY: the token proves the instructions; `w` is 16 words, which is two vectors.
         unsafe {
             let x = _mm512_set1_epi64(x as i64);
-            let low = _mm512_popcnt_epi64(_mm512_xor_si512(x, _mm512_loadu_si512(w)));
-            let high = _mm512_popcnt_epi64(_mm512_xor_si512(x, _mm512_loadu_si512(w.add(1))));
+            let low = _mm512_xor_si512(x, _mm512_loadu_si512(w));
+            let high = _mm512_xor_si512(x, _mm512_loadu_si512(w.add(1)));
+            let [low, high] = if POPCNT {
+                [_mm512_popcnt_epi64(low), _mm512_popcnt_epi64(high)]
+            } else {
+                [popcnt_by_table(low), popcnt_by_table(high)]
+            };
             [_mm512_add_epi64(acc[0], low), _mm512_add_epi64(acc[1], high)]
         }
     }
@@ -145,18 +176,46 @@ impl Simd for Avx512 {
             _mm512_fnmadd_ps(_mm512_cvtepi32_ps(count), _mm512_set1_ps(2.0), k)
         }
     }
-    // Not used: there is a population count of words.
-    type Plane = plane::Plane;
+    // With a population count of words they are not used.
+    type Plane = __m256i;
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        plane::and(a, b)
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm256_and_si256(a, b) }
     }
     #[inline(always)]
     fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        plane::xor(a, b)
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm256_xor_si256(a, b) }
+    }
+    #[inline(always)]
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        // SAFETY: the token proves the instructions. The tables: at least two of three bits, and an odd number of them.
+        unsafe { (_mm256_ternarylogic_epi64::<0xe8>(a, b, c), _mm256_ternarylogic_epi64::<0x96>(a, b, c)) }
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
-        plane::spread(planes, put);
+        // SAFETY: the token proves the instructions.
+        unsafe { avx2::spread(planes, put) }
+    }
+    #[inline(always)]
+    fn turned(self, words: &[u64; 32]) -> [u32; 64] {
+        // SAFETY: the token proves the instructions.
+        unsafe { avx2_pixels::turned(words) }
+    }
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+        // SAFETY: the token proves the instructions.
+        unsafe { avx2_pixels::columns(sums, put) }
+    }
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        // SAFETY: the token proves the instructions; 16 numbers of 16 bits are a vector of 256.
+        unsafe {
+            let counts = _mm256_loadu_si256(counts.as_ptr().cast());
+            let start = _mm256_loadu_si256(start.as_ptr().cast());
+            let start = _mm512_sub_epi32(_mm512_cvtepi16_epi32(start), _mm512_set1_epi32(2 * ones as i32));
+            _mm512_cvtepi32_ps(_mm512_add_epi32(start, _mm512_slli_epi32::<2>(_mm512_cvtepu16_epi32(counts))))
+        }
     }
 }

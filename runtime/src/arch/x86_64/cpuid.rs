@@ -60,11 +60,10 @@ impl Registers {
             Level::Portable
         } else if !(saves(YMM_STATE) && has(self.leaf1_ecx, AVX | FMA) && has(self.leaf7_ebx, AVX2)) {
             Level::Popcnt
-        } else if !(saves(ZMM_STATE)
-            && has(self.leaf7_ebx, AVX512F | AVX512DQ | AVX512BW | AVX512VL)
-            && has(self.leaf7_ecx, AVX512_VPOPCNTDQ))
-        {
+        } else if !(saves(ZMM_STATE) && has(self.leaf7_ebx, AVX512F | AVX512DQ | AVX512BW | AVX512VL)) {
             Level::Avx2
+        } else if !has(self.leaf7_ecx, AVX512_VPOPCNTDQ) {
+            Level::Avx512Bw
         } else {
             Level::Avx512
         }
@@ -72,10 +71,10 @@ impl Registers {
 }
 
 impl Registers {
-    /// Whether the processor has AVX512_BF16 and AVX512_VNNI, beside [`Level::Avx512`]; of [`leaf7_1_eax`].
+    /// Whether the processor has AVX512_BF16 and AVX512_VNNI, beside [`Level::Avx512Bw`]; of [`leaf7_1_eax`].
     pub(super) fn narrow(self, leaf7_1_eax: u32) -> [bool; 2] {
         [leaf7_1_eax & AVX512_BF16 != 0, self.leaf7_ecx & AVX512_VNNI != 0]
-            .map(|has| has && self.level() == Level::Avx512)
+            .map(|has| has && self.level() >= Level::Avx512Bw)
     }
 }
 
@@ -124,7 +123,7 @@ mod tests {
         ] {
             assert_eq!(Registers { leaf7_ebx: FULL.leaf7_ebx & !bit, ..FULL }.level(), level);
         }
-        assert_eq!(Registers { leaf7_ecx: 0, ..FULL }.level(), Level::Avx2);
+        assert_eq!(Registers { leaf7_ecx: 0, ..FULL }.level(), Level::Avx512Bw);
     }
 
     #[test]
@@ -141,8 +140,11 @@ mod tests {
         // Ice Lake.
         assert_eq!(FULL.narrow(0), [false, true]);
         assert_eq!(Registers { leaf7_ecx: AVX512_VPOPCNTDQ, ..FULL }.narrow(AVX512_BF16), [true, false]);
-        // Cooper Lake has both, but stays on a level without them.
-        assert_eq!(Registers { leaf7_ecx: AVX512_VNNI, ..FULL }.narrow(AVX512_BF16), [false, false]);
+        // Cascade Lake, Cooper Lake.
+        assert_eq!(Registers { leaf7_ecx: AVX512_VNNI, ..FULL }.narrow(0), [false, true]);
+        assert_eq!(Registers { leaf7_ecx: AVX512_VNNI, ..FULL }.narrow(AVX512_BF16), [true, true]);
+        // VNNI of 256 bits is not asked for.
+        assert_eq!(Registers { leaf7_ebx: AVX2, ..FULL }.narrow(AVX512_BF16), [false, false]);
     }
 
     #[test]
@@ -150,14 +152,14 @@ mod tests {
         extern crate std;
         let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
         let avx512 = avx2
-            && std::is_x86_feature_detected!("avx512vpopcntdq")
             && std::is_x86_feature_detected!("avx512bw")
             && std::is_x86_feature_detected!("avx512dq")
             && std::is_x86_feature_detected!("avx512vl");
         let level = Registers::read().level();
         assert_eq!(level >= Level::Popcnt, std::is_x86_feature_detected!("popcnt"));
         assert_eq!(level >= Level::Avx2, avx2);
-        assert_eq!(level >= Level::Avx512, avx512);
+        assert_eq!(level >= Level::Avx512Bw, avx512);
+        assert_eq!(level >= Level::Avx512, avx512 && std::is_x86_feature_detected!("avx512vpopcntdq"));
         let narrow = [std::is_x86_feature_detected!("avx512bf16"), std::is_x86_feature_detected!("avx512vnni")];
         assert_eq!(Registers::read().narrow(leaf7_1_eax()), narrow.map(|has| has && avx512));
     }

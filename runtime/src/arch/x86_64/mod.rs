@@ -20,7 +20,7 @@ use crate::simd::Kernel;
 pub(crate) use narrow::{enter_bf16, enter_int8};
 
 /// What there are kernels for.
-pub(crate) const LEVELS: &[Level] = &[Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512];
+pub(crate) const LEVELS: &[Level] = &[Level::Portable, Level::Popcnt, Level::Avx2, Level::Avx512Bw, Level::Avx512];
 
 /// The level in use, as a number; 0 while nobody has asked.
 static LEVEL: AtomicU8 = AtomicU8::new(0);
@@ -38,7 +38,8 @@ pub(crate) fn level() -> Level {
         1 => Level::Portable,
         2 => Level::Popcnt,
         3 => Level::Avx2,
-        4 => Level::Avx512,
+        4 => Level::Avx512Bw,
+        5 => Level::Avx512,
         _ => first_level(),
     }
 }
@@ -66,6 +67,8 @@ pub(crate) fn enter<K: Kernel>(level: Level, kernel: K) -> K::Output {
         Level::Popcnt => unsafe { popcnt(kernel) },
         // SAFETY: the level is available, so processor and system have all that the function is compiled for.
         Level::Avx2 => unsafe { avx2::enter(kernel) },
+        // SAFETY: as above.
+        Level::Avx512Bw => unsafe { avx512::enter_without_popcnt(kernel) },
         // SAFETY: as above.
         Level::Avx512 => unsafe { avx512::enter(kernel) },
     }

@@ -20,7 +20,7 @@ fn has_narrow(level: Level) -> [bool; 2] {
     if bits == 0 {
         bits = first_narrow();
     }
-    [BF16, VNNI].map(|bit| level == Level::Avx512 && bits & bit != 0)
+    [bits & BF16 != 0 && level == Level::Avx512, bits & VNNI != 0 && level >= Level::Avx512Bw]
 }
 
 #[cold]
@@ -38,7 +38,7 @@ pub(crate) fn enter_bf16<K: NarrowKernel>(level: Level, kernel: K) -> K::Output 
         // SAFETY: the level is available, and CPUID reports the instructions.
         Level::Avx512 if has_narrow(level)[0] => unsafe { bf16::enter(kernel) },
         // SAFETY: the level is available.
-        Level::Avx2 => unsafe { avx2_narrow::enter_bf16(kernel) },
+        Level::Avx2 | Level::Avx512Bw => unsafe { avx2_narrow::enter_bf16(kernel) },
         _ => enter(level, PlainBf16Kernel(kernel)),
     }
 }
@@ -49,8 +49,10 @@ pub(crate) fn enter_int8<K: NarrowKernel>(level: Level, kernel: K) -> K::Output 
     match level {
         // SAFETY: the level is available, and CPUID reports the instructions.
         Level::Avx512 if has_narrow(level)[1] => unsafe { vnni::enter(kernel) },
+        // SAFETY: as above.
+        Level::Avx512Bw if has_narrow(level)[1] => unsafe { vnni::enter_without_popcnt(kernel) },
         // SAFETY: the level is available.
-        Level::Avx2 => unsafe { avx2_narrow::enter_int8(kernel) },
+        Level::Avx2 | Level::Avx512Bw => unsafe { avx2_narrow::enter_int8(kernel) },
         _ => enter(level, PlainInt8Kernel(kernel)),
     }
 }
