@@ -122,7 +122,7 @@ fn hot_loop<'a>(assembly: &'a str, level: &str, work: &[&str], counts_down: bool
     // What does more beside the work (turning planes of bits into numbers), or stores much of it (sums of parts), is no loop of it.
     let is_it = |block: &[&str]| {
         let all = work.iter().map(|kind| of(block, kind)).sum();
-        of(block, "other") <= all && 10 * of(block, "store") <= all
+        of(block, "other") <= all && 20 * of(block, "store") <= all
     };
     let amount = |block: &[&str]| if is_it(block) { work.iter().map(|kind| of(block, kind)).min() } else { None };
     for line in assembly.lines() {
