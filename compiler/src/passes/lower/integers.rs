@@ -1,6 +1,9 @@
 //! Layers of 8-bit integers, as quantised files have them: between a DequantizeLinear of their input and one of their weights,
 //! a convolution or fully connected layer adds up products of integers times one scale.
 //!
+//! Those that training leaves with a few bits (LSQ, DoReFa), and that take too many products of planes of bits, are the same: a scale
+//! times whole numbers from one end of a range to the other.
+//!
 //! Such a layer loses nothing when it multiplies the integers: their sum is exact, and rounded once. It needs an input whose
 //! elements are `scale * k` for whole k, of which there are at most 256, zero among them; and weights that are, per output
 //! channel, a scale times whole numbers from -128 to 127. (A NaN, of which no two engines make the same integer, is the least.)
@@ -9,7 +12,7 @@ use std::sync::Arc;
 
 use super::Builder;
 use crate::ir::network::{Block, Body, MOST_INT8_PRODUCTS, Products, Quantized, Source, Step, Storage, Tiled};
-use crate::ir::{DType, Graph, Op, Unary, ValueId, Window};
+use crate::ir::{Binary, DType, Graph, Op, Unary, ValueId, Window};
 
 /// A value's elements are `scale` times whole numbers from `low` to `high`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +39,20 @@ fn lattice(builder: &Builder<'_>, v: ValueId, far: usize) -> Option<Lattice> {
             let whole = is_whole(builder, node.inputs[0]) && low.fract() == 0.0 && high.fract() == 0.0;
             whole.then(|| Lattice { scale: 1.0, low: f64::from(*low), high: f64::from(*high) })
         }
+        // Few bits, as training makes them. Rounding keeps order, so that the ends of its range are those of what is rounded.
+        Op::Unary(f @ (Unary::Round | Unary::Trunc | Unary::Floor | Unary::Ceil)) => {
+            let [low, high] =
+                bounds(builder, node.inputs[0], far.checked_sub(1)?)?.map(|x| f64::from(f.least(x as f32)));
+            Some(Lattice { scale: 1.0, low, high })
+        }
         Op::Cast(DType::F32) => range_of(graph, node.inputs[0]),
+        Op::Sign(_) => Some(Lattice { scale: 1.0, low: -1.0, high: 1.0 }),
+        // Several thresholds.
+        Op::Binary(Binary::Add) => {
+            let [x, y] = [0, 1].map(|i| lattice(builder, node.inputs[i], far.checked_sub(1)?));
+            let (x, y) = (x?, y?);
+            (x.scale == y.scale).then_some(Lattice { low: x.low + y.low, high: x.high + y.high, ..x })
+        }
         Op::Affine { maps, .. } => {
             let map = maps.first().filter(|first| maps.iter().all(|map| map == *first) && first.scale() > 0.0)?;
             let x = inner()?;
@@ -57,16 +73,35 @@ fn lattice(builder: &Builder<'_>, v: ValueId, far: usize) -> Option<Lattice> {
     }
 }
 
+/// The least and the greatest number that a value can have, where functions with a bounded range say so.
+fn bounds(builder: &Builder<'_>, v: ValueId, far: usize) -> Option<[f64; 2]> {
+    let node = builder.facts.node(builder.facts.producer(v)?);
+    let inner = || bounds(builder, *node.inputs.first()?, far.checked_sub(1)?);
+    match &node.op {
+        Op::Reshape | Op::Transpose(_) | Op::Slice { .. } | Op::Expand | Op::MaxPool { .. } => inner(),
+        Op::Unary(Unary::Clip(low, high)) if low <= high => Some([f64::from(*low), f64::from(*high)]),
+        Op::Unary(Unary::Sigmoid) => Some([0.0, 1.0]),
+        Op::Unary(Unary::Tanh) => Some([-1.0, 1.0]),
+        Op::Affine { maps, .. } => {
+            let map = maps.first().filter(|first| maps.iter().all(|map| map == *first))?;
+            let [low, high] = inner()?.map(|x| x * map.scale() + map.shift());
+            Some([low.min(high), low.max(high)])
+        }
+        _ => None,
+    }
+}
+
 fn is_whole(builder: &Builder<'_>, v: ValueId) -> bool {
     let producer = builder.facts.producer(v).map(|p| &builder.facts.node(p).op);
     matches!(producer, Some(Op::Unary(Unary::Quantize(_) | Unary::Round | Unary::Trunc | Unary::Floor | Unary::Ceil)))
 }
 
-/// Of an input of small integers.
+/// Of small integers, and of truth.
 fn range_of(graph: &Graph, v: ValueId) -> Option<Lattice> {
     let (low, high) = match graph.value(v).dtype {
         DType::U8 => (0.0, 255.0),
         DType::I8 => (-128.0, 127.0),
+        DType::Bool => (0.0, 1.0),
         _ => return None,
     };
     Some(Lattice { scale: 1.0, low, high })

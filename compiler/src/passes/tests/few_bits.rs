@@ -2,6 +2,7 @@
 //! planes.
 
 use crate::interpret;
+use crate::ir::network::Arithmetic;
 use crate::ir::{Binary::*, Graph, Op, Part, Tensor, Unary, ValueId, Zero};
 use crate::passes;
 use crate::passes::testing::{Build, count};
@@ -162,6 +163,10 @@ fn few_bits_are_planes_of_bits() {
                     let bound = format!("{} plane products, at most 8", planes * of_input);
                     assert!(why.contains(&bound), "{title}: {why}");
                 }
+                // Those that are too many multiply integers.
+                let integers =
+                    network.blocks.iter().filter(|block| block.arithmetic() == Some(Arithmetic::Int8)).count();
+                assert_eq!(integers, usize::from(!fits), "{title}\n{network}");
                 let values = (0..150).map(|i| ((i * 7) % 17) as f32 / 4.0 - 2.0).collect();
                 let inputs = [Tensor::f32(SHAPE, values)];
                 let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
