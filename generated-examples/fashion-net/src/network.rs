@@ -4,7 +4,7 @@
 use ::xnorc_runtime::prelude::*;
 
 const _: () = assert!(
-    CONTRACT == 8, "the runtime is of another version: compile the model again"
+    CONTRACT == 9, "the runtime is of another version: compile the model again"
 );
 
 /// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a
@@ -814,7 +814,7 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 9>(s),
             Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
@@ -908,7 +908,7 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 9>(s),
             Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
@@ -1059,7 +1059,7 @@ impl Kernel for Conv1x1At7x7x32To64<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 => self.tiles::<S, 7, 7>(s),
+            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 7>(s),
             Level::Avx2 | Level::Neon | Level::Simd128 => self.tiles::<S, 4, 4>(s),
             _ => self.tiles::<S, 1, 1>(s),
         }
@@ -1123,7 +1123,7 @@ impl Kernel for BinaryConv3x3Stride2At14x14x32To64<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 => self.tiles::<S, 7, 15>(s),
+            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 15>(s),
             Level::Neon | Level::Simd128 => self.tiles::<S, 2, 5>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
@@ -1262,7 +1262,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 9>(s),
             Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
@@ -1360,7 +1360,7 @@ impl Kernel for BinaryConv3x3At7x7x64To64_2<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 9>(s),
             Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
