@@ -42,7 +42,12 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         let mut len = 0;
         for (word, bits) in words.iter().enumerate() {
             for shift in (0..64).step_by(usize::BITS as usize) {
-                len = self.take(len, 64 * word + shift, (*bits >> shift) as usize);
+                // Channels from there on, which are all that is looked at.
+                let (first, bits) = (64 * word + shift, (*bits >> shift) as usize);
+                let channels = if first < C { C - first } else { 0 };
+                let bits = if channels < usize::BITS as usize { bits & ((1 << channels) - 1) } else { bits };
+                // SAFETY: no bit is beyond the last channel, and each word has others.
+                len = unsafe { self.take(len, first, bits) };
             }
         }
         self.len = len;
@@ -51,14 +56,15 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     }
 
     /// Appends the set bits of a word, the channels from `first` on.
+    ///
+    /// # Safety
+    /// The channels of the bits are less than C, and no others than those in front, of which there are `len`.
     #[inline(always)]
-    fn take(&mut self, mut len: usize, first: usize, mut bits: usize) -> usize {
+    unsafe fn take(&mut self, mut len: usize, first: usize, mut bits: usize) -> usize {
         let rows = self.rows.as_flattened_mut();
-        while bits != 0
-            && let Some(row) = rows.get_mut(len)
-        {
-            let channel = first + bits.trailing_zeros() as usize;
-            *row = if channel < C { channel } else { C } as u16;
+        while bits != 0 {
+            // SAFETY: there is room for all channels, and each comes once.
+            unsafe { *rows.get_unchecked_mut(len) = (first + bits.trailing_zeros() as usize) as u16 };
             bits &= bits - 1;
             len += 1;
         }
@@ -182,25 +188,15 @@ pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
     sums
 }
 
-/// Bit per channel: start - 2 * ones + 4 * count >= 0, the signs of dot products less their thresholds.
-#[inline(always)]
-pub fn counts_ge(counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> u16 {
-    // The sign bits, the last channel's first, so that each takes a shift and an addition.
-    let twice = 2 * ones as i32;
-    let mut below = 0_u32;
-    for (count, start) in counts.iter().zip(start).rev() {
-        let above = i32::from(start.get()) + 4 * i32::from(*count) - twice;
-        below = below << 1 | above as u32 >> 31;
-    }
-    !below as u16
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
 
     use super::*;
     use crate::{Kernel, Level, dispatch_at};
+
+    /// An even number that makes what the dot products start from positive.
+    const EVEN: usize = 1 << 10;
 
     /// Counts two pixels of 100 channels for 512 output channels.
     struct Counts<'a> {
@@ -210,6 +206,9 @@ mod tests {
         counts: &'a mut [[u16; 16]; 32],
         together: &'a mut [[u16; 16]; 32],
         dots: &'a mut [[f32; 16]; 32],
+        /// Half of what the dot products start from, as planes.
+        planes: &'a [[Le<u32>; 16]; 12],
+        signs: &'a mut [u16; 32],
     }
 
     impl Kernel for Counts<'_> {
@@ -230,6 +229,7 @@ mod tests {
             let taps = [set[0].tap(self.weights), crate::Tap::NONE, set[1].tap(self.weights)];
             crate::window_counts::<S, 9, 16>(s, &taps, self.together);
             let ones = set[0].len() + set[1].len();
+            crate::window_signs::<S, 11, 12, 16>(s, &taps, self.planes, ones + EVEN, self.signs);
             for ((dots, counts), start) in self.dots.iter_mut().zip(&*self.counts).zip(self.start) {
                 s.store(dots, s.dot_counts(counts, start, ones));
             }
@@ -258,11 +258,19 @@ mod tests {
                 .flatten()
                 .for_each(|w| *w = Le::<u32>::new(if round == 1 { u32::MAX } else { word() }));
             let start: [[Le<i16>; 16]; 32] =
-                core::array::from_fn(|_| core::array::from_fn(|_| Le::<i16>::new(word() as i16 / 2)));
+                core::array::from_fn(|_| core::array::from_fn(|_| Le::<i16>::new(word() as i16 / 40)));
+            // Near to what decides, above it and below.
+            let mut planes = [[Le::<u32>::new(0); 16]; 12];
+            for (output, start) in start.as_flattened().iter().enumerate() {
+                let half = (i32::from(start.get()).div_euclid(2) + EVEN as i32) as u32;
+                for (k, plane) in planes.iter_mut().enumerate() {
+                    plane[output / 32] = Le::<u32>::new(plane[output / 32].get() | (half >> k & 1) << (output % 32));
+                }
+            }
             let bit = |x: &[u64; 2], channel: usize| x[channel / 64] >> (channel % 64) & 1;
             let ones: u64 = (0..100).map(|c| bit(&pixels[0], c) + bit(&pixels[1], c)).sum();
             for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
-                let (mut counts, mut dots) = ([[0; 16]; 32], [[0.0; 16]; 32]);
+                let (mut counts, mut dots, mut signs) = ([[0; 16]; 32], [[0.0; 16]; 32], [0; 32]);
                 let (counts_of, dots_of, mut together) = (&mut counts, &mut dots, [[0; 16]; 32]);
                 let kernel = Counts {
                     pixels: &pixels,
@@ -271,6 +279,8 @@ mod tests {
                     counts: counts_of,
                     together: &mut together,
                     dots: dots_of,
+                    planes: &planes,
+                    signs: &mut signs,
                 };
                 dispatch_at(level, kernel);
                 assert_eq!(counts, together, "{level:?}, round {round}: by one function");
@@ -281,7 +291,7 @@ mod tests {
                     assert_eq!(u64::from(counts[at.0][at.1]), expected, "{level:?}, round {round}, output {output}");
                     let dot = i64::from(start[at.0][at.1].get()) - 2 * ones as i64 + 4 * expected as i64;
                     assert_eq!(dots[at.0][at.1], dot as f32, "{level:?}, round {round}, output {output}");
-                    let plus = counts_ge(&counts[at.0], &start[at.0], ones as usize) >> at.1 & 1 == 1;
+                    let plus = signs[at.0] >> at.1 & 1 == 1;
                     assert_eq!(plus, dot >= 0, "{level:?}, round {round}, output {output}");
                 }
             }

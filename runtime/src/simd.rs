@@ -156,6 +156,14 @@ pub trait Simd: Copy + sealed::Sealed {
         // SAFETY: zeros are a pattern, too.
         unsafe { core::mem::zeroed() }
     }
+    /// Every bit.
+    #[inline(always)]
+    fn full_plane(self) -> Self::Plane {
+        let ones = [u8::MAX; 64];
+        const { assert!(size_of::<Self::Plane>() <= 64, "a plane of ones") };
+        // SAFETY: a plane is no longer than that, and ones are a pattern, too.
+        unsafe { (&raw const ones).cast::<Self::Plane>().read_unaligned() }
+    }
     /// Bits of both.
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane;
     /// Bits of one of them.

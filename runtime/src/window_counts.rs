@@ -46,3 +46,59 @@ pub fn window_counts<S: Simd, const N: usize, const W: usize>(s: S, taps: &[Tap<
         });
     }
 }
+
+/// The signs of a pixel's dot products less their thresholds, 16 channels at a time, without their counts: in planes of N bits.
+///
+/// With a dot product of `start + 4 count - 2 ones`, where `start` has the threshold in it, its sign is +1 if `start / 2 + 2 count` is
+/// at least `ones`, rounded down or not. So the sums begin with `start / 2`: the first of M planes is its lowest bit, to which nothing is
+/// added, and the others are those of the sums. Whatever even number makes all of it positive is in `least`, too, which is compared.
+// Once for all layers whose sums and outputs are as wide.
+#[inline(never)]
+pub fn window_signs<S: Simd, const N: usize, const M: usize, const W: usize>(
+    s: S,
+    taps: &[Tap<'_, W>],
+    start: &[[Le<u32>; W]; M],
+    least: usize,
+    signs: &mut [u16],
+) {
+    const { assert!(N > 4 && N <= 16 && M == N + 1, "planes for the sums of 16, and one below") };
+    for part in 0..(32 * W).ceil_over(S::PLANE) {
+        let mut sums = [s.no_plane(); N];
+        // Written out, so that they stay in registers.
+        macro_rules! each {
+            ($($plane:literal)*) => {
+                $(if let (Some(sum), Some(row)) = (sums.get_mut($plane), start.get($plane + 1)) {
+                    *sum = s.plane(row, part);
+                })*
+            };
+        }
+        each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        for tap in taps {
+            // SAFETY: a tap's weights have all the rows that its pixel's set bits name.
+            sums = unsafe { add_eights(s, sums, tap.eights, tap.weights, part) };
+        }
+        // From the lowest bit on: where the two differ, this one decides, and those below it where they are the same.
+        let mut plus = s.full_plane();
+        macro_rules! compared {
+            ($plane:expr, $bit:expr) => {
+                let both = s.and(plus, $plane);
+                plus = if least >> $bit & 1 == 1 { both } else { s.xor(s.xor(plus, $plane), both) };
+            };
+        }
+        compared!(s.plane(&start[0], part), 0);
+        macro_rules! all {
+            ($($plane:literal)*) => {
+                $(if let Some(sum) = sums.get($plane) {
+                    compared!(*sum, ($plane + 1));
+                })*
+            };
+        }
+        all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        for i in 0..S::PLANE / 16 {
+            if let Some(signs) = signs.get_mut(S::PLANE / 16 * part + i) {
+                // SAFETY: two bytes of a plane.
+                *signs = u16::from_le_bytes(unsafe { (&raw const plus).cast::<[u8; 2]>().add(i).read() });
+            }
+        }
+    }
+}

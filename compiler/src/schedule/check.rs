@@ -2,7 +2,9 @@
 
 use xnorc_runtime::ROOM;
 
-use super::{Axis, Counting, Division, Down, Grid, Nest, Order, PixelLanes, Schedule, Widen, windows_apart};
+use super::{
+    Axis, Counting, Division, Down, Grid, Nest, Order, PixelLanes, Schedule, Thresholds, Widen, windows_apart,
+};
 use crate::check::Faults;
 use crate::diagnostics::Diagnostics;
 use crate::ir::network::{BitPadding, Block, Geometry, Network, Pooled, Source, Step, Storage, Tiled};
@@ -130,7 +132,9 @@ impl Rules<'_> {
             return self.must(false, || "it counts down the lanes, and counts nothing".to_owned());
         };
         let signs = g.input[2] * g.kernel[0] * g.kernel[1];
-        self.must(planes >= 5 && signs < 1 << planes, || format!("{planes} planes for sums up to {signs}"));
+        let needed = if self.nest.thresholds.is_some() { Thresholds::planes(signs) } else { 0 };
+        let fit = planes >= 5 && signs < 1 << planes && planes >= needed;
+        self.must(fit, || format!("{planes} planes for sums up to {signs}"));
         self.must(eights == g.input[2].div_ceil(8) && rows == (g.kernel[0] - 1) * g.dilations[0] + 1, || {
             format!("lists of {eights} eights, {rows} rows at a time")
         });

@@ -199,6 +199,11 @@ impl Nest {
             }
             _ => None,
         };
+        let plain = target.is_some_and(|target| target.family() == Family::Portable);
+        let thresholds = if plain { Thresholds::of(tiled) } else { None };
+        if let (Some(down), Some(_), Source::BinaryConv { geometry: g, .. }) = (&mut down, &thresholds, &tiled.source) {
+            down.planes = Thresholds::planes(g.input[2] * g.kernel[0] * g.kernel[1]);
+        }
         if let (Some(channels), Some(_)) = (&mut down, pixel_lanes) {
             channels.levels.avx2 = false;
             if channels.levels == Levels::default() {
@@ -226,7 +231,6 @@ impl Nest {
             _ => None,
         };
         let row = row_tile(&tiled.source);
-        let plain = target.is_some_and(|target| target.family() == Family::Portable);
         let (pixels, fit) = match &tiled.source {
             _ if plain => (Pixels::ONE, Fit::Plain),
             Source::BinaryConv { geometry, .. } if is_mixed(geometry) => (Pixels::ONE, Fit::Groups),
@@ -261,7 +265,7 @@ impl Nest {
             down,
             pixel_lanes,
             words,
-            thresholds: if plain { Thresholds::of(tiled) } else { None },
+            thresholds,
             window,
             row_sums: sums(&tiled.steps, grid) + behind,
             division,

@@ -2,6 +2,9 @@
 //!
 //! The dot product is an integer, so the ends of an interval of +1 are moved to integers, exactly. A channel whose sign is +1 *up to* an end
 //! takes its weights negated, as `v <= high` is `-v >= -high`: then one comparison serves all.
+//!
+//! Where the sums are counted down the lanes, they are compared there, bit by bit for all channels of a word at a time, and never
+//! become numbers (the runtime's `window_signs`).
 
 use std::borrow::Cow;
 
@@ -33,6 +36,24 @@ impl Thresholds {
         let bounds: Option<Vec<(i16, bool)>> = intervals.iter().map(|interval| bound(interval, terms as i64)).collect();
         let (low, negated) = bounds?.into_iter().unzip();
         Some(Self { low, negated })
+    }
+
+    /// Planes of sums of up to so many set bits, where they begin with half of what the dot products start from ([`Thresholds::half`]).
+    pub fn planes(signs: usize) -> usize {
+        let most = Self::even(signs) / 2 + signs + signs / 2 + 1;
+        (usize::BITS - most.leading_zeros()).max(5) as usize
+    }
+
+    /// What is added to such halves, so that they are positive, and to what the sums are compared with: an even number.
+    pub fn even(signs: usize) -> usize {
+        (signs + 2) & !1
+    }
+
+    /// Half of a start that has the threshold in it, rounded down. What is always enough, or never, is no more than that.
+    pub fn half(start: i16, signs: usize) -> u32 {
+        let signs = signs as i32;
+        let half = i32::from(start).div_euclid(2).clamp(-signs - 1, signs);
+        (half + Self::even(signs as usize) as i32) as u32
     }
 
     /// The weights whose dot products are compared.

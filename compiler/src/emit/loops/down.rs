@@ -35,7 +35,7 @@ pub(super) struct Start {
     pub(super) of: TokenStream,
 }
 
-/// That of a binary layer.
+/// That of a binary layer; where signs are compared in the planes, that of a pixel and all its channels.
 pub(super) fn start(nest: &Nest, g: &Geometry, weights: &BinaryWeights, blob: &mut Blob) -> Start {
     let axes @ [rows, columns] = nest.axes.expect("a window");
     let classes = [rows, columns].map(|axis| {
@@ -53,19 +53,25 @@ pub(super) fn start(nest: &Nest, g: &Geometry, weights: &BinaryWeights, blob: &m
         let blocks = starts.chunks_exact_mut(LANES * nest.grid.blocks());
         blocks.flat_map(|blocks| blocks.iter_mut().zip(low)).for_each(|(start, low)| *start -= low);
     }
-    let (at, blocks) = (n(blob.halves(&starts).offset), n(nest.grid.blocks()));
-    let ty =
-        classes.iter().rev().filter(|taps| taps.len() > 1).fold(quote!(Table<[Le<i16>; 16], #blocks>), |ty, taps| {
-            let count = n(taps.len());
-            quote!(Table<#ty, #count>)
-        });
+    let (text, of_all, at) = match (&nest.thresholds, &nest.down) {
+        (Some(_), Some(down)) => {
+            let (words, planes) = (n(g.output[2] / 32), n(down.planes + 1));
+            let at = n(blob.narrow(&half_starts(&starts, g, down.planes + 1)).offset);
+            let text = "Half of: signs under the window - 2 * weights of +1 - the least dot product whose sign is +1, in planes";
+            (text, quote!([[Le<u32>; #words]; #planes]), at)
+        }
+        _ => {
+            let (at, blocks) = (n(blob.halves(&starts).offset), n(nest.grid.blocks()));
+            ("Signs under the window - 2 * weights of +1", quote!(Table<[Le<i16>; 16], #blocks>), at)
+        }
+    };
+    let ty = classes.iter().rev().filter(|taps| taps.len() > 1).fold(of_all, |ty, taps| {
+        let count = n(taps.len());
+        quote!(Table<#ty, #count>)
+    });
     let field = Operand {
         name: "start",
-        text: Some(format!(
-            "Signs under the window - 2 * weights of +1{}, {}of a channel",
-            if nest.thresholds.is_some() { " - the least dot product whose sign is +1" } else { "" },
-            by_border(&classes)
-        )),
+        text: Some(format!("{text}, {}of a channel", by_border(&classes))),
         ty: quote!(&'a #ty),
         value: quote!(WEIGHTS.at::<#at, _>()),
     };
@@ -78,11 +84,29 @@ pub(super) fn start(nest: &Nest, g: &Geometry, weights: &BinaryWeights, blob: &m
         true => steps(&axes[1], &classes[1]),
         false => class(&axes[1], &classes[1], &quote!(x)),
     };
-    let of = match column {
-        Some(index) => quote!(start[#index][block]),
-        None => quote!(start[block]),
+    let of = match (nest.thresholds.is_some(), column) {
+        (true, Some(index)) => quote!(&start[#index]),
+        (true, None) => quote!(start),
+        (false, Some(index)) => quote!(start[#index][block]),
+        (false, None) => quote!(start[block]),
     };
     Start { field, row, of }
+}
+
+/// Halves of starts as planes, 32 channels a word: `[class of taps][bit][word]`.
+fn half_starts(starts: &[i16], g: &Geometry, planes: usize) -> Vec<u32> {
+    let signs = g.input[2] * g.kernel[0] * g.kernel[1];
+    let of_class = |starts: &[i16]| {
+        let halves: Vec<u32> = starts.iter().map(|start| Thresholds::half(*start, signs)).collect();
+        let word = |bit: usize, halves: &[u32]| {
+            halves.iter().enumerate().fold(0, |word, (i, half)| word | (half >> bit & 1) << i)
+        };
+        (0..planes)
+            .flat_map(|bit| halves.chunks(32).map(move |of_word| (bit, of_word)))
+            .map(|(bit, of_word)| word(bit, of_word))
+            .collect::<Vec<_>>()
+    };
+    starts.chunks_exact(g.output[2]).flat_map(of_class).collect()
 }
 
 /// The loops of a binary layer.
@@ -116,10 +140,15 @@ pub(super) fn counted(
         true => quote!(Table([Table([[0; 16]; #blocks]); #width])),
         false => quote!(Table([Table([[0; 16]; #width]); #blocks])),
     };
+    // What ends in signs is compared in the planes, and never becomes numbers.
+    let compared = nest.thresholds.is_some();
+    let results = match compared {
+        true => quote!(let mut compared = Table([Table([0_u16; #blocks]); #width]);),
+        false => quote!(let mut counts = #counts; let mut ones = Table([0; #width]);),
+    };
     let memory = quote! {
         let mut set = Table([Table([SetBits::<#channels, #eights>::NONE; #listed_columns]); #span]);
-        let mut counts = #counts;
-        let mut ones = Table([0; #width]);
+        #results
         #listed
     };
     let [before_rows, before_columns] = [0, 1].map(|axis| layout.frame[axis] - g.pads[axis]);
@@ -185,22 +214,35 @@ pub(super) fn counted(
         let taps = n(g.kernel[0] * g.kernel[1]);
         let (row_of_taps, kw_of) = (scaled(g.kernel[1], &quote!(ky)), quote!(kx));
         let tap = quote!(#row_of_taps + #kw_of);
+        let ones = if compared { quote!(ones) } else { quote!(ones[x]) };
         let each_tap = quote! {
             #line
             for kx in 0..#kw {
                 let set = &line[#column];
-                ones[x] += set.len();
+                #ones += set.len();
                 taps[#tap] = set.tap(&self.weight_rows[ky][kx]);
             }
         };
         let each_tap = looped("ky", quote!(0..#kh), &each_tap);
-        each(quote! {
-            ones[x] = 0;
-            let mut taps = Table([Tap::NONE; #taps]);
+        let (first, count) = match compared {
+            true => {
+                let (even, starts, of) =
+                    (n(Thresholds::even(g.input[2] * g.kernel[0] * g.kernel[1])), n(down.planes + 1), &start.of);
+                let least = note("An even number more than the set bits, as the halves in `start` have it, too.");
+                let first = quote!(#least let mut ones = #even;);
+                (first, quote!(window_signs::<S, #planes, #starts, #words>(s, &taps.0, #of, ones, &mut compared[x].0);))
+            }
+            false => (quote!(ones[x] = 0;), quote!(window_counts::<S, #planes, #words>(s, &taps.0, &mut counts[x].0);)),
+        };
+        let pixels = each(quote! {
+            #first
             #each_tap
             #sums
-            window_counts::<S, #planes, #words>(s, &taps.0, &mut counts[x].0);
-        })
+            #count
+        });
+        let row = if compared { start.row.clone() } else { TokenStream::new() };
+        // Once for all pixels, as each writes all of them.
+        quote!(#row let mut taps = Table([Tap::NONE; #taps]); #pixels)
     } else {
         let (ones, add, spread) = (each(ones), each(add(quote!(sums[x]))), each(spread(quote!(sums[x]))));
         let counted = counted(quote!(Table([#none; #width])), add, spread);
@@ -226,11 +268,17 @@ pub(super) fn counted(
         fields,
         memory,
         row,
-        block: if down.only { start.clone() } else { quote!(let values = &counts[block]; #start) },
+        block: if compared {
+            TokenStream::new()
+        } else if down.only {
+            start.clone()
+        } else {
+            quote!(let values = &counts[block]; #start)
+        },
         value: {
             let counts = if down.only { quote!(&counts[x][block]) } else { quote!(&values[x]) };
             match nest.thresholds {
-                Some(_) => quote!(let plus = counts_ge(#counts, &#of, ones[x]);),
+                Some(_) => quote!(let plus = compared[x][block];),
                 None => quote!(let v = s.dot_counts(#counts, &#of, ones[x]);),
             }
         },

@@ -45,6 +45,8 @@ pub(super) fn of(network: &Network, block: &Block, nest: Option<&Nest>, target: 
     let rates = rates(target)?;
     let cost = Cost::of(network, block);
     let binary = match nest {
+        // Sums that are compared in their planes never become numbers.
+        Some(Nest { down: Some(_), thresholds: Some(_), .. }) => 0.8 * rates.down,
         Some(Nest { down: Some(_), .. }) => rates.down,
         _ => {
             // Words are filled up.

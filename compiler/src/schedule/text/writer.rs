@@ -244,6 +244,15 @@ impl Writer<'_> {
             "add the row of weights of each set bit",
             "carry-save adders: cheaper here than a population count of each word",
         );
+        if nest.thresholds.is_some() {
+            if g.kernel != [1, 1] {
+                self.depth -= 1;
+            }
+            self.say(
+                "compare with the set bits under the window",
+                "bit by bit, each channel's sum from its own start on: no sum becomes a number",
+            );
+        }
         self.depth = row;
         let blocks = nest.grid.blocks();
         if blocks > 1 {
@@ -251,7 +260,7 @@ impl Writer<'_> {
         }
         self.pixel_loop();
         if nest.thresholds.is_some() {
-            self.say("compare, sign bits", "4 * sum - 2 * set bits against an integer for each channel");
+            self.say("sign bits", "");
         } else {
             let dot = "dot: signs under the window - 2 * (set bits + weights of +1) + 4 * sum";
             self.steps_behind(Some("dot"), steps, dot);
