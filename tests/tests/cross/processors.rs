@@ -110,8 +110,8 @@ fn aarch64_kernels_against_the_naive_reference() {
     assert!(text.contains("test result: ok") && text.contains("lanes_are_exact"), "{text}");
     // A processor with dot products of bytes, and of the one without them what differs.
     for (processor, tests) in [("neoverse-n1", &[][..]), ("cortex-a53", &["int8", "levels"])] {
-        let mut kernels = aarch64(&["test", "-p", "xnorc-guest", "--test", "kernels", "--"]);
-        let text = run(kernels.args(tests).env("QEMU_CPU", processor));
+        let mut kernels = aarch64(&["test", "-p", "xnorc-guest", "--test", "kernels"]);
+        let text = run(kernels.arg("--").args(tests).env("QEMU_CPU", processor));
         assert!(
             text.contains("test result: ok") && text.contains("levels_can_be_forced ... ok"),
             "{processor}: {text}"
