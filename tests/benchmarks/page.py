@@ -128,6 +128,59 @@ def families(outcome):
     return text + table(head, rows, 7)
 
 
+def ours_on_small_cores():
+    """The table of our own counts on the page, which the tests check: by core, its cells."""
+    text = (Path(__file__).parent / "README.md").read_text()
+    lines = text.partition("<!-- micro -->\n")[2].partition("<!-- /micro -->")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    names = ["core", "network before", "network", "block before", "block", "block's limit"]
+    names += ["half-block before", "half-block", "half-block's limit", "code", "scratch", "scratch in fixed point"]
+    return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+
+
+def microcontrollers(outcome):
+    """The network in float C and a layer in 8 bits beside our own counts: instructions, flash, memory."""
+    ours = ours_on_small_cores()
+
+    def million(count):
+        return f"{count / 1e6:.2f}"
+
+    def kilo(count):
+        return f"{count / 1e3:.1f}"
+
+    def times(theirs, own):
+        return f"{theirs / 1e6 / float(own):.1f}"
+
+    rows = []
+    for record in outcome["networks"]:
+        own = ours[record["core"]]
+        rows.append([
+            record["core"],
+            own["network"],
+            million(record["instructions"]),
+            times(record["instructions"], own["network"]),
+            own["code"],
+            kilo(record["flash"] - record["weights"]),
+            kilo(record["our_weights"]),
+            kilo(record["weights"]),
+            own["scratch"],
+            kilo(record["stack"] + record["static"]),
+        ])  # fmt: skip
+    head = ["the network", "instructions, M: xnorc", "float C", "ratio", "code, kB: xnorc", "float C"]
+    head += ["weights, kB: xnorc", "float C", "RAM, kB: xnorc", "float C"]
+    compilers = ", ".join(f"{prefix}gcc {version}" for prefix, version in outcome["gcc"].items())
+    text = f"emx-onnx-cgen {outcome['emx']}, CMSIS-NN {outcome['cmsis_nn']}, {compilers}, QEMU {outcome['emulator']}.\n\n"
+    text += table(head, rows, 9)
+    rows = []
+    for record in outcome["layers"]:
+        block = ours[record["core"]]["block"]
+        cells = [block, million(record["instructions"]), times(record["instructions"], block)]
+        cells += [kilo(record["flash"]), kilo(record["stack"] + record["static"])]
+        rows.append([record["core"], *cells])
+    head = ["a layer", "instructions, M: xnorc, binary", "CMSIS-NN, 8 bits", "ratio", "its code, kB", "its RAM, kB"]
+    return text + "\n" + table(head, rows, 5)
+
+
 def compile_cost(rows):
     """Depth, then width."""
     head = ["layers, width", "half-blocks", "xnorc, s", "MiB", "rustc, s", "MiB", "source, KiB", "weights, MiB", "text, KiB"]

@@ -58,6 +58,11 @@ fn pages_are_written_from_the_results() {
         ("tests/benchmarks/README.md", "layers", format!("page.layers({})", json("layers"))),
         ("tests/benchmarks/README.md", "wasm", format!("page.wasm({})", json("wasm"))),
         ("tests/benchmarks/README.md", "families", format!("page.families({})", json("families"))),
+        (
+            "tests/benchmarks/README.md",
+            "microcontrollers",
+            format!("page.microcontrollers({})", json("microcontrollers")),
+        ),
         ("tests/benchmarks/README.md", "compile_cost", format!("page.compile_cost({rows})")),
     ] {
         let Some(expected) = table(&expression) else { return };
