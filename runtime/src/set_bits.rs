@@ -44,7 +44,7 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
             for shift in (0..64).step_by(usize::BITS as usize) {
                 // Channels from there on, which are all that is looked at.
                 let (first, bits) = (64 * word + shift, (*bits >> shift) as usize);
-                let channels = if first < C { C - first } else { 0 };
+                let channels = C.saturating_sub(first);
                 let bits = if channels < usize::BITS as usize { bits & ((1 << channels) - 1) } else { bits };
                 // SAFETY: no bit is beyond the last channel, and each word has others.
                 len = unsafe { self.take(len, first, bits) };
