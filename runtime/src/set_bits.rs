@@ -19,11 +19,12 @@ use crate::simd::Simd;
 use crate::table::Table;
 use crate::weights::Le;
 
-/// The set bits of a pixel of C channels, as the rows of weights that they meet: M times eight of them, filled up with rows of
-/// zeros.
+/// The set bits of a pixel of C channels, as the rows of weights that they meet, which are W words long: M times eight of them, filled
+/// up with rows of zeros.
 #[derive(Clone, Copy, Debug)]
-pub struct SetBits<const C: usize, const M: usize> {
-    /// Numbers of rows. None is more than C, which is that of the row of zeros.
+pub struct SetBits<const C: usize, const M: usize, const W: usize> {
+    /// Where rows begin, in words, so that an address is one sum: a multiple of W, of which none is more than that of C, the row of
+    /// zeros.
     rows: [[u16; 8]; M],
     /// Eights in use.
     eights: usize,
@@ -31,14 +32,14 @@ pub struct SetBits<const C: usize, const M: usize> {
     len: usize,
 }
 
-impl<const C: usize, const M: usize> SetBits<C, M> {
+impl<const C: usize, const M: usize, const W: usize> SetBits<C, M, W> {
     /// Of a pixel of zeros.
     pub const NONE: Self = Self { rows: [[0; 8]; M], eights: 0, len: 0 };
 
     /// Of a pixel's words.
     #[inline(always)]
     pub fn list(&mut self, words: &[u64]) {
-        const { assert!(M == C.div_ceil(8) && C <= u16::MAX as usize, "room for all") };
+        const { assert!(M == C.div_ceil(8) && C * W <= u16::MAX as usize, "room for all") };
         let mut len = 0;
         for (word, bits) in words.iter().enumerate() {
             for shift in (0..64).step_by(usize::BITS as usize) {
@@ -52,7 +53,7 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         }
         self.len = len;
         self.eights = len.ceil_over(8);
-        self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill(C as u16);
+        self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill((C * W) as u16);
     }
 
     /// Appends the set bits of a word, the channels from `first` on.
@@ -64,14 +65,14 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
         let rows = self.rows.as_flattened_mut();
         while bits != 0 {
             // SAFETY: there is room for all channels, and each comes once.
-            unsafe { *rows.get_unchecked_mut(len) = (first + bits.trailing_zeros() as usize) as u16 };
+            unsafe { *rows.get_unchecked_mut(len) = ((first + bits.trailing_zeros() as usize) * W) as u16 };
             bits &= bits - 1;
             len += 1;
         }
         len
     }
 
-    /// The numbers of their rows, none of which is more than C.
+    /// Where their rows begin.
     #[inline(always)]
     pub(crate) fn eights(&self) -> &[[u16; 8]] {
         self.rows.get(..self.eights).unwrap_or_default()
@@ -112,7 +113,7 @@ pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W: usize, const R: usize>(
     s: S,
     sums: [S::Plane; N],
-    set: &SetBits<C, M>,
+    set: &SetBits<C, M, W>,
     weights: &Rows<W, R>,
     part: usize,
 ) -> [S::Plane; N] {
@@ -123,14 +124,14 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     if part >= (4 * W).ceil_over(size_of::<S::Plane>()) {
         return sums;
     }
-    // SAFETY: the number of a row is at most C, which is less than R.
+    // SAFETY: a row begins at a multiple of W, at C * W at most, and C is less than R.
     unsafe { add_eights(s, sums, set.eights(), &weights.0, part) }
 }
 
-/// [`add_rows`] of eights of rows by their numbers.
+/// [`add_rows`] of eights of rows by where they begin.
 ///
 /// # Safety
-/// There are weights of each of the rows.
+/// They begin at multiples of W, where there are weights of a whole row.
 #[inline(always)]
 pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
     s: S,
@@ -142,7 +143,7 @@ pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
     macro_rules! plane {
         ($row:ident) => {
             // SAFETY: by the caller's promise.
-            s.plane(unsafe { weights.get_unchecked(usize::from($row)) }, part)
+            s.plane(unsafe { &*weights.as_ptr().cast::<Le<u32>>().add(usize::from($row)).cast::<[Le<u32>; W]>() }, part)
         };
     }
     // A carry to the planes from one on. Written out, as of a loop what optimises for size would leave the planes in memory.
@@ -215,7 +216,7 @@ mod tests {
         type Output = ();
         #[inline(always)]
         fn run<S: Simd>(self, s: S) {
-            let mut set = [SetBits::<100, 13>::NONE; 2];
+            let mut set = [SetBits::<100, 13, 16>::NONE; 2];
             for (set, words) in set.iter_mut().zip(self.pixels) {
                 set.list(words);
             }

@@ -9,7 +9,7 @@ use crate::weights::Le;
 /// A tap of a window: the rows of weights of its pixel's set bits, W words of 32 output channels each.
 #[derive(Clone, Copy, Debug)]
 pub struct Tap<'a, const W: usize> {
-    /// Numbers of rows, all of which `weights` has.
+    /// Where rows begin, all of which `weights` has.
     eights: &'a [[u16; 8]],
     weights: &'a [[Le<u32>; W]],
 }
@@ -19,10 +19,10 @@ impl<const W: usize> Tap<'_, W> {
     pub const NONE: Self = Self { eights: &[], weights: &[] };
 }
 
-impl<const C: usize, const M: usize> SetBits<C, M> {
+impl<const C: usize, const M: usize, const W: usize> SetBits<C, M, W> {
     /// These of a pixel, and the weights of the tap that lies over it.
     #[inline(always)]
-    pub fn tap<'a, const W: usize, const R: usize>(&'a self, weights: &'a Rows<W, R>) -> Tap<'a, W> {
+    pub fn tap<'a, const R: usize>(&'a self, weights: &'a Rows<W, R>) -> Tap<'a, W> {
         const { assert!(C < R, "a row of zeros behind those of the channels") };
         Tap { eights: self.eights(), weights: &weights.0 }
     }

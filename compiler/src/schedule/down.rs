@@ -76,7 +76,9 @@ impl Down {
         };
         let lists = down.rows * down.columns * (16 * down.eights + 16);
         let counts = g.output[1] * (2 * outputs + 8);
-        if lists + counts <= MOST { Ok(down) } else { Err(Words::Memory) }
+        // Where rows begin has 16 bits.
+        let long = channels * outputs.div_ceil(32) > u16::MAX as usize;
+        if lists + counts <= MOST && !long { Ok(down) } else { Err(Words::Memory) }
     }
 }
 

@@ -252,7 +252,7 @@ impl Kernel for PeakRows {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
-        let mut set = SetBits::<ROWS_CHANNELS, { ROWS_CHANNELS / 8 }>::NONE;
+        let mut set = SetBits::<ROWS_CHANNELS, { ROWS_CHANNELS / 8 }, 16>::NONE;
         set.list(&std::hint::black_box([0x5555_3333_0f0f_00ff; ROWS_CHANNELS / 64]));
         let weights: Rows<16, { ROWS_CHANNELS + 1 }> =
             std::hint::black_box(Table([[Le::<u32>::new(0x1234_5678); 16]; ROWS_CHANNELS + 1]));

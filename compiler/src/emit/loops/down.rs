@@ -147,7 +147,7 @@ pub(super) fn counted(
         false => quote!(let mut counts = #counts; let mut ones = Table([0; #width]);),
     };
     let memory = quote! {
-        let mut set = Table([Table([SetBits::<#channels, #eights>::NONE; #listed_columns]); #span]);
+        let mut set = Table([Table([SetBits::<#channels, #eights, #words>::NONE; #listed_columns]); #span]);
         #results
         #listed
     };
