@@ -95,6 +95,22 @@ fn bound(interval: &Interval, most: i64) -> Option<(i16, bool)> {
 mod tests {
     use super::*;
 
+    /// Halves of starts decide as the dot products themselves, whatever is counted, in planes that hold every sum.
+    #[test]
+    fn halves_decide_as_dot_products() {
+        for signs in [1, 2, 7, 8, 9] {
+            let (even, planes, most) = (Thresholds::even(signs), Thresholds::planes(signs), 5 * signs as i32);
+            for (start, ones) in (-most..=most).flat_map(|start| (0..=signs).map(move |ones| (start, ones))) {
+                for count in 0..=ones {
+                    let sum = Thresholds::half(start as i16, signs) as usize + 2 * count;
+                    assert!(sum >> 1 < 1 << planes, "{signs} signs from {start}: {count}");
+                    let dot = start + 4 * count as i32 - 2 * ones as i32;
+                    assert_eq!(sum >= ones + even, dot >= 0, "{signs} signs from {start}: {count} of {ones}");
+                }
+            }
+        }
+    }
+
     /// Every integer has the sign that its interval says.
     #[test]
     fn integers_decide_as_floats() {
