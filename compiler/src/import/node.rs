@@ -69,11 +69,9 @@ impl<'a> Conversion<'a> {
     }
 
     /// Gives the results the names of the file. A result that is an older value under another name keeps its own, as do those of
-    /// nodes in bodies within, whose names are not the file's alone.
-    pub(crate) fn finish(&mut self, results: &[Option<ValueId>]) {
-        // Most operators give what they are given; those that do not have said so.
-        let given =
-            self.operands.iter().flatten().map(|&id| self.builder.kind(id)).find(|&kind| kind != DataType::Bool);
+    /// nodes in bodies within, whose names are not the file's alone. `given`: the type of elements of those that have not said
+    /// theirs.
+    pub(crate) fn finish(&mut self, results: &[Option<ValueId>], given: Option<DataType>) {
         for (&name, id) in self.node.output.iter().zip(results) {
             let Some(id) = *id else { continue };
             if id.0 as usize >= self.first_own

@@ -16,6 +16,7 @@ use crate::diagnostics::{Code, Diagnostics, Outcome};
 use crate::internal;
 use crate::ir::ValueId;
 use crate::ops::Results;
+use crate::ops::element::DataType;
 use crate::ops::node::{Node as _, problem};
 
 /// Nodes that functions and loops may be written out to: more than any network has, and no more than a small file can do harm with.
@@ -69,6 +70,7 @@ impl<'a, 'd> Sweep<'a, 'd> {
         let operands = operands.unwrap_or_default();
         let place = self.with(node, surroundings, Vec::new(), first_own, |cx| cx.place());
         internal::at(&place);
+        let given = self.given(node, &operands);
         let results = if let Some(function) = self.functions.called_by(node) {
             self.call(function, node, surroundings, operands, poisoned)
         } else if control::is_control(node) {
@@ -83,12 +85,22 @@ impl<'a, 'd> Sweep<'a, 'd> {
             }
             Vec::new()
         });
-        self.with(node, surroundings, Vec::new(), first_own, |cx| cx.finish(&results));
+        self.with(node, surroundings, Vec::new(), first_own, |cx| cx.finish(&results, given));
         for (i, &output) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             let result = if poisoned { None } else { results.get(i).copied().flatten() };
             self.values.define(output, result);
         }
         self.values.release(node, first_own, &mut self.builder);
+    }
+
+    /// The type of elements that a node gives where it does not say so itself: most of ONNX's operators give what they are given.
+    /// What is made of other nodes has the types that those gave.
+    fn given(&self, node: &NodeProto<'a>, operands: &[Option<ValueId>]) -> Option<DataType> {
+        let is_own = super::domain(node.domain).is_empty()
+            && !control::is_control(node)
+            && self.functions.called_by(node).is_none();
+        let mut kinds = operands.iter().flatten().map(|&id| self.builder.kind(id));
+        kinds.find(|&kind| is_own && kind != DataType::Bool)
     }
 
     /// Refuses a node of which more results are used than there are.

@@ -94,6 +94,28 @@ unary! {
     Sqrt;
     /// 1 / x
     Reciprocal;
+    /// Sine of an angle in radians.
+    Sin;
+    /// Cosine of an angle in radians.
+    Cos;
+    /// Tangent of an angle in radians.
+    Tan;
+    /// The angle with that sine.
+    Asin;
+    /// The angle with that cosine.
+    Acos;
+    /// The angle with that tangent.
+    Atan;
+    /// (e^x - e^-x) / 2
+    Sinh;
+    /// (e^x + e^-x) / 2
+    Cosh;
+    /// The number with that hyperbolic sine.
+    Asinh;
+    /// The number above 0 with that hyperbolic cosine.
+    Acosh;
+    /// The number with that hyperbolic tangent.
+    Atanh;
     /// To the nearest integer, ties to even.
     Round;
     /// The nearest whole number of steps, ties to even, and at most 2^22 of them; a zero is +0.

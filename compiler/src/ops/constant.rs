@@ -96,11 +96,18 @@ fn shape_of(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let start = clamp(cx.int("start")?.unwrap_or(0));
     let end = clamp(cx.int("end")?.unwrap_or(rank)).max(start);
     let extents: Vec<i64> = shape[start..end].iter().map(|&extent| extent as i64).collect();
-    Ok(cx.add_constant(Tensor::i64([extents.len()], extents)))
+    Ok(whole(cx, Tensor::i64([extents.len()], extents)))
+}
+
+/// A constant of 64-bit integers, whatever the operands hold.
+fn whole(cx: &mut NodeContext<'_>, tensor: Tensor) -> ValueId {
+    let id = cx.add_constant(tensor);
+    cx.set_element(id, DataType::Int64);
+    id
 }
 
 fn size_of(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let x = cx.operand(0)?;
     let len = size(&cx.shape(x)).unwrap_or(usize::MAX);
-    Ok(cx.add_constant(Tensor::i64([], vec![len as i64])))
+    Ok(whole(cx, Tensor::i64([], vec![len as i64])))
 }

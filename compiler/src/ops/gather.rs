@@ -2,7 +2,7 @@
 
 use super::node::{NodeContext, bad, problem};
 use super::quantize_linear::held;
-use super::{Infer, Onnx, Operator, each_type, mismatched, unsupported};
+use super::{AtRunTime, Form, Infer, Onnx, Operator, WholeCost, each_type, mismatched, unsupported};
 use crate::diagnostics::Code;
 use crate::diagnostics::Outcome;
 use crate::ir::{DType, Data, Op, Shape, Tensor, ValueId};
@@ -44,6 +44,29 @@ impl Operator for Gather {
         });
         let shape = [&x.shape[..axis], &indices.shape, &x.shape[axis + 1..]].concat();
         Ok(Tensor { shape, data })
+    }
+
+    fn whole(&self) -> Option<&dyn AtRunTime> {
+        Some(self)
+    }
+}
+
+/// Where both operands are computed: what is known of one of them is a table, or a copy.
+impl AtRunTime for Gather {
+    fn kind(&self) -> String {
+        "lookup".to_owned()
+    }
+
+    fn reason(&self) -> &'static str {
+        "picks places that are computed, of a tensor that is computed"
+    }
+
+    fn form(&self) -> Form {
+        Form::Rows { axis: self.axis }
+    }
+
+    fn cost(&self, _: &[&[usize]], output: &[usize]) -> WholeCost {
+        WholeCost::each(output, 1)
     }
 }
 

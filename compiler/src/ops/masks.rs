@@ -60,19 +60,22 @@ fn eye(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let diagonal = cx.int("k")?.unwrap_or(0);
     cx.spend(rows.checked_mul(columns))?;
     let on = (0..rows * columns).map(|i| (i % columns) as i64 - (i / columns) as i64 == diagonal);
-    let kind = match cx.int("dtype")? {
-        None => cx.dtype(x),
+    let (held, kind) = match cx.int("dtype")? {
+        None => (cx.dtype(x), cx.element(x)),
         Some(number) => {
             let number = i32::try_from(number).unwrap_or(0);
-            dtype(number).ok_or_else(|| bad(format!("elements of {} are not supported", name(number))))?
+            let known = dtype(number).zip(DataType::of(number));
+            known.ok_or_else(|| bad(format!("elements of {} are not supported", name(number))))?
         }
     };
-    let data = match kind {
+    let data = match held {
         DType::F32 => Data::F32(on.map(|on| f32::from(u8::from(on))).collect()),
         DType::Bool => Data::Bool(on.collect()),
         _ => Data::I64(on.map(i64::from).collect()),
     };
-    Ok(cx.add_constant(Tensor { shape, data }))
+    let result = cx.add_constant(Tensor { shape, data });
+    cx.set_element(result, kind);
+    Ok(result)
 }
 
 fn name(number: i32) -> String {
@@ -112,7 +115,10 @@ fn one_hot(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
         cx.reshape(one, &[])
     };
     let (off_value, on_value) = (value(0)?, value(1)?);
-    cx.apply(Op::Where, &[on, on_value, off_value])
+    let result = cx.apply(Op::Where, &[on, on_value, off_value])?;
+    let kind = cx.element(values);
+    cx.set_element(result, kind);
+    Ok(result)
 }
 
 /// x + bias below -lambd, x - bias above lambd, and 0 between.

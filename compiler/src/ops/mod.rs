@@ -178,6 +178,11 @@ pub(crate) enum Form {
         /// Natural logarithm of it.
         log: bool,
     },
+    /// What stands at computed places of an axis: numbers of the second operand, read as [`row`] reads them.
+    Rows {
+        /// The axis of the first operand.
+        axis: usize,
+    },
     /// The place of the maximum along an axis.
     ArgMax {
         /// The axis.

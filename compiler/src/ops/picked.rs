@@ -1,10 +1,12 @@
-//! Elements picked by indices that are known when the model is compiled: one list of places of the operand, flattened.
+//! Elements picked by indices: one list of places of the operand, flattened. What is known of it when the model is compiled is
+//! a copy; indices that are computed are counted up to such a list at run time.
 
 use super::Onnx;
 use super::gather::{integers, pick, position};
 use super::node::{NodeContext, bad, problem};
+use super::quantize_linear::held;
 use crate::diagnostics::{Code, Diagnostic, Outcome};
-use crate::ir::{Data, ValueId};
+use crate::ir::{Binary, Data, Op, Reduction, Tensor, ValueId, strides};
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("GatherND", 11, gather_nd).operands(2),
@@ -30,17 +32,23 @@ fn taken(cx: &mut NodeContext<'_>, axes: usize, places: &[usize], shape: &[usize
 
 fn gather_nd(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let data = cx.shape(cx.operand(0)?);
-    let indices = cx.parameter(1, "indices")?.ok_or_else(|| bad("its indices are missing"))?;
-    let given = integers(&indices).map_err(bad)?;
+    let shape = cx.shape(cx.operand(1)?);
     let batch = usize::try_from(cx.int("batch_dims")?.unwrap_or(0)).unwrap_or(usize::MAX);
-    let Some((&depth, around)) = indices.shape.split_last() else { return Err(bad("its indices are one number")) };
+    let Some((&depth, around)) = shape.split_last() else { return Err(bad("its indices are one number")) };
     let fits = batch <= around.len() && batch.saturating_add(depth) <= data.len() && depth > 0;
     if !fits || around[..batch] != data[..batch] {
-        let message = format!("indices of shape {:?} for a value of shape {data:?}", indices.shape);
-        return Err(outside(message));
+        return Err(outside(format!("indices of shape {shape:?} for a value of shape {data:?}")));
     }
     // Tuples of one place of the batch.
     let per_batch = around[batch..].iter().product::<usize>().max(1);
+    let Some(indices) = cx.constant(cx.operand(1)?) else {
+        let extents = &data[batch..][..depth];
+        let rows: usize = extents.iter().product();
+        let first = |place: usize| place / per_batch * rows;
+        let along = Steps { shape: &[depth], extents, strides: &strides(extents) };
+        return counted(cx, batch + depth, &along, around, first);
+    };
+    let given = integers(&indices).map_err(bad)?;
     let mut places = Vec::with_capacity(given.len() / depth);
     for (i, tuple) in given.chunks_exact(depth).enumerate() {
         let mut place = i / per_batch;
@@ -54,25 +62,77 @@ fn gather_nd(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
 
 fn gather_elements(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let data = cx.shape(cx.operand(0)?);
-    let indices = cx.parameter(1, "indices")?.ok_or_else(|| bad("its indices are missing"))?;
-    let given = integers(&indices).map_err(bad)?;
+    let shape = cx.shape(cx.operand(1)?);
     let axis = cx.axis(cx.int("axis")?.unwrap_or(0), data.len())?;
-    let fits = indices.shape.len() == data.len() && (0..data.len()).all(|a| a == axis || indices.shape[a] <= data[a]);
-    if !fits {
-        return Err(outside(format!("indices of shape {:?} for a value of shape {data:?}", indices.shape)));
+    if shape.len() != data.len() || (0..data.len()).any(|a| a != axis && shape[a] > data[a]) {
+        return Err(outside(format!("indices of shape {shape:?} for a value of shape {data:?}")));
     }
-    let mut places = Vec::with_capacity(given.len());
-    for (i, &index) in given.iter().enumerate() {
-        let (mut place, mut rest, mut stride) = (0, i, 1);
+    let own = strides(&data);
+    // The place of an index, but for what it says itself.
+    let first = |i: usize| {
+        let (mut place, mut rest) = (0, i);
         for a in (0..data.len()).rev() {
-            let at = rest % indices.shape[a];
-            rest /= indices.shape[a];
-            place += stride * if a == axis { position(index, data[a]).map_err(outside)? } else { at };
-            stride *= data[a];
+            place += if a == axis { 0 } else { rest % shape[a] * own[a] };
+            rest /= shape[a];
         }
-        places.push(place);
+        place
+    };
+    let Some(indices) = cx.constant(cx.operand(1)?) else {
+        let along = Steps { shape: &[], extents: &[data[axis]], strides: &[own[axis]] };
+        return counted(cx, data.len(), &along, &shape, first);
+    };
+    let given = integers(&indices).map_err(bad)?;
+    let place = |(i, &index)| Ok(first(i) + position(index, data[axis])? * own[axis]);
+    let places = given.iter().enumerate().map(place).collect::<Result<Vec<_>, String>>().map_err(outside)?;
+    taken(cx, data.len(), &places, &shape)
+}
+
+/// What an index says of a place: those of one place stand in `shape`, on the last axis if there is one.
+struct Steps<'a> {
+    shape: &'a [usize],
+    /// Places that each has, from 0 or from their end.
+    extents: &'a [usize],
+    /// How far its places are apart in the flattened operand.
+    strides: &'a [usize],
+}
+
+/// Takes places of the operand, whose first `axes` axes are seen as one, by indices that are computed: each place of `shape` is
+/// so far behind its first.
+fn counted(
+    cx: &mut NodeContext<'_>,
+    axes: usize,
+    Steps { shape: along, extents, strides }: &Steps<'_>,
+    shape: &[usize],
+    first: impl Fn(usize) -> usize,
+) -> Outcome<ValueId> {
+    /// From here on, not every whole number is a float.
+    const MOST: usize = 1 << 24;
+    let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
+    let from = cx.shape(x);
+    let (rows, rest) = (from[..axes].iter().product::<usize>(), &from[axes..]);
+    if rows > MOST {
+        return Err(problem(Code::Unsupported, format!("its indices are computed, and choose among {rows} places")));
     }
-    taken(cx, data.len(), &places, &indices.shape)
+    let places: usize = shape.iter().product();
+    cx.spend(Some(places))?;
+    let mut numbers = |shape: &[usize], all: Vec<usize>| {
+        cx.add_constant(Tensor::f32(shape.to_vec(), all.into_iter().map(|i| i as f32).collect()))
+    };
+    let (extents, strides) = (numbers(along, extents.to_vec()), numbers(along, strides.to_vec()));
+    let first = numbers(shape, (0..places).map(first).collect());
+    let mut place = cx.binary(Binary::Mod, indices, extents)?;
+    place = cx.binary(Binary::Mul, place, strides)?;
+    if !along.is_empty() {
+        let axes = vec![shape.len()];
+        place = cx.apply(Op::Reduce { kind: Reduction::Sum, axes, keepdims: false }, &[place])?;
+    }
+    place = cx.binary(Binary::Add, place, first)?;
+    let x = if cx.constant(x).is_some() { held(cx, x)? } else { x };
+    let kind = cx.element(x);
+    let flat = cx.reshape(x, &[&[rows], rest].concat())?;
+    let picked = cx.apply(Op::Gather { axis: 0 }, &[flat, place])?;
+    cx.set_element(picked, kind);
+    Ok(picked)
 }
 
 /// The first elements of each sequence, in reverse order.

@@ -237,6 +237,7 @@ fn dynamic(cx: &mut NodeContext<'_>) -> Outcome<Results> {
     let zero = quantized(cx, below, Some(scale), None, DataType::Uint8, &along)?;
     let along = Along { shape: cx.shape(x), axis: 0, block: 0 };
     let y = quantized(cx, x, Some(scale), Some(zero), DataType::Uint8, &along)?;
+    cx.set_element(scale, DataType::Float);
     Ok(vec![Some(y), Some(scale), Some(zero)])
 }
 

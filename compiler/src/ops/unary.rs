@@ -274,6 +274,82 @@ functions! {
         scalar: "scalar::reciprocal",
         vector: Some("reciprocal"),
     }
+    Sin {
+        since: 7,
+        floats: wide!(|x, _| x.sin()),
+        least: |_, _| -1.0,
+        zeros: Zeros::Kept,
+        scalar: "math::sin",
+    }
+    Cos {
+        since: 7,
+        floats: wide!(|x, _| x.cos()),
+        least: |_, _| -1.0,
+        zeros: Zeros::Never,
+        scalar: "math::cos",
+    }
+    Tan {
+        since: 7,
+        floats: wide!(|x, _| x.tan()),
+        zeros: Zeros::Kept,
+        scalar: "math::tan",
+    }
+    Asin {
+        since: 7,
+        floats: wide!(|x, _| x.asin()),
+        least: |_, low| if low >= 0.0 { 0.0 } else { -std::f32::consts::FRAC_PI_2 },
+        zeros: Zeros::Kept,
+        scalar: "math::asin",
+    }
+    Acos {
+        since: 7,
+        floats: wide!(|x, _| x.acos()),
+        least: |_, _| 0.0,
+        scalar: "math::acos",
+    }
+    Atan {
+        since: 7,
+        floats: wide!(|x, _| x.atan()),
+        keeps_sign: |_| true,
+        least: |_, low| if low >= 0.0 { 0.0 } else { -std::f32::consts::FRAC_PI_2 },
+        zeros: Zeros::Kept,
+        scalar: "math::atan",
+    }
+    Sinh {
+        since: 9,
+        floats: wide!(|x, _| x.sinh()),
+        keeps_sign: |_| true,
+        least: |_, low| if low >= 0.0 { low } else { f32::NEG_INFINITY },
+        zeros: Zeros::Kept,
+        scalar: "math::sinh",
+    }
+    Cosh {
+        since: 9,
+        floats: wide!(|x, _| x.cosh()),
+        least: |_, _| 1.0,
+        zeros: Zeros::Never,
+        scalar: "math::cosh",
+    }
+    Asinh {
+        since: 9,
+        floats: wide!(|x, _| x.asinh()),
+        keeps_sign: |_| true,
+        least: |_, low| low.min(0.0),
+        zeros: Zeros::Kept,
+        scalar: "math::asinh",
+    }
+    Acosh {
+        since: 9,
+        floats: wide!(|x, _| x.acosh()),
+        least: |_, _| 0.0,
+        scalar: "math::acosh",
+    }
+    Atanh {
+        since: 9,
+        floats: wide!(|x, _| x.atanh()),
+        zeros: Zeros::Kept,
+        scalar: "math::atanh",
+    }
     Round {
         since: 11,
         floats: single!(|x, _| x.round_ties_even()),

@@ -2,10 +2,12 @@
 //! computed in f32, to little more than a unit of the last place (`exponential.rs`); the others in f64 by plain additions,
 //! multiplications and divisions, and rounded to f32 once.
 
+mod angles;
 mod exponential;
 
 use core::f64::consts::{LN_2, LOG2_E};
 
+pub use angles::{acos, acosh, asin, asinh, atan, atanh, cos, cosh, sin, sinh, tan};
 pub use exponential::{elu, erf, exp, sigmoid, tanh};
 
 /// ln 2 in two parts: the first has so few bits that its product with an exponent is exact.
@@ -18,17 +20,19 @@ fn power_of_two(n: i32) -> f64 {
     f64::from_bits(((n + 1023) as u64) << 52)
 }
 
-/// 1 / k! for each k: a series of products, as a division takes as long as ten of them.
-const EXP_SERIES: [f64; 14] = {
-    let mut series = [1.0; 14];
+/// 1 / k! for each k: for series of products, as a division takes as long as ten of them.
+const fn inverse_factorials<const N: usize>() -> [f64; N] {
+    let mut series = [1.0; N];
     let (mut k, mut factorial) = (1, 1.0);
-    while k < series.len() {
+    while k < N {
         factorial *= k as f64;
         series[k] = 1.0 / factorial;
         k += 1;
     }
     series
-};
+}
+
+const EXP_SERIES: [f64; 14] = inverse_factorials();
 
 /// e^x in f64, to some units of its last place.
 #[inline]
@@ -233,6 +237,17 @@ mod tests {
         check("erf", 1.5, erf, series_erf);
         check("softplus", ROUNDED, softplus, |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() });
         check("sqrt", ROUNDED, sqrt, f64::sqrt);
+        check("sin", ROUNDED, sin, f64::sin);
+        check("cos", ROUNDED, cos, f64::cos);
+        check("tan", ROUNDED, tan, f64::tan);
+        check("asin", ROUNDED, asin, f64::asin);
+        check("acos", ROUNDED, acos, f64::acos);
+        check("atan", ROUNDED, atan, f64::atan);
+        check("sinh", ROUNDED, sinh, f64::sinh);
+        check("cosh", ROUNDED, cosh, f64::cosh);
+        check("asinh", ROUNDED, asinh, f64::asinh);
+        check("acosh", ROUNDED, acosh, f64::acosh);
+        check("atanh", ROUNDED, atanh, f64::atanh);
         check("round", ROUNDED, round, f64::round_ties_even);
         check("floor", ROUNDED, floor, f64::floor);
         check("ceil", ROUNDED, ceil, f64::ceil);
@@ -254,6 +269,24 @@ mod tests {
             sum += term;
         }
         (core::f64::consts::FRAC_2_SQRT_PI * (-size * size).exp() * sum).copysign(x)
+    }
+
+    #[test]
+    fn angles_keep_the_sign_of_zero_and_have_their_ends() {
+        for f in [sin, tan, asin, atan, sinh, asinh, atanh] {
+            assert_eq!([f(0.0).to_bits(), f(-0.0).to_bits()], [0, (-0.0f32).to_bits()]);
+        }
+        // The multiple of a quarter turn that a float is nearest to, and one beyond which whole turns are lost.
+        assert_eq!(cos(f32::from_bits(0x7184_4061)), f64::from(f32::from_bits(0x7184_4061)).cos() as f32);
+        assert_eq!(sin(f32::MAX), f64::from(f32::MAX).sin() as f32);
+        assert_eq!(
+            [asin(1.0), acos(-1.0), atan(f32::INFINITY)],
+            [core::f32::consts::FRAC_PI_2, core::f32::consts::PI, core::f32::consts::FRAC_PI_2]
+        );
+        assert_eq!([atanh(1.0), acosh(f32::INFINITY), sinh(-100.0)], [f32::INFINITY, f32::INFINITY, -f32::INFINITY]);
+        for (f, x) in [(sin as fn(f32) -> f32, f32::INFINITY), (asin, 1.5), (acos, -1.5), (acosh, 0.5), (atanh, -2.0)] {
+            assert!(f(x).is_nan() && f(f32::NAN).is_nan(), "{x}");
+        }
     }
 
     #[test]

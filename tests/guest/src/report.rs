@@ -277,7 +277,7 @@ fn real(out: &mut dyn Write, level: Level) -> Result {
 fn functions(out: &mut dyn Write) -> Result {
     let mut random = Random(17);
     type Function = fn(f32) -> f32;
-    let functions: [(&str, Function); 8] = [
+    let functions: [(&str, Function); 19] = [
         ("exp", math::exp),
         ("ln", math::ln),
         ("tanh", math::tanh),
@@ -285,6 +285,17 @@ fn functions(out: &mut dyn Write) -> Result {
         ("softplus", math::softplus),
         ("erf", math::erf),
         ("sqrt", math::sqrt),
+        ("sin", math::sin),
+        ("cos", math::cos),
+        ("tan", math::tan),
+        ("asin", math::asin),
+        ("acos", math::acos),
+        ("atan", math::atan),
+        ("sinh", math::sinh),
+        ("cosh", math::cosh),
+        ("asinh", math::asinh),
+        ("acosh", math::acosh),
+        ("atanh", math::atanh),
         ("round", math::round),
     ];
     for (name, function) in functions {

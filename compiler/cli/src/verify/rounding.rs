@@ -275,6 +275,16 @@ impl<'a> Rounding<'a> {
                 };
                 (0..values.len()).map(|i| self.sum(n, values[i], squares[i], off(i))).collect()
             }
+            // Its places are whole numbers.
+            Op::Gather { .. } => {
+                let mut bounds = vec![0.0; values.len()];
+                for first in [-1.0, 1.0] {
+                    for (i, value) in self.corner(whole, (first, 0.0))?.into_iter().enumerate() {
+                        bounds[i] = difference(value, values[i]).max(bounds[i]);
+                    }
+                }
+                bounds
+            }
             // How far it moves when all its operands do, to one side, to the other, and against each other.
             _ => {
                 let mut bounds: Vec<f64> = values.iter().map(|v| 16.0 * unit * f64::from(v.abs())).collect();

@@ -9,7 +9,7 @@ use super::strided::{Operands, array_type, element, nest, run, variable};
 use super::text::looped;
 use super::views::Views;
 use crate::emit::text::{float, n, note};
-use crate::ir::network::{Move, Network, Piece, TensorId};
+use crate::ir::network::{Move, Network, Piece, TensorId, Whole};
 use crate::schedule::copies::{Copying, LISTED, Pattern, STRIP, alike};
 
 /// The body of the block's function, behind the bindings of its tensors.
@@ -68,6 +68,29 @@ pub(in crate::emit) fn lookup(
                 let row = &table[scalar::row(*row, #extent)];
                 for (y, x) in y.0.iter_mut().zip(row.0.iter()) { *y = x.get(); }
             }
+        }
+    }
+}
+
+/// Places of an axis of the first operand, by the numbers of the second.
+pub(super) fn rows(network: &Network, whole: &Whole, axis: usize, views: &mut Views<'_>) -> TokenStream {
+    let (&[x, rows], output) = (&whole.inputs[..], whole.output) else { return TokenStream::new() };
+    let shape = &network.tensor(x).shape;
+    let [outer, extent, inner] =
+        [&shape[..axis], &shape[axis..=axis], &shape[axis + 1..]].map(|s| n(s.iter().product()));
+    let count = n(network.tensor(rows).storage_len());
+    let mut operands = Operands::new(network, views);
+    let of = |len| quote!(Table<Table<Table<f32, #inner>, #len>, #outer>);
+    let (table, found, given) = (of(extent.clone()), of(count.clone()), quote!([f32; #count]));
+    let all = [(x, &table), (rows, &given), (output, &found)];
+    all.iter().for_each(|(id, ty)| operands.want(*id, ty));
+    let (open_x, x) = operands.open(x, "x", &table, false);
+    let (open_rows, rows) = operands.open(rows, "rows", &given, false);
+    let (open_y, y) = operands.open(output, "y", &found, true);
+    quote! {
+        #open_x #open_rows #open_y
+        for (y, table) in #y.0.iter_mut().zip(#x.0.iter()) {
+            for (y, row) in y.0.iter_mut().zip(#rows.iter()) { y.copy_from(&table[scalar::row(*row, #extent)]); }
         }
     }
 }

@@ -119,6 +119,7 @@ pub(super) fn whole(network: &Network, whole: &network::Whole, form: &Form, view
         Form::Elements { names, expression } => elementwise::elements(network, whole, names, expression, views),
         Form::Reduce { kind, axes } => reduce::reduce(network, whole, *kind, axes, views),
         Form::Softmax { axis, log } => reduce::softmax(network, whole, *axis, *log, views),
+        Form::Rows { axis } => copy::rows(network, whole, *axis, views),
         Form::ArgMax { axis, last } => reduce::arg_max(network, whole, *axis, *last, views),
         Form::Product | Form::SignProduct { .. } => TokenStream::new(),
     }

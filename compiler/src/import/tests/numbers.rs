@@ -247,3 +247,52 @@ fn a_constant_is_named() {
         "{text}"
     );
 }
+
+/// What is computed of integers holds integers, node behind node: beside constants of either type, divided towards zero, and cast.
+/// What has a type of its own says so, whatever its first operand holds.
+#[test]
+fn computed_integers_stay_integers() {
+    let x = Tensor::f32([1, 6], vec![0.0, 1.0, 2.0, 9.0, 4.0, 5.0]);
+    let of = |fixture: Fixture, name: &str| fixture.node_with("Cast", &[name], &["y"], [int("to", 1)]).output("y");
+    let largest = Fixture::new(17)
+        .input("x", &[1, 6])
+        .ints("k", &[5])
+        .ints("minus", &[-1])
+        .floats("two", &[], &[2.0])
+        .node_with("ArgMax", &["x"], &["i"], [int("axis", 1)]);
+
+    let chain = largest
+        .clone()
+        .node("Mul", &["i", "k"], &["times"])
+        .node("Sub", &["minus", "times"], &["below"])
+        .node("Abs", &["below"], &["size"])
+        .node_with("Concat", &["size", "i"], &["both"], [int("axis", 1)])
+        .node("Add", &["both", "k"], &["more"])
+        .node("Div", &["more", "k"], &["whole"]);
+    // 16 and 3, five more, over five.
+    assert_eq!(of(chain, "whole").run(std::slice::from_ref(&x)).to_f32(), [4.0, 1.0]);
+
+    // Of integers a choice between floats, halved.
+    let hot = largest
+        .clone()
+        .ints("depth", &[4])
+        .floats("values", &[2], &[0.0, 3.0])
+        .node("OneHot", &["i", "depth", "values"], &["hot"])
+        .node("Div", &["hot", "two"], &["half"]);
+    assert_eq!(of(hot, "half").run(std::slice::from_ref(&x)).to_f32(), [0.0, 0.0, 0.0, 1.5]);
+
+    // The matrix of a type of its own, and what a function and a branch make of integers.
+    let eye = largest.node_with("EyeLike", &["i"], &["eye"], [int("dtype", 1)]).node("Div", &["eye", "two"], &["half"]);
+    assert_eq!(of(eye, "half").run(std::slice::from_ref(&x)).to_f32(), [0.5]);
+
+    let call = Fixture::new(17)
+        .node_with("Cast", &["a"], &["float"], [int("to", 1)])
+        .node("Neg", &["float"], &["b"])
+        .function("own::Negative", &["a"], &["b"], &[])
+        .input("x", &[1, 6])
+        .node_with("ArgMax", &["x"], &["i"], [int("axis", 1)])
+        .node("own::Negative", &["i"], &["negative"])
+        .floats("two", &[], &[2.0])
+        .node("Div", &["negative", "two"], &["half"]);
+    assert_eq!(of(call, "half").run(&[x]).to_f32(), [-1.5]);
+}

@@ -62,11 +62,17 @@ pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
         let scales = "let blocks end in signs: BatchNormalization and sign are one comparison; fewer scales and skips";
         add("floats: scales, activations, skips and sums", unit.unwrap_or(scales));
     }
-    let doubles = ["math::ln(", "math::softplus(", "math::sqrt(", "math::pow("];
-    let in_doubles = doubles.iter().any(|name| output.source().contains(name));
+    // What of the runtime's functions is in f32, or moves bits: the others are in f64.
+    let singles = ["exp", "sigmoid", "tanh", "elu", "erf", "round", "trunc", "floor", "ceil"];
+    let mut functions = output.source().split("math::").skip(1);
+    let in_doubles = functions.any(|after| {
+        let name = after.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        !name.is_empty() && !singles.contains(&name)
+    });
     if in_doubles && target.floats() != Floats::Double {
-        let instead = "leave logarithms, powers and roots to the caller; exp, sigmoid, tanh and erf are in f32 already";
-        add("f64: logarithm, softplus, power or square root", instead);
+        let instead =
+            "leave logarithms, powers, roots and angles to the caller; exp, sigmoid, tanh and erf are in f32 already";
+        add("f64: logarithm, softplus, power, square root or function of angles", instead);
     }
     let counts =
         |nest: &crate::schedule::Nest| nest.counting.is_some() && (nest.down.is_none() || output.fixed.is_some());

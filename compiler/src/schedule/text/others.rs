@@ -165,6 +165,19 @@ fn operator(network: &Network, whole: &Whole) -> Vec<Line> {
             let what = format!("{} of {len}: largest, sum of exponentials, {last}", count(around(axis), "line"));
             vec![line(0, what, "in f64 and in order")]
         }
+        Form::Rows { axis } => {
+            let rows = shape(inputs[1]).iter().product();
+            let what = format!(
+                "{} of {} each: copy",
+                count(rows, "place"),
+                elements(shape(inputs[0])[axis + 1..].iter().copied())
+            );
+            let why = format!("of {}, their numbers computed", shape(inputs[0])[axis]);
+            let outer: usize = shape(inputs[0])[..axis].iter().product();
+            let around = (outer > 1).then(|| line(0, format!("{outer} times"), ""));
+            let depth = usize::from(around.is_some());
+            around.into_iter().chain([line(depth, what, why)]).collect()
+        }
         Form::ArgMax { axis, last } => {
             let which = if last { "last" } else { "first" };
             let what = format!("{} of {}: place of the largest", count(around(axis), "line"), shape(inputs[0])[axis]);
