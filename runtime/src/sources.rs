@@ -46,6 +46,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("level.rs", include_str!("level.rs")),
     ("lib.rs", include_str!("lib.rs")),
     ("loose.rs", include_str!("loose.rs")),
+    ("math/angles.rs", include_str!("math/angles.rs")),
     ("math/exponential.rs", include_str!("math/exponential.rs")),
     ("math/mod.rs", include_str!("math/mod.rs")),
     ("narrow.rs", include_str!("narrow.rs")),

@@ -135,9 +135,10 @@ pub fn cosh(x: f32) -> f32 {
 /// ln(x + sqrt(x^2 + 1))
 pub fn asinh(x: f32) -> f32 {
     let size = f64::from(x.abs());
-    // Of 1 + what is small where x is.
+    // Of 1 + what is small where x is; far from 0 the square of x is all that counts, and may be infinite.
     let square = size * size;
-    (ln_1p_f64(size + square / (1.0 + sqrt_f64(1.0 + square))) as f32).copysign(x)
+    let above = if size < 1e9 { square / (1.0 + sqrt_f64(1.0 + square)) } else { size - 1.0 };
+    (ln_1p_f64(size + above) as f32).copysign(x)
 }
 
 /// ln(x + sqrt(x^2 - 1)); NaN below 1.

@@ -283,6 +283,10 @@ mod tests {
             [asin(1.0), acos(-1.0), atan(f32::INFINITY)],
             [core::f32::consts::FRAC_PI_2, core::f32::consts::PI, core::f32::consts::FRAC_PI_2]
         );
+        assert_eq!(
+            [asinh(-f32::INFINITY), cosh(-f32::INFINITY), sinh(f32::INFINITY)],
+            [-f32::INFINITY, f32::INFINITY, f32::INFINITY]
+        );
         assert_eq!([atanh(1.0), acosh(f32::INFINITY), sinh(-100.0)], [f32::INFINITY, f32::INFINITY, -f32::INFINITY]);
         for (f, x) in [(sin as fn(f32) -> f32, f32::INFINITY), (asin, 1.5), (acos, -1.5), (acosh, 0.5), (atanh, -2.0)] {
             assert!(f(x).is_nan() && f(f32::NAN).is_nan(), "{x}");
