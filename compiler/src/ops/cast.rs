@@ -95,14 +95,23 @@ fn same(cx: &mut NodeContext<'_>, x: ValueId) -> Outcome<ValueId> {
     cx.apply_to(Op::Reshape, &[x], Some(&shape))
 }
 
-/// The low bits of an integer, where the type holds no more of it.
+/// The low bits of an integer, where the type holds no more of it. What a float holds exactly is in the range of the signed types of
+/// 32 and 64 bits; below zero, the unsigned ones have a number that it holds to its precision.
 fn wrapped(cx: &mut NodeContext<'_>, x: ValueId, from: DataType, to: DataType) -> Outcome<ValueId> {
     let Some((low, high)) = to.range() else { return Ok(x) };
     let (least, most) = from.range().unwrap_or((i64::MIN, i64::MAX));
     if low <= least && most <= high {
         return Ok(x);
     }
-    let (start, count) = (cx.scalar(low as f32), cx.scalar((high - low + 1) as f32));
+    let count = high as f32 - low as f32 + 1.0;
+    let (start, count, zero) = (cx.scalar(low as f32), cx.scalar(count), cx.scalar(0.0));
+    if to.integer().is_some_and(|(bits, _)| bits >= 32) {
+        if low < 0 {
+            return Ok(x);
+        }
+        let (is_below, above) = (cx.binary(Binary::Less, x, zero)?, cx.binary(Binary::Add, x, count)?);
+        return cx.apply(Op::Where, &[is_below, above, x]);
+    }
     let above = cx.binary(Binary::Sub, x, start)?;
     let within = cx.binary(Binary::Mod, above, count)?;
     cx.binary(Binary::Add, within, start)

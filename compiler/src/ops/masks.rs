@@ -115,7 +115,8 @@ fn one_hot(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
         cx.reshape(one, &[])
     };
     let (off_value, on_value) = (value(0)?, value(1)?);
-    let result = cx.apply(Op::Where, &[on, on_value, off_value])?;
+    let operands = cx.alike(&[on, on_value, off_value])?;
+    let result = cx.apply(Op::Where, &operands)?;
     let kind = cx.element(values);
     cx.set_element(result, kind);
     Ok(result)

@@ -175,9 +175,11 @@ impl<'a> NodeContext<'a> {
         self.dtype(id) == DType::F32 && self.element(id).integer().is_some()
     }
 
-    /// Operands of one type: beside floats that hold integers, constants are such floats too.
+    /// Operands of one type: where something is computed, and it is not of ordinary floats, the integers among the constants are
+    /// floats that hold them, as those are that are computed.
     pub(crate) fn alike(&mut self, operands: &[ValueId]) -> Outcome<Vec<ValueId>> {
-        if !operands.iter().any(|&id| self.holds_integers(id)) {
+        let mut computed = operands.iter().filter(|&&id| self.graph().constant(id).is_none()).peekable();
+        if computed.peek().is_none() || computed.any(|&id| self.dtype(id) == DType::F32 && !self.holds_integers(id)) {
             return Ok(operands.to_vec());
         }
         let held = |&id: &ValueId| match self.dtype(id) {

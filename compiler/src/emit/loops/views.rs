@@ -69,7 +69,7 @@ impl<'a> Views<'a> {
     pub(super) fn workspace(&mut self, role: &str, len: usize, ty: &TokenStream) -> TokenStream {
         let at = self.workspace;
         self.workspace += len;
-        view(&mut self.real, &mut self.names, role, at, ty)
+        view(&mut self.real, &mut self.names, role, at, (ty, true))
     }
 
     /// A tensor of the caller's as the array it is, whatever its elements.
@@ -99,8 +99,8 @@ impl<'a> Views<'a> {
                 let output = self.interface.whole_output(i);
                 if write { quote!(#output.shaped_mut::<#ty>()) } else { quote!(#output.shaped::<#ty>()) }
             }
-            Place::Real(at, _) => view(&mut self.real, &mut self.names, role, at, ty),
-            Place::Bits(at, _) => view(&mut self.bits, &mut self.names, role, at, ty),
+            Place::Real(at, _) => view(&mut self.real, &mut self.names, role, at, (ty, write)),
+            Place::Bits(at, _) => view(&mut self.bits, &mut self.names, role, at, (ty, write)),
         }
     }
 
@@ -147,11 +147,23 @@ fn nested(views: &[View]) -> Option<(TokenStream, TokenStream)> {
     }
 }
 
-fn view(views: &mut Vec<View>, names: &mut Names, role: &str, at: usize, ty: &TokenStream) -> TokenStream {
+fn view(
+    views: &mut Vec<View>,
+    names: &mut Names,
+    role: &str,
+    at: usize,
+    (ty, write): (&TokenStream, bool),
+) -> TokenStream {
     if let Some(view) = views.iter().find(|view| view.at == at) {
-        assert_eq!(view.ty.to_string(), ty.to_string(), "one place under two types");
         let name = &view.name;
-        return quote!(#name);
+        let (first, second) = (view.ty.to_string(), ty.to_string());
+        if first == second {
+            return quote!(#name);
+        }
+        // A layer's input that is added to its result, too: the same elements, as each wants them.
+        assert!(!write, "one place is written under two types: {first} and {second}");
+        let array = if first.starts_with("Table") { quote!(#name.0) } else { quote!(#name) };
+        return quote!(#array.shaped::<#ty>());
     }
     let name = names.unique(role);
     views.push(View { name: name.clone(), at, ty: ty.clone() });

@@ -121,6 +121,8 @@ impl<'a> At<'_, 'a, '_> {
     /// The result of the branch that is taken at run time.
     fn chosen(&mut self, condition: ValueId, (a, b): (Option<ValueId>, Option<ValueId>)) -> Outcome<Option<ValueId>> {
         let (Some(a), Some(b)) = (a, b) else { return Ok(None) };
+        let alike = self.with(|cx| (cx as &mut NodeContext<'_>).alike(&[condition, a, b]))?;
+        let &[_, a, b] = &alike[..] else { return Ok(None) };
         let [then, otherwise] = [a, b].map(|id| self.sweep.builder.graph.value(id));
         if (then.dtype, &then.shape) != (otherwise.dtype, &otherwise.shape) {
             let message = format!(
@@ -134,7 +136,13 @@ impl<'a> At<'_, 'a, '_> {
         if a == b {
             return Ok(Some(a));
         }
-        self.with(|cx| (cx as &mut NodeContext<'_>).apply(Op::Where, &[condition, a, b])).map(Some)
+        self.with(|cx| {
+            let cx = cx as &mut NodeContext<'_>;
+            let result = cx.apply(Op::Where, &[condition, a, b])?;
+            let kind = cx.element(a);
+            cx.set_element(result, kind);
+            Ok(Some(result))
+        })
     }
 
     /// An operand that must be known, as one integer.
