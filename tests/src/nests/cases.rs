@@ -51,6 +51,8 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("convolution in front of its input", ahead_of_input),
     ("binary convolution with pixels as lanes", pixel_lanes),
     ("binary convolution with pixels as lanes and a pool", pooled_pixel_lanes),
+    ("layer beside its own input", beside_input),
+    ("computed rows of a computed tensor", wholes::computed_rows),
 ];
 
 /// A network of a kind, and values for it.
@@ -432,6 +434,31 @@ fn ahead_of_input(m: &mut Maker) {
     }
     m.block(Tiled::new(source, steps));
     show(m, result, g.extents());
+}
+
+/// A layer whose result is added to what it reads, or multiplied by it: one tensor under the types of two readers.
+fn beside_input(m: &mut Maker) {
+    let ([h, w], n, c) = (size(&mut m.r), images(&mut m.r), m.r.pick(&[1, 5, 16, 17, 33]));
+    let kernel = m.r.pick(&[1, 1, 3]);
+    let g = Geometry { n, ..geometry([h, w], [h, w], [c, c], kernel, 1) };
+    let input = own(m, [n, h, w, c]);
+    let source = match m.r.below(5) {
+        0 => {
+            let g = of(g, n, [1, 1], c);
+            let products = Products::F32;
+            Source::RealConv { input, planar: false, geometry: g, weights: weights(m, &g), products }
+        }
+        1 => Source::MaxPool { input, geometry: of(g, n, [1, 1], c) },
+        2 => Source::AveragePool { input, geometry: of(g, n, [1, 1], c), count_include_pad: None },
+        _ => {
+            let products = Products::F32;
+            Source::RealConv { input, planar: false, geometry: g, weights: weights(m, &g), products }
+        }
+    };
+    let result = m.dense(&[n, h, w, c]);
+    let beside = if m.r.once_in(3) { Step::Mul(input) } else { Step::Add(input) };
+    m.block(Tiled::new(source, vec![beside, Step::Store(result)]));
+    show(m, result, [n, h, w, c]);
 }
 
 fn depthwise(m: &mut Maker) {

@@ -287,6 +287,23 @@ pub(super) fn lines(m: &mut Maker) {
     }
 }
 
+/// Rows of a tensor that is computed, by numbers that are; now and then by its own.
+pub(super) fn computed_rows(m: &mut Maker) {
+    let shape: Vec<usize> = vec![m.r.pick(&[1, 1, 3]), m.r.pick(&[1, 2, 5]), m.r.pick(&[1, 16, 21])];
+    let (axis, count) = (m.r.below(3), m.r.pick(&[1, 7]));
+    let table = m.dense(&shape);
+    let own = m.input(&shape);
+    m.block(Move::Reshape { input: own, output: table });
+    let rows = if m.r.once_in(4) { table } else { m.dense(&[count, 3]) };
+    if rows != table {
+        let given = m.whole_numbers(&m.network.tensor(rows).shape.clone(), DType::I8);
+        m.block(Move::Convert { input: given, output: rows });
+    }
+    let found = [&shape[..axis], &m.network.tensor(rows).shape, &shape[axis + 1..]].concat();
+    let output = m.output(&found);
+    m.block(Whole { op: Op::Gather { axis }, inputs: vec![table, rows], output });
+}
+
 /// Rows of a table by numbers of the caller's, some of them beyond it; and these numbers as other integers.
 pub(super) fn lookup(m: &mut Maker) {
     let dtype = m.r.pick(&[DType::I8, DType::I64, DType::U16]);

@@ -95,6 +95,7 @@ fn of_whole(network: &Network, op: &Op, inputs: &[TensorId], output: TensorId, f
             [true, true] => "product of 0 and 1",
             _ => "product of signs with 0 and 1",
         }),
+        Op::Gather { .. } => forms.push(if inputs[0] == inputs[1] { "rows by themselves" } else { "computed rows" }),
         Op::MatMul => {
             let matrix = |id: TensorId| network.tensor(id).shape.iter().rev().take(2).product::<usize>();
             let batch = |id: TensorId| network.tensor(id).storage_len() / matrix(id);
@@ -288,6 +289,8 @@ const FORMS: &[&str] = &[
     "many axes",
     "reshape",
     "lookup",
+    "computed rows",
+    "rows by themselves",
     "convert",
     "reduced to one",
     "few results side by side",
