@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
         pinned: &mut Pinned,
     ) -> Result<(), Diagnostics> {
         let mut rounding = None;
-        for id in block.writes().into_iter().filter(|_| jumps(block)) {
+        for id in block.writes().into_iter().filter(|_| jumps(block).is_some()) {
             let tensor = self.network.tensor(id);
             if !matches!(tensor.storage, Storage::Dense(_)) || !self.known.contains_key(&id) {
                 continue;
@@ -391,14 +391,14 @@ impl<'a> Run<'a> {
         for id in block.writes() {
             let tensor = self.network.tensor(id);
             let Some(known) = self.known.get(&id) else {
-                if let Some(given) = given.filter(|_| jumps(block) && !self.bounds.contains_key(&id)) {
+                if let Some(given) = given.filter(|_| jumps(block).is_some() && !self.bounds.contains_key(&id)) {
                     let bounds = self.rounding(block, given, false)?.0.errors.remove(&id);
                     self.bounds.extend(bounds.map(|bounds| (id, bounds)));
                 }
                 seen.unknown.push(tensor.name.clone());
                 seen.readers.extend(self.judged_readers(id).into_iter().flatten());
                 seen.unknown_signs |= matches!(tensor.storage, Storage::Bits(_)) && !self.is_only_pooled(id);
-                seen.unknown_signs |= jumps(block);
+                seen.unknown_signs |= jumps(block).is_some();
                 continue;
             };
             match (Packing::of(tensor), self.plan.place(id)) {
@@ -419,7 +419,7 @@ impl<'a> Run<'a> {
                 (_, place) => {
                     let mut values = read_dense(self.program, tensor, place)?;
                     let mut deviation = Deviation::of(&values, &known.values);
-                    if let Some(given) = given.filter(|_| deviation.is_off() && jumps(block)) {
+                    if let Some(given) = given.filter(|_| deviation.is_off() && jumps(block).is_some()) {
                         let rounding = self.rounding(block, given, false)?.0;
                         let bounds = rounding.errors.get(&id).map_or(&[][..], |bounds| bounds);
                         for i in decided_otherwise(&values, &known.values, bounds, TOLERANCE) {

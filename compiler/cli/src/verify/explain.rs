@@ -4,13 +4,14 @@
 //! it is *in question*. One such sign changes others behind it, so that outputs are explained by nothing less than running
 //! the network again with that sign turned. This looks for signs in question whose turning gives the wanted outputs, to
 //! rounding. It is a best-first search: of all that was tried the nearest is looked at next, its signs in question are found
-//! by walking through its blocks, and each is turned in turn. Values of one channel that are equal to the bit are the same
-//! number to every engine, and are turned together.
+//! by walking through its blocks, and each is turned in turn; then all together that brought the outputs nearer. Values of one
+//! channel that are equal to the bit are the same number to every engine, and are turned together; but for the counts of a binary
+//! layer, which are whole numbers here, and in a file of scaled weights sums that each engine rounds in an order of its own.
 //!
 //! It ends when the outputs are found; when all signs in question together could not bridge what is missing, as for
-//! any outputs that are simply wrong; or after [`RUNS`] runs and [`WALKS`] walks. Where a file is computed in 16 bits, and more
-//! than [`MANY`] signs are in question, they cannot be tried one by one; nor can they where values are rounded to whole numbers,
-//! as quantised files do, of which a thousandth is in question. Then each is decided by chance, as often as rounding
+//! any outputs that are simply wrong; or after [`RUNS`] runs and [`WALKS`] walks. More than [`MANY`] signs in question, as where
+//! a file is computed in 16 bits, or sums are zero because nothing was trained, cannot be tried one by one; nor can they where
+//! values are rounded to whole numbers, as quantised files do, of which a thousandth is in question. Then each is decided by chance, as often as rounding
 //! would, a few times over, and the wanted outputs may be as far away as these are from one another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -19,13 +20,13 @@ use super::Generator;
 use super::TOLERANCE;
 use super::blocks::{self, unsupported};
 use super::compare::{Deviation, Ties, gap, within};
-use super::rounding::{F32, Rounding, jumps};
+use super::rounding::{Jump, Rounding, jumps};
 use crate::packing::Packing;
 use crate::toolchain::Program;
 use xnorc::diagnostics::Diagnostics;
 use xnorc::interpret;
 use xnorc::ir::Tensor;
-use xnorc::ir::network::{Network, Storage, TensorId};
+use xnorc::ir::network::{Network, Source, Storage, TensorId};
 use xnorc::plan::{Place, Plan};
 
 /// Inferences one search may take.
@@ -95,6 +96,15 @@ struct Group {
     closeness: f64,
 }
 
+impl Group {
+    /// Decides them the other way.
+    fn turn(&self, decisions: &mut Decisions) {
+        for &(tensor, element) in &self.members {
+            decisions.entry(tensor).or_default().insert(element, !self.plus);
+        }
+    }
+}
+
 /// The network under some decisions.
 struct Look {
     outputs: Vec<Tensor>,
@@ -129,12 +139,16 @@ impl Explorer<'_> {
                 nodes.push(Node { gap: gap(&outputs, wanted.outputs), decisions, outputs, seen: false });
             }
         }
-        let mut count = nodes.len();
+        let starts = nodes.len();
+        let mut count = starts;
         for _ in 0..WALKS {
             if count >= runs {
                 break;
             }
-            let next = nodes.iter().enumerate().filter(|(_, n)| !n.seen).min_by(|a, b| a.1.gap.total_cmp(&b.1.gap));
+            // What is decided is not decided again, so that each start has its turn.
+            let key = |i: usize, n: &Node| if i < starts { f64::NEG_INFINITY } else { n.gap };
+            let unseen = nodes.iter().enumerate().filter(|(_, n)| !n.seen);
+            let next = unseen.min_by(|&(i, a), &(j, b)| key(i, a).total_cmp(&key(j, b)));
             let Some((next, _)) = next else { break };
             nodes[next].seen = true;
             let decisions = nodes[next].decisions.clone();
@@ -148,16 +162,15 @@ impl Explorer<'_> {
             }
             result.questions = result.questions.max(groups.iter().map(|g| g.members.len()).sum());
             result.rounded = result.rounded.max(rounded);
-            if groups.len() > MANY && self.unit > F32 || rounded > 0 {
+            if groups.len() > MANY || rounded > 0 {
                 return self.by_chance(wanted, &outputs, result);
             }
             groups.sort_by(|a, b| a.closeness.total_cmp(&b.closeness));
             let (mut effects, here, first) = (0.0, nodes[next].gap, nodes.len());
+            let mut nearer = decisions.clone();
             for group in groups {
                 let mut turned = decisions.clone();
-                for (tensor, element) in group.members {
-                    turned.entry(tensor).or_default().insert(element, !group.plus);
-                }
+                group.turn(&mut turned);
                 if !tried.insert(listed(&turned)) {
                     continue;
                 }
@@ -165,11 +178,19 @@ impl Explorer<'_> {
                 count += 1;
                 effects += gap(&moved, &outputs);
                 result.most = result.most.max(largest(&moved, &outputs));
+                if gap(&moved, wanted.outputs) < here {
+                    group.turn(&mut nearer);
+                }
                 let found = within(&moved, wanted.outputs, wanted.tolerance, wanted.ties);
                 nodes.push(Node { gap: gap(&moved, wanted.outputs), decisions: turned, outputs: moved, seen: false });
                 if found || count >= runs {
                     break;
                 }
+            }
+            if count < runs && tried.insert(listed(&nearer)) {
+                let outputs = self.run(&nearer)?;
+                count += 1;
+                nodes.push(Node { gap: gap(&outputs, wanted.outputs), decisions: nearer, outputs, seen: false });
             }
             // All of them together would not do, by far. (What a sign moves depends on the others.)
             if here > 4.0 * effects {
@@ -268,8 +289,8 @@ impl Explorer<'_> {
                     }
                 }
             }
-            for id in block.writes().into_iter().filter(|_| jumps(block)) {
-                let moved = round_otherwise(&mut rounding, id, chance.as_deref_mut());
+            for (id, jump) in block.writes().into_iter().filter_map(|id| Some((id, jumps(block)?))) {
+                let moved = round_otherwise(&mut rounding, id, jump, chance.as_deref_mut());
                 rounded += moved;
                 if let (Engine::Program(program, plan), Some(tensor), true) =
                     (&mut self.engine, rounding.values.get(&id), moved > 0 && chance.is_some())
@@ -277,6 +298,7 @@ impl Explorer<'_> {
                     blocks::write(network, plan, program, id, &tensor.to_f32())?;
                 }
             }
+            let counts = matches!(block.source(), Some(Source::BinaryConv { .. }));
             let mut same: HashMap<(usize, u32), Group> = HashMap::new();
             let mut turned = Decisions::new();
             for margins in &all_margins {
@@ -291,7 +313,8 @@ impl Explorer<'_> {
                         let closeness = margins.distance[element] / margins.reach[element].max(f64::MIN_POSITIVE);
                         let plus = plus[element] > 0.0;
                         let first = || Group { members: Vec::new(), plus, closeness };
-                        let key = (element % margins.channels, value.to_bits());
+                        let alike = if counts { element } else { element % margins.channels };
+                        let key = (alike, value.to_bits());
                         same.entry(key).or_insert_with(first).members.push((margins.tensor, element));
                     }
                 }
@@ -326,12 +349,13 @@ impl Explorer<'_> {
     }
 }
 
-/// Of the values just computed, those whose rounding to a whole number is in question: how many they are. With a generator
-/// some are moved by their step, as many as rounding would; from there on all of them are certain.
-fn round_otherwise(rounding: &mut Rounding<'_>, id: TensorId, mut chance: Option<&mut Generator>) -> usize {
+/// Of the values just computed, those whose jump is in question: how many they are. With a generator some are moved by their
+/// step, as many as rounding would; from there on all of them are certain.
+fn round_otherwise(rounding: &mut Rounding<'_>, id: TensorId, jump: Jump, mut chance: Option<&mut Generator>) -> usize {
     let (Some(tensor), Some(bounds)) = (rounding.values.get_mut(&id), rounding.errors.get_mut(&id)) else { return 0 };
     let mut values = tensor.to_f32();
     let off = TOLERANCE * Deviation::of(&values, &values).scale;
+    let (least, most) = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
     let mut count = 0;
     for (value, bound) in values.iter_mut().zip(bounds).filter(|(_, bound)| **bound > off) {
         count += 1;
@@ -339,7 +363,11 @@ fn round_otherwise(rounding: &mut Rounding<'_>, id: TensorId, mut chance: Option
             // Anywhere within a bound of three deviations, two in fifteen are moved beyond the middle, to either side.
             let by = generator.normal();
             if by.abs() > BEYOND {
-                *value += bound.copysign(f64::from(by)) as f32;
+                let side = match jump {
+                    Jump::Whole => by,
+                    Jump::Other => (least + most) / 2.0 - *value,
+                };
+                *value += bound.copysign(f64::from(side)) as f32;
             }
         }
         *bound = 0.0;
@@ -400,5 +428,6 @@ fn largest(a: &[Tensor], b: &[Tensor]) -> f64 {
 
 /// Whether a network decides anything at all: takes signs, or rounds to whole numbers.
 pub(super) fn decides(network: &Network) -> bool {
-    network.tensors.iter().any(|t| matches!(t.storage, Storage::Bits(_))) || network.blocks.iter().any(jumps)
+    network.tensors.iter().any(|t| matches!(t.storage, Storage::Bits(_)))
+        || network.blocks.iter().any(|block| jumps(block).is_some())
 }

@@ -419,12 +419,27 @@ impl<'a> Rounding<'a> {
     }
 }
 
-/// Whether a block rounds to whole numbers, so that the least difference can become one of a whole step.
-pub(super) fn jumps(block: &Block) -> bool {
+/// How the least difference before a value can become one of a whole step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Jump {
+    /// It is rounded to a whole number: to the next one above or below.
+    Whole,
+    /// It is one of two, as signs and truths are that are numbers: to the other.
+    Other,
+}
+
+/// Whether what a block writes jumps.
+pub(super) fn jumps(block: &Block) -> Option<Jump> {
     let whole = |f: &Unary| matches!(f, Unary::Round | Unary::Quantize(_) | Unary::Trunc | Unary::Floor | Unary::Ceil);
     match &block.body {
-        Body::Whole(Whole { op: Op::Unary(f), .. }) => whole(f),
-        _ => block.steps().any(|step| matches!(step, Step::Activation(Activation::Unary(f)) if whole(f))),
+        Body::Whole(Whole { op: Op::Unary(f), .. }) if whole(f) => Some(Jump::Whole),
+        Body::Whole(Whole { op: Op::Binary(f), .. }) if f.row().truth => Some(Jump::Other),
+        Body::Whole(Whole { op: Op::Sign(_), .. }) => Some(Jump::Other),
+        _ => block.steps().find_map(|step| match step {
+            Step::Activation(Activation::Unary(f)) if whole(f) => Some(Jump::Whole),
+            Step::Activation(Activation::Sign(_)) => Some(Jump::Other),
+            _ => None,
+        }),
     }
 }
 
