@@ -120,6 +120,39 @@ fn expectations_and_programs_are_judged() {
     );
 }
 
+/// The same of a network that was not trained, whose sums cancel: what is in question are whole layers.
+#[test]
+fn untrained_networks_are_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name: &str, noise: f32| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, model::untrained(3, noise)).unwrap();
+        Running::start(&path).unwrap()
+    };
+    // As engines that add up in another order: each sum is off by some last bits.
+    let (mut running, rounding) = (start("untrained.onnx", 0.0), start("rounded.onnx", 1e-7));
+    let engine = |picture: &Tensor| {
+        let values = xnorc::interpret::graph(&rounding.graph, std::slice::from_ref(picture)).unwrap();
+        values[&rounding.graph.outputs[0]].clone()
+    };
+    let pictures: Vec<Tensor> =
+        (0..3).map(|seed| Sample::random(&[vec![1, 3, 32, 32]], &mut Generator::new(seed)).inputs.remove(0)).collect();
+    let right: Vec<Tensor> = pictures.iter().map(engine).collect();
+    for (picture, right) in pictures.iter().zip(&right) {
+        let found = verdict(&mut running, picture, right.clone());
+        assert!(found.ok, "{found}");
+        let expected = found.expected.unwrap();
+        assert!(expected.max_engine_error > 1e-3, "{expected:?}");
+    }
+    let normalised = pictures[0].to_f32().iter().map(|x| (x - 0.1) / 1.1).collect();
+    let normalised = engine(&Tensor::f32(pictures[0].shape.clone(), normalised));
+    // What lies within what such sums can do cannot be told from it.
+    let beyond = ["a million everywhere", "the channels are shifted", "another picture", "a NaN"];
+    let mut wrong = wrong_ones(&right[0], &right[1], &normalised);
+    wrong.retain(|(what, _)| beyond.contains(what));
+    all_are_found(&mut running, &pictures[0], wrong);
+}
+
 /// The same of a network in 8 bits: what is in question there are roundings to whole numbers.
 #[test]
 fn quantised_networks_are_judged() {

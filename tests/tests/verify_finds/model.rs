@@ -143,6 +143,34 @@ pub(crate) fn residual(layers: usize) -> Vec<u8> {
     w.finish("residual")
 }
 
+/// A stem and `layers` binary ones of scaled weights, without anything behind them that was trained: many sums are zero, which
+/// other engines round to either side. `noise` is added to each weight, relative to it.
+pub(crate) fn untrained(layers: usize, noise: f32) -> Vec<u8> {
+    let (mut random, mut rounding) = (Generator::new(13), Generator::new(17));
+    let mut w = Writer::default();
+    let (c, pads): (_, &[(&str, &[i64])]) = (CHANNELS, &[("pads", &[1, 1, 1, 1]), ("strides", &[2, 2])]);
+    let weights: Vec<f32> = (0..c * 27).map(|_| 0.2 * random.normal()).collect();
+    w.constant("stem.weight".into(), &[c, 3, 3, 3], &weights);
+    let mut x = w.node("Conv", "stem", &["x", "stem.weight"], pads);
+    for layer in 0..layers {
+        let name = |word: &str| format!("{layer}.{word}");
+        let [zero, plus, minus] =
+            [("zero", 0.0), ("plus", 1.0), ("minus", -1.0)].map(|(word, value)| w.constant(name(word), &[1], &[value]));
+        let condition = w.node("GreaterOrEqual", &name("condition"), &[&x, &zero], &[]);
+        let sign = w.node("Where", &name("sign"), &[&condition, &plus, &minus], &[]);
+        let weight = |_| 0.037 * random.normal().signum() * (1.0 + noise * rounding.normal());
+        let weights: Vec<f32> = (0..c * c * 9).map(weight).collect();
+        let weights = w.constant(name("weight"), &[c, c, 3, 3], &weights);
+        x = w.node("Conv", &name("conv"), &[&sign, &weights], pads);
+    }
+    let mean = w.node("GlobalAveragePool", "mean", &[&x], &[]);
+    let flat = w.node("Flatten", "flat", &[&mean], &[]);
+    let weights: Vec<f32> = (0..c * CLASSES).map(|_| 0.3 * random.normal()).collect();
+    let weights = w.constant("fc.weight".into(), &[c, CLASSES], &weights);
+    w.node("Gemm", "y", &[&flat, &weights], &[]);
+    w.finish("untrained")
+}
+
 /// A network in 8 bits as quantisers write it: QuantizeLinear and DequantizeLinear around every value, weights as integers.
 pub(crate) fn quantised(layers: usize) -> Vec<u8> {
     let mut random = Generator::new(11);

@@ -10,9 +10,10 @@
 //!
 //! It ends when the outputs are found; when all signs in question together could not bridge what is missing, as for
 //! any outputs that are simply wrong; or after [`RUNS`] runs and [`WALKS`] walks. More than [`MANY`] signs in question, as where
-//! a file is computed in 16 bits, or sums are zero because nothing was trained, cannot be tried one by one; nor can they where
-//! values are rounded to whole numbers, as quantised files do, of which a thousandth is in question. Then each is decided by chance, as often as rounding
-//! would, a few times over, and the wanted outputs may be as far away as these are from one another.
+//! a file is computed in 16 bits, cannot be tried one by one; nor can more sums that cancel than there are walks, as where nothing
+//! was trained, if they were tried in vain; nor values that are rounded to whole numbers, as quantised files do, of which a
+//! thousandth is in question. Then each is decided by chance, as often as rounding would, a few times over, and the wanted outputs
+//! may be as far away as these are from one another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -139,6 +140,8 @@ impl Explorer<'_> {
                 nodes.push(Node { gap: gap(&outputs, wanted.outputs), decisions, outputs, seen: false });
             }
         }
+        // Under no decisions, how many signs are of sums that cancel.
+        let mut undecided: Option<(usize, Vec<Tensor>)> = None;
         let starts = nodes.len();
         let mut count = starts;
         for _ in 0..WALKS {
@@ -162,6 +165,10 @@ impl Explorer<'_> {
             }
             result.questions = result.questions.max(groups.iter().map(|g| g.members.len()).sum());
             result.rounded = result.rounded.max(rounded);
+            if decisions.is_empty() {
+                let cancelled = groups.iter().filter(|group| group.closeness == 0.0).count();
+                undecided = Some((cancelled, outputs.clone()));
+            }
             if groups.len() > MANY || rounded > 0 {
                 return self.by_chance(wanted, &outputs, result);
             }
@@ -206,7 +213,11 @@ impl Explorer<'_> {
                 return Ok(Explanation { found: true, turned, ..result });
             }
         }
-        Ok(result)
+        // As many as it takes a walk each to turn, and as likely to be turned as not.
+        match undecided {
+            Some((cancelled, outputs)) if cancelled > WALKS => self.by_chance(wanted, &outputs, result),
+            _ => Ok(result),
+        }
     }
 
     /// Too many to be tried: as near as networks are to one another whose signs in question are decided by chance.
