@@ -33,7 +33,7 @@ pub struct Trained {
     pub pictures: Vec<u8>,
     /// Bytes of a picture.
     pub pixels: usize,
-    /// [pictures].
+    /// `[pictures]`.
     pub labels: Vec<u8>,
     /// [pictures, classes].
     pub logits: Vec<f32>,

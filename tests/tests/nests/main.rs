@@ -20,7 +20,7 @@ fn times() -> u64 {
 
 #[test]
 fn nests_compute_what_the_interpreter_says() {
-    for chunk in cases(times() * if long() { 2 * FEW } else { FEW }).chunks(200) {
+    for chunk in cases(times() * FEW).chunks(200) {
         compare(chunk);
     }
 }
@@ -28,7 +28,7 @@ fn nests_compute_what_the_interpreter_says() {
 /// What small cores run, on this machine: planes of 32 channels, which are a part of its own, and of 64.
 #[test]
 fn nests_for_other_cores_compute_the_same() {
-    let all = binary_cases(times() * if long() { 2 * FEW } else { 5 });
+    let all = binary_cases(times() * if long() { FEW } else { 5 });
     // By either way of counting some end in signs that integers decide.
     let target = Target::named("riscv32imc-unknown-none-elf").expect("a target");
     let nests = all.iter().flat_map(|case| Schedule::of(&case.network, 0, Some(&target)).nests).flatten();
@@ -42,7 +42,7 @@ fn nests_for_other_cores_compute_the_same() {
 #[test]
 fn nests_for_one_core_compute_the_same() {
     let target = "thumbv7em-none-eabihf";
-    let all = cases(times() * if long() { 2 * FEW } else { 6 });
+    let all = cases(times() * if long() { FEW } else { 6 });
     let mut config = Config::new();
     config.target(target);
     let (mut over, mut ahead) = (0, 0);

@@ -59,7 +59,7 @@ pub enum Order {
 pub struct Batch {
     /// Normalised, [n, channels, rows, columns].
     pub pictures: Vec<f32>,
-    /// [n]; before mix-up.
+    /// `[n]`; before mix-up.
     pub labels: Vec<u32>,
     /// The share of each class, [n, classes].
     pub targets: Vec<f32>,

@@ -19,7 +19,7 @@ pub fn attention_map(features: Tensor<4>, norm: AttentionNorm) -> Tensor<2> {
     map / size
 }
 
-/// The distance of the student's maps to the teacher's at the same points, without the loss's weight; [1].
+/// The distance of the student's maps to the teacher's at the same points, without the loss's weight; `[1]`.
 pub fn attention(config: &AttentionLoss, student: &[Tensor<4>], teacher: &[Tensor<4>]) -> Tensor<1> {
     let weight = |point: usize| config.point_weights.as_ref().map_or(1.0, |weights| weights[point]);
     let distances = student.iter().zip(teacher).enumerate().filter(|(point, _)| weight(*point) > 0.0);

@@ -21,7 +21,7 @@ use crate::nn::Output;
 /// The losses of a batch: those asked for, without their weights, and the weighed sum.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// What is minimised, [1].
+    /// What is minimised, `[1]`.
     pub total: Tensor<1>,
     /// Cross-entropy with the labels.
     pub labels: Option<Tensor<1>>,

@@ -9,7 +9,7 @@ use crate::config::Activation;
 /// PReLU with one slope per channel, ReLU, or nothing.
 #[derive(Module, Debug)]
 pub struct Act {
-    /// [channels], of a PReLU.
+    /// `[channels]`, of a PReLU.
     pub slope: Option<Param<Tensor<1>>>,
     /// Which.
     #[module(skip)]

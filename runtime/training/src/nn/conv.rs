@@ -35,11 +35,11 @@ impl Conv {
 pub struct BinaryConv {
     /// Latent weights, [out, in, k, k].
     pub latent: Param<Tensor<4>>,
-    /// α over output channels, [out].
+    /// α over output channels, `[out]`.
     pub alpha: Option<Param<Tensor<1>>>,
-    /// α over rows, [h]; of a factorised scale.
+    /// α over rows, `[h]`; of a factorised scale.
     pub alpha_rows: Option<Param<Tensor<1>>>,
-    /// α over columns, [w]; of a factorised scale.
+    /// α over columns, `[w]`; of a factorised scale.
     pub alpha_columns: Option<Param<Tensor<1>>>,
     /// In both directions.
     pub stride: usize,

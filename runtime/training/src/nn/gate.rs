@@ -13,7 +13,7 @@ use crate::config::{GateConfig, GateHidden};
 pub struct Dense {
     /// [in, out].
     pub weight: Param<Tensor<2>>,
-    /// [out].
+    /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
 }
 

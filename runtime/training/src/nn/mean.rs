@@ -17,7 +17,7 @@ pub(crate) fn global_mean(x: Tensor<4>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::plane_mean(x.into_dispatch()))
 }
 
-/// The operation behind [`global_mean`], for each backend.
+/// The operation behind `global_mean`, for each backend.
 #[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait MeanOps: Backend {
     /// The mean of each plane: [n, c, h, w] to [n, c].

@@ -32,10 +32,10 @@ pub(super) fn normalised(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(y)
 }
 
-/// The operations behind [`normalised`], for each backend.
+/// The operations behind `normalised`, for each backend.
 #[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait NormOps: Backend {
-    /// x [n, c, h, w] by given statistics; γ, β, mean, variance [c].
+    /// x [n, c, h, w] by given statistics; γ, β, mean, variance `[c]`.
     fn fixed_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -47,7 +47,7 @@ pub trait NormOps: Backend {
         Self::batch_norm(x, gamma, beta, mean, variance, epsilon)
     }
 
-    /// x [n, c, h, w] by its own mean and (biased) variance, which are given back too; γ, β [c].
+    /// x [n, c, h, w] by its own mean and (biased) variance, which are given back too; γ, β `[c]`.
     fn trained_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,

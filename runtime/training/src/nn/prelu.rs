@@ -16,7 +16,7 @@ use burn::backend::{Backend, Dispatch, Flex, Shape, TensorMetadata, backend_exte
 use super::flex::{give, in_place, tensor};
 use crate::cpu::prelu::{self as cpu, Planes};
 
-/// x where x > 0, slope · x elsewhere: x [n, c, h, w], slope [c].
+/// x where x > 0, slope · x elsewhere: x [n, c, h, w], slope `[c]`.
 pub fn prelu(x: Tensor<4>, slope: Tensor<1>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::channel_prelu(x.into_dispatch(), slope.into_dispatch()))
 }
@@ -29,7 +29,7 @@ pub fn scaled_prelu(x: Tensor<4>, factor: Tensor<4>, slope: Tensor<1>) -> Tensor
 /// The operations behind [`prelu`] and [`scaled_prelu`], for each backend.
 #[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu")), Autodiff)]
 pub trait PreluOps: Backend {
-    /// x [n, c, h, w], slope [c].
+    /// x [n, c, h, w], slope `[c]`.
     fn channel_prelu(x: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::<Self>(x, slope)
     }
@@ -43,7 +43,7 @@ pub trait PreluOps: Backend {
         composed_backward::<Self>(x, slope, grad)
     }
 
-    /// x [n, c, h, w], factor [n or 1, c, 1, 1], slope [c].
+    /// x [n, c, h, w], factor [n or 1, c, 1, 1], slope `[c]`.
     fn scaled_prelu(x: FloatTensor<Self>, factor: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::channel_prelu(Self::float_mul(x, factor), slope)
     }
