@@ -133,7 +133,7 @@ fn aarch64_nests_against_the_interpreter() {
     ];
     let runner = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"].map(str::to_owned);
     let machine = Machine { arguments: arguments.to_vec(), runner: runner.to_vec() };
-    compare_on(&cases(FEW), None, &machine, &[Level::Portable, Level::Neon]);
+    compare_on(&cases(FEW / 2), None, &machine, &[Level::Portable, Level::Neon]);
 }
 
 /// Bare AArch64 without floating-point registers, the other way round: packed signs and weights do not depend on the
