@@ -9,6 +9,9 @@ use crate::ops::node::{Node as _, bad, problem};
 /// Domains of QONNX and its forerunners: binary and quantised layers as Brevitas and FINN write them.
 const QUANTIZED_DOMAINS: [&str; 3] = ["qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"];
 
+/// onnxruntime's own: its quantiser writes some of these, its optimiser the others.
+const MICROSOFT: &str = "com.microsoft";
+
 /// An operator of opset 17 that onnxruntime's optimiser writes into files of every opset, and that means the same there.
 const OF_ANY_OPSET: &str = "LayerNormalization";
 
@@ -16,6 +19,7 @@ const OF_ANY_OPSET: &str = "LayerNormalization";
 pub(super) fn is_known(domain: &str, op: &str) -> bool {
     match domain {
         "" => ops::first_opset(op).is_some() || control::is_known(op),
+        MICROSOFT => ops::knows_q_linear(op),
         domain => QUANTIZED_DOMAINS.contains(&domain) && ops::knows_quantized(op),
     }
 }
@@ -31,7 +35,8 @@ pub(super) fn convert(cx: &mut Conversion<'_>) -> Outcome<ops::Results> {
         (domain, op) if QUANTIZED_DOMAINS.contains(&domain) => {
             ops::convert_quantized(cx, op).unwrap_or_else(|| Err(unknown(cx)))
         }
-        (domain @ ("com.microsoft" | "com.microsoft.nchwc"), op) => Err(optimised(domain, op)),
+        (domain @ MICROSOFT, op) => ops::convert_q_linear(cx, op).unwrap_or_else(|| Err(optimised(domain, op))),
+        (domain @ "com.microsoft.nchwc", op) => Err(optimised(domain, op)),
         (domain, _) => Err(problem(Code::UnknownDomain, format!("operators of the domain {domain:?} are not known"))
             .help("export the model with standard operators only")),
     }

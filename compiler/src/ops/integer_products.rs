@@ -67,7 +67,11 @@ fn convolved(cx: &mut NodeContext<'_>, [x, weights]: [ValueId; 2], zeros: [Optio
 }
 
 /// The product of matrices less their zero points: one for each row of the first, and each column of the second.
-fn multiplied(cx: &mut NodeContext<'_>, [a, b]: [ValueId; 2], zeros: [Option<ValueId>; 2]) -> Outcome<ValueId> {
+pub(super) fn multiplied(
+    cx: &mut NodeContext<'_>,
+    [a, b]: [ValueId; 2],
+    zeros: [Option<ValueId>; 2],
+) -> Outcome<ValueId> {
     let (left, right) = (cx.shape(a), cx.shape(b));
     let largest = largest(cx, a, zeros[0]);
     let depth = left.last().copied().unwrap_or(1);
@@ -92,7 +96,7 @@ fn matmul_integer(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
 }
 
 /// A sum as a code of the result: times `scales[0] * scales[1] / scales[2]`, a factor of f32 as all engines have it.
-fn requantized(
+pub(super) fn requantized(
     cx: &mut NodeContext<'_>,
     sum: ValueId,
     scales: [ValueId; 3],

@@ -52,6 +52,7 @@ mod pad;
 mod picked;
 mod pool;
 mod prelu;
+mod q_linear;
 mod quantize;
 mod quantize_linear;
 mod recurrent;
@@ -496,6 +497,22 @@ pub(crate) fn convert_quantized(cx: &mut NodeContext<'_>, name: &str) -> Option<
 pub(crate) fn knows_quantized(name: &str) -> bool {
     quantize::ONNX.iter().any(|onnx| onnx.name == name)
 }
+
+/// Converts a node of onnxruntime's own quantised operators; `None` for those that are not known.
+pub(crate) fn convert_q_linear(cx: &mut NodeContext<'_>, name: &str) -> Option<Outcome<Results>> {
+    if OF_ANY_TYPE.contains(&name) {
+        return convert(cx, name);
+    }
+    q_linear::ONNX.iter().find(|onnx| onnx.name == name).map(|onnx| converted(cx, onnx))
+}
+
+/// Whether there is such a node of onnxruntime.
+pub(crate) fn knows_q_linear(name: &str) -> bool {
+    OF_ANY_TYPE.contains(&name) || q_linear::ONNX.iter().any(|onnx| onnx.name == name)
+}
+
+/// Operators of ONNX's that onnxruntime has in its domain, too, for types that ONNX's of older opsets do not take.
+const OF_ANY_TYPE: [&str; 2] = ["QuantizeLinear", "DequantizeLinear"];
 
 fn converted(cx: &mut NodeContext<'_>, onnx: &Onnx) -> Outcome<Results> {
     match onnx.convert {

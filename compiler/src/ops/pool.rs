@@ -12,18 +12,15 @@ use crate::ir::{DType, Data, Layout, Op, Reduction, Shape, Tensor, ValueId, Wind
 
 pub(super) static ONNX: &[Onnx] = &[
     Onnx::one("MaxPool", 1, |cx| {
-        convert(cx, |Resolved { window, .. }, _| Op::MaxPool { window: window.clone(), layout: Layout::ChannelsFirst })
-    }),
-    Onnx::one("AveragePool", 1, |cx| {
-        convert(cx, |Resolved { window, ceil_extra, .. }, count_include_pad| Op::AveragePool {
+        let x = cx.operand(0)?;
+        convert(cx, x, |Resolved { window, .. }, _| Op::MaxPool {
             window: window.clone(),
-            count_include_pad,
-            ceil_extra: *ceil_extra,
             layout: Layout::ChannelsFirst,
         })
     }),
-    Onnx::one("GlobalAveragePool", 1, |cx| global(cx, Reduction::Mean)),
-    Onnx::one("GlobalMaxPool", 1, |cx| global(cx, Reduction::Max)),
+    Onnx::one("AveragePool", 1, |cx| cx.operand(0).and_then(|x| average(cx, x))),
+    Onnx::one("GlobalAveragePool", 1, |cx| cx.operand(0).and_then(|x| global(cx, x, Reduction::Mean))),
+    Onnx::one("GlobalMaxPool", 1, |cx| cx.operand(0).and_then(|x| global(cx, x, Reduction::Max))),
 ];
 
 /// Maximum over a window; padded taps take no part, and neither does NaN.
@@ -126,8 +123,17 @@ fn pool(
     })
 }
 
-fn convert(cx: &mut NodeContext<'_>, op: impl Fn(&Resolved, bool) -> Op) -> Outcome<ValueId> {
-    let x = cx.operand(0)?;
+/// The means of windows over x.
+pub(super) fn average(cx: &mut NodeContext<'_>, x: ValueId) -> Outcome<ValueId> {
+    convert(cx, x, |Resolved { window, ceil_extra, .. }, count_include_pad| Op::AveragePool {
+        window: window.clone(),
+        count_include_pad,
+        ceil_extra: *ceil_extra,
+        layout: Layout::ChannelsFirst,
+    })
+}
+
+fn convert(cx: &mut NodeContext<'_>, x: ValueId, op: impl Fn(&Resolved, bool) -> Op) -> Outcome<ValueId> {
     let resolved = resolve(cx, &volume(cx, x)?, None, true)?;
     for Resolved { window, ceil_extra, .. } in [&resolved].into_iter().chain(resolved.depth.as_deref()) {
         for side in 0..4 {
@@ -152,8 +158,8 @@ fn convert(cx: &mut NodeContext<'_>, op: impl Fn(&Resolved, bool) -> Op) -> Outc
     without_height(cx, y, rank)
 }
 
-fn global(cx: &mut NodeContext<'_>, kind: Reduction) -> Outcome<ValueId> {
-    let x = cx.operand(0)?;
+/// A reduction of x over the picture.
+pub(super) fn global(cx: &mut NodeContext<'_>, x: ValueId, kind: Reduction) -> Outcome<ValueId> {
     let rank = cx.shape(x).len();
     if rank < 3 {
         let message = format!("an image is wanted, but its operand has shape {:?}", cx.shape(x));

@@ -93,6 +93,7 @@ impl<'a> Run<'a> {
             let by_choice = block.looser().is_some();
             let by_definition = by_choice || block.reads().iter().any(|id| looser.contains(id));
             let mut given = HashMap::new();
+            let packs = block.writes().into_iter().any(|id| Packing::of(network.tensor(id)).is_some());
             for id in block.reads() {
                 let tensor = network.tensor(id);
                 let Some(known) = self.known.get(&id) else {
@@ -111,6 +112,10 @@ impl<'a> Run<'a> {
                         given.insert(id, known.plus.iter().map(|&plus| if plus { 1.0 } else { -1.0 }).collect());
                     }
                     None => {
+                        // Signs held as numbers, which are packed here.
+                        if packs && known.values.contains(&0.0) {
+                            seen.read_zeros.extend(tensor.origin.as_ref().map(|o| o.name.clone()));
+                        }
                         if !is_sum(network, id) {
                             let scale = Deviation::of(&known.values, &known.values).scale;
                             seen.read_scale = seen.read_scale.max(scale);
@@ -388,17 +393,19 @@ impl<'a> Run<'a> {
         given: Option<&HashMap<TensorId, Vec<f32>>>,
     ) -> Result<(), Diagnostics> {
         let mut all_margins = None;
+        // Its own jumps, or those of a block whose results the oracle does not know.
+        let jumps = jumps(block).is_some() || block.reads().iter().any(|id| self.bounds.contains_key(id));
         for id in block.writes() {
             let tensor = self.network.tensor(id);
             let Some(known) = self.known.get(&id) else {
-                if let Some(given) = given.filter(|_| jumps(block).is_some() && !self.bounds.contains_key(&id)) {
+                if let Some(given) = given.filter(|_| jumps && !self.bounds.contains_key(&id)) {
                     let bounds = self.rounding(block, given, false)?.0.errors.remove(&id);
                     self.bounds.extend(bounds.map(|bounds| (id, bounds)));
                 }
                 seen.unknown.push(tensor.name.clone());
                 seen.readers.extend(self.judged_readers(id).into_iter().flatten());
                 seen.unknown_signs |= matches!(tensor.storage, Storage::Bits(_)) && !self.is_only_pooled(id);
-                seen.unknown_signs |= jumps(block).is_some();
+                seen.unknown_signs |= jumps;
                 continue;
             };
             match (Packing::of(tensor), self.plan.place(id)) {
@@ -419,7 +426,7 @@ impl<'a> Run<'a> {
                 (_, place) => {
                     let mut values = read_dense(self.program, tensor, place)?;
                     let mut deviation = Deviation::of(&values, &known.values);
-                    if let Some(given) = given.filter(|_| deviation.is_off() && jumps(block).is_some()) {
+                    if let Some(given) = given.filter(|_| deviation.is_off() && jumps) {
                         let rounding = self.rounding(block, given, false)?.0;
                         let bounds = rounding.errors.get(&id).map_or(&[][..], |bounds| bounds);
                         for i in decided_otherwise(&values, &known.values, bounds, TOLERANCE) {

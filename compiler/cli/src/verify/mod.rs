@@ -244,6 +244,10 @@ impl<'a> Judge<'a> {
             let more: Vec<String> = names.filter_map(|name| zeros::sign_behind(self.subject.graph, name)).collect();
             let known = self.plus.len();
             self.plus.extend(more);
+            if self.plus.len() == known && seen.iter().any(report::is_wrong) {
+                // A sign inside a block, or behind what the engine does not know, is one that the compiler has warned of.
+                self.plus.extend(zeros::warned_of(self.subject.graph, &self.subject.output.warnings));
+            }
             if self.plus.len() == known {
                 // Other signs of zero are exact.
                 let taken: Vec<usize> =

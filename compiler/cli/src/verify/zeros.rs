@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, tensor_proto};
 
+use xnorc::diagnostics::{Code, Diagnostics};
 use xnorc::ir::{Graph, Op, ValueId, Zero};
 
 /// The values of a graph by the names they have in the file.
@@ -49,6 +50,16 @@ pub(super) fn sign_behind(graph: &Graph, name: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// The `Sign`s that the compiler has warned of: one bit takes their zeros, which are no accidents, for +1.
+pub(super) fn warned_of(graph: &Graph, warnings: &Diagnostics) -> Vec<String> {
+    let warned = |name: &str| {
+        let place = format!("node \"{name}\" (Sign)");
+        warnings.0.iter().any(|w| w.code == Code::ZeroSigns && w.place.as_deref() == Some(&place))
+    };
+    let signs = graph.nodes.iter().filter(|node| matches!(node.op, Op::Sign(_)) && warned(&node.name));
+    signs.map(|node| graph.value(node.output).name.clone()).collect()
 }
 
 /// Has the `Sign`s of a file that give these values take 0 for +1: `Sign(Sign(x) + 1/2)`.
