@@ -332,8 +332,12 @@ impl<'a> Rounding<'a> {
             Activation::Sign(intervals) => intervals.len(),
             Activation::Unary(_) => 1,
         };
+        // What is divided before it is rounded, others multiply by the rounded reciprocal.
+        let divides = matches!(f, Activation::Unary(Unary::Quantize(step)) if *step != 1.0);
+        let own = |x: f64| if divides { 2.0 * self.unit * x.abs() } else { 0.0 };
         let at = |sign: f64| -> Result<Vec<f32>, String> {
-            let mut moved: Vec<f32> = x.iter().zip(bounds).map(|(&x, &e)| (f64::from(x) + sign * e) as f32).collect();
+            let off = |x: f64, e: f64| (x + sign * (e + own(x))) as f32;
+            let mut moved: Vec<f32> = x.iter().zip(bounds).map(|(&x, &e)| off(f64::from(x), e)).collect();
             activate(f, &mut moved, channels)?;
             Ok(moved)
         };
