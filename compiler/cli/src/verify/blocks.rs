@@ -93,7 +93,6 @@ impl<'a> Run<'a> {
             let by_choice = block.looser().is_some();
             let by_definition = by_choice || block.reads().iter().any(|id| looser.contains(id));
             let mut given = HashMap::new();
-            let packs = block.writes().into_iter().any(|id| Packing::of(network.tensor(id)).is_some());
             for id in block.reads() {
                 let tensor = network.tensor(id);
                 let Some(known) = self.known.get(&id) else {
@@ -112,10 +111,6 @@ impl<'a> Run<'a> {
                         given.insert(id, known.plus.iter().map(|&plus| if plus { 1.0 } else { -1.0 }).collect());
                     }
                     None => {
-                        // Signs held as numbers, which are packed here.
-                        if packs && known.values.contains(&0.0) {
-                            seen.read_zeros.extend(tensor.origin.as_ref().map(|o| o.name.clone()));
-                        }
                         if !is_sum(network, id) {
                             let scale = Deviation::of(&known.values, &known.values).scale;
                             seen.read_scale = seen.read_scale.max(scale);

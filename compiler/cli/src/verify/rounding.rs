@@ -438,7 +438,6 @@ pub(super) fn jumps(block: &Block) -> Option<Jump> {
     match &block.body {
         Body::Whole(Whole { op: Op::Unary(f), .. }) if whole(f) => Some(Jump::Whole),
         Body::Whole(Whole { op: Op::Binary(f), .. }) if f.row().truth => Some(Jump::Other),
-        Body::Whole(Whole { op: Op::Sign(_), .. }) => Some(Jump::Other),
         _ => block.steps().find_map(|step| match step {
             Step::Activation(Activation::Unary(f)) if whole(f) => Some(Jump::Whole),
             Step::Activation(Activation::Sign(_)) => Some(Jump::Other),
@@ -467,6 +466,31 @@ fn is_polynomial(f: &Activation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xnorc::ir::Binary;
+    use xnorc::ir::network::Tiled;
+
+    #[test]
+    fn a_quotient_in_the_middle_is_in_question_and_none_beside_it() {
+        let network = Network::default();
+        let rounding = Rounding::new(&network, F32);
+        let step = 0.3_f32;
+        let bound = |x: f32| rounding.activated(&Activation::Unary(Unary::Quantize(step)), &[x], &[0.0]).unwrap().1[0];
+        let middle = 2.5 * step;
+        // By a whole step, or by the rounding of the result alone.
+        assert!(bound(middle) > 0.9 && bound(middle * (1.0 - 1e-6)) < 0.1 && bound(middle * (1.0 + 1e-6)) < 0.1);
+    }
+
+    #[test]
+    fn signs_and_truths_that_are_numbers_jump() {
+        let all = Interval { low: 0.0, high: f32::INFINITY };
+        let tiled =
+            |f: Activation| Block::new("", Tiled::new(Source::Map { input: TensorId(0) }, vec![Step::Activation(f)]));
+        let whole = |f| Block::new("", Whole { op: Op::Binary(f), inputs: vec![TensorId(0); 2], output: TensorId(1) });
+        assert_eq!(jumps(&tiled(Activation::Sign(Arc::new(vec![all])))), Some(Jump::Other));
+        assert_eq!(jumps(&tiled(Activation::Unary(Unary::Floor))), Some(Jump::Whole));
+        assert_eq!(jumps(&tiled(Activation::Unary(Unary::Relu))), None);
+        assert_eq!([Binary::Less, Binary::Add].map(|f| jumps(&whole(f))), [Some(Jump::Other), None]);
+    }
 
     #[test]
     fn a_sum_at_its_threshold_is_in_question_whether_or_not_it_is_reached() {

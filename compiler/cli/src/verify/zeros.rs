@@ -116,6 +116,20 @@ mod tests {
     use xnorc::ir::{Binary, DType, Node, Unary};
 
     #[test]
+    fn signs_that_are_warned_of_are_found_by_their_node() {
+        let mut g = Graph::default();
+        for (name, zero) in [("first", Zero::Zero), ("second", Zero::Zero)] {
+            let output = g.add_value(&format!("{name}.value"), [4], DType::F32);
+            let op = Op::Sign(zero);
+            g.nodes.push(Node { name: name.into(), op, inputs: Vec::new(), output, parts: Vec::new(), reason: None });
+        }
+        let warning =
+            |code, name: &str| xnorc::diagnostics::Diagnostic::warning(code, format!("node \"{name}\" (Sign)"), "");
+        let warnings = Diagnostics(vec![warning(Code::ZeroSigns, "second"), warning(Code::Unsupported, "first")]);
+        assert_eq!(warned_of(&g, &warnings), ["second.value"]);
+    }
+
+    #[test]
     fn the_sign_behind_a_value_is_found() {
         let mut g = Graph::default();
         let mut node = |op, inputs: &[ValueId], name: &str| {
