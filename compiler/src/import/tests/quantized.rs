@@ -268,3 +268,38 @@ fn rows_by_ids() {
     let y = model(1).run(&[ids]);
     assert_eq!(y, Tensor::f32([2, 2, 3], [columns, columns.map(|x| x + 10.0)].concat()));
 }
+
+/// Operators that onnxruntime's quantiser writes, of its own domain, and ONNX's under its domain for types that older opsets lack.
+#[test]
+fn operators_of_onnxruntimes_quantiser() {
+    let scalar = |name: &str, kind: DataType, value: i32| bytes(name, kind, &[], &[value]);
+    let choice = Fixture::new(13)
+        .input("x", &[3])
+        .floats("zero", &[], &[0.0])
+        .floats("half", &[], &[0.5])
+        .floats("two", &[], &[2.0])
+        .tensor(scalar("none", DataType::Uint8, 0))
+        .tensor(scalar("ten", DataType::Uint8, 10))
+        .tensor(bytes("a", DataType::Uint8, &[3], &[1, 2, 3]))
+        .tensor(bytes("b", DataType::Uint8, &[3], &[11, 12, 14]))
+        .node("Greater", &["x", "zero"], &["condition"])
+        // a / 2, or 2 (b - 10), in steps of a half above 10.
+        .node(
+            "com.microsoft::QLinearWhere",
+            &["condition", "a", "half", "none", "b", "two", "ten", "half", "ten"],
+            &["codes"],
+        )
+        .node_with("Cast", &["codes"], &["y"], [int("to", 1)])
+        .output("y");
+    assert_eq!(choice.run(&[Tensor::f32([3], vec![1.0, -1.0, -2.0])]).to_f32(), [11.0, 18.0, 26.0]);
+
+    // 16 bits, which ONNX's own takes from opset 21 on.
+    let wide = Fixture::new(13)
+        .input("x", &[2])
+        .floats("s", &[], &[0.25])
+        .tensor(scalar("z", DataType::Int16, -3))
+        .node("com.microsoft::QuantizeLinear", &["x", "s", "z"], &["q"])
+        .node("com.microsoft::DequantizeLinear", &["q", "s", "z"], &["y"])
+        .output("y");
+    assert_eq!(wide.run(&[Tensor::f32([2], vec![1000.1, -90000.0])]).to_f32(), [1000.0, -8191.25]);
+}
