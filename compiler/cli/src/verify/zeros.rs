@@ -119,7 +119,7 @@ mod tests {
     fn signs_that_are_warned_of_are_found_by_their_node() {
         let mut g = Graph::default();
         for (name, zero) in [("first", Zero::Zero), ("second", Zero::Zero)] {
-            let output = g.add_value(&format!("{name}.value"), [4], DType::F32);
+            let output = g.add_value(format!("{name}.value"), [4], DType::F32);
             let op = Op::Sign(zero);
             g.nodes.push(Node { name: name.into(), op, inputs: Vec::new(), output, parts: Vec::new(), reason: None });
         }
