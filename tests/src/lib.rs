@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use xnorc::diagnostics::Diagnostics;
 use xnorc::ir::{Graph, Tensor};
 use xnorc::{Config, Output};
-use xnorc_cli::toolchain::{self, Program, Space};
+use xnorc_cli::toolchain::{self, Built, Program, Space};
 use xnorc_cli::verify::{self, Sample, Verification};
 
 /// True when the long tests are asked for (`XNORC_LONG=1`).
@@ -26,14 +26,12 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// The folder of large models that are not part of the project, if it is there: `XNORC_MODELS`, or `shared/models` beside
-/// the repository.
-pub fn models() -> Option<PathBuf> {
-    let folder = match std::env::var_os("XNORC_MODELS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/models"),
-    };
-    folder.is_dir().then_some(folder)
+/// The folder of large models that are not part of the project: `XNORC_MODELS`.
+///
+/// # Panics
+/// Without that variable.
+pub fn models() -> PathBuf {
+    std::env::var_os("XNORC_MODELS").expect("XNORC_MODELS is the folder of the large models").into()
 }
 
 /// A model that was compiled, built and started.
@@ -65,7 +63,23 @@ impl Running {
     ///
     /// # Errors
     /// What the compiler or the toolchain says.
-    pub fn start_as(path: &Path, mut config: Config) -> Result<Self, Diagnostics> {
+    pub fn start_as(path: &Path, config: Config) -> Result<Self, Diagnostics> {
+        Self::start_by(path, config, toolchain::build)
+    }
+
+    /// The same, unoptimised, with every check that rustc can add.
+    ///
+    /// # Errors
+    /// What the compiler or the toolchain says.
+    pub fn start_unoptimised(path: &Path) -> Result<Self, Diagnostics> {
+        Self::start_by(path, Config::new(), toolchain::build_unoptimised)
+    }
+
+    fn start_by(
+        path: &Path,
+        mut config: Config,
+        build: fn(&Output, &str, &Path) -> Result<Built, Diagnostics>,
+    ) -> Result<Self, Diagnostics> {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         // Every block with more than one row can be divided among threads, be it ever so small.
         config.standalone(true).probe(true).share_from(0);
@@ -73,7 +87,7 @@ impl Running {
         let output = xnorc::generate(&model, Some(&folder), "network", &config)?;
         let graph = xnorc::load_graph(path, &config)?;
         let workshop = tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary folder: {e}"));
-        let built = toolchain::build(&output, "network", workshop.path())?;
+        let built = build(&output, "network", workshop.path())?;
         let program = Program::start(&built)?;
         Ok(Self { model, folder, graph, output, program, _workshop: workshop })
     }

@@ -1,6 +1,8 @@
 //! Every fixture through the whole compiler: emitted, built, run; block by block and end to end against an independent
 //! engine and the recorded outputs; and every instruction set against the portable one, and several threads against one, to the bit.
 //!
+//! A few are built as users build them; the others unoptimised, with rustc's checks of overflow, which takes a third of the time.
+//!
 //! A table of what each file became (binary operators, fused blocks, what stayed real and why) is a snapshot: a pattern
 //! that is no longer recognised changes it, even though the answers stay right.
 
@@ -8,7 +10,7 @@ use std::path::PathBuf;
 
 use xnorc_tests::{Running, fixtures, long, recorded};
 
-/// Fixtures tried when the long tests are off: one of each exporter, the trickiest geometries, 16-bit floats.
+/// Fixtures that are optimised, and tried when the long tests are off, too: one of each exporter, the trickiest geometries, 16-bit floats.
 const SHORT: &[&str] = &[
     "r2b_ts17",
     "r2b_dyn",
@@ -44,7 +46,9 @@ fn check(name: &str) -> Result<String, String> {
     if sample.inputs.is_empty() || sample.expected.is_empty() {
         return Err("nothing is recorded beside it".to_owned());
     }
-    let mut running = Running::start(&path).map_err(|e| e.to_string())?;
+    let optimised = SHORT.contains(&name);
+    let running = if optimised { Running::start(&path) } else { Running::start_unoptimised(&path) };
+    let mut running = running.map_err(|e| e.to_string())?;
     let verification = running.verify(std::slice::from_ref(&sample)).map_err(|e| e.to_string())?;
     if !verification.ok {
         return Err(format!("verify: {}\n{}", verification.ok, verification.failures.join("\n")));

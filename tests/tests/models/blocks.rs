@@ -57,7 +57,7 @@ fn assert_half_blocks(network: &Network, count: usize) {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn real_to_binary_at_224() {
     // Engines differ by 3e-3 of 5.8 here: in one of the cases, rounding flips one sign.
     let (_, network) = lowered("r2b18_224_ts17", 4e-3);
@@ -70,14 +70,14 @@ fn real_to_binary_at_224() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn real_to_binary_of_larq() {
     let (_, network) = lowered("larq_r2b_64_op17", 1e-6);
     assert_half_blocks(&network, 16);
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn ir_net() {
     let (_, network) = lowered("irnet20_dyn", 1e-5);
     let blocks = binary_blocks(&network);
@@ -86,7 +86,7 @@ fn ir_net() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn trained_cnv_is_bits_from_end_to_end_and_exact() {
     let (_, network) = lowered("trained_cnv_cifar10_ts17", 0.0);
     let first = network.blocks.iter().position(Block::is_binary).unwrap();
@@ -98,7 +98,7 @@ fn trained_cnv_is_bits_from_end_to_end_and_exact() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn brevitas_tfc() {
     let (_, network) = lowered("brev_tfc_1w1a_qonnx", 1e-6);
     assert!(!binary_blocks(&network).is_empty());
@@ -106,7 +106,7 @@ fn brevitas_tfc() {
 
 /// Every value of the file that the blocks keep has the value it has in the graph.
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn stored_values_are_those_of_the_graph() {
     let (graph, network) = lowered("irnet20_dyn", 1e-5);
     let input = graph.inputs[0];

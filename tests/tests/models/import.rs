@@ -41,35 +41,35 @@ fn largest_error(name: &str) -> f32 {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn trained_cnv_is_exact() {
     let error = largest_error("trained_cnv_cifar10_ts17");
     assert_eq!(error, 0.0);
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn brevitas_qonnx_agrees() {
     let error = largest_error("brev_tfc_1w1a_qonnx");
     assert!(error < 1e-3, "{error}");
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn irnet_agrees() {
     let error = largest_error("irnet20_dyn");
     assert!(error < 1e-3, "{error}");
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn larq_agrees() {
     let error = largest_error("larq_r2b_64_op17");
     assert!(error < 1e-3, "{error}");
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn real_to_binary_agrees_but_for_flips() {
     // In two of the three cases one sign differs: the value before it is within rounding of zero. Two builds of the
     // same other engine differ as much.
@@ -78,7 +78,7 @@ fn real_to_binary_agrees_but_for_flips() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn a_real_file_with_errors_gets_an_answer() {
     let folder = folder("brev_tfc_1w1a_qonnx");
     let bytes = std::fs::read(folder.join("model.onnx")).unwrap();

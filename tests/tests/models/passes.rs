@@ -74,7 +74,7 @@ fn transposes(graph: &Graph) -> usize {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn real_to_binary_resnet18() {
     let graph = normalised("r2b18_224_ts17", &["channels_last", "cleanup"]);
     check(&graph);
@@ -89,7 +89,7 @@ fn real_to_binary_resnet18() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn irnet20() {
     let graph = normalised("irnet20_dyn", &[]);
     check(&graph);
@@ -100,7 +100,7 @@ fn irnet20() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn larq_real_to_binary() {
     let graph =
         normalised("larq_r2b_64_op17", &["recognise_sign", "recognise_activations", "channels_last", "cleanup"]);
@@ -113,7 +113,7 @@ fn larq_real_to_binary() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn trained_cnv() {
     let graph = normalised("trained_cnv_cifar10_ts17", &[]);
     check(&graph);
@@ -125,7 +125,7 @@ fn trained_cnv() {
 }
 
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn brevitas_tfc() {
     let graph = normalised("brev_tfc_1w1a_qonnx", &[]);
     check(&graph);

@@ -201,9 +201,9 @@ fn quantised_networks_are_judged() {
 
 /// The same on the large models that are not part of the project.
 #[test]
-#[cfg_attr(not(xnorc_models), ignore = "long: set XNORC_LONG=1; needs the folder of large models, XNORC_MODELS")]
+#[cfg_attr(not(xnorc_models), ignore = "long: set XNORC_LONG=1, and XNORC_MODELS to the folder of large models")]
 fn expectations_of_large_models_are_judged() {
-    let folder = models().expect("no folder of large models");
+    let folder = models();
     for name in ["r2b18_224_ts17", "irnet20_dyn"] {
         let path = folder.join(name).join("model.onnx");
         let mut running = Running::start(&path).unwrap();

@@ -176,7 +176,7 @@ fn obtain_of(plans: &Plans, cache: Option<&Cache>) -> Result<Obtained, Diagnosti
             if let Some(found) = cache.find(&key) {
                 return Ok(found);
             }
-            let built = plans.build(workshop.path())?;
+            let built = plans.build(workshop.path(), &[])?;
             if cache.keep(&key, &built, &workshop).is_ok()
                 && let Some(found) = cache.find(&key)
             {
@@ -194,7 +194,7 @@ fn obtain_of(plans: &Plans, cache: Option<&Cache>) -> Result<Obtained, Diagnosti
     let temporary = std::env::temp_dir();
     let refused = |e: io::Error| problem(format!("\"{}\" cannot be written: {e}", temporary.display()));
     let workshop = Workshop::new(&temporary).map_err(refused)?;
-    let built = plans.build(workshop.path())?;
+    let built = plans.build(workshop.path(), &[])?;
     Ok(Obtained { built, kept: false, _hold: Hold::Workshop { _folder: workshop } })
 }
 

@@ -21,7 +21,7 @@ mod tests;
 mod workshop;
 
 pub(crate) use build::is_integer;
-pub use build::{Built, build};
+pub use build::{Built, build, build_unoptimised};
 pub use cache::{Cache, Obtained, obtain, obtain_library};
 pub use program::{Counted, Peaks, Program, Space, Timing};
 pub use size::{measure, measure_by};
