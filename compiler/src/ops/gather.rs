@@ -89,11 +89,15 @@ pub(super) fn integers(tensor: &Tensor) -> Result<&[i64], String> {
     tensor.as_i64().ok_or_else(|| format!("indices are {:?}, not integers", tensor.dtype()))
 }
 
-/// A constant index, or a constant run of them, is a slice.
 fn gather(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     let (x, indices) = (cx.operand(0)?, cx.operand(1)?);
+    let axis = cx.axis(cx.int("axis")?.unwrap_or(0), cx.shape(x).len())?;
+    at_places(cx, x, indices, axis)
+}
+
+/// What stands at the places of an axis that are given as indices. A constant index, or a constant run of them, is a slice.
+pub(super) fn at_places(cx: &mut NodeContext<'_>, x: ValueId, indices: ValueId, axis: usize) -> Outcome<ValueId> {
     let shape = cx.shape(x);
-    let axis = cx.axis(cx.int("axis")?.unwrap_or(0), shape.len())?;
     let Some(known) = cx.constant(indices) else {
         let x = if cx.constant(x).is_some() { held(cx, x)? } else { x };
         let result = cx.apply(Op::Gather { axis }, &[x, indices])?;

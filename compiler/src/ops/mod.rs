@@ -31,6 +31,7 @@
 mod affine;
 mod along;
 mod arg_max;
+mod attention;
 pub mod binary;
 mod cast;
 mod composed;
@@ -452,6 +453,7 @@ static STANDARD: &[&[Onnx]] = &[
     quantize_linear::ONNX,
     integer_products::ONNX,
     recurrent::ONNX,
+    attention::ONNX,
 ];
 
 /// One of ONNX's own operators that is not a row of a table of functions.
