@@ -37,7 +37,9 @@ fn the_package_passes_its_tests_in_a_fresh_environment() {
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--disable-pip-version-check"])
         .arg(format!("{}[test]", package.display()))
-        .env("CARGO_TARGET_DIR", target));
+        .env("CARGO_TARGET_DIR", target)
+        // What is compiled in the tests are small networks.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"));
     // Away from the sources, which would be imported in the place of what was installed.
     let told = run(Command::new(&python)
         .args(["-m", "pytest", "-p", "no:cacheprovider", "-c"])

@@ -59,7 +59,8 @@ fn attention(cx: &mut NodeContext<'_>) -> Outcome<Results> {
         v = cx.apply(Op::Concat { axis: 2 }, &[before, v])?;
     }
     let (of_q, of_k, of_v) = (cx.shape(q), cx.shape(k), cx.shape(v));
-    let (&[batch, heads, rows, features], &[_, groups, keys, _], &[_, _, _, values]) = (&of_q[..], &of_k[..], &of_v[..])
+    let (&[batch, heads, rows, features], &[_, groups, keys, _], &[_, _, _, values]) =
+        (&of_q[..], &of_k[..], &of_v[..])
     else {
         let message = format!("queries, keys and values of shapes {of_q:?}, {of_k:?} and {of_v:?}");
         return Err(problem(Code::ShapeMismatch, message));
@@ -221,7 +222,9 @@ fn rotary_embedding(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
             let heads = count_of_heads(cx, "num_heads", features)?;
             (cx.reshape(x, &[batch, steps, heads, features / heads])?, 2)
         }
-        _ => return Err(problem(Code::ShapeMismatch, format!("an operand of shape {given:?}; 3 or 4 axes are wanted"))),
+        _ => {
+            return Err(problem(Code::ShapeMismatch, format!("an operand of shape {given:?}; 3 or 4 axes are wanted")));
+        }
     };
     let shape = cx.shape(x);
     let features = shape[3];
