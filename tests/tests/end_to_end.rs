@@ -121,6 +121,6 @@ groups! {
     joined_channels_and_others: "densenet_" "melius_" "bnext_" "quicknet_" "mm_";
     geometry_weights_and_signs: "linear_" "weights_" "odd_" "binary_" "sign_" "real_input";
     integers: "integers_";
-    whole_networks: "bibert_" "bit_" "unet_" "yolo_" "keywords_" "quantised_" "dorefa_" "lsq_" "ternary_";
+    whole_networks: "attention_" "bibert_" "bit_" "unet_" "yolo_" "keywords_" "quantised_" "dorefa_" "lsq_" "ternary_";
     real_layers: "activations_" "pooling_" "shuffling_" "real_geometry" "two_";
 }

@@ -236,6 +236,8 @@ fn element(tensor: &NetTensor) -> TokenStream {
 fn side(network: &Network, ids: &[TensorId], ports: &[Port], name: &str, word: &str) -> TokenStream {
     let ident = Ident::new(name, Span::call_site());
     let mut items = TokenStream::new();
+    let is_boolean = |i: usize| name == "Input" && network.booleans.contains(&i);
+    let elements = |i: usize| if is_boolean(i) { " Booleans: 0 or 1." } else { "" };
     for (&id, port) in ids.iter().zip(ports) {
         let tensor = network.tensor(id);
         let constant = match &port.field {
@@ -250,14 +252,14 @@ fn side(network: &Network, ids: &[TensorId], ports: &[Port], name: &str, word: &
     }
     if let [Port { field: None, element, len }] = ports {
         let len = n(*len);
-        let text = doc(&format!("The {word} `{}`, in row-major order.", network.tensor(ids[0]).name));
+        let text = doc(&format!("The {word} `{}`, in row-major order.{}", network.tensor(ids[0]).name, elements(0)));
         items.extend(quote!(#text pub type #ident = [#element; #len];));
         return items;
     }
-    let fields = ids.iter().zip(ports).map(|(&id, port)| {
+    let fields = ids.iter().zip(ports).enumerate().map(|(i, (&id, port))| {
         let (field, element, len) = (&port.field, &port.element, n(port.len));
-        let text =
-            doc(&format!("`{}`, shape {:?}, in row-major order.", network.tensor(id).name, network.tensor(id).shape));
+        let tensor = network.tensor(id);
+        let text = doc(&format!("`{}`, shape {:?}, in row-major order.{}", tensor.name, tensor.shape, elements(i)));
         quote!(#text pub #field: [#element; #len],)
     });
     let zeros = ports.iter().map(|port| {

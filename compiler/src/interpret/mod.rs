@@ -4,7 +4,7 @@ pub mod network;
 
 use std::collections::HashMap;
 
-use crate::ir::{Graph, Tensor, ValueId};
+use crate::ir::{DType, Graph, Tensor, ValueId};
 pub use crate::ops::apply;
 
 /// Runs a graph (level 1 or 2), giving every value computed on the way, inputs and constants included.
@@ -23,6 +23,11 @@ pub fn graph(graph: &Graph, inputs: &[Tensor]) -> Result<HashMap<ValueId, Tensor
     }
     for (&id, tensor) in graph.inputs.iter().zip(inputs) {
         let value = graph.value(id);
+        // Callers have floats for booleans.
+        let tensor = match (value.dtype, tensor.as_f32()) {
+            (DType::Bool, Some(v)) => &Tensor::bool(tensor.shape.clone(), v.iter().map(|&x| x != 0.0).collect()),
+            _ => tensor,
+        };
         if tensor.shape != value.shape || tensor.dtype() != value.dtype.held() {
             return Err(format!(
                 "input {:?} is {:?} {:?}, not {:?} {:?}",

@@ -356,6 +356,8 @@ pub struct Network {
     pub blocks: Vec<Block>,
     /// What the caller gives: dense tensors, in the layout and with the names of the file.
     pub inputs: Vec<TensorId>,
+    /// Which inputs are booleans in the file, by their place: floats that are 0 or 1.
+    pub booleans: Vec<usize>,
     /// What the caller gets.
     pub outputs: Vec<TensorId>,
     /// Remarks for the report.

@@ -8,7 +8,7 @@ use xnorc::ir::{Graph, Tensor};
 use xnorc::report::Glance;
 use xnorc_cli::verify::{Generator, Sample, Verification};
 use xnorc_runtime::Level;
-use xnorc_tests::{Running, models, read_npy};
+use xnorc_tests::{Running, fixtures, models, read_npy, recorded};
 
 use crate::{changed, compared, model};
 
@@ -197,6 +197,23 @@ fn quantised_networks_are_judged() {
     let found = compared(&mut running, &other, Sample { inputs: vec![pictures[0].clone()], expected: Vec::new() });
     let wrong: Vec<&str> = found.blocks.iter().filter(|b| !b.ok).map(|b| b.name.as_str()).collect();
     assert_eq!(wrong, ["0.conv.node"], "{found}");
+}
+
+/// Minus infinity in a mask puts nothing behind it in question.
+#[test]
+fn behind_infinite_masks_outputs_are_judged() {
+    let path = fixtures().join("attention_node.onnx");
+    let mut running = Running::start(&path).unwrap();
+    let sample = recorded(&path);
+    let found = running.verify(std::slice::from_ref(&sample)).unwrap();
+    assert!(found.ok, "{found}");
+    // Expected where every key is seen that is not behind its row.
+    let mask = &sample.inputs[1];
+    let all = Tensor::f32(mask.shape.clone(), vec![1.0; mask.len()]);
+    let values = xnorc::interpret::graph(&running.graph, &[sample.inputs[0].clone(), all]).unwrap();
+    let expected = vec![values[&running.graph.outputs[0]].clone()];
+    let found = running.verify(&[Sample { expected, ..sample }]).unwrap();
+    assert!(!found.ok && found.blocks.iter().all(|b| b.ok), "{found}");
 }
 
 /// The same on the large models that are not part of the project.

@@ -10,6 +10,7 @@
 //! | a product, a sum of two | what the operands' bounds give, and `u` times the result (and what is added to it) |
 //! | a function | how far it moves within its argument's bound, and `4 u` of the result; `16 u` if it is no polynomial |
 //! | maximum, movement of elements | that of the operands |
+//! | an infinity, as masks are | nothing: it is the same in every engine |
 //! | a sign, the affine map in front of it included | bound of the value, and `4 u` times the largest value of the channel |
 //!
 //! In the first row q is the root of the sum of the products' squares: what partial sums in any order grow to. Their n
@@ -79,7 +80,8 @@ impl<'a> Rounding<'a> {
             Body::Tiled(tiled) => tiled,
             body => {
                 interpret::network::block(self.network, block, &mut self.values)?;
-                if let Some((output, bounds)) = self.other(block, body)? {
+                if let Some((output, mut bounds)) = self.other(block, body)? {
+                    settle_infinities(&self.floats(output), &mut bounds);
                     self.errors.insert(output, bounds);
                 }
                 return Ok(Vec::new());
@@ -87,6 +89,7 @@ impl<'a> Rounding<'a> {
         };
         let mut tile = source(self.network, &tiled.source, &mut self.values)?;
         let mut bounds = self.of_source(&tiled.source, &tile)?;
+        settle_infinities(&tile.values, &mut bounds);
         let mut margins = Vec::new();
         self.steps(&tiled.steps, &mut tile, &mut bounds, &mut margins)?;
         if let Some(Pooled { pool: it, steps }) = &tiled.pooled {
@@ -117,6 +120,7 @@ impl<'a> Rounding<'a> {
                 margins.push(self.margins(*bits, intervals, tile, bounds));
             } else {
                 self.of_step(one, &before, tile, bounds)?;
+                settle_infinities(&tile.values, bounds);
             }
         }
         Ok(())
@@ -250,8 +254,10 @@ impl<'a> Rounding<'a> {
                 let moved = self.run(&like, |_, e| e)?;
                 let sizes = self.run(&like, |v, _| f64::from(v.abs()))?;
                 let n = (self.floats(whole.inputs[0]).len() / sizes.len().max(1)) as f64;
-                let own = if matches!(kind, Reduction::Max | Reduction::Min) { 0.0 } else { n.sqrt() * unit };
-                moved.iter().zip(sizes).map(|(e, size)| e + own * size).collect()
+                if let Reduction::Max | Reduction::Min = kind {
+                    return Ok(moved);
+                }
+                moved.iter().zip(sizes).map(|(e, size)| e + n.sqrt() * unit * size).collect()
             }
             Op::Softmax { log, .. } => {
                 let given = self.floats(whole.inputs[0]);
@@ -266,14 +272,16 @@ impl<'a> Rounding<'a> {
             Op::SignProduct { .. } => vec![0.0; values.len()],
             Op::MatMul => {
                 let squares = self.run(body, |v, _| f64::from(v) * f64::from(v))?;
-                // (|a| + e)² (|b| + f)² without the squares of the products themselves.
-                let wide = self.run(body, |v, e| (f64::from(v.abs()) + e).powi(2))?;
+                // e² (|b| + f)² + a² f²: what each factor is off by, times the other.
+                let square = |v: f32, _: f64| f64::from(v) * f64::from(v);
+                let wide = |v: f32, e: f64| (f64::from(v.abs()) + e).powi(2);
+                let off = |_: f32, e: f64| e * e;
+                let first = self.moved(whole, off, wide)?;
+                let second = self.moved(whole, square, off)?;
                 let n = self.network.tensor(whole.inputs[0]).shape.last().copied().unwrap_or(1);
-                let off = |i: usize| {
-                    let rounded = F32 * squares[i];
-                    (wide[i] - squares[i] - rounded).max(0.0)
-                };
-                (0..values.len()).map(|i| self.sum(n, values[i], squares[i], off(i))).collect()
+                (0..values.len())
+                    .map(|i| self.sum(n, values[i], squares[i], f64::from(first[i]) + f64::from(second[i])))
+                    .collect()
             }
             // Its places are whole numbers.
             Op::Gather { .. } => {
@@ -302,10 +310,19 @@ impl<'a> Rounding<'a> {
 
     /// An operator whose operands are moved by their bounds, the first to one side, the others to another.
     fn corner(&self, whole: &Whole, (first, others): (f64, f64)) -> Result<Vec<f32>, String> {
+        self.moved(whole, |v, e| f64::from(v) + first * e, |v, e| f64::from(v) + others * e)
+    }
+
+    /// An operator on other operands: of the first, and of the others. One that is several operands is the last of them.
+    fn moved(
+        &self,
+        whole: &Whole,
+        first: impl Fn(f32, f64) -> f64,
+        others: impl Fn(f32, f64) -> f64,
+    ) -> Result<Vec<f32>, String> {
         let mut values = HashMap::new();
         for (i, &id) in whole.inputs.iter().enumerate() {
-            let sign = if i == 0 { first } else { others };
-            values.extend(self.made(&[id], |v, e| f64::from(v) + sign * e));
+            values.extend(if i == 0 { self.made(&[id], &first) } else { self.made(&[id], &others) });
         }
         interpret::network::block(self.network, &Block::new("", whole.clone()), &mut values)?;
         Ok(values.get(&whole.output).map(Tensor::to_f32).unwrap_or_default())
@@ -448,6 +465,11 @@ pub(super) fn jumps(block: &Block) -> Option<Jump> {
 
 fn floats64(values: Vec<f32>) -> Vec<f64> {
     values.into_iter().map(f64::from).collect()
+}
+
+fn settle_infinities(values: &[f32], bounds: &mut [f64]) {
+    let infinite = values.iter().zip(bounds).filter(|(v, _)| v.is_infinite());
+    infinite.for_each(|(_, bound)| *bound = 0.0);
 }
 
 /// Zero of equal infinities and of what is no number on both sides.

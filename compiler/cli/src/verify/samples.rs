@@ -1,7 +1,7 @@
 //! Pictures of random numbers, the same for the same seed on every machine.
 
-use xnorc::ir::Tensor;
 use xnorc::ir::network::Network;
+use xnorc::ir::{DType, Tensor};
 
 /// One set of inputs, with the outputs expected for them if any are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ impl Sample {
         Self { inputs, expected: Vec::new() }
     }
 
-    /// Inputs of a network: [`random`](Self::random) numbers, and whole ones within [`range`] where it takes integers.
+    /// Inputs of a network: [`random`](Self::random) numbers, and whole ones within [`range`] where it takes integers or booleans.
     pub fn of(network: &Network, generator: &mut Generator) -> Self {
         let inputs = (network.inputs.iter().enumerate())
             .map(|(i, &id)| {
@@ -33,7 +33,10 @@ impl Sample {
                 let len = shape.iter().product();
                 match range(network, i) {
                     None => Tensor::f32(shape, (0..len).map(|_| generator.normal()).collect()),
-                    Some((low, high)) => Tensor::i64(shape, (0..len).map(|_| generator.whole(low, high)).collect()),
+                    Some((low, high)) => {
+                        let whole = Tensor::i64(shape, (0..len).map(|_| generator.whole(low, high)).collect());
+                        whole.converted(network.tensor(id).integer().unwrap_or(DType::F32))
+                    }
                 }
             })
             .collect();
@@ -42,8 +45,11 @@ impl Sample {
 }
 
 /// The least and the largest number that an input of integers is likely given: pictures are bytes, and wider integers indices and
-/// masks. `None` for one of floats.
+/// masks, as booleans are. `None` for one of floats.
 pub fn range(network: &Network, input: usize) -> Option<(f32, f32)> {
+    if network.booleans.contains(&input) {
+        return Some((0.0, 1.0));
+    }
     let dtype = network.tensor(network.inputs[input]).integer()?;
     match dtype.bytes() {
         1 | 2 => dtype.integers().map(|range| (*range.start() as f32, *range.end() as f32)),

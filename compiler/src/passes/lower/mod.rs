@@ -174,6 +174,9 @@ impl<'g> Builder<'g> {
     fn declare(&mut self) {
         for &input in &self.graph.inputs {
             let id = self.dense(input);
+            if self.graph.value(input).dtype == DType::Bool {
+                self.network.booleans.push(self.network.inputs.len());
+            }
             self.network.inputs.push(id);
         }
         for &output in &self.graph.outputs {
