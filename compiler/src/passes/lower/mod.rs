@@ -105,6 +105,8 @@ struct Builder<'g> {
     sign_bits: HashMap<usize, Vec<TensorId>>,
     /// A tensor that holds a single 1, once somebody needs it.
     one: Option<TensorId>,
+    /// Single numbers, by their shapes and bits.
+    numbers: HashMap<(Shape, u32), TensorId>,
     /// Products that are computed with both of their operands, and the nodes that wait for it.
     late: HashMap<usize, products::Late>,
     waiting: HashSet<usize>,
@@ -130,6 +132,7 @@ impl<'g> Builder<'g> {
             bits_moved: HashMap::new(),
             sign_bits: HashMap::new(),
             one: None,
+            numbers: HashMap::new(),
             late: HashMap::new(),
             waiting: HashSet::new(),
             refused: HashMap::new(),
@@ -255,7 +258,10 @@ impl<'g> Builder<'g> {
         }
         let value = self.graph.value(v);
         let id = match &value.constant {
-            Some(tensor) => self.constant_tensor(&value.name, tensor),
+            Some(tensor) => match tensor.as_f32() {
+                Some(&[number]) => self.number(number, tensor),
+                _ => self.constant_tensor(&value.name, tensor),
+            },
             None => {
                 let storage = Storage::Dense(self.stored(v));
                 self.new_tensor(&value.name, value.shape.clone(), storage, value.origin.clone())
@@ -274,6 +280,17 @@ impl<'g> Builder<'g> {
         let name = format!("{}.sums", self.graph.value(v).name);
         let id = self.new_tensor(&name, vec![n, 1, 1, c], Storage::Dense(DType::F32), None);
         self.sums.insert(v, id);
+        id
+    }
+
+    /// A single number, one tensor for all that read it in that shape.
+    fn number(&mut self, number: f32, tensor: &Tensor) -> TensorId {
+        let key = (tensor.shape.clone(), number.to_bits());
+        if let Some(&id) = self.numbers.get(&key) {
+            return id;
+        }
+        let id = self.constant_tensor(&format!("constant {number:?}"), tensor);
+        self.numbers.insert(key, id);
         id
     }
 
