@@ -32,7 +32,7 @@ pub fn build(output: &Output, name: &str, folder: &Path) -> Result<Built, Diagno
     Plans::new(output, name).build(folder, &[])
 }
 
-/// The same, unoptimised and with every check that rustc can add: built in a third of the time, and ten times slower or more.
+/// The same, unoptimised and with every check that rustc can add: built in a third of the time, and slow.
 ///
 /// # Errors
 /// As [`build`].
