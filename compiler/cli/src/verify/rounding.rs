@@ -101,6 +101,7 @@ impl<'a> Rounding<'a> {
                 moved.iter_mut().zip(sizes).for_each(|(e, size)| *e += n * self.unit * f64::from(size));
             }
             (tile, bounds) = (pool(it, &tile)?, moved);
+            settle_infinities(&tile.values, &mut bounds);
             self.steps(steps, &mut tile, &mut bounds, &mut margins)?;
         }
         Ok(margins)
@@ -467,6 +468,7 @@ fn floats64(values: Vec<f32>) -> Vec<f64> {
     values.into_iter().map(f64::from).collect()
 }
 
+/// Infinities come from masks, and are the same in every engine: nothing bounds what is exact.
 fn settle_infinities(values: &[f32], bounds: &mut [f64]) {
     let infinite = values.iter().zip(bounds).filter(|(v, _)| v.is_infinite());
     infinite.for_each(|(_, bound)| *bound = 0.0);
