@@ -205,6 +205,7 @@ fn behind_infinite_masks_outputs_are_judged() {
     let path = fixtures().join("attention_node.onnx");
     let mut running = Running::start(&path).unwrap();
     let sample = recorded(&path);
+    assert!(running.output.emitted.source.contains("in row-major order. Booleans: 0 or 1."));
     let found = running.verify(std::slice::from_ref(&sample)).unwrap();
     assert!(found.ok, "{found}");
     // Expected where every key is seen that is not behind its row.

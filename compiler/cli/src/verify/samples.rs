@@ -97,7 +97,25 @@ impl Generator {
 
 #[cfg(test)]
 mod tests {
+    use xnorc::ir::network::{NetTensor, Storage};
+
     use super::*;
+
+    #[test]
+    fn booleans_are_zeros_and_ones() {
+        let mut network = Network { booleans: vec![1], ..Network::default() };
+        for name in ["x", "mask"] {
+            let storage = Storage::Dense(DType::F32);
+            let tensor = NetTensor { name: name.into(), shape: vec![100], storage, origin: None };
+            let id = network.add_tensor(tensor);
+            network.inputs.push(id);
+        }
+        let sample = Sample::of(&network, &mut Generator::new(1));
+        let whole = |i: usize| sample.inputs[i].as_f32().unwrap().iter().all(|&x| x == 0.0 || x == 1.0);
+        assert!(!whole(0) && whole(1));
+        let ones = sample.inputs[1].to_f32().iter().filter(|&&x| x == 1.0).count();
+        assert!((20..80).contains(&ones), "{ones}");
+    }
 
     #[test]
     fn normal_numbers_are_normal_and_repeat() {
