@@ -14,7 +14,7 @@
 //! type and a `const` assertion (`Memory`, `Weights::at`). `divide` gives the rows and blocks of channels of a block to a
 //! [`Team`] of threads.
 //!
-//! Real-valued convolutions with more than one tap (`real_conv_row`) are here, a row at a time.
+//! Real-valued convolutions with more than one tap (`real_conv_row`, `grouped_conv_row`) are here, a row at a time.
 //!
 //! # What a caller can rely on
 //!
@@ -107,7 +107,7 @@ pub fn multiply_add(target: &str) -> Option<&'static str> {
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 9;
+pub const CONTRACT: u32 = 10;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
@@ -118,6 +118,7 @@ pub mod prelude {
         abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, quantize, reciprocal, relu,
     };
     pub use crate::generic::dense::dense_sums;
+    pub use crate::generic::grouped_conv::grouped_conv_row;
     pub use crate::generic::narrow_conv::narrow_conv_row;
     pub use crate::generic::narrow_input::{input_to_bf16, input_to_int8};
     pub use crate::generic::real_conv::real_conv_row;

@@ -32,6 +32,11 @@ pub trait Simd: Copy + sealed::Sealed {
 
     /// The same value in each lane.
     fn splat(self, x: f32) -> Self::F;
+    /// Value i in lanes `4 * i..4 * i + 4`.
+    #[inline(always)]
+    fn splat_quads(self, [a, b, c, d]: [f32; 4]) -> Self::F {
+        self.from_array([a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d])
+    }
     /// 16 floats from memory.
     fn load(self, x: &[f32; 16]) -> Self::F;
     /// 16 floats to memory.

@@ -33,6 +33,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("dispatch.rs", include_str!("dispatch.rs")),
     ("generic/activation.rs", include_str!("generic/activation.rs")),
     ("generic/dense.rs", include_str!("generic/dense.rs")),
+    ("generic/grouped_conv.rs", include_str!("generic/grouped_conv.rs")),
     ("generic/mod.rs", include_str!("generic/mod.rs")),
     ("generic/narrow_conv.rs", include_str!("generic/narrow_conv.rs")),
     ("generic/narrow_input.rs", include_str!("generic/narrow_input.rs")),

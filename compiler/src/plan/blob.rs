@@ -282,15 +282,14 @@ pub fn mixed_weights(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u64> {
     packed
 }
 
-/// Weights of a real-valued convolution as the kernels read them: `[group][block of 16 outputs][kh][kw][input][16]`.
+/// Weights of a real-valued convolution as the kernels read them: `[block of 16 outputs][kh][kw][input][16]`. Groups of sixteens of
+/// outputs have blocks of their own; the others share theirs, with inputs of its own group in each lane.
 pub fn real_weights(weights: &[f32], geometry: &Geometry) -> Vec<f32> {
     let [kh, kw] = geometry.kernel;
-    let (inputs, outputs) = (geometry.input[2] / geometry.groups, geometry.output[2] / geometry.groups);
-    let (blocks, fan_in) = (outputs.div_ceil(LANES), kh * kw * inputs);
-    let mut packed = vec![0.0; geometry.groups * blocks * fan_in * LANES];
+    let fan_in = kh * kw * (geometry.input[2] / geometry.groups);
+    let mut packed = vec![0.0; geometry.output[2].div_ceil(LANES) * fan_in * LANES];
     for (output, row) in weights.chunks_exact(fan_in).enumerate() {
-        let (group, within) = (output / outputs, output % outputs);
-        let base = (group * blocks + within / LANES) * fan_in * LANES + within % LANES;
+        let base = output / LANES * fan_in * LANES + output % LANES;
         for (i, &w) in row.iter().enumerate() {
             packed[base + i * LANES] = w;
         }

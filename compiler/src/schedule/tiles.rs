@@ -55,10 +55,12 @@ pub(crate) fn real(g: &Geometry) -> (usize, usize) {
         return (pixels.unwrap_or(width), 1);
     }
     // As many blocks as there are, so that single pixels at the border are enough independent sums; then the pixels that leave
-    // the least of the last tile unused, of those that fit into 24 registers.
+    // the least of the last tile unused, of those that fit into 24 registers; or into 12, as values of several groups are put
+    // together for each pixel anew, and with more of them the compiler leaves the sums in memory.
     let v = [4, 2].into_iter().find(|&v| divides(v)).unwrap_or(1);
     let inside = inside(g);
-    let pixels = (4..=24 / v).rev().filter(|&p| p <= inside).min_by_key(|&p| inside.next_multiple_of(p));
+    let most = if super::is_mixed(g) { 12 } else { 24 / v };
+    let pixels = (4..=most).rev().filter(|&p| p <= inside).min_by_key(|&p| inside.next_multiple_of(p));
     (pixels.unwrap_or(width.min(6)), v)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod dense;
+pub(crate) mod grouped_conv;
 pub(crate) mod narrow_conv;
 pub(crate) mod narrow_input;
 pub(crate) mod real_conv;

@@ -15,7 +15,8 @@ use crate::weights::Le;
 /// or smaller ones where the registers of the level do not hold that many.
 ///
 /// `x`: dense `[h][w][c]`, or, where it is PLANAR, `[c][h][w]`. `weights`: for each group, for each 16 output channels of the
-/// group, `[kh][kw][c / groups][16]`, zeros where there is no channel. Blocks are counted over all groups; V are of one group.
+/// group, `[kh][kw][c / groups][16]`, zeros where there is no channel. Blocks are counted over all groups; V are of one group, as is each
+/// (see [`grouped_conv_row`](super::grouped_conv::grouped_conv_row) where it is not).
 /// Does nothing when the operands do not fit the shape.
 #[allow(clippy::too_many_arguments)] // two operands and a place
 #[inline(always)]
@@ -38,12 +39,6 @@ pub fn real_conv_row<S: Simd, const P: usize, const V: usize, const PLANAR: bool
         return;
     }
     let conv = Conv::<S, PLANAR> { s, shape, x, weights };
-    if shape.groups > 1 && !outputs.is_multiple_of(16) {
-        if let Some(row) = row.first_mut() {
-            conv.mixed_block::<P, W>(block * 16, y, row);
-        }
-        return;
-    }
     let (group, first) = (block.over(blocks), block.beyond(blocks));
     // Constant conditions, so that what is not needed is not even compiled.
     if const { V > 1 && P * V <= S::TILES } {
@@ -464,31 +459,6 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
             }
         }
         acc
-    }
-
-    /// A row of 16 output channels that belong to several groups, whose outputs do not come in sixteens: each group's 16 lanes
-    /// are computed, and those in question are picked.
-    #[inline(always)]
-    fn mixed_block<const P: usize, const W: usize>(&self, channel: usize, y: usize, out: &mut [[f32; 16]; W]) {
-        let channels = self.shape.output[2];
-        let outputs = self.shape.group_outputs();
-        let mut filled = 0;
-        while filled < 16 && channel + filled < channels {
-            let c = channel + filled;
-            let (group, inner) = (c.over(outputs), c.beyond(outputs));
-            let mut row = [[[0.0; 16]; W]];
-            self.block_row::<P, W>(group, inner / 16, y, &mut row);
-            // Up to the end of this block, of its group, of these sixteen.
-            let first = inner % 16;
-            let run = (16 - first).min(outputs - inner).min(16 - filled);
-            for (lanes, row) in out.iter_mut().zip(row.as_flattened()) {
-                let from = row.iter().skip(first).take(run);
-                for (lane, &v) in lanes.iter_mut().skip(filled).zip(from) {
-                    *lane = v;
-                }
-            }
-            filled += run;
-        }
     }
 }
 

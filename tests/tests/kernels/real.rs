@@ -1,7 +1,9 @@
 //! Rows of real-valued convolutions of random geometry, compared to the bit.
 
 use proptest::prelude::*;
-use xnorc_runtime::{Kernel, Le, Level, RealShape, Simd, dispatch_at, dispatch_loose_at, real_conv_row};
+use xnorc_runtime::{
+    Kernel, Le, Level, RealShape, Simd, dispatch_at, dispatch_loose_at, grouped_conv_row, real_conv_row,
+};
 
 use crate::harness::{Random, UNTOUCHED, le, levels, to_bits};
 
@@ -25,7 +27,7 @@ prop_compose! {
         behind in [0..3usize, 0..3usize],
         inputs in 1..20usize,
         outputs in prop_oneof![1..41usize, Just(16), Just(32), Just(80)],
-        groups in prop_oneof![3 => Just(1usize), 1 => 2..4usize],
+        groups in prop_oneof![2 => Just(1usize), 1 => 2..4usize, 1 => 4..9usize],
         seed in any::<u64>(),
     ) -> Case {
         let reach = [0, 1].map(|i| (kernel[i] - 1) * dilations[i] + 1);
@@ -136,8 +138,14 @@ impl<const P: usize, const V: usize, const PLANAR: bool> Kernel for &RealConv<P,
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Vec<f32> {
         let RealConv { shape, x, weights } = self;
+        let mixed = shape.groups > 1 && !(shape.output[2] / shape.groups).is_multiple_of(16);
         all(shape, |block, y, row: &mut Row<V>| {
-            real_conv_row::<S, P, V, PLANAR, WIDTH>(s, shape, x, weights, block, y, row);
+            if mixed {
+                assert_eq!(V, 1, "one block of several groups at a time");
+                grouped_conv_row::<S, P, PLANAR, WIDTH>(s, shape, x, weights, block, y, &mut row[0]);
+            } else {
+                real_conv_row::<S, P, V, PLANAR, WIDTH>(s, shape, x, weights, block, y, row);
+            }
         })
     }
 }
@@ -152,7 +160,6 @@ fn check<const P: usize, const V: usize>(case: &Case) -> Result<(), String> {
     let mut random = Random::new(case.seed);
     let shape = case.shape;
     let (inputs, outputs) = (shape.input[2] / shape.groups, shape.output[2] / shape.groups);
-    let blocks = outputs.div_ceil(16);
     let taps = case.kernel();
     let x = random.floats(case.pixels() * shape.input[2]);
     let weights = random.floats(shape.output[2] * taps * inputs);
@@ -169,11 +176,10 @@ fn check<const P: usize, const V: usize>(case: &Case) -> Result<(), String> {
         })
     };
     let (y, twice) = (reference(f32::mul_add), reference(|a, b, c| a * b + c));
-    let mut packed = vec![[0f32; 16]; shape.groups * blocks * taps * inputs];
+    let mut packed = vec![[0f32; 16]; shape.output[2].div_ceil(16) * taps * inputs];
     for o in 0..shape.output[2] {
-        let (group, o_in) = (o / outputs, o % outputs);
         for j in 0..taps * inputs {
-            packed[(group * blocks + o_in / 16) * taps * inputs + j][o_in % 16] = weights[o * taps * inputs + j];
+            packed[o / 16 * taps * inputs + j][o % 16] = weights[o * taps * inputs + j];
         }
     }
     let weights = packed.iter().map(|row| le(row).try_into().expect("16")).collect::<Vec<[Le<f32>; 16]>>();

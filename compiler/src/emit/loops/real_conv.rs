@@ -10,7 +10,7 @@ use crate::emit::shapes::Shapes;
 use crate::emit::text::{float, n};
 use crate::ir::network::{Geometry, Products, TensorId};
 use crate::plan::{LANES, Within, blob};
-use crate::schedule::{Nest, narrow, real};
+use crate::schedule::{Nest, is_mixed, narrow, real};
 
 /// A convolution of one tap, which is written out: sums of the input's channels by fused multiply-add, in order.
 pub(super) fn pointwise(
@@ -111,6 +111,11 @@ pub(super) fn floats(
     let (pixels, together) = real(&g);
     assert_eq!(together, nest.together, "blocks that are computed together");
     let (pixels, together, width) = (n(pixels), n(together), n(g.output[1]));
+    let row = if is_mixed(&g) {
+        quote!(grouped_conv_row::<S, #pixels, #planar, #width>(s, &#shape, from, self.weights, block, y, &mut row[0]);)
+    } else {
+        quote!(real_conv_row::<S, #pixels, #together, #planar, #width>(s, &#shape, from, self.weights, block, y, &mut row);)
+    };
     operands.push(Operand {
         name: "weights",
         text: Some("`[block of channels][row of taps][column of taps][input][channel]`".to_owned()),
@@ -121,7 +126,7 @@ pub(super) fn floats(
         fields: operands,
         computed: Some(quote! {
             let from = #from;
-            real_conv_row::<S, #pixels, #together, #planar, #width>(s, &#shape, from, self.weights, block, y, &mut row);
+            #row
         }),
         ..Source::default()
     }

@@ -182,6 +182,11 @@ impl Simd for Neon {
         unsafe { [vdupq_n_f32(x); 4] }
     }
     #[inline(always)]
+    fn splat_quads(self, x: [f32; 4]) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { each!(i => vdupq_n_f32(x[i])) }
+    }
+    #[inline(always)]
     fn load(self, x: &[f32; 16]) -> Self::F {
         // SAFETY: the token proves the instructions; `x` is 16 floats, which is four vectors.
         unsafe { each!(i => load_floats(x.as_ptr().add(4 * i))) }

@@ -138,6 +138,10 @@ impl Simd for Simd128 {
         [f32x4_splat(x); 4]
     }
     #[inline(always)]
+    fn splat_quads(self, x: [f32; 4]) -> Self::F {
+        x.map(f32x4_splat)
+    }
+    #[inline(always)]
     fn load(self, x: &[f32; 16]) -> Self::F {
         let x = x.as_ptr().cast::<v128>();
         // SAFETY: `x` is 16 floats, which is four vectors.

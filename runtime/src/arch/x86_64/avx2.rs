@@ -163,6 +163,11 @@ impl Simd for Avx2 {
         unsafe { [_mm256_set1_ps(x); 2] }
     }
     #[inline(always)]
+    fn splat_quads(self, [a, b, c, d]: [f32; 4]) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe { [_mm256_set_m128(_mm_set1_ps(b), _mm_set1_ps(a)), _mm256_set_m128(_mm_set1_ps(d), _mm_set1_ps(c))] }
+    }
+    #[inline(always)]
     fn load(self, x: &[f32; 16]) -> Self::F {
         // SAFETY: the token proves the instructions; `x` is 16 floats, which is two vectors.
         unsafe { [_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x.as_ptr().add(8))] }

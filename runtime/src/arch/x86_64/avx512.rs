@@ -92,6 +92,15 @@ impl<const POPCNT: bool> Simd for Avx512<POPCNT> {
         unsafe { _mm512_set1_ps(x) }
     }
     #[inline(always)]
+    fn splat_quads(self, [a, b, c, d]: [f32; 4]) -> Self::F {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let v = _mm512_mask_mov_ps(_mm512_set1_ps(a), 0x00f0, _mm512_set1_ps(b));
+            let v = _mm512_mask_mov_ps(v, 0x0f00, _mm512_set1_ps(c));
+            _mm512_mask_mov_ps(v, 0xf000, _mm512_set1_ps(d))
+        }
+    }
+    #[inline(always)]
     fn load(self, x: &[f32; 16]) -> Self::F {
         // SAFETY: the token proves the instructions; `x` is 16 floats.
         unsafe { _mm512_loadu_ps(x.as_ptr()) }
