@@ -20,7 +20,8 @@ use xnorc_training::config::{Config, DataFormat};
 use xnorc_training::export::{Options, SignOperator, WeightForm, onnx};
 use xnorc_training::nn::Task;
 use xnorc_training::problem::{Problems, Result};
-use xnorc_training::train::{self, Outcome, Terminal};
+use xnorc_training::together::{self, Together};
+use xnorc_training::train::{self, Outcome, Progress, Quiet, Terminal};
 
 /// Trains binary neural networks as Real-to-Binary does, and exports them as ONNX.
 #[derive(Parser, Debug)]
@@ -33,6 +34,9 @@ struct Invocation {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Train everything a configuration says, step by step. After an interruption the same command goes on.
+    ///
+    /// Several processes train together when MPI's launcher starts them (`mpirun -n 2 xnorc-training run net.toml`) and
+    /// the program is built with the feature `mpi`.
     Run {
         /// The procedure.
         config: PathBuf,
@@ -110,7 +114,38 @@ enum Format {
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
-    let result = match Invocation::parse().command {
+    let command = Invocation::parse().command;
+    // Left at the very end: who leaves first may end the others before they have said what is wrong.
+    let session = together::join();
+    let result = match session.as_ref().map_err(Clone::clone).and_then(|_| may_be_several(&command)) {
+        Ok(()) => perform(command),
+        Err(problems) => Err(problems),
+    };
+    result.unwrap_or_else(|problems| {
+        if together::speaks() {
+            for problem in problems.0 {
+                let _ = writeln!(std::io::stderr(), "error: {problem}");
+            }
+        } else if session.is_err() {
+            // The launcher ends all processes when one fails; that which speaks may not have spoken yet.
+            return ExitCode::SUCCESS;
+        }
+        ExitCode::FAILURE
+    })
+}
+
+/// Several processes train together; nothing else is divided among them.
+fn may_be_several(command: &Command) -> Result {
+    let size = Together::current().size();
+    if size == 1 || matches!(command, Command::Run { .. }) {
+        return Ok(());
+    }
+    let what = format_args!("{size} processes were started, but only `run` can be divided among them: start one");
+    Err(Problems::one("MPI", what))
+}
+
+fn perform(command: Command) -> Result<ExitCode> {
+    match command {
         Command::Run { config } => run(&config),
         Command::Ablation(args) => ablation::main(args),
         Command::Plot(args) => plot::main(&args),
@@ -118,19 +153,18 @@ pub(crate) fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::main(args),
         Command::Predict(args) => predict::main(args),
         Command::Export(args) => export(&args),
-    };
-    result.unwrap_or_else(|problems| {
-        for problem in problems.0 {
-            let _ = writeln!(std::io::stderr(), "error: {problem}");
-        }
-        ExitCode::FAILURE
-    })
+    }
 }
 
 fn run(config: &Path) -> Result<ExitCode> {
-    let config = Config::load(config)?;
-    let outcome = train::run(&config, &*interruptible()?, &mut Terminal::default())?;
-    Ok(code(outcome))
+    let together = Together::current();
+    let config = together.agree(Config::load(config))?;
+    let stop = together.agree(interruptible())?;
+    let mut progress: Box<dyn Progress> = match together.rank() {
+        0 => Box::new(Terminal::default()),
+        _ => Box::new(Quiet),
+    };
+    Ok(code(train::run(&config, &stop, &mut *progress)?))
 }
 
 /// A flag that Ctrl-C sets.

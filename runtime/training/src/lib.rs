@@ -20,6 +20,7 @@
 //! | [`optim`] | Adam, SGD, weight decay and what it spares, schedules | 4.1, 5 |
 //! | [`data`] | IDX, CIFAR, folders of pictures; augmentation, mix-up; batches made in parallel | 5 |
 //! | [`train`] | the loop, checkpoints, metrics, evaluation, the steps of a procedure in order | 4.2 |
+//! | [`together`] | several processes that train one network, over MPI | |
 //! | [`ablation`] | the method with parts left out in turn: runs, table, picture | table 3 |
 //! | [`probe`], [`plot`] | a look inside a trained network; pictures (SVG) of that and of how training went | 4.2 |
 //! | [`export`] | ONNX | |
@@ -55,4 +56,5 @@ pub mod probe;
 pub mod problem;
 #[cfg(test)]
 mod testing;
+pub mod together;
 pub mod train;

@@ -14,6 +14,7 @@ pub(crate) mod mean;
 pub(crate) mod norm;
 mod planes;
 pub(crate) mod prelu;
+pub(crate) mod shared_norm;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -15,13 +15,13 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// 1 / standard deviation.
-    fn inverse(&self, epsilon: f32) -> f32 {
+    pub(super) fn inverse(&self, epsilon: f32) -> f32 {
         1.0 / (self.variance + epsilon).sqrt()
     }
 }
 
 /// The pictures' planes of each channel.
-fn by_channel(values: &mut [f32], channels: usize, plane: usize) -> Vec<Vec<&mut [f32]>> {
+pub(super) fn by_channel(values: &mut [f32], channels: usize, plane: usize) -> Vec<Vec<&mut [f32]>> {
     let pictures = values.len() / (channels * plane);
     let mut all: Vec<Vec<&mut [f32]>> = (0..channels).map(|_| Vec::with_capacity(pictures)).collect();
     for (i, plane) in values.chunks_exact_mut(plane).enumerate() {

@@ -3,6 +3,7 @@
 //! Thread t of n makes batches t, t + n, t + 2n, …, each into its own short queue, and the receiver takes from the
 //! queues in turn: the order is fixed without sorting, and no thread runs far ahead.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -10,7 +11,7 @@ use rand::seq::SliceRandom as _;
 use rand_distr::{Beta, Distribution as _};
 
 use super::seeds::{Purpose, generator};
-use super::{Part, augment};
+use super::{Part, Share, augment};
 use crate::config::{Augmentation, DataConfig};
 use crate::problem::Problems;
 
@@ -24,8 +25,10 @@ pub struct Plan {
     pub size: [usize; 2],
     /// How many classes.
     pub classes: usize,
-    /// Pictures in a batch.
+    /// Pictures in a batch, of all processes.
     pub batch: usize,
+    /// What of each batch is made; all of it, unless several processes share them.
+    pub share: Share,
     /// In which order, changed how.
     pub order: Order,
     /// Mean and standard deviation of each channel.
@@ -71,7 +74,8 @@ impl Plan {
     /// A plan for pictures as the configuration has them.
     pub fn new(config: &DataConfig, size: [usize; 2], classes: usize, batch: usize, order: Order) -> Self {
         let (mean, std) = (config.mean.clone(), config.std.clone());
-        Self { size, classes, batch, order, mean, std, resize: config.resize, workers: config.workers }
+        let (resize, workers, share) = (config.resize, config.workers, Share::WHOLE);
+        Self { size, classes, batch, share, order, mean, std, resize, workers }
     }
 
     /// How many batches `pictures` pictures make.
@@ -90,17 +94,29 @@ impl Plan {
         }
     }
 
-    /// Batch number `number`, of these pictures.
+    /// The share of batch number `number`, of these pictures.
     fn make(&self, part: &Part, number: usize, indices: &[usize]) -> Batch {
         let mut batch = Batch::default();
-        for &index in indices {
+        let own = self.share.of(indices.len());
+        // Pictures are mixed with any others of the batch, and with which of them depends on how many can be read: all
+        // are.
+        let mixes = matches!(&self.order, Order::Shuffled { augmentation, .. } if augmentation.mix_up > 0.0);
+        let read = if mixes { 0..indices.len() } else { own.clone() };
+        // Where the share is among those that can be read.
+        let mut found = 0..0;
+        for at in read {
+            let index = indices[at];
             let picture = match part.picture(index) {
                 Ok(picture) => picture,
                 Err(mut problems) => {
-                    batch.skipped.0.append(&mut problems.0);
+                    if own.contains(&at) {
+                        batch.skipped.0.append(&mut problems.0);
+                    }
                     continue;
                 }
             };
+            found.start += usize::from(at < own.start);
+            found.end += usize::from(at < own.end);
             let picture = match &self.order {
                 Order::Shuffled { seed, epoch, augmentation } => {
                     let random = &mut generator(*seed, Purpose::Picture, *epoch, index);
@@ -120,7 +136,23 @@ impl Plan {
         {
             mix(&mut batch, augmentation.mix_up, &mut generator(*seed, Purpose::MixUp, *epoch, number));
         }
+        batch.keep(found);
         batch
+    }
+}
+
+impl Batch {
+    /// Leaves out all pictures but these.
+    fn keep(&mut self, pictures: Range<usize>) {
+        let n = self.labels.len();
+        if pictures == (0..n) {
+            return;
+        }
+        for values in [&mut self.pictures, &mut self.targets] {
+            let len = values.len() / n;
+            *values = values[pictures.start * len..pictures.end * len].to_vec();
+        }
+        self.labels = self.labels[pictures].to_vec();
     }
 }
 

@@ -13,6 +13,7 @@ mod loader;
 mod raster;
 mod seeds;
 mod shards;
+mod share;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use loader::{Batch, Batches, Order, Plan};
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 pub use raster::Raster;
+pub use share::Share;
 
 use crate::config::{DataConfig, DataFormat, ValidationFrom};
 use crate::nn::Task;

@@ -14,6 +14,8 @@ use burn::nn::BatchNorm;
 
 use super::flex::{give, in_place, tensor};
 use crate::cpu::norm::{Channel, backward, forward, forward_fixed};
+use crate::cpu::shared_norm::{shared_backward, shared_forward};
+use crate::together::Together;
 
 /// As `norm.forward(x)`: x [n, c, h, w].
 pub(super) fn normalised(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
@@ -47,7 +49,8 @@ pub trait NormOps: Backend {
         Self::batch_norm(x, gamma, beta, mean, variance, epsilon)
     }
 
-    /// x [n, c, h, w] by its own mean and (biased) variance, which are given back too; γ, β `[c]`.
+    /// x [n, c, h, w] by its own mean and (biased) variance, which are given back too; γ, β `[c]`. On the CPU they are
+    /// those of the whole batch, of all processes that train together.
     fn trained_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -58,7 +61,7 @@ pub trait NormOps: Backend {
         (result.output, result.mean, result.variance)
     }
 
-    /// The gradients of x, γ and β.
+    /// The gradients of x, γ and β; those of γ and β by this process's pictures, as every parameter's.
     fn trained_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -120,7 +123,11 @@ impl NormOps for Flex {
             let result = Self::batch_norm_train(x, gamma, beta, epsilon);
             return (result.output, result.mean, result.variance);
         };
-        let (y, mean, variance) = forward(values, plane(&x), gammas, betas, epsilon as f32);
+        let (plane, epsilon, together) = (plane(&x), epsilon as f32, Together::current());
+        let (y, mean, variance) = match together.alone() {
+            true => forward(values, plane, gammas, betas, epsilon),
+            false => shared_forward(values, plane, gammas, betas, epsilon, |sums| together.sum_f64(sums)),
+        };
         (tensor(y, x.shape()), vector(mean), vector(variance))
     }
 
@@ -140,8 +147,11 @@ impl NormOps for Flex {
             return (result.x_grad, result.gamma_grad, result.beta_grad);
         };
         let channels = channels(gammas, means, variances);
-        let (of_x, (of_gamma, of_beta)) =
-            in_place(grad, |grad| backward(values, plane(&x), &channels, epsilon as f32, grad));
+        let (plane, epsilon, together) = (plane(&x), epsilon as f32, Together::current());
+        let (of_x, (of_gamma, of_beta)) = in_place(grad, |grad| match together.alone() {
+            true => backward(values, plane, &channels, epsilon, grad),
+            false => shared_backward(values, plane, &channels, epsilon, grad, |sums| together.sum_f64(sums)),
+        });
         give(x);
         (of_x, vector(of_gamma), vector(of_beta))
     }

@@ -17,6 +17,7 @@ use super::metrics::{Epoch, csv, json_lines};
 use crate::config::StepConfig;
 use crate::nn::Network;
 use crate::problem::{Problems, Result};
+use crate::together::Together;
 
 /// How far a step is: the content of `state.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -160,7 +161,9 @@ impl Checkpoint {
         #[cfg(any(feature = "cuda", feature = "wgpu"))]
         super::device::default_is_there()?;
         let path = self.optimiser(state);
-        let record = OptimizerRecord::from_bytes(read(&path)?)
+        // The results need not be where the other processes can read them.
+        let bytes = Together::current().first_bytes(|| read(&path))?;
+        let record = OptimizerRecord::from_bytes(bytes)
             .map_err(|e| Problems::file(&path, format_args!("is no optimiser's state: {e:?}")))?;
         Ok(optimiser.load_record(record))
     }
@@ -180,6 +183,23 @@ pub fn restore(network: Network, path: &Path) -> Result<Network> {
     };
     let record = ModuleRecord::from_bytes(read(path)?).map_err(wrong)?;
     network.try_load_record(record).map_err(wrong)
+}
+
+/// The network that process 0 makes of `network`, on all that train together: only there its files have to be.
+///
+/// # Errors
+/// What `work` says there.
+pub(super) fn spread(network: Network, work: impl FnOnce(Network) -> Result<Network>) -> Result<Network> {
+    let together = Together::current();
+    if together.alone() {
+        return work(network);
+    }
+    let blank = network.clone();
+    let bytes = together.first_bytes(|| {
+        work(network)?.into_record().into_bytes().map_err(|e| Problems::one("the network", format_args!("{e:?}")))
+    })?;
+    let wrong = |e: burn::store::RecordError| Problems::one("the network of process 0", format_args!("{e:?}"));
+    blank.try_load_record(ModuleRecord::from_bytes(bytes).map_err(wrong)?).map_err(wrong)
 }
 
 /// As [`restore`], of a step's checkpoint.

@@ -8,6 +8,7 @@ use super::{Pictures, Quiet, device, memory, settings};
 use crate::config::{Config, NetworkConfig};
 use crate::optim::optimiser;
 use crate::problem::Result;
+use crate::together::Together;
 
 /// A step, measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +57,7 @@ pub fn estimate(config: &Config, data: &Pictures) -> Result<Vec<Estimate>> {
             checkpoint: checkpoint(config, step),
             stop: &AtomicBool::new(false),
             progress: &mut Quiet,
+            together: Together::ALONE,
         };
         let speed = measured.speed(network, optimiser(&step.optimiser)?);
         let epoch = data.train.len() as f64 * speed.learning + data.validation.len() as f64 * speed.looking;

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 
-use super::checkpoint::write;
+use super::checkpoint::{spread, write};
 use super::step::{End, Step};
 use super::{Checkpoint, Epoch, Progress, State, device, load_network, restore, settings, tensorboard};
 use crate::config::{Config, DataConfig, NetworkConfig, StepConfig, Weights};
@@ -18,6 +18,7 @@ use crate::nn::{Form, Network, Task};
 use crate::optim::optimiser;
 use crate::plot;
 use crate::problem::{Problems, Result};
+use crate::together::Together;
 
 /// Where it is written what the networks of a folder of results take and give.
 const TASK: &str = "task.json";
@@ -62,6 +63,22 @@ impl Pictures {
         self.task
     }
 
+    /// A number that differs where two processes would not train the same pictures.
+    fn digest(&self) -> Result<u32> {
+        let text = serde_json::to_vec(&(self.task, &self.train.labels, &self.classes));
+        Ok(crc32c::crc32c(&text.map_err(|e| Problems::one("data", e))?))
+    }
+
+    /// Whether there are enough for so many processes: none of them may have an empty share.
+    fn enough(&self, config: &Config, processes: usize) -> Result {
+        let train = self.train.len();
+        let trains = config.steps.iter().any(|step| step.epochs > 0);
+        let mut problems = Problems::default();
+        let what = format_args!("{train} pictures to train cannot be divided among {processes} processes: take fewer");
+        problems.check(train == 0 || !trains || train >= processes, "data", what);
+        problems.or(())
+    }
+
     /// How many there are of each part, and of a class, for people.
     pub fn text(&self) -> String {
         let count = |part: &Arc<Part>| part.len();
@@ -85,15 +102,18 @@ impl Pictures {
     }
 }
 
-/// Trains everything that is not trained yet. `stop` is looked at between batches.
+/// Trains everything that is not trained yet, together with the processes that [`join`](crate::together::join) found: all of
+/// them have to call this. `stop` is looked at between batches; one process that is stopped stops all.
 ///
 /// # Errors
 /// Data that cannot be read, a device that is not there, files that cannot be written, a loss that is no number.
 pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> Result<Outcome> {
+    let together = Together::current();
     // Whatever is cheap to find out comes before the pictures are read.
-    device(&config.device)?;
-    settings::same(config)?;
-    run_on(config, &Pictures::load(&config.data)?, stop, progress)
+    together.agree(device(&config.device))?;
+    together.check(config)?;
+    together.first(|| settings::same(config))?;
+    run_on(config, &together.agree(Pictures::load(&config.data))?, stop, progress)
 }
 
 /// As [`run`], with pictures that several procedures share.
@@ -101,46 +121,62 @@ pub fn run(config: &Config, stop: &AtomicBool, progress: &mut dyn Progress) -> R
 /// # Errors
 /// As [`run`].
 pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mut dyn Progress) -> Result<Outcome> {
-    let device = device(&config.device)?;
-    settings::remember(config)?;
+    let together = Together::current();
+    let device = together.agree(device(&config.device))?;
+    together.check(config)?;
+    together.same(settings::digest(config)?, "configuration", "give all of them the same file")?;
+    together.same(data.digest()?, "data", "give all of them the same pictures")?;
+    together.agree(data.enough(config, together.size()))?;
     let task = data.task;
-    let put = |name: &str, text: serde_json::Result<String>| {
-        let path = config.output.join(name);
-        write(&path, text.map_err(|e| Problems::file(&path, e))?.as_bytes())
-    };
-    put(TASK, serde_json::to_string(&task))?;
-    put(CLASSES, serde_json::to_string(&data.classes))?;
+    together.first(|| {
+        settings::remember(config)?;
+        let put = |name: &str, text: serde_json::Result<String>| {
+            let path = config.output.join(name);
+            write(&path, text.map_err(|e| Problems::file(&path, e))?.as_bytes())
+        };
+        put(TASK, serde_json::to_string(&task))?;
+        put(CLASSES, serde_json::to_string(&data.classes))
+    })?;
     for (index, step) in config.steps.iter().enumerate() {
         let checkpoint = checkpoint(config, step);
-        let state = checkpoint.state()?;
+        let state = together.first(|| checkpoint.state())?;
         if state.done(step) {
-            settings::same_of_shared(config, index)?;
-            tell_tensorboard(config, step, &state)?;
+            together.first(|| {
+                settings::same_of_shared(config, index)?;
+                tell_tensorboard(config, step, &state)
+            })?;
             progress.note(&format!("{}: done already, {} epochs", step.name, state.epochs.len()));
             continue;
         }
-        let _alone = settings::begin(config, index)?;
+        let mut _lock = None;
+        together.first(|| {
+            _lock = settings::begin(config, index)?;
+            Ok(())
+        })?;
         let block = config.networks.get(&step.network).map(NetworkConfig::block).unwrap_or_default();
         let training = device.clone().autodiff();
         let mut optimiser = optimiser(&step.optimiser)?;
         let seed = settings::seed(config, index);
-        let mut network = network_of(config, step, task, seed, &training)?;
+        let network = spread(network_of(config, step, task, seed, &training)?, |network| {
+            if !state.epochs.is_empty() {
+                return restore(network, &checkpoint.network(&state, false));
+            }
+            if let Some(file) = &step.initial {
+                return with_weights(network, file);
+            }
+            let Some(start) = earlier(config, step.start_from.as_ref()) else { return Ok(network) };
+            let network = load_network(&self::checkpoint(config, start), network, false)?;
+            let scaled = start.weights == Weights::Real && step.weights == Weights::Sign && block.scale_from_weights;
+            Ok(if scaled { network.with_scales_from_weights() } else { network })
+        })?;
         if !state.epochs.is_empty() {
             progress.note(&format!("{}: goes on after epoch {}", step.name, state.epochs.len()));
-            network = restore(network, &checkpoint.network(&state, false))?;
             optimiser = checkpoint.load_optimiser(&state, optimiser)?;
-        } else if let Some(file) = &step.initial {
-            network = with_weights(network, file)?;
-        } else if let Some(start) = earlier(config, step.start_from.as_ref()) {
-            network = load_network(&self::checkpoint(config, start), network, false)?;
-            if start.weights == Weights::Real && step.weights == Weights::Sign && block.scale_from_weights {
-                network = network.with_scales_from_weights();
-            }
         }
         let teacher = match earlier(config, step.teacher.as_ref()) {
             Some(other) => {
                 let network = network_of(config, other, task, seed, &device)?;
-                Some(load_network(&self::checkpoint(config, other), network, true)?)
+                Some(spread(network, |network| load_network(&self::checkpoint(config, other), network, true))?)
             }
             None => None,
         };
@@ -158,6 +194,7 @@ pub fn run_on(config: &Config, data: &Pictures, stop: &AtomicBool, progress: &mu
             checkpoint,
             stop,
             progress: &mut *progress,
+            together,
         };
         if step.run(network, optimiser, state)? == End::Interrupted {
             return Ok(Outcome::Interrupted);

@@ -98,22 +98,30 @@ fn compare(path: &Path, config: &Config) -> Result {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(Problems::file(path, format_args!("cannot be read: {e}"))),
     };
-    let essence = |config: &Config| {
-        let mut config = config.clone();
-        (config.output, config.data.folder) = (PathBuf::new(), PathBuf::new());
-        (config.device, config.data.workers, config.ablation) = (String::new(), 0, None);
-        config.tensorboard = TensorBoard::Off;
-        for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
-            *initial = initial.file_name().map(PathBuf::from).unwrap_or_default();
-        }
-        config
-    };
     if parse::<Config>(&text).is_ok_and(|before| essence(&before) == essence(config)) {
         return Ok(());
     }
     let what = "these results were begun with other settings: choose another `output`, or remove the folder of this \
                 file";
     Err(Problems::file(path, what))
+}
+
+/// What of a configuration changes what comes out.
+fn essence(config: &Config) -> Config {
+    let mut config = config.clone();
+    (config.output, config.data.folder) = (PathBuf::new(), PathBuf::new());
+    (config.device, config.data.workers, config.ablation) = (String::new(), 0, None);
+    config.tensorboard = TensorBoard::Off;
+    for initial in config.steps.iter_mut().filter_map(|step| step.initial.as_mut()) {
+        *initial = initial.file_name().map(PathBuf::from).unwrap_or_default();
+    }
+    config
+}
+
+/// A number that differs where two configurations train something else.
+pub(super) fn digest(config: &Config) -> Result<u32> {
+    let text = toml::to_string(&essence(config)).map_err(|e| Problems::one("configuration", e))?;
+    Ok(crc32c::crc32c(text.as_bytes()))
 }
 
 /// Writes a configuration that can be used where it lies.

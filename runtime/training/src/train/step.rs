@@ -17,6 +17,7 @@ use crate::loss::terms;
 use crate::nn::{Network, Output, Task};
 use crate::optim::rate;
 use crate::problem::{Problems, Result};
+use crate::together::{Together, digest, summed};
 
 /// Updates between looks at the loss: each look waits for the device.
 const LOOK: usize = 8;
@@ -49,6 +50,8 @@ pub(super) struct Step<'a> {
     pub(super) checkpoint: Checkpoint,
     pub(super) stop: &'a AtomicBool,
     pub(super) progress: &'a mut dyn Progress,
+    /// Those that train it.
+    pub(super) together: Together,
 }
 
 /// How a step ended.
@@ -64,6 +67,16 @@ pub(super) struct Speed {
     pub(super) learning: f64,
     /// Of evaluation.
     pub(super) looking: f64,
+}
+
+/// What is known of a batch, by all processes.
+struct Found {
+    pictures: f32,
+    /// Whether it is learned from: not where one of them could read nothing of its share, for a network cannot be run on no
+    /// picture, and all have to run it.
+    trains: bool,
+    /// Somebody wants to end.
+    stop: bool,
 }
 
 /// Sums over an epoch.
@@ -85,6 +98,7 @@ impl Step<'_> {
         mut optimiser: ModuleOptimizer,
         mut state: State,
     ) -> Result<End> {
+        let together = self.together;
         for epoch in state.epochs.len()..self.step.epochs {
             if let Some(early) = self.step.early_stopping.filter(|_| state.gave_up(self.step)) {
                 self.progress.note(&format!(
@@ -99,45 +113,70 @@ impl Step<'_> {
                 return Ok(End::Interrupted);
             };
             network = trained;
-            if self.stop.load(Ordering::Relaxed) {
+            if together.any(self.stop.load(Ordering::Relaxed)) {
                 return Ok(End::Interrupted);
             }
-            let result = self.evaluate(&network.valid(), &self.validation);
-            if !result.loss.is_finite() {
-                return Err(no_number(&self.step.name, epoch));
-            }
-            self.name_skipped(&[&sums.skipped, &result.skipped]);
-            let [loss, labels, logits, attention, right] = sums.values.map(|sum| sum / sums.pictures.max(1.0));
-            let told = Epoch {
-                epoch: epoch + 1,
-                rate,
-                loss,
-                labels,
-                logits,
-                attention,
-                accuracy: right,
-                validation_loss: result.loss,
-                validation_accuracy: result.top1,
-                validation_top5: result.top5,
-                skipped: sums.skipped.0.len(),
-                seconds: start.elapsed().as_secs_f64(),
-                waited: sums.waited.as_secs_f64(),
-            };
-            state.epochs.push(told.kept());
-            let before = state.best.checked_sub(1).map(|best| state.epochs[best].validation_accuracy);
-            if before.is_none_or(|before| state.epochs[epoch].validation_accuracy > before) {
-                state.best = epoch + 1;
-            }
-            self.checkpoint.save(&state, &network, &optimiser)?;
-            write_curves(self.config)?;
-            tell_tensorboard(self.config, self.step, &state)?;
-            self.progress.done(&self.step.name, &state.epochs[epoch]);
+            together.same(digest(together, &network), &self.step.name, "the weights of the network")?;
+            sums.skipped.0 = together.told(&sums.skipped.0).concat();
+            state = together.first(|| {
+                let seen = self.look(&state, &network, &sums)?;
+                let told = Epoch { rate, seconds: start.elapsed().as_secs_f64(), ..seen };
+                self.save(told, state, &network, &optimiser)
+            })?;
         }
+        together.first(|| self.end(state, &network, &optimiser))?;
+        Ok(End::Done)
+    }
+
+    /// What there is to tell of an epoch behind those of `state`, but rate and time.
+    fn look(&mut self, state: &State, network: &Network, sums: &Sums) -> Result<Epoch> {
+        let epoch = state.epochs.len();
+        let result = self.evaluate(&network.valid(), &self.validation);
+        if !result.loss.is_finite() {
+            return Err(no_number(&self.step.name, epoch));
+        }
+        self.name_skipped(&[&sums.skipped, &result.skipped]);
+        let [loss, labels, logits, attention, right] = sums.values.map(|sum| sum / sums.pictures.max(1.0));
+        Ok(Epoch {
+            epoch: epoch + 1,
+            loss,
+            labels,
+            logits,
+            attention,
+            accuracy: right,
+            validation_loss: result.loss,
+            validation_accuracy: result.top1,
+            validation_top5: result.top5,
+            skipped: sums.skipped.0.len(),
+            waited: sums.waited.as_secs_f64(),
+            ..Epoch::default()
+        })
+    }
+
+    /// Writes and tells of an epoch: the state after it.
+    fn save(&mut self, told: Epoch, before: State, network: &Network, optimiser: &ModuleOptimizer) -> Result<State> {
+        let mut state = before;
+        let best = state.best.checked_sub(1).map(|best| state.epochs[best].validation_accuracy);
+        let told = told.kept();
+        if best.is_none_or(|best| told.validation_accuracy > best) {
+            state.best = told.epoch;
+        }
+        state.epochs.push(told.clone());
+        self.checkpoint.save(&state, network, optimiser)?;
+        write_curves(self.config)?;
+        tell_tensorboard(self.config, self.step, &state)?;
+        self.progress.done(&self.step.name, &told);
+        Ok(state)
+    }
+
+    /// Looks at the test pictures, and writes and tells the end of the step.
+    fn end(&mut self, before: State, network: &Network, optimiser: &ModuleOptimizer) -> Result {
+        let mut state = before;
         if state.epochs.is_empty() {
             // Nothing but weights from a file.
-            self.checkpoint.save(&state, &network, &optimiser)?;
+            self.checkpoint.save(&state, network, optimiser)?;
         }
-        let tested = self.tested(&network, &state)?;
+        let tested = self.tested(network, &state)?;
         state.test = Some(tested);
         self.checkpoint.save_state(&state)?;
         tell_tensorboard(self.config, self.step, &state)?;
@@ -147,7 +186,7 @@ impl Step<'_> {
             epoch => format!("after the best epoch, {epoch}, and {last:.2} % after the last"),
         };
         self.progress.note(&format!("{}, test pictures: {best:.2} % right {when}", self.step.name));
-        Ok(End::Done)
+        Ok(())
     }
 
     /// How fast it goes here, by a few updates and one batch of validation pictures.
@@ -236,7 +275,8 @@ impl Step<'_> {
         sums: &mut Sums,
     ) -> Result<Option<(Network, f64)>> {
         let step = self.step;
-        let plan = self.plan(Order::Shuffled { seed: self.seed, epoch, augmentation: step.augmentation.clone() });
+        let order = Order::Shuffled { seed: self.seed, epoch, augmentation: step.augmentation.clone() };
+        let plan = Plan { share: self.together.share(), ..self.plan(order) };
         let mut batches = Batches::new(&self.train, plan);
         let all = batches.len();
         let updates = all.div_ceil(step.accumulate);
@@ -248,32 +288,47 @@ impl Step<'_> {
             let asked = Instant::now();
             let Some(mut batch) = batches.next() else { break };
             sums.waited += asked.elapsed();
-            if self.stop.load(Ordering::Relaxed) {
+            sums.skipped.0.append(&mut batch.skipped.0);
+            let found = self.found(batch.labels.len());
+            if found.stop {
                 return Ok(None);
             }
-            sums.skipped.0.append(&mut batch.skipped.0);
             let (update, of_update) = (number / step.accumulate, number % step.accumulate);
             let group = step.accumulate.min(all - update * step.accumulate);
-            if !batch.labels.is_empty() {
+            if found.trains {
+                // Weighed by pictures, the processes' means add up to that of the whole batch.
+                let share = batch.labels.len() as f32 / found.pictures;
                 let (loss, told) = self.losses(&network, batch);
-                let grads = GradientsParams::from_grads((loss / group as f32).backward(), &network);
+                let grads = GradientsParams::from_grads((loss / (group as f32 / share)).backward(), &network);
                 accumulator.accumulate(&network, grads);
                 pending.push(told);
+            } else if found.pictures > 0.0 {
+                self.progress.note("skipped: a batch of which one of the processes can read no picture");
             }
             if of_update + 1 == group {
                 rate_now = rate(&step.schedule, step.optimiser.rate, (epoch, step.epochs), (update, updates));
-                network = optimiser.step(rate_now, network, accumulator.grads());
+                let grads = summed(self.together, &network, accumulator.grads());
+                network = optimiser.step(rate_now, network, grads);
                 if self.clip_latent_weights {
                     network = network.with_latent_weights_clipped();
                 }
                 if (update + 1) % LOOK == 0 || update + 1 == updates {
-                    sums.add(std::mem::take(&mut pending), &step.name, epoch)?;
+                    sums.add(self.together, std::mem::take(&mut pending), &step.name, epoch)?;
                     let n = sums.pictures.max(1.0);
                     self.progress.update(update + 1, sums.values[0] / n, sums.values[4] / n, rate_now);
                 }
             }
         }
         Ok(Some((network, rate_now)))
+    }
+
+    /// What all processes together have of a batch, of which this one has so many pictures.
+    fn found(&self, pictures: usize) -> Found {
+        let stop = self.stop.load(Ordering::Relaxed);
+        let mut counts = [pictures as f32, f32::from(u8::from(pictures == 0)), f32::from(u8::from(stop))];
+        self.together.sum(&mut counts);
+        let [pictures, without, stops] = counts;
+        Found { pictures, trains: without == 0.0, stop: stops > 0.0 }
     }
 
     /// The loss of a batch, and what is told about it: pictures, and the sums of [`Sums::values`].
@@ -312,9 +367,11 @@ impl Step<'_> {
 }
 
 impl Sums {
-    fn add(&mut self, told: Vec<Tensor<1>>, step: &str, epoch: usize) -> Result {
-        for told in told {
-            let told: Vec<f32> = told.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+    fn add(&mut self, together: Together, told: Vec<Tensor<1>>, step: &str, epoch: usize) -> Result {
+        let of = |told: Tensor<1>| -> Vec<f32> { told.into_data().convert::<f32>().try_into_vec().unwrap_or_default() };
+        let mut told: Vec<f32> = told.into_iter().flat_map(of).collect();
+        together.sum(&mut told);
+        for told in told.chunks(1 + self.values.len()) {
             let Some((pictures, values)) = told.split_first() else { continue };
             if !values.iter().all(|v| v.is_finite()) {
                 return Err(no_number(step, epoch));
