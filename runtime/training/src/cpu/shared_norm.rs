@@ -91,3 +91,85 @@ pub(crate) fn shared_backward(
     });
     own.iter().map(|[all, along]| (*along as f32, *all as f32)).unzip()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Barrier, Mutex};
+
+    use super::*;
+    use crate::cpu::norm::{backward, forward};
+
+    /// Sums over two threads, each of which stands for a process.
+    struct Sums {
+        all: [Mutex<Vec<f64>>; 2],
+        wait: Barrier,
+    }
+
+    impl Sums {
+        fn sum(&self, rank: usize, values: &mut [f64]) {
+            *self.all[rank].lock().unwrap() = values.to_vec();
+            self.wait.wait();
+            let other = self.all[1 - rank].lock().unwrap().clone();
+            values.iter_mut().zip(other).for_each(|(value, other)| *value += other);
+            self.wait.wait();
+        }
+    }
+
+    fn near(ours: &[f32], theirs: &[f32]) -> bool {
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= 2e-6 * b.abs().max(1.0))
+    }
+
+    /// Two processes with unequal shares of a batch have what one has of the whole batch; and not what each would have of
+    /// its own share.
+    #[test]
+    fn two_shares_are_normalised_as_one_batch() {
+        let (plane, epsilon) = (19, 1e-5);
+        let wave = |n: usize, seed: f32| -> Vec<f32> { (0..n).map(|i| (i as f32 * 1.7 + seed).sin() + seed).collect() };
+        let (x, dy) = (wave(5 * 3 * plane, 0.3), wave(5 * 3 * plane, 0.1));
+        let (gamma, beta) = ([1.0, 0.5, -2.0], [0.0, 1.0, 0.25]);
+        let run = |forwards: &dyn Fn(&[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>),
+                   backwards: &dyn Fn(&[f32], &[Channel], &mut [f32]) -> (Vec<f32>, Vec<f32>),
+                   x: &[f32],
+                   dy: &[f32]| {
+            let (y, mean, variance) = forwards(x);
+            let channels: Vec<Channel> =
+                (0..3).map(|c| Channel { gamma: gamma[c], mean: mean[c], variance: variance[c] }).collect();
+            let mut dx = dy.to_vec();
+            let (of_gamma, of_beta) = backwards(x, &channels, &mut dx);
+            ([y, dx], [mean, variance], [of_gamma, of_beta])
+        };
+        let alone = |x: &[f32], dy: &[f32]| {
+            run(
+                &|x| forward(x, plane, &gamma, &beta, epsilon),
+                &|x, channels, dx| backward(x, plane, channels, epsilon, dx),
+                x,
+                dy,
+            )
+        };
+        let whole = alone(&x, &dy);
+        let sums = Sums { all: Default::default(), wait: Barrier::new(2) };
+        let cut = 2 * 3 * plane;
+        let parts = [(&x[..cut], &dy[..cut]), (&x[cut..], &dy[cut..])];
+        let shared = |rank: usize| {
+            let everyones = |values: &mut [f64]| sums.sum(rank, values);
+            run(
+                &|x| shared_forward(x, plane, &gamma, &beta, epsilon, everyones),
+                &|x, channels, dx| shared_backward(x, plane, channels, epsilon, dx, everyones),
+                parts[rank].0,
+                parts[rank].1,
+            )
+        };
+        let [one, two] = std::thread::scope(|scope| {
+            let two = scope.spawn(|| shared(1));
+            [shared(0), two.join().unwrap()]
+        });
+        for k in 0..2 {
+            assert!(near(&[&one.0[k][..], &two.0[k]].concat(), &whole.0[k]), "{k}: {one:?}, {two:?}, {whole:?}");
+            assert!(near(&one.1[k], &whole.1[k]) && one.1[k] == two.1[k]);
+            let sum: Vec<f32> = one.2[k].iter().zip(&two.2[k]).map(|(a, b)| a + b).collect();
+            assert!(sum.iter().zip(&whole.2[k]).all(|(a, b)| (a - b).abs() < 1e-4), "{sum:?}, {:?}", whole.2[k]);
+        }
+        let own = alone(parts[0].0, parts[0].1);
+        assert!(!near(&own.0[0], &one.0[0]) && !near(&own.0[1], &one.0[1]));
+    }
+}

@@ -308,3 +308,44 @@ fn random_crops_are_taken_everywhere() {
     assert_eq!(corners.len(), 5 * 9);
     assert_eq!((corners[0], corners[44]), (1, 4 * 12 + 8 + 1));
 }
+
+/// What the processes have of a batch is, one after the other, what one process would have: mixed with the same pictures
+/// of the whole batch, also where some of them cannot be read.
+#[test]
+fn shares_are_parts_of_the_same_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["cat", "dog"] {
+        for part in ["train", "val"] {
+            let folder = folder.path().join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..7u8 {
+                let file = folder.join(format!("{i}.png"));
+                image::RgbImage::from_pixel(9, 8, image::Rgb([20 * i, 90, 30])).save(file).unwrap();
+            }
+        }
+    }
+    std::fs::write(folder.path().join("train/cat/3.png"), "no picture").unwrap();
+    let config = config(DataFormat::Folders, folder.path());
+    let part = Arc::new(Dataset::load(&config).unwrap().train);
+    for augmentation in [all_changes(), Augmentation { mix_up: 0.0, ..all_changes() }] {
+        let order = Order::Shuffled { seed: 1, epoch: 0, augmentation };
+        let plan = Plan::new(&config, [8, 8], 2, 6, order);
+        let of = |share| Batches::new(&part, Plan { share, ..plan.clone() }).collect::<Vec<Batch>>();
+        let whole = of(Share::WHOLE);
+        assert_eq!(whole.iter().map(|batch| batch.labels.len()).sum::<usize>(), 11);
+        for processes in [2, 3] {
+            let shares: Vec<Vec<Batch>> = (0..processes).map(|rank| of(Share { rank, of: processes })).collect();
+            for (number, batch) in whole.iter().enumerate() {
+                let mut joined = Batch::default();
+                for share in &shares {
+                    let own = share[number].clone();
+                    joined.pictures.extend(own.pictures);
+                    joined.labels.extend(own.labels);
+                    joined.targets.extend(own.targets);
+                    joined.skipped.0.extend(own.skipped.0);
+                }
+                assert_eq!(*batch, joined);
+            }
+        }
+    }
+}
