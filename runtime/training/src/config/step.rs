@@ -42,7 +42,7 @@ pub struct StepConfig {
     pub folder: Option<PathBuf>,
     /// How often every picture is seen. 0 takes the weights of `initial` as they are: a teacher that is trained already.
     pub epochs: usize,
-    /// Pictures in a batch.
+    /// Pictures in a batch; where several processes train together, in the batch of all of them.
     pub batch: usize,
     /// Batches whose gradients are added up for one step of the optimiser, each weighed by its share.
     #[serde(default = "one")]
