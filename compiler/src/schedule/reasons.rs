@@ -23,8 +23,8 @@ pub enum Fit {
     Channels,
     /// A sum has few terms: the pixels at the end of a row that fill no tile, so many, cost most.
     Rest(usize),
-    /// Of the tiles that fit into the registers, the one that leaves the least of the last tile of a row empty.
-    Registers,
+    /// Of the tiles that fit into so many registers, the one that leaves the least of the last tile of a row empty.
+    Registers(usize),
 }
 
 impl Display for Fit {
@@ -39,7 +39,7 @@ impl Display for Fit {
             Fit::Channels => f.write_str("one pixel a row: independent sums are those of the blocks"),
             Fit::Rest(0) => f.write_str("divides the row: with few terms a sum, a rest would cost most"),
             Fit::Rest(pixels) => write!(f, "a rest of {pixels}, the least: with few terms a sum it costs most"),
-            Fit::Registers => f.write_str("of those in 24 registers, the fullest last tile"),
+            Fit::Registers(most) => write!(f, "of those in {most} registers, the fullest last tile"),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn row_tile(source: &Source) -> Option<([usize; 2], Fit)> {
         1 => Fit::Channels,
         _ if pixels == width => Fit::Row,
         _ if g.kernel == [1, 1] => Fit::Rest(width % pixels),
-        _ => Fit::Registers,
+        _ => Fit::Registers(registers(g)),
     };
     Some(([pixels, blocks], fit))
 }
@@ -50,18 +50,22 @@ pub(crate) fn real(g: &Geometry) -> (usize, usize) {
         return (1, [4, 3, 2].into_iter().find(|&v| divides(v)).unwrap_or(1));
     }
     if g.kernel == [1, 1] {
-        // Few inputs per sum: the fewest single pixels at the end of a row matter most.
-        let pixels = (4..=14).rev().filter(|&p| p <= width).min_by_key(|&p| (width % p, usize::abs_diff(p, 7)));
+        // Few inputs per sum: the fewest single pixels at the end of a row matter most; then more of them, which load weights less often.
+        let pixels = (4..=14).rev().filter(|&p| p <= width).min_by_key(|&p| width % p);
         return (pixels.unwrap_or(width), 1);
     }
     // As many blocks as there are, so that single pixels at the border are enough independent sums; then the pixels that leave
-    // the least of the last tile unused, of those that fit into 24 registers; or into 12, as values of several groups are put
-    // together for each pixel anew, and with more of them the compiler leaves the sums in memory.
+    // the least of the last tile unused, of those that fit into the registers.
     let v = [4, 2].into_iter().find(|&v| divides(v)).unwrap_or(1);
     let inside = inside(g);
-    let most = if super::is_mixed(g) { 12 } else { 24 / v };
-    let pixels = (4..=most).rev().filter(|&p| p <= inside).min_by_key(|&p| inside.next_multiple_of(p));
+    let pixels = (4..=registers(g) / v).rev().filter(|&p| p <= inside).min_by_key(|&p| inside.next_multiple_of(p));
     (pixels.unwrap_or(width.min(6)), v)
+}
+
+/// Registers that a tile of a convolution of several taps may take. Where lanes are of several groups, their values are put together for
+/// each pixel anew, and with more than twelve pixels the compiler leaves the sums in memory.
+fn registers(g: &Geometry) -> usize {
+    if super::is_mixed(g) { 12 } else { 24 }
 }
 
 /// The same of a convolution of narrow numbers, for which every pixel is an interior one.

@@ -286,6 +286,8 @@ fn misuse_writes_nothing() {
                 let mut row = [[[UNTOUCHED; 16]; WIDTH]; 1];
                 real_conv_row::<S, 4, 1, false, WIDTH>(s, &shape, x, w, 0, y, &mut row);
                 real_conv_row::<S, 4, 1, true, WIDTH>(s, &shape, x, w, 0, y, &mut row);
+                grouped_conv_row::<S, 4, false, WIDTH>(s, &shape, x, w, 0, y, &mut row[0]);
+                grouped_conv_row::<S, 4, true, WIDTH>(s, &shape, x, w, 0, y, &mut row[0]);
                 assert!(row.as_flattened().as_flattened().iter().all(|&v| v == UNTOUCHED), "{shape:?}");
             }
         }

@@ -111,14 +111,21 @@ pub(super) fn floats(
     let (pixels, together) = real(&g);
     assert_eq!(together, nest.together, "blocks that are computed together");
     let (pixels, together, width) = (n(pixels), n(together), n(g.output[1]));
-    let row = if is_mixed(&g) {
+    let mixed = is_mixed(&g);
+    let row = if mixed {
         quote!(grouped_conv_row::<S, #pixels, #planar, #width>(s, &#shape, from, self.weights, block, y, &mut row[0]);)
     } else {
         quote!(real_conv_row::<S, #pixels, #together, #planar, #width>(s, &#shape, from, self.weights, block, y, &mut row);)
     };
     operands.push(Operand {
         name: "weights",
-        text: Some("`[block of channels][row of taps][column of taps][input][channel]`".to_owned()),
+        text: Some(format!(
+            "`[block of channels][row of taps][column of taps][{}][channel]`",
+            match mixed {
+                true => "input of the channel's group",
+                false => "input",
+            }
+        )),
         ty: quote!(&'a [[Le<f32>; 16]; #rows]),
         value: quote!(WEIGHTS.at::<#at, _>()),
     });

@@ -114,6 +114,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
         ("bit_pool", bit_pool),
         ("bit_join", bit_join),
         ("real_conv", real_conv),
+        ("real_conv_mixed_groups", real_conv_mixed_groups),
         ("real_conv_pointwise", real_conv_pointwise),
         ("real_conv_pooled", real_conv_pooled),
         ("real_linear", real_linear),
@@ -236,6 +237,13 @@ fn real_conv(b: &mut Build) {
     let (x, y) = (b.input("x", &[1, 3, 8, 8]), b.output("y", &[1, 8, 8, 32]));
     let steps = vec![Step::Shift(ramp(32)), Step::Activation(Activation::Unary(Unary::Relu)), Step::Store(y)];
     b.block("block", real(x, geometry([8, 8, 3], [8, 8, 32], 3, 1, 1), true), steps);
+}
+
+/// Three groups of eight outputs each.
+fn real_conv_mixed_groups(b: &mut Build) {
+    let (x, y) = (b.input("x", &[1, 8, 8, 12]), b.output("y", &[1, 8, 8, 24]));
+    let g = Geometry { groups: 3, ..geometry([8, 8, 12], [8, 8, 24], 3, 1, 1) };
+    b.block("block", real(x, g, false), vec![Step::Shift(ramp(24)), Step::Store(y)]);
 }
 
 /// One tap: written out.
