@@ -127,21 +127,21 @@ mod tests {
         let wave = |n: usize, seed: f32| -> Vec<f32> { (0..n).map(|i| (i as f32 * 1.7 + seed).sin() + seed).collect() };
         let (x, dy) = (wave(5 * 3 * plane, 0.3), wave(5 * 3 * plane, 0.1));
         let (gamma, beta) = ([1.0, 0.5, -2.0], [0.0, 1.0, 0.25]);
-        let run = |forwards: &dyn Fn(&[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>),
-                   backwards: &dyn Fn(&[f32], &[Channel], &mut [f32]) -> (Vec<f32>, Vec<f32>),
-                   x: &[f32],
-                   dy: &[f32]| {
-            let (y, mean, variance) = forwards(x);
+        // Forward, and backward by what it found: both given as what a process alone, or together, has for them.
+        type Forward<'a> = &'a dyn Fn(&[f32]) -> [Vec<f32>; 3];
+        type Backward<'a> = &'a dyn Fn(&[f32], &[Channel], &mut [f32]) -> [Vec<f32>; 2];
+        let run = |forwards: Forward<'_>, backwards: Backward<'_>, x: &[f32], dy: &[f32]| {
+            let [y, mean, variance] = forwards(x);
             let channels: Vec<Channel> =
                 (0..3).map(|c| Channel { gamma: gamma[c], mean: mean[c], variance: variance[c] }).collect();
             let mut dx = dy.to_vec();
-            let (of_gamma, of_beta) = backwards(x, &channels, &mut dx);
-            ([y, dx], [mean, variance], [of_gamma, of_beta])
+            let of_parameters = backwards(x, &channels, &mut dx);
+            ([y, dx], [mean, variance], of_parameters)
         };
         let alone = |x: &[f32], dy: &[f32]| {
             run(
-                &|x| forward(x, plane, &gamma, &beta, epsilon),
-                &|x, channels, dx| backward(x, plane, channels, epsilon, dx),
+                &|x| forward(x, plane, &gamma, &beta, epsilon).into(),
+                &|x, channels, dx| backward(x, plane, channels, epsilon, dx).into(),
                 x,
                 dy,
             )
@@ -153,8 +153,8 @@ mod tests {
         let shared = |rank: usize| {
             let everyones = |values: &mut [f64]| sums.sum(rank, values);
             run(
-                &|x| shared_forward(x, plane, &gamma, &beta, epsilon, everyones),
-                &|x, channels, dx| shared_backward(x, plane, channels, epsilon, dx, everyones),
+                &|x| shared_forward(x, plane, &gamma, &beta, epsilon, everyones).into(),
+                &|x, channels, dx| shared_backward(x, plane, channels, epsilon, dx, everyones).into(),
                 parts[rank].0,
                 parts[rank].1,
             )

@@ -60,6 +60,7 @@ pub(crate) fn write_folders(folder: &Path) {
 pub(crate) const FOLDERS: &str = "format = \"folders\"\nfolder = \"data\"\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\n\
                                   size = 8\nvalidation = { from = \"test\" }";
 
+#[allow(dead_code)]
 pub(crate) fn program(folder: &Path, args: &[&str]) -> Output {
     Command::new(PROGRAM).args(args).current_dir(folder).output().unwrap()
 }
