@@ -52,6 +52,7 @@ impl<S: Simd> Simd for Loose<S> {
         self.0.add(self.0.mul(a, b), c)
     }
     same!(splat(x: f32) -> Self::F);
+    same!(splat_quads(x: [f32; 4]) -> Self::F);
     same!(load(x: &[f32; 16]) -> Self::F);
     same!(store(y: &mut [f32; 16], v: Self::F) -> ());
     same!(load_le(x: &[Le<f32>; 16]) -> Self::F);
@@ -101,5 +102,40 @@ impl<S: Simd> Simd for Loose<S> {
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
         self.0.spread(planes, put);
+    }
+}
+
+#[cfg(all(test, feature = "sources"))]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use crate::SOURCES;
+
+    /// The functions of a file that stand one level deep, those of `impl Simd` among them.
+    fn functions(text: &str) -> impl Iterator<Item = &str> {
+        text.lines().filter_map(|line| {
+            let rest = line.strip_prefix("    fn ").or_else(|| line.strip_prefix("    same!("))?;
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+        })
+    }
+
+    /// A level's own form of what the trait has a form of would be lost here without an error, and with it its speed.
+    #[test]
+    fn what_a_level_has_of_its_own_is_used() {
+        let text = |file: &str| SOURCES.iter().find(|(path, _)| *path == file).expect("a file of this crate").1;
+        let (all, here): (Vec<_>, Vec<_>) =
+            (functions(text("simd.rs")).collect(), functions(text("loose.rs")).collect());
+        let mut own: Vec<_> = SOURCES
+            .iter()
+            .filter(|(path, _)| path.starts_with("arch/"))
+            .flat_map(|(_, text)| functions(text))
+            .collect();
+        // A run of multiply-adds is one of these here.
+        own.retain(|name| all.contains(name) && *name != "fma_run");
+        assert!(own.contains(&"splat_quads") && own.len() > 40, "{own:?}");
+        let lost: Vec<_> = own.into_iter().filter(|name| !here.contains(name)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
     }
 }
