@@ -3,7 +3,7 @@
 //!
 //! The nest of a tiled block is put together from three parts: the [`Source`], which gives the values of a tile (a file of its own for each
 //! kind), the [`Steps`] that they go through, and the loops around them (here), as [`crate::schedule`] has laid them out. What
-//! is emitted is a type with the tensors and parameters of one call, and its `Kernel::run`; blocks of equal geometry and
+//! is emitted is a type with the tensors and parameters of one call, and its `Kernel::run` (`kernel.rs`); blocks of equal geometry and
 //! equal steps share it.
 
 mod binary_conv;
@@ -13,6 +13,7 @@ mod copy;
 mod down;
 mod elementwise;
 mod gate;
+mod kernel;
 mod matmul;
 mod names;
 mod pixel_lanes;
@@ -29,22 +30,22 @@ mod windows;
 
 use std::borrow::Cow;
 
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
 pub(super) use views::Views;
 
 use super::shapes::Shapes;
-use super::text::{doc, each_pixel, n, note};
-use crate::config::MultiplyAdds;
+use super::text::{each_pixel, n, note};
 use crate::ir::network::{self, Arithmetic, Network, PoolKind, Pooled, Products, Storage, Tiled};
 use crate::ops::Form;
 use crate::plan::{Blob, Within};
-use crate::schedule::{Division, Nest, Order, Pixels, Undivided, is_depthwise, is_pointwise};
+use crate::schedule::{Division, Nest, Order, Pixels, is_depthwise, is_pointwise};
 pub(super) use copy::{lookup, moved};
 pub(super) use gate::gate;
+pub(super) use kernel::Loops;
 pub(super) use matmul::product;
-use names::{binary_title, geometry_title, kernel_name};
+use names::named;
 use pooled::Made;
 pub(super) use sign_product::sign_product;
 use steps::{Fields, Steps, Writer};
@@ -84,28 +85,6 @@ struct Source {
     pixel_lanes: Option<pixel_lanes::Counted>,
     /// What the dot products of both start from.
     start: Option<Operand>,
-}
-
-/// A block's function and its kernel, in the making.
-pub(super) struct Loops {
-    /// Base of the type's name.
-    pub(super) base: String,
-    title: String,
-    fields: Vec<steps::Field>,
-    items: TokenStream,
-    body: TokenStream,
-    division: Division,
-    /// By counting down the lanes, for the instruction sets that do.
-    down: Option<TokenStream>,
-    /// With pixels as lanes.
-    pixel_lanes: Option<TokenStream>,
-    ways: Ways,
-    cost: usize,
-    images: usize,
-    before: TokenStream,
-    after: TokenStream,
-    /// The numbers that it multiplies.
-    arithmetic: Arithmetic,
 }
 
 /// Whether tiles are single pixels on every instruction set.
@@ -528,200 +507,4 @@ fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
             #pixels
         }
     }
-}
-
-impl Loops {
-    /// Of what one thread does.
-    fn undivided(base: String, title: String, fields: Fields<'_, '_>, body: TokenStream) -> Self {
-        let images = fields.images;
-        let Fields { list, after, .. } = fields;
-        Self {
-            base,
-            title,
-            fields: list,
-            items: TokenStream::new(),
-            body,
-            division: Division::Whole(Undivided::Single),
-            down: None,
-            pixel_lanes: None,
-            ways: Ways::ONE,
-            cost: 0,
-            images,
-            before: TokenStream::new(),
-            after,
-            arithmetic: Arithmetic::F32,
-        }
-    }
-
-    /// The items of the type, under a given name.
-    pub(super) fn items(&self, name: &Ident) -> TokenStream {
-        let title = doc(&self.title);
-        let fields = self.fields.iter().map(|steps::Field { name, text, ty, .. }| {
-            let text = text.as_ref().map(|text| doc(text));
-            quote!(#text #name: #ty,)
-        });
-        let area = self.has_area().then(|| quote!(area: Area,));
-        let (items, body) = (&self.items, &self.body);
-        let lifetime = self.fields.iter().any(|f| f.ty.to_string().contains("'a")).then(|| quote!(<'a>));
-        let any = lifetime.as_ref().map(|_| quote!(<'_>));
-        let mutable = self.fields.iter().any(|f| f.is_part).then(|| quote!(mut));
-        let (run, functions) = self.ways.run(body, self.down.as_ref(), self.pixel_lanes.as_ref(), mutable.as_ref());
-        let own = (functions.is_some() || !items.is_empty()).then(|| quote!(impl #name #any { #items #functions }));
-        let mutable = if functions.is_some() { None } else { mutable };
-        let (kernel, generics, arguments) = match self.arithmetic {
-            Arithmetic::F32 => (quote!(Kernel), quote!(S: Simd), quote!(s: S)),
-            _ => (quote!(NarrowKernel), quote!(S: Simd, D: NarrowDot<S>), quote!(s: S, d: D)),
-        };
-        quote! {
-            #title
-            struct #name #lifetime { #area #(#fields)* }
-
-            impl #kernel for #name #any {
-                type Output = ();
-
-                #[inline(always)]
-                fn run<#generics>(#mutable self, #arguments) { #run }
-            }
-
-            #own
-        }
-    }
-
-    fn has_area(&self) -> bool {
-        matches!(self.division, Division::Area { .. })
-    }
-
-    /// Whether threads divide it.
-    pub(super) fn is_shared(&self) -> bool {
-        self.has_area()
-    }
-
-    /// The body of the block's function.
-    pub(super) fn call(&self, name: &Ident, multiply_add: MultiplyAdds) -> TokenStream {
-        let (before, after) = (&self.before, &self.after);
-        let door = match (self.arithmetic, multiply_add) {
-            (Arithmetic::F32 | Arithmetic::Fixed, MultiplyAdds::Once) => quote!(dispatch),
-            (Arithmetic::F32 | Arithmetic::Fixed, MultiplyAdds::Loose) => quote!(dispatch_loose),
-            (Arithmetic::Bf16, _) => quote!(dispatch_bf16),
-            (Arithmetic::Int8, _) => quote!(dispatch_int8),
-        };
-        let is_window = |f: &steps::Field| f.name == "window";
-        let own = |f: &steps::Field| {
-            let (name, value) = (&f.name, &f.value);
-            if *name == value.to_string() { quote!(#name,) } else { quote!(#name: #value,) }
-        };
-        let run = match self.division {
-            Division::Whole(_) => {
-                let fields = self.fields.iter().map(|f| {
-                    if is_window(f) {
-                        let value = &f.value;
-                        return quote!(window: #value.shaped_mut(),);
-                    }
-                    own(f)
-                });
-                quote!(#door(#name { #(#fields)* });)
-            }
-            Division::Area { rows, blocks, together } => {
-                let (rows, blocks, cost) = (n(rows), n(blocks), n(self.cost));
-                let area = match together {
-                    1 => quote!(Area::new(#rows, #blocks)),
-                    _ => {
-                        let together = n(together);
-                        quote!(Area::groups(#rows, #blocks, #together))
-                    }
-                };
-                let parts: Vec<&steps::Field> = self.fields.iter().filter(|f| f.is_part).collect();
-                let names = parts.iter().map(|f| {
-                    let name = &f.name;
-                    if f.under > 1 { quote!(Under(#name)) } else { quote!(#name) }
-                });
-                let names = nested(names.collect());
-                let values = parts.iter().map(|f| {
-                    let value = &f.value;
-                    let under = n(f.under);
-                    match f.under {
-                        _ if is_window(f) => quote!(Lent::new(#value)),
-                        1 => value.clone(),
-                        _ => quote!(Under::<_, #under>(#value)),
-                    }
-                });
-                let values = nested(values.collect());
-                let fields = self.fields.iter().map(|f| {
-                    if is_window(f) {
-                        return quote!(window: window.shaped_mut(),);
-                    }
-                    if f.is_part {
-                        let name = &f.name;
-                        return quote!(#name,);
-                    }
-                    own(f)
-                });
-                let mut run = quote!(#door(#name { area, #(#fields)* }));
-                if parts.iter().any(|f| is_window(f)) {
-                    run = quote!(window.with(|window| #run));
-                }
-                quote! {
-                    divide(team, #cost, #area, #values, |area, #names| { #run; });
-                }
-            }
-        };
-        if self.images == 1 {
-            return quote!(#before #run #after);
-        }
-        let images = n(self.images);
-        quote!(#before for image in 0..#images { #run #after })
-    }
-}
-
-/// Parts in a tuple, or in tuples of tuples where there are more than the runtime knows a tuple of.
-fn nested(mut parts: Vec<TokenStream>) -> TokenStream {
-    const MOST: usize = 8;
-    if parts.len() > MOST {
-        let rest = parts.split_off(MOST - 1);
-        parts.push(nested(rest));
-    }
-    quote!((#(#parts,)*))
-}
-
-/// Base of the type's name, and one sentence on what it computes.
-fn named(network: &Network, tiled: &Tiled) -> (String, String) {
-    let sized = |base: &str, [h, w, c]: [usize; 3]| format!("{base}At{h}x{w}x{c}");
-    let pool = |base: &str, title: &str, g: &network::Geometry| {
-        let ([h, w, c], [oh, ow, _]) = (g.input, g.output);
-        let title = format!("{title} over {}x{} windows, {h}x{w}x{c} -> {oh}x{ow}x{c}", g.kernel[0], g.kernel[1]);
-        (sized(&format!("{base}{}", kernel_name(g)), g.input), title)
-    };
-    let (base, mut title) = match &tiled.source {
-        network::Source::BinaryConv { geometry: g, padding, .. } => {
-            let base = sized(&format!("BinaryConv{}", kernel_name(g)), g.input);
-            (format!("{base}To{}", g.output[2]), binary_title(g, *padding))
-        }
-        network::Source::RealConv { geometry: g, products, .. } => {
-            let (word, title) = match products.arithmetic() {
-                Arithmetic::F32 if is_depthwise(g) => ("DepthwiseConv", "Real-valued".to_owned()),
-                // Fixed point has loops of its own.
-                Arithmetic::F32 | Arithmetic::Fixed => ("Conv", "Real-valued".to_owned()),
-                Arithmetic::Bf16 => ("Bf16Conv", format!("In {}:", Arithmetic::Bf16.name())),
-                Arithmetic::Int8 => ("Int8Conv", format!("In {}:", Arithmetic::Int8.name())),
-            };
-            let base = sized(&format!("{word}{}", kernel_name(g)), g.input);
-            (format!("{base}To{}", g.output[2]), format!("{title} {}", geometry_title(g)))
-        }
-        network::Source::MaxPool { geometry, .. } => pool("MaxPool", "Maximum", geometry),
-        network::Source::AveragePool { geometry, .. } => pool("AveragePool", "Mean", geometry),
-        network::Source::Planes { .. } | network::Source::Map { .. } => {
-            let [_, h, w, c] = tiled.source.extents(network);
-            let (base, on) = match &tiled.source {
-                network::Source::Planes { .. } => ("Planes", " on planes"),
-                _ => ("Map", ""),
-            };
-            (sized(base, [h, w, c]), format!("Element-wise{on}, {h}x{w}x{c}"))
-        }
-    };
-    if let Some(Pooled { pool, .. }) = &tiled.pooled {
-        let g = &pool.geometry;
-        let kind = if pool.kind == PoolKind::Max { "maximum" } else { "mean" };
-        title += &format!("; then the {kind} over {}x{} windows", g.kernel[0], g.kernel[1]);
-    }
-    (base, title)
 }

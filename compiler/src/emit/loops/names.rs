@@ -1,6 +1,50 @@
 //! What kernels are called, and what their documentation says.
 
-use crate::ir::network::{BitPadding, Geometry};
+use crate::ir::network::{Arithmetic, BitPadding, Geometry, Network, PoolKind, Pooled, Source, Tiled};
+use crate::schedule::is_depthwise;
+
+/// Base of the type's name, and one sentence on what it computes.
+pub(super) fn named(network: &Network, tiled: &Tiled) -> (String, String) {
+    let sized = |base: &str, [h, w, c]: [usize; 3]| format!("{base}At{h}x{w}x{c}");
+    let pool = |base: &str, title: &str, g: &Geometry| {
+        let ([h, w, c], [oh, ow, _]) = (g.input, g.output);
+        let title = format!("{title} over {}x{} windows, {h}x{w}x{c} -> {oh}x{ow}x{c}", g.kernel[0], g.kernel[1]);
+        (sized(&format!("{base}{}", kernel_name(g)), g.input), title)
+    };
+    let (base, mut title) = match &tiled.source {
+        Source::BinaryConv { geometry: g, padding, .. } => {
+            let base = sized(&format!("BinaryConv{}", kernel_name(g)), g.input);
+            (format!("{base}To{}", g.output[2]), binary_title(g, *padding))
+        }
+        Source::RealConv { geometry: g, products, .. } => {
+            let (word, title) = match products.arithmetic() {
+                Arithmetic::F32 if is_depthwise(g) => ("DepthwiseConv", "Real-valued".to_owned()),
+                // Fixed point has loops of its own.
+                Arithmetic::F32 | Arithmetic::Fixed => ("Conv", "Real-valued".to_owned()),
+                Arithmetic::Bf16 => ("Bf16Conv", format!("In {}:", Arithmetic::Bf16.name())),
+                Arithmetic::Int8 => ("Int8Conv", format!("In {}:", Arithmetic::Int8.name())),
+            };
+            let base = sized(&format!("{word}{}", kernel_name(g)), g.input);
+            (format!("{base}To{}", g.output[2]), format!("{title} {}", geometry_title(g)))
+        }
+        Source::MaxPool { geometry, .. } => pool("MaxPool", "Maximum", geometry),
+        Source::AveragePool { geometry, .. } => pool("AveragePool", "Mean", geometry),
+        Source::Planes { .. } | Source::Map { .. } => {
+            let [_, h, w, c] = tiled.source.extents(network);
+            let (base, on) = match &tiled.source {
+                Source::Planes { .. } => ("Planes", " on planes"),
+                _ => ("Map", ""),
+            };
+            (sized(base, [h, w, c]), format!("Element-wise{on}, {h}x{w}x{c}"))
+        }
+    };
+    if let Some(Pooled { pool, .. }) = &tiled.pooled {
+        let g = &pool.geometry;
+        let kind = if pool.kind == PoolKind::Max { "maximum" } else { "mean" };
+        title += &format!("; then the {kind} over {}x{} windows", g.kernel[0], g.kernel[1]);
+    }
+    (base, title)
+}
 
 pub(super) fn kernel_name(g: &Geometry) -> String {
     let mut name = format!("{}x{}", g.kernel[0], g.kernel[1]);
