@@ -15,7 +15,7 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// 1 / standard deviation.
-    pub(super) fn inverse(&self, epsilon: f32) -> f32 {
+    fn inverse(&self, epsilon: f32) -> f32 {
         1.0 / (self.variance + epsilon).sqrt()
     }
 }
@@ -133,20 +133,45 @@ impl<'a, I: Iterator<Item = &'a [f32]> + Clone> WithSimd for Back<'_, I> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) -> (f32, f32) {
-        let (center, inverse) = (self.channel.mean, self.channel.inverse(self.epsilon));
         let count = self.grads.iter().map(|grads| grads.len()).sum::<usize>() as f64;
-        let (mut all, mut along) = (0.0, 0.0);
-        for (x, grad) in self.x.clone().zip(&self.grads) {
-            all += f64::from(sum(grad, |grad| grad));
-            along += f64::from(sum_of_pairs(x, grad, |x, grad| grad * ((x - center) * inverse)));
-        }
-        let (mean, slope) = ((all / count) as f32, (along / count) as f32);
-        let scale = self.channel.gamma * inverse;
-        for (x, grad) in self.x.zip(&mut self.grads) {
-            for (x, grad) in x.iter().zip(grad.iter_mut()) {
-                *grad = scale * (*grad - mean - (x - center) * inverse * slope);
-            }
-        }
+        let [all, along] = grad_sums(self.x.clone(), &self.grads, self.channel, self.epsilon);
+        let means = [all, along].map(|sum| (sum / count) as f32);
+        apply_back(self.x, &mut self.grads, self.channel, self.epsilon, means);
         (along as f32, all as f32)
+    }
+}
+
+/// Of a channel's gradients: their sum, and that of their products with the normalised values.
+#[inline(always)]
+pub(super) fn grad_sums<'a>(
+    x: impl Iterator<Item = &'a [f32]>,
+    grads: &[&mut [f32]],
+    channel: Channel,
+    epsilon: f32,
+) -> [f64; 2] {
+    let (center, inverse) = (channel.mean, channel.inverse(epsilon));
+    let (mut all, mut along) = (0.0, 0.0);
+    for (x, grad) in x.zip(grads) {
+        all += f64::from(sum(grad, |grad| grad));
+        along += f64::from(sum_of_pairs(x, grad, |x, grad| grad * ((x - center) * inverse)));
+    }
+    [all, along]
+}
+
+/// A channel's gradients become those of its input, by the means of what [`grad_sums`] adds up.
+#[inline(always)]
+pub(super) fn apply_back<'a>(
+    x: impl Iterator<Item = &'a [f32]>,
+    grads: &mut [&mut [f32]],
+    channel: Channel,
+    epsilon: f32,
+    [mean, slope]: [f32; 2],
+) {
+    let (center, inverse) = (channel.mean, channel.inverse(epsilon));
+    let scale = channel.gamma * inverse;
+    for (x, grad) in x.zip(grads) {
+        for (x, grad) in x.iter().zip(grad.iter_mut()) {
+            *grad = scale * (*grad - mean - (x - center) * inverse * slope);
+        }
     }
 }

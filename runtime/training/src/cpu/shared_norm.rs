@@ -6,8 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::norm::{Channel, by_channel, forward_fixed};
-use super::{sum, sum_of_pairs, vectorised};
+use super::norm::{Channel, apply_back, by_channel, forward_fixed, grad_sums};
+use super::{sum, vectorised};
 
 /// Σ over the values of each channel, by the sum of each plane.
 fn of_channels(x: &[f32], plane: usize, channels: usize, of_plane: impl Fn(usize, &[f32]) -> f32 + Sync) -> Vec<f64> {
@@ -59,35 +59,18 @@ pub(crate) fn shared_backward(
 ) -> (Vec<f32>, Vec<f32>) {
     let n = channels.len();
     let planes = |c: usize| x.chunks_exact(plane).skip(c).step_by(n);
-    // Of each channel's gradients, and of these times the normalised values.
     let own: Vec<[f64; 2]> = by_channel(grad, n, plane)
         .into_par_iter()
         .enumerate()
-        .map(|(c, grads)| {
-            let (center, inverse) = (channels[c].mean, channels[c].inverse(epsilon));
-            let (mut all, mut along) = (0.0, 0.0);
-            for (x, grad) in planes(c).zip(&grads) {
-                all += f64::from(vectorised(|| sum(grad, |grad| grad)));
-                along += f64::from(vectorised(|| sum_of_pairs(x, grad, |x, grad| grad * ((x - center) * inverse))));
-            }
-            [all, along]
-        })
+        .map(|(c, grads)| vectorised(|| grad_sums(planes(c), &grads, channels[c], epsilon)))
         .collect();
     let mut sums = own.as_flattened().to_vec();
     sums.push((x.len() / n) as f64);
     everyones(&mut sums);
     let count = sums.pop().unwrap_or_default();
     by_channel(grad, n, plane).into_par_iter().enumerate().for_each(|(c, mut grads)| {
-        let (center, inverse) = (channels[c].mean, channels[c].inverse(epsilon));
-        let [mean, slope] = [sums[2 * c], sums[2 * c + 1]].map(|sum| (sum / count) as f32);
-        let scale = channels[c].gamma * inverse;
-        for (x, grad) in planes(c).zip(&mut grads) {
-            vectorised(|| {
-                for (x, grad) in x.iter().zip(grad.iter_mut()) {
-                    *grad = scale * (*grad - mean - (x - center) * inverse * slope);
-                }
-            });
-        }
+        let means = [sums[2 * c], sums[2 * c + 1]].map(|sum| (sum / count) as f32);
+        vectorised(|| apply_back(planes(c), &mut grads, channels[c], epsilon, means));
     });
     own.iter().map(|[all, along]| (*along as f32, *all as f32)).unzip()
 }
