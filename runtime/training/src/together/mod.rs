@@ -11,7 +11,7 @@
 //!
 //! All processes have to call the same operations of [`Together`] in the same order, else they wait for each other for
 //! ever. Therefore nothing that only one of them finds out may end it: what can go wrong on one is told to all
-//! ([`Together::agree`], [`Together::first`]), and they end together.
+//! ([`Together::agree`], `Together::first`), and they end together.
 
 #[cfg(not(feature = "mpi"))]
 mod alone;
