@@ -139,7 +139,7 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     fn splat_quads(self, x: [f32; 4]) -> Self::F {
-        x.map(f32x4_splat)
+        each!(i => f32x4_splat(x[i]))
     }
     #[inline(always)]
     fn load(self, x: &[f32; 16]) -> Self::F {
