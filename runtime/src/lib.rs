@@ -107,7 +107,7 @@ pub fn multiply_add(target: &str) -> Option<&'static str> {
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 10;
+pub const CONTRACT: u32 = 11;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
@@ -115,7 +115,7 @@ pub const CONTRACT: u32 = 10;
 pub mod prelude {
     pub use crate::dispatch::{dispatch, dispatch_bf16, dispatch_int8, dispatch_loose};
     pub use crate::generic::activation::{
-        abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, quantize, reciprocal, relu,
+        abs, clip, hard_sigmoid, hard_swish, leaky, map_lanes_with, neg, prelu, prelu_max, quantize, reciprocal, relu,
     };
     pub use crate::generic::dense::dense_sums;
     pub use crate::generic::grouped_conv::grouped_conv_row;

@@ -54,8 +54,10 @@ impl<const N: usize> Pixel for Table<u64, N> {
 /// Bytes that an addition may read from where a tap's plane begins: a strip of 256 pixels, in parts of whatever a plane is.
 const READ: usize = 64;
 
-/// T planes of bits, B bytes each: bit `i` of byte `j` of a row is that of pixel `8 * j + i`.
+/// T planes of bits, B bytes each: bit `i` of byte `j` of a row is that of pixel `8 * j + i`. (From the beginning of a line of the
+/// cache on, so that planes of 64 bytes lie in one each.)
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct PixelPlanes<const B: usize, const T: usize>(Table<[u8; B], T>);
 
 impl<const B: usize, const T: usize> PixelPlanes<B, T> {

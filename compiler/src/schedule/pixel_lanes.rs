@@ -16,6 +16,12 @@ pub(super) const LANES: usize = 256;
 /// Bytes behind the planes, for additions that read beyond the last of them, and for taps that are none: their bits are zeros.
 const BEHIND: usize = 64;
 
+/// Bytes of a line of the nearest cache.
+const LINE: usize = 64;
+
+/// Bytes of planes that the nearest cache has room for.
+const NEAR: usize = 32 << 10;
+
 /// How binary layers are counted with pixels as lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PixelLanes {
@@ -53,8 +59,11 @@ impl PixelLanes {
             return None;
         }
         let below = (g.kernel[0] - 1) * g.dilations[0] / g.strides[0];
-        let bytes = (rows + below - 1) * eights + Self::written(g);
         let planes = Self::phases(g, 0).len() * g.kernel[1] * g.input[2];
+        let bytes = match (rows + below - 1) * eights + Self::written(g) {
+            bytes if bytes <= LINE && planes * LINE <= NEAR => LINE,
+            bytes => bytes,
+        };
         let by = Self { rows, eights, below, bytes, planes, takes: 0, instead_of: 0 };
         // A tap's place has 16 bits.
         if by.bytes * by.all_planes() > 1 << 16 {
@@ -62,8 +71,8 @@ impl PixelLanes {
         }
         let takes = Cycles { g, by: &by };
         let (pixel_lanes, others) = (takes.pixel_lanes(), if down { takes.down() } else { takes.words() });
-        // The lists of taps take memory: for less than a seventh of the time they are not worth it.
-        (7 * pixel_lanes < 6 * others).then_some(Self { takes: pixel_lanes, instead_of: others, ..by })
+        // The lists of taps take memory: for less than a tenth of the time they are not worth it.
+        (10 * pixel_lanes < 9 * others).then_some(Self { takes: pixel_lanes, instead_of: others, ..by })
     }
 
     /// Whether they may lie under a pool: its rows can be kept for all channels, and each of its windows has some of them, so that it is
@@ -131,8 +140,10 @@ impl PixelLanes {
 }
 
 /// What a strip of one output channel takes on AVX2, in cycles (AVX-512 without a population count of vectors has fewer instructions for
-/// either way of counting in planes): the instructions of each loop, at the rate at which they went by in
-/// Real-to-Binary ResNet-18 on a Zen 3 (loads, lists and branches are in the rate).
+/// either way of counting in planes): the instructions of each loop, at a rate between those at which they went by in
+/// Real-to-Binary ResNet-18 on a Zen 3 and on a Golden Cove (loads, lists and branches are in the rate). These processors do not agree:
+/// for an instruction of the sums of pixels the one takes 3/4 of a cycle, the other 0.54, and for one of those of set bits 0.36 and
+/// 0.39, where half of the bits are set.
 struct Cycles<'a> {
     g: &'a Geometry,
     by: &'a PixelLanes,
@@ -149,7 +160,7 @@ impl Cycles<'_> {
         self.by.rows * self.g.output[1]
     }
 
-    /// Four instructions in three cycles: each plane of bits waits for the one below it.
+    /// Five instructions in three cycles: each plane of bits waits for the one below it.
     fn pixel_lanes(&self) -> usize {
         let outputs = self.g.output[2];
         // Fifteen parts of the taps, each filled up to eights, and 22 sums of parts of about eight bits, for four outputs: five
@@ -163,7 +174,7 @@ impl Cycles<'_> {
         let packed = rows * (self.by.rows + self.by.below) * words * 300;
         // The last strip may have fewer rows.
         let strips = self.g.output[0].div_ceil(self.by.rows) * self.by.rows;
-        (counts + packed) * strips * 3 / (4 * self.g.output[0] * outputs)
+        (counts + packed) * strips * 3 / (5 * self.g.output[0] * outputs)
     }
 
     /// Eight instructions for four words, and what counters are added up by: ten in three cycles.
@@ -172,9 +183,9 @@ impl Cycles<'_> {
         self.pixels() * (2 * words + 3) * 3 / 10
     }
 
-    /// Half of the rows of weights, five instructions for 256 channels; lists, and bits become numbers: fourteen in five cycles.
+    /// Half of the rows of weights, five instructions for 256 channels; lists, and bits become numbers: eight in three cycles.
     fn down(&self) -> usize {
-        (self.pixels() * (self.signs() * 5 / 2 + self.signs()) / 256 + self.pixels()) * 5 / 14
+        (self.pixels() * (self.signs() * 5 / 2 + self.signs()) / 256 + self.pixels()) * 3 / 8
     }
 }
 
@@ -198,15 +209,16 @@ mod tests {
         PixelLanes::of(&g, &layout, false, None, down)
     }
 
-    /// The layers of a ResNet-18, as they were measured: pictures that fill strips, and not where 256 output channels are lanes.
+    /// The layers of a ResNet-18 and of a ReActNet, as they were measured: pictures that fill strips, and not those of 49 pixels.
     #[test]
     fn large_pictures_have_pixels_as_lanes() {
         let rows = |by: Option<PixelLanes>| by.map(|by| by.rows);
         assert_eq!(rows(of(56, [64, 64], 3, 1, false)), Some(4));
         assert_eq!(rows(of(28, [128, 128], 3, 1, false)), Some(8));
         assert_eq!(rows(of(28, [128, 256], 3, 2, false)), Some(14));
-        assert_eq!(rows(of(56, [64, 128], 3, 2, false)), None);
-        assert_eq!(rows(of(14, [256, 256], 3, 1, true)), None);
+        assert_eq!(rows(of(56, [64, 128], 3, 2, false)), Some(8));
+        assert_eq!(rows(of(14, [256, 256], 3, 1, true)), Some(14));
+        assert_eq!(rows(of(14, [512, 512], 3, 1, true)), Some(14));
         assert_eq!(rows(of(7, [512, 512], 3, 1, true)), None);
         // Wider than a strip, and a list that 16 bits cannot say.
         assert_eq!(rows(of(257, [64, 64], 3, 1, false)), None);

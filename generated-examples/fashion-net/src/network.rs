@@ -4,7 +4,7 @@
 use ::xnorc_runtime::prelude::*;
 
 const _: () = assert!(
-    CONTRACT == 10, "the runtime is of another version: compile the model again"
+    CONTRACT == 11, "the runtime is of another version: compile the model again"
 );
 
 /// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a
@@ -191,6 +191,9 @@ fn stages_0_blocks_0_first_conv(team: &impl Team, scratch: &mut Scratch) {
                 area,
                 bits,
                 weights: WEIGHTS.at::<5056, _>(),
+                taps: WEIGHTS.at::<7936, [[Le<u16>; 8]; 329]>(),
+                ends: WEIGHTS.at::<13248, _>(),
+                start: WEIGHTS.at::<7360, _>(),
                 stream,
                 gate: Tensor::new(gate),
                 scale: WEIGHTS.at::<4672, _>(),
@@ -211,9 +214,9 @@ fn stages_0_blocks_0_second_gate_down(scratch: &mut Scratch) {
         .places::<(Place<6720, [[[f32; 32]; 1]; 1]>, Place<6752, [f32; 32]>)>();
     dispatch(Gate32To4To32 {
         sums,
-        hidden_weights: WEIGHTS.at::<7360, _>(),
-        hidden_bias: WEIGHTS.at::<9408, _>(),
-        output_weights: WEIGHTS.at::<9472, _>(),
+        hidden_weights: WEIGHTS.at::<13760, _>(),
+        hidden_bias: WEIGHTS.at::<15808, _>(),
+        output_weights: WEIGHTS.at::<15872, _>(),
         output_bias: WEIGHTS.at::<4544, _>(),
         factors: TensorMut::new(factors),
     });
@@ -251,12 +254,15 @@ fn stages_0_blocks_0_second_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At14x14x32To32 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<10368, _>(),
+                weights: WEIGHTS.at::<16768, _>(),
+                taps: WEIGHTS.at::<19648, [[Le<u16>; 8]; 319]>(),
+                ends: WEIGHTS.at::<24768, _>(),
+                start: WEIGHTS.at::<19072, _>(),
                 stream,
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<9984, _>(),
-                slope: WEIGHTS.at::<10112, _>(),
-                low: WEIGHTS.at::<10240, _>(),
+                scale: WEIGHTS.at::<16384, _>(),
+                slope: WEIGHTS.at::<16512, _>(),
+                low: WEIGHTS.at::<16640, _>(),
                 signs,
                 sums,
             });
@@ -272,9 +278,9 @@ fn stages_0_blocks_1_first_gate_down(scratch: &mut Scratch) {
         .places::<(Place<6720, [[[f32; 32]; 1]; 1]>, Place<6752, [f32; 32]>)>();
     dispatch(Gate32To4To32 {
         sums,
-        hidden_weights: WEIGHTS.at::<12672, _>(),
-        hidden_bias: WEIGHTS.at::<14720, _>(),
-        output_weights: WEIGHTS.at::<14784, _>(),
+        hidden_weights: WEIGHTS.at::<25280, _>(),
+        hidden_bias: WEIGHTS.at::<27328, _>(),
+        output_weights: WEIGHTS.at::<27392, _>(),
         output_bias: WEIGHTS.at::<4544, _>(),
         factors: TensorMut::new(factors),
     });
@@ -312,12 +318,15 @@ fn stages_0_blocks_1_first_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At14x14x32To32 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<15680, _>(),
+                weights: WEIGHTS.at::<28288, _>(),
+                taps: WEIGHTS.at::<31168, [[Le<u16>; 8]; 317]>(),
+                ends: WEIGHTS.at::<36288, _>(),
+                start: WEIGHTS.at::<30592, _>(),
                 stream,
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<15296, _>(),
-                slope: WEIGHTS.at::<15424, _>(),
-                low: WEIGHTS.at::<15552, _>(),
+                scale: WEIGHTS.at::<27904, _>(),
+                slope: WEIGHTS.at::<28032, _>(),
+                low: WEIGHTS.at::<28160, _>(),
                 signs,
                 sums,
             });
@@ -333,9 +342,9 @@ fn stages_0_blocks_1_second_gate_down(scratch: &mut Scratch) {
         .places::<(Place<6752, [f32; 32]>, Place<8736, [[[f32; 32]; 1]; 1]>)>();
     dispatch(Gate32To4To32 {
         sums,
-        hidden_weights: WEIGHTS.at::<17984, _>(),
-        hidden_bias: WEIGHTS.at::<20032, _>(),
-        output_weights: WEIGHTS.at::<20096, _>(),
+        hidden_weights: WEIGHTS.at::<36800, _>(),
+        hidden_bias: WEIGHTS.at::<38848, _>(),
+        output_weights: WEIGHTS.at::<38912, _>(),
         output_bias: WEIGHTS.at::<4544, _>(),
         factors: TensorMut::new(factors),
     });
@@ -377,12 +386,15 @@ fn stages_0_blocks_1_second_conv(team: &impl Team, scratch: &mut Scratch) {
                 .with(|window| dispatch(BinaryConv3x3At14x14x32To32_2 {
                     area,
                     bits,
-                    weights: WEIGHTS.at::<20992, _>(),
+                    weights: WEIGHTS.at::<39808, _>(),
+                    taps: WEIGHTS.at::<42688, [[Le<u16>; 8]; 320]>(),
+                    ends: WEIGHTS.at::<47808, _>(),
+                    start: WEIGHTS.at::<42112, _>(),
                     gate: Tensor::new(gate),
-                    scale: WEIGHTS.at::<20608, _>(),
-                    slope: WEIGHTS.at::<20736, _>(),
+                    scale: WEIGHTS.at::<39424, _>(),
+                    slope: WEIGHTS.at::<39552, _>(),
                     skip: Tensor::new(skip),
-                    low: WEIGHTS.at::<20864, _>(),
+                    low: WEIGHTS.at::<39680, _>(),
                     signs,
                     sums,
                     out,
@@ -400,10 +412,10 @@ fn stages_1_blocks_0_first_gate_down(scratch: &mut Scratch) {
         .places::<(Place<3136, [[[f32; 64]; 1]; 1]>, Place<8768, [f32; 32]>)>();
     dispatch(Gate32To8To64 {
         sums,
-        hidden_weights: WEIGHTS.at::<23296, _>(),
-        hidden_bias: WEIGHTS.at::<25344, _>(),
-        output_weights: WEIGHTS.at::<25408, _>(),
-        output_bias: WEIGHTS.at::<27456, _>(),
+        hidden_weights: WEIGHTS.at::<48320, _>(),
+        hidden_bias: WEIGHTS.at::<50368, _>(),
+        output_weights: WEIGHTS.at::<50432, _>(),
+        output_bias: WEIGHTS.at::<52480, _>(),
         factors: TensorMut::new(factors),
     });
 }
@@ -431,9 +443,9 @@ fn stages_1_blocks_0_first_shortcut_real(team: &impl Team, scratch: &mut Scratch
             dispatch(Conv1x1At7x7x32To64 {
                 area,
                 from,
-                weights: WEIGHTS.at::<28224, _>(),
-                scale: WEIGHTS.at::<27712, _>(),
-                shift: WEIGHTS.at::<27968, _>(),
+                weights: WEIGHTS.at::<53248, _>(),
+                scale: WEIGHTS.at::<52736, _>(),
+                shift: WEIGHTS.at::<52992, _>(),
                 out,
             });
         },
@@ -460,12 +472,12 @@ fn stages_1_blocks_0_first_conv(scratch: &mut Scratch) {
         >();
     dispatch(BinaryConv3x3Stride2At14x14x32To64 {
         bits,
-        weights: WEIGHTS.at::<37184, _>(),
+        weights: WEIGHTS.at::<62208, _>(),
         stream: TensorMut::new(stream),
         gate: Tensor::new(gate),
-        scale: WEIGHTS.at::<36416, _>(),
-        slope: WEIGHTS.at::<36672, _>(),
-        low: WEIGHTS.at::<36928, _>(),
+        scale: WEIGHTS.at::<61440, _>(),
+        slope: WEIGHTS.at::<61696, _>(),
+        low: WEIGHTS.at::<61952, _>(),
         signs: SignsMut::new(signs, [1, 1, 1, 1], false),
         sums: TensorMut::new(sums),
     });
@@ -478,10 +490,10 @@ fn stages_1_blocks_0_second_gate_down(scratch: &mut Scratch) {
         .places::<(Place<3200, [f32; 64]>, Place<3584, [[[f32; 64]; 1]; 1]>)>();
     dispatch(Gate64To8To64 {
         sums,
-        hidden_weights: WEIGHTS.at::<41792, _>(),
-        hidden_bias: WEIGHTS.at::<45888, _>(),
-        output_weights: WEIGHTS.at::<45952, _>(),
-        output_bias: WEIGHTS.at::<27456, _>(),
+        hidden_weights: WEIGHTS.at::<66816, _>(),
+        hidden_bias: WEIGHTS.at::<70912, _>(),
+        output_weights: WEIGHTS.at::<70976, _>(),
+        output_bias: WEIGHTS.at::<52480, _>(),
         factors: TensorMut::new(factors),
     });
 }
@@ -516,12 +528,12 @@ fn stages_1_blocks_0_second_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At7x7x64To64 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<48768, _>(),
+                weights: WEIGHTS.at::<73792, _>(),
                 stream,
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<48000, _>(),
-                slope: WEIGHTS.at::<48256, _>(),
-                low: WEIGHTS.at::<48512, _>(),
+                scale: WEIGHTS.at::<73024, _>(),
+                slope: WEIGHTS.at::<73280, _>(),
+                low: WEIGHTS.at::<73536, _>(),
                 signs,
                 sums,
             });
@@ -537,10 +549,10 @@ fn stages_1_blocks_1_first_gate_down(scratch: &mut Scratch) {
         .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
     dispatch(Gate64To8To64 {
         sums,
-        hidden_weights: WEIGHTS.at::<53376, _>(),
-        hidden_bias: WEIGHTS.at::<57472, _>(),
-        output_weights: WEIGHTS.at::<57536, _>(),
-        output_bias: WEIGHTS.at::<27456, _>(),
+        hidden_weights: WEIGHTS.at::<78400, _>(),
+        hidden_bias: WEIGHTS.at::<82496, _>(),
+        output_weights: WEIGHTS.at::<82560, _>(),
+        output_bias: WEIGHTS.at::<52480, _>(),
         factors: TensorMut::new(factors),
     });
 }
@@ -575,12 +587,12 @@ fn stages_1_blocks_1_first_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At7x7x64To64 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<60352, _>(),
+                weights: WEIGHTS.at::<85376, _>(),
                 stream,
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<59584, _>(),
-                slope: WEIGHTS.at::<59840, _>(),
-                low: WEIGHTS.at::<60096, _>(),
+                scale: WEIGHTS.at::<84608, _>(),
+                slope: WEIGHTS.at::<84864, _>(),
+                low: WEIGHTS.at::<85120, _>(),
                 signs,
                 sums,
             });
@@ -596,10 +608,10 @@ fn stages_1_blocks_1_second_gate_down(scratch: &mut Scratch) {
         .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
     dispatch(Gate64To8To64 {
         sums,
-        hidden_weights: WEIGHTS.at::<64960, _>(),
-        hidden_bias: WEIGHTS.at::<69056, _>(),
-        output_weights: WEIGHTS.at::<69120, _>(),
-        output_bias: WEIGHTS.at::<27456, _>(),
+        hidden_weights: WEIGHTS.at::<89984, _>(),
+        hidden_bias: WEIGHTS.at::<94080, _>(),
+        output_weights: WEIGHTS.at::<94144, _>(),
+        output_bias: WEIGHTS.at::<52480, _>(),
         factors: TensorMut::new(factors),
     });
 }
@@ -628,14 +640,14 @@ fn stages_1_blocks_1_second_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At7x7x64To64_2 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<72448, _>(),
+                weights: WEIGHTS.at::<97472, _>(),
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<71168, _>(),
-                slope: WEIGHTS.at::<71424, _>(),
+                scale: WEIGHTS.at::<96192, _>(),
+                slope: WEIGHTS.at::<96448, _>(),
                 skip: Tensor::new(skip),
-                scale_2: WEIGHTS.at::<71680, _>(),
-                shift: WEIGHTS.at::<71936, _>(),
-                slope_2: WEIGHTS.at::<72192, _>(),
+                scale_2: WEIGHTS.at::<96704, _>(),
+                shift: WEIGHTS.at::<96960, _>(),
+                slope_2: WEIGHTS.at::<97216, _>(),
                 sums,
             });
         },
@@ -648,7 +660,7 @@ fn head_pool(scratch: &mut Scratch) {
     let stream = scratch.real.places::<Place<3648, [[[f32; 64]; 1]; 1]>>();
     dispatch(MapAt1x1x64 {
         stream: TensorMut::new(stream),
-        scale: WEIGHTS.at::<77056, _>(),
+        scale: WEIGHTS.at::<102080, _>(),
     });
 }
 
@@ -661,8 +673,8 @@ fn head_dense(output: &mut Output, scratch: &mut Scratch) {
     let from = scratch.real.places::<Place<3648, [[[f32; 64]; 1]; 1]>>();
     dispatch(Conv1x1At1x1x64To10 {
         from,
-        weights: WEIGHTS.at::<77376, _>(),
-        shift: WEIGHTS.at::<77312, _>(),
+        weights: WEIGHTS.at::<102400, _>(),
+        shift: WEIGHTS.at::<102336, _>(),
         out: TensorMut::new(output.shaped_mut::<[[[f32; 10]; 1]; 1]>()),
     });
 }
@@ -738,7 +750,7 @@ impl Kernel for Conv3x3Stride2At28x28x1To32<'_> {
                         let v = s.load(v);
                         let v = s.mul(v, scale);
                         let v = s.add(v, shift);
-                        let v = prelu(s, v, slope);
+                        let v = prelu_max(s, v, slope);
                         out.store(s, x, v);
                         signs.set(x, s.ge(v, low));
                         sum = s.add(sum, v);
@@ -800,6 +812,12 @@ struct BinaryConv3x3At14x14x32To32<'a> {
     bits: &'a Table<Table<u64, 16>, 16>,
     /// `[block of channels][row of taps][column of taps][channel]`
     weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 2>,
+    /// Where the bits under the taps begin, eight at a time: `[four output channels][which of them have +1 there]`
+    taps: &'a [[Le<u16>; 8]],
+    /// Where those of each part end, and at first where the first begins.
+    ends: &'a Table<[Le<u32>; 16], 8>,
+    /// Signs under the window - 2 * weights of +1, by the rows and columns of taps that count, of a channel
+    start: &'a Table<Table<Table<[Le<i16>; 16], 2>, 3>, 3>,
     stream: TensorMut<'a, 14, 32>,
     gate: Tensor<'a, 1, 32>,
     scale: &'a Table<[Le<f32>; 16], 2>,
@@ -814,7 +832,8 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 9>(s),
+            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Avx512Bw | Level::Avx2 => self.pixel_lanes(s),
             Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
@@ -822,6 +841,94 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
 }
 
 impl BinaryConv3x3At14x14x32To32<'_> {
+    /// Counting down the lanes, with pixels as lanes.
+    #[inline(always)]
+    fn pixel_lanes<S: Simd>(mut self, s: S) {
+        let taps = Taps::new(self.taps);
+        let mut planes = PixelPlanes::<64, 97>::NONE;
+        let mut set = Table([Table([0_u16; 16]); 16]);
+        let mut ones = Table([Table([0_u16; 14]); 14]);
+        let mut counts = Table([[0; 16]; 256]);
+        for first in self.area.rows.clone().step_by(14) {
+            let end = (first + 14).min(self.area.rows.end);
+            // The signs under the strip: a plane of pixels for each column of taps and each channel.
+            for row in 0..16 {
+                if let Some(line) = self.bits.0.get(first + row) {
+                    let columns = [[0, 0], [32, 1], [64, 2]];
+                    planes.put::<S, _, 32, 3>(s, 2 * row, &line.0, [1, 14], columns);
+                }
+            }
+            // How many signs under each window are +1.
+            for (row, set) in set.0.iter_mut().enumerate() {
+                if let Some(line) = self.bits.0.get(first + row) {
+                    for (set, pixel) in set.0.iter_mut().zip(&line.0) {
+                        *set = pixel.ones();
+                    }
+                }
+            }
+            for (row, ones) in ones.0.iter_mut().enumerate() {
+                *ones = Table([0; 14]);
+                for ky in 0..3 {
+                    let line = &set[row + ky];
+                    for kx in 0..3 {
+                        for (x, ones) in ones.0.iter_mut().enumerate() {
+                            *ones += line[x + kx];
+                        }
+                    }
+                }
+            }
+            for block in self.area.blocks.clone() {
+                // Each part's taps are added once, and each output is the sum of the parts that it is in.
+                for part in 0..256_usize.div_ceil(S::PLANE) {
+                    let mut sums = [[[s.no_plane(); 8]; 4]; 4];
+                    for (four, sums) in sums.iter_mut().enumerate() {
+                        let ends = &self.ends[4 * block + four];
+                        let mut parts = [[s.no_plane(); 6]; 16];
+                        for (i, sums) in parts.iter_mut().enumerate().skip(1) {
+                            *sums = add_taps(s, &planes, taps.part(ends, i), part);
+                        }
+                        *sums = of_four::<S, 6, 6, 7, 8>(s, &parts);
+                    }
+                    s.columns(&sums, |pixel, of| counts[S::PLANE * part + pixel] = of);
+                }
+                let gate = self.gate.line(0, block).load(s, 0);
+                let factor = s.mul(s.load_le(&self.scale[block]), gate);
+                let slope = s.load_le(&self.slope[block]);
+                let low = s.load_le(&self.low[block]);
+                for y in first..end {
+                    let row = y - first;
+                    let start = &self
+                        .start[match y {
+                        0 => 0,
+                        13 => 2,
+                        _ => 1,
+                    }];
+                    let mut stream = self.stream.line(y, block);
+                    let mut signs = self.signs.line(y, block);
+                    let mut sum = s.splat(0.0);
+                    for x in 0..14 {
+                        let v = s
+                            .dot_counts(
+                                &counts[2 * 8 * row + x],
+                                &start[match x {
+                                    0 => 0,
+                                    13 => 2,
+                                    _ => 1,
+                                }][block],
+                                usize::from(ones[row][x]),
+                            );
+                        let v = s.mul(v, factor);
+                        let v = prelu_max(s, v, slope);
+                        let v = s.add(v, stream.load(s, x));
+                        stream.store(s, x, v);
+                        signs.set(x, s.ge(v, low));
+                        sum = s.add(sum, v);
+                    }
+                    self.sums.line(y, block).store(s, 0, sum);
+                }
+            }
+        }
+    }
     /// In tiles of P pixels, which lie over Q columns.
     #[inline(always)]
     fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
@@ -871,7 +978,7 @@ impl BinaryConv3x3At14x14x32To32<'_> {
                         let v = s
                             .dot(differ[p], s.splat((32 * rows.len() * columns) as f32));
                         let v = s.mul(v, factor);
-                        let v = prelu(s, v, slope);
+                        let v = prelu_max(s, v, slope);
                         let v = s.add(v, stream.load(s, x));
                         stream.store(s, x, v);
                         signs.set(x, s.ge(v, low));
@@ -891,6 +998,12 @@ struct BinaryConv3x3At14x14x32To32_2<'a> {
     bits: &'a Table<Table<u64, 16>, 16>,
     /// `[block of channels][row of taps][column of taps][channel]`
     weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 2>,
+    /// Where the bits under the taps begin, eight at a time: `[four output channels][which of them have +1 there]`
+    taps: &'a [[Le<u16>; 8]],
+    /// Where those of each part end, and at first where the first begins.
+    ends: &'a Table<[Le<u32>; 16], 8>,
+    /// Signs under the window - 2 * weights of +1, by the rows and columns of taps that count, of a channel
+    start: &'a Table<Table<Table<[Le<i16>; 16], 2>, 3>, 3>,
     gate: Tensor<'a, 1, 32>,
     scale: &'a Table<[Le<f32>; 16], 2>,
     slope: &'a Table<[Le<f32>; 16], 2>,
@@ -908,7 +1021,8 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
-            Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 9>(s),
+            Level::Avx512 => self.tiles::<S, 7, 9>(s),
+            Level::Avx512Bw | Level::Avx2 => self.pixel_lanes(s),
             Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
@@ -916,6 +1030,124 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
 }
 
 impl BinaryConv3x3At14x14x32To32_2<'_> {
+    /// Counting down the lanes, with pixels as lanes.
+    #[inline(always)]
+    fn pixel_lanes<S: Simd>(mut self, s: S) {
+        let taps = Taps::new(self.taps);
+        let mut planes = PixelPlanes::<64, 97>::NONE;
+        let mut set = Table([Table([0_u16; 16]); 16]);
+        let mut ones = Table([Table([0_u16; 14]); 14]);
+        let mut counts = Table([[0; 16]; 256]);
+        let mut next = self.area.rows.start;
+        let last = {
+            let y = self.area.rows.end.saturating_sub(1);
+            (2 * y + 2).min(14)
+        };
+        for first in (2 * self.area.rows.start..last).step_by(14) {
+            let end = (first + 14).min(last);
+            // The signs under the strip: a plane of pixels for each column of taps and each channel.
+            for row in 0..16 {
+                if let Some(line) = self.bits.0.get(first + row) {
+                    let columns = [[0, 0], [32, 1], [64, 2]];
+                    planes.put::<S, _, 32, 3>(s, 2 * row, &line.0, [1, 14], columns);
+                }
+            }
+            // How many signs under each window are +1.
+            for (row, set) in set.0.iter_mut().enumerate() {
+                if let Some(line) = self.bits.0.get(first + row) {
+                    for (set, pixel) in set.0.iter_mut().zip(&line.0) {
+                        *set = pixel.ones();
+                    }
+                }
+            }
+            for (row, ones) in ones.0.iter_mut().enumerate() {
+                *ones = Table([0; 14]);
+                for ky in 0..3 {
+                    let line = &set[row + ky];
+                    for kx in 0..3 {
+                        for (x, ones) in ones.0.iter_mut().enumerate() {
+                            *ones += line[x + kx];
+                        }
+                    }
+                }
+            }
+            let mut pooled = next;
+            for block in self.area.blocks.clone() {
+                // Each part's taps are added once, and each output is the sum of the parts that it is in.
+                for part in 0..256_usize.div_ceil(S::PLANE) {
+                    let mut sums = [[[s.no_plane(); 8]; 4]; 4];
+                    for (four, sums) in sums.iter_mut().enumerate() {
+                        let ends = &self.ends[4 * block + four];
+                        let mut parts = [[s.no_plane(); 6]; 16];
+                        for (i, sums) in parts.iter_mut().enumerate().skip(1) {
+                            *sums = add_taps(s, &planes, taps.part(ends, i), part);
+                        }
+                        *sums = of_four::<S, 6, 7, 7, 8>(s, &parts);
+                    }
+                    s.columns(&sums, |pixel, of| counts[S::PLANE * part + pixel] = of);
+                }
+                let gate = self.gate.line(0, block).load(s, 0);
+                let factor = s.mul(s.load_le(&self.scale[block]), gate);
+                let slope = s.load_le(&self.slope[block]);
+                let low = s.load_le(&self.low[block]);
+                pooled = next;
+                for y in first..end {
+                    let row = y - first;
+                    let start = &self
+                        .start[match y {
+                        0 => 0,
+                        13 => 2,
+                        _ => 1,
+                    }];
+                    let kept = &mut self.window[y % 2];
+                    let skip = self.skip.line(y, block);
+                    let mut signs = self.signs.line(y, block);
+                    let mut sum = s.splat(0.0);
+                    for x in 0..14 {
+                        let v = s
+                            .dot_counts(
+                                &counts[2 * 8 * row + x],
+                                &start[match x {
+                                    0 => 0,
+                                    13 => 2,
+                                    _ => 1,
+                                }][block],
+                                usize::from(ones[row][x]),
+                            );
+                        let v = s.mul(v, factor);
+                        let v = prelu_max(s, v, slope);
+                        let v = s.add(v, skip.load(s, x));
+                        signs.set(x, s.ge(v, low));
+                        sum = s.add(sum, v);
+                        s.store(&mut kept[x], v);
+                    }
+                    self.sums.line(y, block).store(s, 0, sum);
+                    // Rows of the pool whose windows have all their rows now.
+                    let there = y + 1;
+                    while pooled < self.area.rows.end {
+                        let y = pooled;
+                        if (2 * y + 2).min(14) > there {
+                            break;
+                        }
+                        let mut out = self.out.line(y, block);
+                        for x in 0..7 {
+                            let mut v = s.splat(0.0);
+                            for ky in 0..2 {
+                                let line = &self.window[(2 * y + ky) % 2];
+                                for kx in 0..2 {
+                                    v = s.add(v, s.load(&line[2 * x + kx]));
+                                }
+                            }
+                            let v = s.div(v, s.splat(4.0));
+                            out.store(s, x, v);
+                        }
+                        pooled += 1;
+                    }
+                }
+            }
+            next = pooled;
+        }
+    }
     /// In tiles of P pixels, which lie over Q columns.
     #[inline(always)]
     fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
@@ -973,7 +1205,7 @@ impl BinaryConv3x3At14x14x32To32_2<'_> {
                                     s.splat((32 * rows.len() * columns) as f32),
                                 );
                             let v = s.mul(v, factor);
-                            let v = prelu(s, v, slope);
+                            let v = prelu_max(s, v, slope);
                             let v = s.add(v, skip.load(s, x));
                             signs.set(x, s.ge(v, low));
                             sum = s.add(sum, v);
@@ -1182,7 +1414,7 @@ impl BinaryConv3x3Stride2At14x14x32To64<'_> {
                                     s.splat((32 * rows.len() * columns) as f32),
                                 );
                             let v = s.mul(v, factor);
-                            let v = prelu(s, v, slope);
+                            let v = prelu_max(s, v, slope);
                             let v = s.add(v, stream.load(s, x));
                             stream.store(s, x, v);
                             signs.set(x, s.ge(v, low));
@@ -1324,7 +1556,7 @@ impl BinaryConv3x3At7x7x64To64<'_> {
                                     s.splat((64 * rows.len() * columns) as f32),
                                 );
                             let v = s.mul(v, factor);
-                            let v = prelu(s, v, slope);
+                            let v = prelu_max(s, v, slope);
                             let v = s.add(v, stream.load(s, x));
                             stream.store(s, x, v);
                             signs.set(x, s.ge(v, low));
@@ -1423,11 +1655,11 @@ impl BinaryConv3x3At7x7x64To64_2<'_> {
                                     s.splat((64 * rows.len() * columns) as f32),
                                 );
                             let v = s.mul(v, factor);
-                            let v = prelu(s, v, slope);
+                            let v = prelu_max(s, v, slope);
                             let v = s.add(v, skip.load(s, x));
                             let v = s.mul(v, scale_2);
                             let v = s.add(v, shift);
-                            let v = prelu(s, v, slope_2);
+                            let v = prelu_max(s, v, slope_2);
                             sum = s.add(sum, v);
                         }
                     });
@@ -1518,4 +1750,4 @@ const CONV_1X1_64_TO_10: RealShape = RealShape {
 };
 
 /// Every parameter, laid out as the kernels read it.
-static WEIGHTS: Weights<81472> = Weights(*include_bytes!("fashion_net.weights"));
+static WEIGHTS: Weights<106496> = Weights(*include_bytes!("fashion_net.weights"));

@@ -2,7 +2,7 @@
 
 use xnorc_runtime::{
     Kernel, Level, Simd, abs, clip, dispatch, dispatch_at, force_level, hard_sigmoid, hard_swish, leaky, level,
-    map_lanes_with, math, neg, prelu, quantize, reciprocal, relu, scalar,
+    map_lanes_with, math, neg, prelu, prelu_max, quantize, reciprocal, relu, scalar,
 };
 
 use crate::harness::{Random, levels};
@@ -21,7 +21,7 @@ fn maxima_of_nan() {
 fn element_wise_functions() {
     struct Functions([f32; 16], [f32; 16], [f32; 16]);
     impl Kernel for Functions {
-        type Output = [[f32; 16]; 16];
+        type Output = [[f32; 16]; 17];
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let (x, a, b) = (s.load(&self.0), s.load(&self.1), s.load(&self.2));
@@ -42,6 +42,7 @@ fn element_wise_functions() {
                 s.div(x, a),
                 s.fma(x, a, b),
                 quantize(s, x, 0.25),
+                prelu_max(s, x, s.min(s.splat(1.0), a)),
             ]
             .map(|v| s.to_array(v))
         }
@@ -52,7 +53,7 @@ fn element_wise_functions() {
         let (mut x, a, b) = (lanes(), lanes(), lanes());
         (x[3], x[7], x[11], x[12]) = (0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY);
         (x[13], x[14], x[15]) = (f32::NAN, 1e-45, -1e-45);
-        let functions: [fn(f32, f32, f32) -> f32; 16] = [
+        let functions: [fn(f32, f32, f32) -> f32; 17] = [
             |x, _, _| if 0.0 > x { 0.0 } else { x },
             |x, _, _| if x < 0.0 { 0.1 * x } else { x },
             |x, a, _| if x < 0.0 { a * x } else { x },
@@ -70,6 +71,7 @@ fn element_wise_functions() {
             |x, a, b| x.mul_add(a, b),
             // A zero is +0.
             |x, _, _| (x / 0.25).clamp(-4194304.0, 4194304.0).round_ties_even() + 0.0,
+            |x, a, _| if x < 0.0 { a.min(1.0) * x } else { x },
         ];
         let scalars: [fn(f32) -> f32; 9] = [
             scalar::relu,

@@ -320,7 +320,11 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
             }
             Step::Activation(Activation::PRelu(p)) => {
                 let slope = self.parameter("slope", p);
-                quote!(let v = prelu(s, v, #slope);)
+                // Slopes of at most 1 have the larger of both; not zero, which is NaN with infinity.
+                match p.iter().all(|slope| slope.is_finite() && *slope <= 1.0 && *slope != 0.0) {
+                    true => quote!(let v = prelu_max(s, v, #slope);),
+                    false => quote!(let v = prelu(s, v, #slope);),
+                }
             }
             Step::Activation(Activation::Sign(intervals)) => {
                 let mask = self.sign_mask(intervals);

@@ -287,17 +287,15 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
-        // SAFETY: the token proves the instructions; 16 numbers of 16 bits are two vectors of 128.
+        // SAFETY: the token proves the instructions; 16 numbers of 16 bits are a vector.
         unsafe {
-            let (counts, start) = (counts.as_ptr().cast::<__m128i>(), start.as_ptr().cast::<__m128i>());
-            let ones = _mm256_set1_epi32(2 * ones as i32);
-            let mut sums = [_mm256_setzero_ps(); 2];
-            for (i, sum) in sums.iter_mut().enumerate() {
-                let count = _mm256_slli_epi32::<2>(_mm256_cvtepu16_epi32(_mm_loadu_si128(counts.add(i))));
-                let start = _mm256_cvtepi16_epi32(_mm_loadu_si128(start.add(i)));
-                *sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_add_epi32(start, count), ones));
-            }
-            sums
+            let (counts, start) = (counts.as_ptr().cast::<__m256i>(), start.as_ptr().cast::<__m256i>());
+            // A dot product has 16 bits, so what is beyond them on the way to it does not matter.
+            let count = _mm256_slli_epi16::<2>(_mm256_loadu_si256(counts));
+            let sum = _mm256_add_epi16(_mm256_loadu_si256(start), count);
+            let dots = _mm256_sub_epi16(sum, _mm256_set1_epi16((2 * ones) as i16));
+            let [low, high] = [_mm256_castsi256_si128(dots), _mm256_extracti128_si256::<1>(dots)];
+            [_mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(low)), _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(high))]
         }
     }
 }
