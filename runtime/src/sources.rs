@@ -17,6 +17,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("arch/other.rs", include_str!("arch/other.rs")),
     ("arch/plane.rs", include_str!("arch/plane.rs")),
     ("arch/portable.rs", include_str!("arch/portable.rs")),
+    ("arch/turned.rs", include_str!("arch/turned.rs")),
     ("arch/vfma.rs", include_str!("arch/vfma.rs")),
     ("arch/wasm/mod.rs", include_str!("arch/wasm/mod.rs")),
     ("arch/wasm/simd128.rs", include_str!("arch/wasm/simd128.rs")),

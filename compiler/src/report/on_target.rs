@@ -13,7 +13,7 @@ use crate::emit::Output;
 use crate::ir::DType;
 use crate::ir::network::{Block, Body, Network, Source, TensorId};
 use crate::schedule::cost::Cost;
-use crate::schedule::{Nest, is_depthwise};
+use crate::schedule::{Nest, PixelLanes, is_depthwise};
 use crate::target::{Family, MultiplyAdd, Target};
 use emulated::Emulated;
 
@@ -234,18 +234,21 @@ fn loops(
                 (what, "rows of weights are cheaper than counts".to_owned())
             }
             (Some(down), _) => {
-                let pixels = if nest.pixel_lanes.is_some() { ", pixels as lanes on avx512bw/avx2" } else { "" };
+                let pixels = nest.pixel_lanes.map(|pixels| format!(", pixels as lanes on {}", pixels.levels));
+                let pixels = pixels.unwrap_or_default();
                 let what = format!("down the lanes on {}{pixels}, else words: xor, population count", down.levels);
                 (what, "whichever is faster on each".to_owned())
             }
-            (None, _) if nest.pixel_lanes.is_some() => {
-                let what = "down the lanes with pixels as lanes on avx512bw/avx2, else words: xor, population count"
-                    .to_owned();
-                (what, "whichever is faster on each".to_owned())
-            }
-            (None, words) => {
-                ("words: xor, population count".to_owned(), words.map(|why| why.to_string()).unwrap_or_default())
-            }
+            (None, words) => match nest.pixel_lanes {
+                Some(PixelLanes { levels, .. }) => {
+                    let what =
+                        format!("down the lanes with pixels as lanes on {levels}, else words: xor, population count");
+                    (what, "whichever is faster on each".to_owned())
+                }
+                None => {
+                    ("words: xor, population count".to_owned(), words.map(|why| why.to_string()).unwrap_or_default())
+                }
+            },
         },
         Source::RealConv { geometry, .. } => {
             let how = match block.arithmetic_name() {

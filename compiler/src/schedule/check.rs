@@ -3,7 +3,7 @@
 use xnorc_runtime::ROOM;
 
 use super::{
-    Axis, Counting, Division, Down, Grid, Nest, Order, PixelLanes, Schedule, Thresholds, Widen, windows_apart,
+    Axis, Counting, Division, Down, Grid, Levels, Nest, Order, PixelLanes, Schedule, Thresholds, Widen, windows_apart,
 };
 use crate::check::Faults;
 use crate::diagnostics::Diagnostics;
@@ -152,7 +152,7 @@ impl Rules<'_> {
         let Source::BinaryConv { geometry: g, .. } = &self.tiled.source else {
             return self.must(false, || "pixels are lanes, and nothing is counted".to_owned());
         };
-        let lanes = 8 * by.rows * by.eights;
+        let lanes = by.lanes();
         self.must(by.rows > 0 && g.output[1] <= 8 * by.eights && lanes <= 256, || {
             format!("strips of {} rows of {} pixels in {lanes} lanes", by.rows, g.output[1])
         });
@@ -173,8 +173,10 @@ impl Rules<'_> {
         self.must(end == by.no_tap() && end + 64 <= all && all <= 1 << 16, || {
             format!("{all} bytes of planes, of {end}")
         });
-        let others = self.nest.down.is_some_and(|down| down.levels.avx2 || down.only);
+        let others = self.nest.down.is_some_and(|down| down.levels.without(by.levels) != down.levels || down.only);
         self.must(!others && g.groups == 1, || "output channels are lanes as well, or in groups".to_owned());
+        let can = by.levels != Levels::default() && !by.levels.portable;
+        self.must(can, || format!("pixels are lanes on {}", by.levels));
         let compared = self.nest.thresholds.is_some();
         self.must(!compared, || "pixels are lanes, and signs are compared as integers".to_owned());
         let beside = self.tiled.pooled.as_ref().is_some_and(|p| !PixelLanes::can_be_under(&p.pool.geometry));
@@ -254,7 +256,7 @@ impl Rules<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Levels, Pixels, Undivided, Window};
+    use super::super::{Pixels, Undivided, Window};
     use super::*;
     use crate::ir::network::testing;
 
@@ -336,6 +338,9 @@ mod tests {
             ("pixel_lanes", "output channels are lanes as well", |n| {
                 let levels = Levels { avx2: true, ..Levels::default() };
                 n.down = Some(Down { levels, only: false, planes: 10, rows: 3, columns: 18, eights: 8 });
+            }),
+            ("pixel_lanes", "pixels are lanes on avx512bw/avx2, simd128, popcnt, portable", |n| {
+                by(n).levels.portable = true
             }),
             ("pixel_lanes", "for a pool over 2 rows of 16 pixels", |n| n.window.as_mut().unwrap().together = 4),
             ("binary_conv", "memory for 0 sums of rows, of 256", |n| n.row_sums = 0),

@@ -130,6 +130,16 @@ impl std::fmt::Display for Levels {
 }
 
 impl Levels {
+    /// Those that are not among the others.
+    pub fn without(self, others: Self) -> Self {
+        Self {
+            avx2: self.avx2 && !others.avx2,
+            simd128: self.simd128 && !others.simd128,
+            popcnt: self.popcnt && !others.popcnt,
+            portable: self.portable && !others.portable,
+        }
+    }
+
     fn of(g: &Geometry, target: Option<&Target>) -> Self {
         let outputs = g.output[2];
         // What a list of set bits costs is that of about half a plane, and it is used for each of the windows over its pixel, and

@@ -191,9 +191,13 @@ impl Nest {
                 if tiled.pooled.as_ref().is_none_or(|p| PixelLanes::can_be_under(&p.pool.geometry)) =>
             {
                 match &network.tensor(*input).storage {
-                    Storage::Bits(layout) => {
-                        PixelLanes::of(geometry, layout, framed, target, down.is_some_and(|down| down.levels.avx2))
-                    }
+                    Storage::Bits(layout) => PixelLanes::of(
+                        geometry,
+                        layout,
+                        framed,
+                        target,
+                        down.map(|down| down.levels).unwrap_or_default(),
+                    ),
                     Storage::Dense(_) => None,
                 }
             }
@@ -204,8 +208,8 @@ impl Nest {
         if let (Some(down), Some(_), Source::BinaryConv { geometry: g, .. }) = (&mut down, &thresholds, &tiled.source) {
             down.planes = Thresholds::planes(g.input[2] * g.kernel[0] * g.kernel[1]);
         }
-        if let (Some(channels), Some(_)) = (&mut down, pixel_lanes) {
-            channels.levels.avx2 = false;
+        if let (Some(channels), Some(pixels)) = (&mut down, pixel_lanes) {
+            channels.levels = channels.levels.without(pixels.levels);
             if channels.levels == Levels::default() {
                 down = None;
             }

@@ -5,12 +5,13 @@
 //! output channels as a vector has bits; what it needs instead is pixels. Where both can be, and where words are counted, the fewest
 //! cycles decide ([`Cycles`]).
 
-use super::{Axis, down, windows_apart};
+use super::{Axis, Levels, down, windows_apart};
 use crate::ir::network::{BitLayout, Geometry};
 use crate::target::{Family, Target};
 
-/// Bits of a vector of the instruction sets that count so: AVX2, and AVX-512 without a population count of vectors. (With one, words are
-/// as fast or faster, also where strips have 512 pixels: 3 % at 28x28x128, 25 % at 56x56x64 on an Intel of the fourth generation.)
+/// Pixels of a strip: bits of the longest vector of the instruction sets that count so. (Not AVX-512 with a population count of vectors:
+/// with one, words are as fast or faster, also where strips have 512 pixels: 3 % at 28x28x128, 25 % at 56x56x64 on an Intel of the fourth
+/// generation. Nor NEON, which has one of bytes.)
 pub(super) const LANES: usize = 256;
 
 /// Bytes behind the planes, for additions that read beyond the last of them, and for taps that are none: their bits are zeros.
@@ -25,6 +26,8 @@ const NEAR: usize = 32 << 10;
 /// How binary layers are counted with pixels as lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PixelLanes {
+    /// Where.
+    pub levels: Levels,
     /// Rows of the output in a strip.
     pub rows: usize,
     /// Bytes of such a row in a plane: eight pixels each.
@@ -35,19 +38,22 @@ pub struct PixelLanes {
     pub bytes: usize,
     /// Planes with bits: of each input channel, by column of taps, by what the rows of taps leave of the stride ([`Self::phases`]).
     pub planes: usize,
-    /// Cycles that a strip of one output channel takes, about.
+    /// Cycles that a strip of one output channel takes, about: on the first of the instruction sets.
     pub takes: usize,
     /// Those that it would take the other way.
     pub instead_of: usize,
 }
 
 impl PixelLanes {
-    /// Of a binary layer; nothing where another way is faster, or this one cannot be.
-    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, target: Option<&Target>, down: bool) -> Option<Self> {
-        let has_avx2 = target.is_none_or(|target| target.family() == Family::X86_64);
+    /// Of a binary layer that counts down the lanes on some instruction sets; nothing where another way is faster on all, or this one
+    /// cannot be.
+    pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, target: Option<&Target>, down: Levels) -> Option<Self> {
+        let family = target.map(Target::family);
+        let [x86_64, wasm] = [family != Some(Family::Wasm), family != Some(Family::X86_64)];
+        let none = matches!(family, Some(Family::Aarch64 | Family::Portable));
         let signs = g.input[2] * g.kernel[0] * g.kernel[1];
         // As where output channels are lanes: what the dot products start from has 16 bits, and a frame of ones would be counted.
-        if !has_avx2 || g.groups != 1 || !framed && layout.frame_ones || signs > i16::MAX as usize {
+        if none || g.groups != 1 || !framed && layout.frame_ones || signs > i16::MAX as usize {
             return None;
         }
         if Self::phases(g, 1).into_iter().any(|phase| Self::furthest(g, phase) >= 32) {
@@ -64,15 +70,24 @@ impl PixelLanes {
             bytes if bytes <= LINE && planes * LINE <= NEAR => LINE,
             bytes => bytes,
         };
-        let by = Self { rows, eights, below, bytes, planes, takes: 0, instead_of: 0 };
+        let levels = Levels::default();
+        let by = Self { levels, rows, eights, below, bytes, planes, takes: 0, instead_of: 0 };
         // A tap's place has 16 bits.
         if by.bytes * by.all_planes() > 1 << 16 {
             return None;
         }
-        let takes = Cycles { g, by: &by };
-        let (pixel_lanes, others) = (takes.pixel_lanes(), if down { takes.down() } else { takes.words() });
         // The lists of taps take memory: for less than a tenth of the time they are not worth it.
-        (10 * pixel_lanes < 9 * others).then_some(Self { takes: pixel_lanes, instead_of: others, ..by })
+        let of = |on: Machine, down: bool| {
+            let takes = Cycles { g, by: &by, on };
+            let others = if down { takes.down() } else { takes.words() };
+            Some([takes.pixel_lanes(), others]).filter(|[takes, others]| 10 * takes < 9 * others)
+        };
+        let avx2 = of(Machine::Avx2, down.avx2).filter(|_| x86_64);
+        let popcnt = of(Machine::Popcnt, down.popcnt).filter(|_| x86_64);
+        let simd128 = of(Machine::Simd128, down.simd128).filter(|_| wasm);
+        let levels =
+            Levels { avx2: avx2.is_some(), simd128: simd128.is_some(), popcnt: popcnt.is_some(), ..Levels::default() };
+        avx2.or(simd128).or(popcnt).map(|[takes, instead_of]| Self { levels, takes, instead_of, ..by })
     }
 
     /// Whether they may lie under a pool: its rows can be kept for all channels, and each of its windows has some of them, so that it is
@@ -115,6 +130,11 @@ impl PixelLanes {
         Self::phases(g, 1).into_iter().map(of).max().unwrap_or(0)
     }
 
+    /// Pixels of a strip, those beside the picture included that fill its rows up.
+    pub fn lanes(&self) -> usize {
+        8 * self.rows * self.eights
+    }
+
     /// Planes, and zeros behind them.
     pub fn all_planes(&self) -> usize {
         self.planes + BEHIND.div_ceil(self.bytes)
@@ -139,14 +159,22 @@ impl PixelLanes {
     }
 }
 
-/// What a strip of one output channel takes on AVX2, in cycles (AVX-512 without a population count of vectors has fewer instructions for
-/// either way of counting in planes): the instructions of each loop, at a rate between those at which they went by in
-/// Real-to-Binary ResNet-18 on a Zen 3 and on a Golden Cove (loads, lists and branches are in the rate). These processors do not agree:
-/// for an instruction of the sums of pixels the one takes 3/4 of a cycle, the other 0.54, and for one of those of set bits 0.36 and
-/// 0.39, where half of the bits are set.
+/// What is counted with.
+#[derive(Clone, Copy, PartialEq)]
+enum Machine {
+    /// AVX-512 without a population count of vectors, too, which has fewer instructions for either way of counting in planes.
+    Avx2,
+    Simd128,
+    Popcnt,
+}
+
+/// What a strip of one output channel takes, in cycles: the instructions of each loop, at a rate between those at which they went by in
+/// Real-to-Binary ResNet-18 with AVX2 on a Zen 3 and on a Golden Cove (loads, lists and branches are in the rate). These processors do
+/// not agree: for an instruction of the sums of pixels the one takes 3/4 of a cycle, the other 0.54.
 struct Cycles<'a> {
     g: &'a Geometry,
     by: &'a PixelLanes,
+    on: Machine,
 }
 
 impl Cycles<'_> {
@@ -160,13 +188,13 @@ impl Cycles<'_> {
         self.by.rows * self.g.output[1]
     }
 
-    /// Five instructions in three cycles: each plane of bits waits for the one below it.
+    /// Five instructions in three cycles, as each plane of bits waits for the one below it; six where a strip is two planes.
     fn pixel_lanes(&self) -> usize {
         let outputs = self.g.output[2];
         // Fifteen parts of the taps, each filled up to eights, and 22 sums of parts of about eight bits, for four outputs: five
         // operations for each bit. Then bits become numbers, 16 at a time.
         let adders = (15 * (self.signs() / 16 + 4) + 22 * 8) * outputs.div_ceil(16) * 4;
-        let counts = 5 * adders + LANES * outputs.next_multiple_of(16);
+        let counts = (5 * adders + LANES * outputs.next_multiple_of(16)) * self.by.lanes().div_ceil(self.plane());
         // 64 channels of 32 pixels take about 300, as their words come from as many places, for each phase of the columns; what is written
         // for each column takes as much again.
         let [rows, columns] = [0, 1].map(|axis| PixelLanes::phases(self.g, axis).len());
@@ -174,18 +202,34 @@ impl Cycles<'_> {
         let packed = rows * (self.by.rows + self.by.below) * words * 300;
         // The last strip may have fewer rows.
         let strips = self.g.output[0].div_ceil(self.by.rows) * self.by.rows;
-        (counts + packed) * strips * 3 / (5 * self.g.output[0] * outputs)
+        let rate = if self.on == Machine::Avx2 { 5 } else { 6 };
+        (counts + packed) * strips * 3 / (rate * self.g.output[0] * outputs)
     }
 
-    /// Eight instructions for four words, and what counters are added up by: ten in three cycles.
+    /// With AVX2 eight instructions for four words, and what counters are added up by: ten in three cycles. With SIMD128 it is eleven for
+    /// two, as most processors count the bits of bytes in many steps; a population count of a register is one in a cycle.
     fn words(&self) -> usize {
         let words = self.g.input[2].div_ceil(64) * self.g.kernel[0] * self.g.kernel[1];
-        self.pixels() * (2 * words + 3) * 3 / 10
+        let cycles = match self.on {
+            Machine::Avx2 => (2 * words + 3) * 3,
+            Machine::Simd128 => (11 * words + 6) * 3 / 2,
+            Machine::Popcnt => (words + 2) * 10,
+        };
+        self.pixels() * cycles / 10
     }
 
-    /// Half of the rows of weights, five instructions for 256 channels; lists, and bits become numbers: eight in three cycles.
+    /// Bits of a plane.
+    fn plane(&self) -> usize {
+        if self.on == Machine::Avx2 { 256 } else { 128 }
+    }
+
+    /// Half of the rows of weights, five instructions for the channels of a plane, and bits become numbers: three in a cycle. For each tap
+    /// of a pixel 20 cycles more, and a list of set bits takes one for each channel.
     fn down(&self) -> usize {
-        (self.pixels() * (self.signs() * 5 / 2 + self.signs()) / 256 + self.pixels()) * 3 / 8
+        let added = (self.pixels() * (self.signs() * 5 / 2 + self.signs()) / self.plane() + self.pixels()) / 3;
+        let taps = self.pixels() * self.g.kernel[0] * self.g.kernel[1] * 20 / self.plane();
+        let lists = self.by.span(self.g) * self.g.input[1] * (self.g.input[2] + 20) / self.g.output[2];
+        added + taps + lists
     }
 }
 
@@ -194,6 +238,7 @@ mod tests {
     use super::*;
 
     fn of(edge: usize, channels: [usize; 2], kernel: usize, stride: usize, down: bool) -> Option<PixelLanes> {
+        let down = Levels { avx2: down, simd128: down, popcnt: down, portable: down };
         let output = (edge - 1) / stride + 1;
         let g = Geometry {
             n: 1,
@@ -242,7 +287,7 @@ mod tests {
                 groups: 1,
             };
             let layout = BitLayout { groups: 1, frame: [0; 4], frame_ones: false };
-            let Some(by) = PixelLanes::of(&g, &layout, true, None, false) else { panic!("{g:?}") };
+            let Some(by) = PixelLanes::of(&g, &layout, true, None, Levels::default()) else { panic!("{g:?}") };
             // The bit of a pixel of the strip under a tap is that of the row and column of the input that the tap reaches.
             let mut of = std::collections::HashMap::new();
             for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {

@@ -473,6 +473,9 @@ fn stages_1_blocks_0_first_conv(scratch: &mut Scratch) {
     dispatch(BinaryConv3x3Stride2At14x14x32To64 {
         bits,
         weights: WEIGHTS.at::<62208, _>(),
+        taps: WEIGHTS.at::<67328, [[Le<u16>; 8]; 656]>(),
+        ends: WEIGHTS.at::<77824, _>(),
+        start: WEIGHTS.at::<66816, _>(),
         stream: TensorMut::new(stream),
         gate: Tensor::new(gate),
         scale: WEIGHTS.at::<61440, _>(),
@@ -490,9 +493,9 @@ fn stages_1_blocks_0_second_gate_down(scratch: &mut Scratch) {
         .places::<(Place<3200, [f32; 64]>, Place<3584, [[[f32; 64]; 1]; 1]>)>();
     dispatch(Gate64To8To64 {
         sums,
-        hidden_weights: WEIGHTS.at::<66816, _>(),
-        hidden_bias: WEIGHTS.at::<70912, _>(),
-        output_weights: WEIGHTS.at::<70976, _>(),
+        hidden_weights: WEIGHTS.at::<78848, _>(),
+        hidden_bias: WEIGHTS.at::<82944, _>(),
+        output_weights: WEIGHTS.at::<83008, _>(),
         output_bias: WEIGHTS.at::<52480, _>(),
         factors: TensorMut::new(factors),
     });
@@ -528,12 +531,12 @@ fn stages_1_blocks_0_second_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At7x7x64To64 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<73792, _>(),
+                weights: WEIGHTS.at::<85824, _>(),
                 stream,
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<73024, _>(),
-                slope: WEIGHTS.at::<73280, _>(),
-                low: WEIGHTS.at::<73536, _>(),
+                scale: WEIGHTS.at::<85056, _>(),
+                slope: WEIGHTS.at::<85312, _>(),
+                low: WEIGHTS.at::<85568, _>(),
                 signs,
                 sums,
             });
@@ -549,9 +552,9 @@ fn stages_1_blocks_1_first_gate_down(scratch: &mut Scratch) {
         .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
     dispatch(Gate64To8To64 {
         sums,
-        hidden_weights: WEIGHTS.at::<78400, _>(),
-        hidden_bias: WEIGHTS.at::<82496, _>(),
-        output_weights: WEIGHTS.at::<82560, _>(),
+        hidden_weights: WEIGHTS.at::<90432, _>(),
+        hidden_bias: WEIGHTS.at::<94528, _>(),
+        output_weights: WEIGHTS.at::<94592, _>(),
         output_bias: WEIGHTS.at::<52480, _>(),
         factors: TensorMut::new(factors),
     });
@@ -587,12 +590,12 @@ fn stages_1_blocks_1_first_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At7x7x64To64 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<85376, _>(),
+                weights: WEIGHTS.at::<97408, _>(),
                 stream,
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<84608, _>(),
-                slope: WEIGHTS.at::<84864, _>(),
-                low: WEIGHTS.at::<85120, _>(),
+                scale: WEIGHTS.at::<96640, _>(),
+                slope: WEIGHTS.at::<96896, _>(),
+                low: WEIGHTS.at::<97152, _>(),
                 signs,
                 sums,
             });
@@ -608,9 +611,9 @@ fn stages_1_blocks_1_second_gate_down(scratch: &mut Scratch) {
         .places::<(Place<3584, [[[f32; 64]; 1]; 1]>, Place<3648, [f32; 64]>)>();
     dispatch(Gate64To8To64 {
         sums,
-        hidden_weights: WEIGHTS.at::<89984, _>(),
-        hidden_bias: WEIGHTS.at::<94080, _>(),
-        output_weights: WEIGHTS.at::<94144, _>(),
+        hidden_weights: WEIGHTS.at::<102016, _>(),
+        hidden_bias: WEIGHTS.at::<106112, _>(),
+        output_weights: WEIGHTS.at::<106176, _>(),
         output_bias: WEIGHTS.at::<52480, _>(),
         factors: TensorMut::new(factors),
     });
@@ -640,14 +643,14 @@ fn stages_1_blocks_1_second_conv(team: &impl Team, scratch: &mut Scratch) {
             dispatch(BinaryConv3x3At7x7x64To64_2 {
                 area,
                 bits,
-                weights: WEIGHTS.at::<97472, _>(),
+                weights: WEIGHTS.at::<109504, _>(),
                 gate: Tensor::new(gate),
-                scale: WEIGHTS.at::<96192, _>(),
-                slope: WEIGHTS.at::<96448, _>(),
+                scale: WEIGHTS.at::<108224, _>(),
+                slope: WEIGHTS.at::<108480, _>(),
                 skip: Tensor::new(skip),
-                scale_2: WEIGHTS.at::<96704, _>(),
-                shift: WEIGHTS.at::<96960, _>(),
-                slope_2: WEIGHTS.at::<97216, _>(),
+                scale_2: WEIGHTS.at::<108736, _>(),
+                shift: WEIGHTS.at::<108992, _>(),
+                slope_2: WEIGHTS.at::<109248, _>(),
                 sums,
             });
         },
@@ -660,7 +663,7 @@ fn head_pool(scratch: &mut Scratch) {
     let stream = scratch.real.places::<Place<3648, [[[f32; 64]; 1]; 1]>>();
     dispatch(MapAt1x1x64 {
         stream: TensorMut::new(stream),
-        scale: WEIGHTS.at::<102080, _>(),
+        scale: WEIGHTS.at::<114112, _>(),
     });
 }
 
@@ -673,8 +676,8 @@ fn head_dense(output: &mut Output, scratch: &mut Scratch) {
     let from = scratch.real.places::<Place<3648, [[[f32; 64]; 1]; 1]>>();
     dispatch(Conv1x1At1x1x64To10 {
         from,
-        weights: WEIGHTS.at::<102400, _>(),
-        shift: WEIGHTS.at::<102336, _>(),
+        weights: WEIGHTS.at::<114432, _>(),
+        shift: WEIGHTS.at::<114368, _>(),
         out: TensorMut::new(output.shaped_mut::<[[[f32; 10]; 1]; 1]>()),
     });
 }
@@ -833,8 +836,10 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Avx512Bw | Level::Avx2 => self.pixel_lanes(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
+            Level::Avx512Bw | Level::Avx2 | Level::Simd128 | Level::Popcnt => {
+                self.pixel_lanes(s)
+            }
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -879,7 +884,7 @@ impl BinaryConv3x3At14x14x32To32<'_> {
             }
             for block in self.area.blocks.clone() {
                 // Each part's taps are added once, and each output is the sum of the parts that it is in.
-                for part in 0..256_usize.div_ceil(S::PLANE) {
+                for part in 0..224usize.div_ceil(S::PLANE) {
                     let mut sums = [[[s.no_plane(); 8]; 4]; 4];
                     for (four, sums) in sums.iter_mut().enumerate() {
                         let ends = &self.ends[4 * block + four];
@@ -1022,8 +1027,10 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Avx512Bw | Level::Avx2 => self.pixel_lanes(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 4>(s),
+            Level::Avx512Bw | Level::Avx2 | Level::Simd128 | Level::Popcnt => {
+                self.pixel_lanes(s)
+            }
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1074,7 +1081,7 @@ impl BinaryConv3x3At14x14x32To32_2<'_> {
             let mut pooled = next;
             for block in self.area.blocks.clone() {
                 // Each part's taps are added once, and each output is the sum of the parts that it is in.
-                for part in 0..256_usize.div_ceil(S::PLANE) {
+                for part in 0..224usize.div_ceil(S::PLANE) {
                     let mut sums = [[[s.no_plane(); 8]; 4]; 4];
                     for (four, sums) in sums.iter_mut().enumerate() {
                         let ends = &self.ends[4 * block + four];
@@ -1341,6 +1348,12 @@ struct BinaryConv3x3Stride2At14x14x32To64<'a> {
     bits: &'a Table<Table<u64, 15>, 15>,
     /// `[block of channels][row of taps][column of taps][channel]`
     weights: &'a Table<Table<[[Le<u64>; 16]; 3], 3>, 4>,
+    /// Where the bits under the taps begin, eight at a time: `[four output channels][which of them have +1 there]`
+    taps: &'a [[Le<u16>; 8]],
+    /// Where those of each part end, and at first where the first begins.
+    ends: &'a Table<[Le<u32>; 16], 16>,
+    /// Signs under the window - 2 * weights of +1, by the rows and columns of taps that count, of a channel
+    start: &'a Table<Table<Table<[Le<i16>; 16], 4>, 2>, 2>,
     stream: TensorMut<'a, 7, 64>,
     gate: Tensor<'a, 1, 64>,
     scale: &'a Table<[Le<f32>; 16], 4>,
@@ -1356,13 +1369,116 @@ impl Kernel for BinaryConv3x3Stride2At14x14x32To64<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 | Level::Avx512Bw => self.tiles::<S, 7, 15>(s),
-            Level::Neon | Level::Simd128 => self.tiles::<S, 2, 5>(s),
+            Level::Neon => self.tiles::<S, 2, 5>(s),
+            Level::Simd128 => self.pixel_lanes(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
 }
 
 impl BinaryConv3x3Stride2At14x14x32To64<'_> {
+    /// Counting down the lanes, with pixels as lanes.
+    #[inline(always)]
+    fn pixel_lanes<S: Simd>(mut self, s: S) {
+        let taps = Taps::new(self.taps);
+        let mut planes = PixelPlanes::<64, 193>::NONE;
+        let mut set = Table([Table([0_u16; 15]); 15]);
+        let mut ones = Table([Table([0_u16; 7]); 7]);
+        let mut counts = Table([[0; 16]; 256]);
+        let (first, end) = (0, 7);
+        // The signs under the strip: a plane of pixels for each column of taps and each channel.
+        for (i, phase) in [0, 1].into_iter().enumerate() {
+            for row in 0..8 {
+                if let Some(line) = self.bits.0.get(2 * (first + row) + phase) {
+                    let columns = [[32 * (3 * i + 0), 0], [32 * (3 * i + 2), 1]];
+                    planes.put::<S, _, 32, 2>(s, 1 * row, &line.0, [2, 7], columns);
+                    let columns = [[32 * (3 * i + 1), 0]];
+                    planes
+                        .put::<
+                            S,
+                            _,
+                            32,
+                            1,
+                        >(
+                            s,
+                            1 * row,
+                            line.0.get(1..).unwrap_or_default(),
+                            [2, 7],
+                            columns,
+                        );
+                }
+            }
+        }
+        // How many signs under each window are +1.
+        for (row, set) in set.0.iter_mut().enumerate() {
+            if let Some(line) = self.bits.0.get(2 * first + row) {
+                for (set, pixel) in set.0.iter_mut().zip(&line.0) {
+                    *set = pixel.ones();
+                }
+            }
+        }
+        for (row, ones) in ones.0.iter_mut().enumerate() {
+            *ones = Table([0; 7]);
+            for ky in 0..3 {
+                let line = &set[2 * row + ky];
+                for kx in 0..3 {
+                    for (x, ones) in ones.0.iter_mut().enumerate() {
+                        *ones += line[2 * x + kx];
+                    }
+                }
+            }
+        }
+        for block in 0..4 {
+            // Each part's taps are added once, and each output is the sum of the parts that it is in.
+            for part in 0..56usize.div_ceil(S::PLANE) {
+                let mut sums = [[[s.no_plane(); 8]; 4]; 4];
+                for (four, sums) in sums.iter_mut().enumerate() {
+                    let ends = &self.ends[4 * block + four];
+                    let mut parts = [[s.no_plane(); 6]; 16];
+                    for (i, sums) in parts.iter_mut().enumerate().skip(1) {
+                        *sums = add_taps(s, &planes, taps.part(ends, i), part);
+                    }
+                    *sums = of_four::<S, 6, 6, 7, 8>(s, &parts);
+                }
+                s.columns(&sums, |pixel, of| counts[S::PLANE * part + pixel] = of);
+            }
+            let gate = self.gate.line(0, block).load(s, 0);
+            let factor = s.mul(s.load_le(&self.scale[block]), gate);
+            let slope = s.load_le(&self.slope[block]);
+            let low = s.load_le(&self.low[block]);
+            for y in first..end {
+                let row = y - first;
+                let start = &self
+                    .start[match y {
+                    0 => 0,
+                    _ => 1,
+                }];
+                let mut stream = self.stream.line(y, block);
+                let mut signs = self.signs.line(y, block);
+                let mut sum = s.splat(0.0);
+                for x in 0..7 {
+                    let v = s
+                        .dot_counts(
+                            &counts[1 * 8 * row + x],
+                            &start[match x {
+                                0 => 0,
+                                _ => 1,
+                            }][block],
+                            usize::from(ones[row][x]),
+                        );
+                    let v = s.mul(v, factor);
+                    let v = prelu_max(s, v, slope);
+                    let v = s.add(v, stream.load(s, x));
+                    stream.store(s, x, v);
+                    signs.set(x, s.ge(v, low));
+                    sum = s.add(sum, v);
+                }
+                let mut total = self.sums.line(0, block);
+                let before = if y == 0 { s.splat(0.0) } else { total.load(s, 0) };
+                total.store(s, 0, s.add(before, sum));
+            }
+        }
+    }
     /// In tiles of P pixels, which lie over Q columns.
     #[inline(always)]
     fn tiles<S: Simd, const P: usize, const Q: usize>(mut self, s: S) {
@@ -1750,4 +1866,4 @@ const CONV_1X1_64_TO_10: RealShape = RealShape {
 };
 
 /// Every parameter, laid out as the kernels read it.
-static WEIGHTS: Weights<106496> = Weights(*include_bytes!("fashion_net.weights"));
+static WEIGHTS: Weights<118528> = Weights(*include_bytes!("fashion_net.weights"));

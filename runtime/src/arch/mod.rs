@@ -64,6 +64,14 @@ pub(crate) use aarch64::{LEVELS, detected, enter, enter_bf16, enter_int8, level,
 
 #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
 mod wasm;
+
+// Where pixels are lanes of vectors.
+#[cfg(any(
+    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_family = "wasm", target_feature = "simd128"),
+))]
+mod turned;
+
 #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
 pub(crate) use wasm::{LEVELS, detected, enter, level, set_level};
 

@@ -152,4 +152,14 @@ impl<const POPCNT: bool> Simd for Scalar<POPCNT> {
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
         wide::spread(planes, put);
     }
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+    #[inline(always)]
+    fn turned(self, words: &[u64; 32]) -> [u32; 64] {
+        wide::turned(words)
+    }
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+        wide::columns(sums, put);
+    }
 }

@@ -334,7 +334,7 @@ impl Peaks {
         let part = f64::from((signs / 16 + 1).next_power_of_two().ilog2());
         let additions = signs as f64 * 15.0 / 16.0 + 22.0 * part + 14.0;
         // A row stands for two products, as half of them are left out.
-        (self.plane == PIXEL_LANES).then_some(self.rows * 2.0 * signs as f64 / additions)
+        (self.plane >= VECTOR).then_some(self.rows * 2.0 * signs as f64 / additions)
     }
 }
 
@@ -351,8 +351,8 @@ pub struct Counted {
     pub inside: f64,
 }
 
-/// Bits of the planes of AVX2, which counts with pixels as lanes.
-const PIXEL_LANES: usize = 256;
+/// Bits of the shortest planes of processors that count with pixels as lanes.
+const VECTOR: usize = 128;
 
 impl Process {
     /// Sends a command, and reads `answer` bytes.
@@ -406,8 +406,8 @@ mod tests {
         let peaks = Peaks { words: 100.0, rows: 200.0, plane: 256, real: 1.0, bf16: 1.0, int8: 1.0 };
         let layer = |outputs, inside| Counted { macs: 1000, outputs, signs: 16, inside };
         // A full plane; a quarter of one; all but the taps of the border.
-        let of_words = Peaks { plane: 128, ..peaks };
-        assert_eq!(of_words.binary_seconds(&layer(128, 1.0)), 5.0);
+        let of_words = Peaks { plane: 64, ..peaks };
+        assert_eq!(of_words.binary_seconds(&layer(64, 1.0)), 5.0);
         assert_eq!(of_words.binary_seconds(&layer(32, 1.0)), 10.0);
         assert_eq!(of_words.binary_seconds(&layer(256, 0.5)), 2.5);
         // 15/16 of 256 signs, and sums of five bits: 364 additions for four outputs of 256 products, where rows take 512 of them.

@@ -168,10 +168,11 @@ pub(super) fn counted(
             quote!(for (i, phase) in [#(#list),*].into_iter().enumerate() { #put })
         }
     };
+    let lanes = proc_macro2::Literal::usize_suffixed(by.lanes());
     let count = note("Each part's taps are added once, and each output is the sum of the parts that it is in.");
     let block = quote! {
         #count
-        for part in 0..256_usize.div_ceil(S::PLANE) {
+        for part in 0..#lanes.div_ceil(S::PLANE) {
             let mut sums = [[[s.no_plane(); #all]; 4]; 4];
             for (four, sums) in sums.iter_mut().enumerate() {
                 let ends = &self.ends[4 * block + four];

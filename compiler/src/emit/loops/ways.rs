@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::is_single;
 use crate::emit::text::n;
-use crate::schedule::Nest;
+use crate::schedule::{Levels, Nest};
 
 /// What an instruction set runs.
 #[derive(Clone, Copy, PartialEq)]
@@ -35,14 +35,13 @@ impl Ways {
     pub(super) fn of(nest: &Nest) -> Self {
         let [avx512, avx2, neon, simd128] = nest.pixels.all();
         let pixels = [avx512, avx512, avx2, neon, simd128, 1, 1];
-        let levels = nest.down.map_or([false; LEVELS.len()], |down| {
-            let levels = down.levels;
-            let of = [false, levels.avx2, levels.avx2, false, levels.simd128, levels.popcnt, levels.portable];
-            of.map(|counts_down| counts_down || down.only)
-        });
+        let each =
+            |levels: Levels| [false, levels.avx2, levels.avx2, false, levels.simd128, levels.popcnt, levels.portable];
+        let pixel_lanes = nest.pixel_lanes.map(|pixels| each(pixels.levels)).unwrap_or_default();
+        let down = nest.down.map(|down| each(down.levels).map(|counts| counts || down.only)).unwrap_or_default();
         Self(std::array::from_fn(|level| match nest.axes {
-            _ if nest.pixel_lanes.is_some() && matches!(LEVELS[level], "Avx2" | "Avx512Bw") => Way::PixelLanes,
-            _ if levels[level] => Way::Planes,
+            _ if pixel_lanes[level] => Way::PixelLanes,
+            _ if down[level] => Way::Planes,
             Some([_, columns]) if !is_single(nest) => {
                 let pixels = pixels[level];
                 let span = (pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation + 1;

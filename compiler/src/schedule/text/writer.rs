@@ -85,7 +85,7 @@ impl Writer<'_> {
         if let Some(pixels) = &self.nest.pixel_lanes {
             let (takes, others) = (thousands(pixels.takes as u64), thousands(pixels.instead_of as u64));
             self.say(
-                format!("pixels as lanes instead on avx512bw/avx2, {} at a time", count(pixels.rows, "row")),
+                format!("pixels as lanes instead on {}, {} at a time", pixels.levels, count(pixels.rows, "row")),
                 format!("about {takes} cycles a channel, not {others}; four channels share their additions"),
             );
         }

@@ -8,6 +8,7 @@ use core::arch::wasm32::*;
 
 #[cfg(not(target_feature = "relaxed-simd"))]
 use crate::arch::fused;
+use crate::arch::turned::{self, Bytes};
 use crate::level::Level;
 use crate::place::Plain;
 use crate::simd::{Simd, sealed::Sealed};
@@ -277,6 +278,16 @@ impl Simd for Simd128 {
         }
     }
     #[inline(always)]
+    fn turned(self, words: &[u64; 32]) -> [u32; 64] {
+        // SAFETY: this module is only compiled for targets that have the instructions.
+        unsafe { turned::turned::<v128>(words) }
+    }
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+        // SAFETY: as above.
+        unsafe { turned::columns(sums, put) }
+    }
+    #[inline(always)]
     fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
         let (counts, start) = (counts.as_ptr().cast::<u64>(), start.as_ptr().cast::<u64>());
         let ones = i32x4_splat(2 * ones as i32);
@@ -286,5 +297,50 @@ impl Simd for Simd128 {
             let count = i32x4_shl(u32x4_extend_low_u16x8(count), 2);
             f32x4_convert_i32x4(i32x4_sub(i32x4_add(i32x4_extend_low_i16x8(start), count), ones))
         })
+    }
+}
+
+impl Bytes for v128 {
+    const PARTS: usize = 1;
+    #[inline(always)]
+    unsafe fn none() -> Self {
+        i64x2_splat(0)
+    }
+    #[inline(always)]
+    unsafe fn pairs(words: &[u64; 32], first: usize, i: usize) -> Self {
+        // SAFETY: by the caller's promise the two words are there.
+        unsafe { v128_load(words.as_ptr().add(first + 2 * i).cast()) }
+    }
+    #[inline(always)]
+    unsafe fn low(self, other: Self) -> Self {
+        i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(self, other)
+    }
+    #[inline(always)]
+    unsafe fn high(self, other: Self) -> Self {
+        i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(self, other)
+    }
+    #[inline(always)]
+    unsafe fn tops(self) -> u32 {
+        u32::from(i8x16_bitmask(self))
+    }
+    #[inline(always)]
+    unsafe fn doubled(self) -> Self {
+        i8x16_add(self, self)
+    }
+    #[inline(always)]
+    unsafe fn swapped<const SHIFT: i32>(x: Self, y: Self, mask: u8) -> (Self, Self) {
+        let differ = v128_and(v128_xor(u16x8_shr(x, SHIFT as u32), y), u8x16_splat(mask));
+        (v128_xor(x, u16x8_shl(differ, SHIFT as u32)), v128_xor(y, differ))
+    }
+    #[inline(always)]
+    unsafe fn numbers(first: Self, second: Self) -> [[u16; 16]; 2] {
+        let mut numbers = [[0; 16]; 2];
+        let to = numbers.as_mut_ptr().cast::<Self>();
+        // SAFETY: 16 numbers are two vectors.
+        unsafe {
+            v128_store(to, first);
+            v128_store(to.add(1), second);
+        }
+        numbers
     }
 }

@@ -3,7 +3,8 @@
 
 use core::arch::x86_64::*;
 
-use super::{avx2, avx2_pixels};
+use super::avx2;
+use crate::arch::turned;
 use crate::level::Level;
 use crate::simd::Kernel;
 use crate::simd::{Simd, sealed::Sealed};
@@ -210,12 +211,12 @@ impl<const POPCNT: bool> Simd for Avx512<POPCNT> {
     #[inline(always)]
     fn turned(self, words: &[u64; 32]) -> [u32; 64] {
         // SAFETY: the token proves the instructions.
-        unsafe { avx2_pixels::turned(words) }
+        unsafe { turned::turned::<__m256i>(words) }
     }
     #[inline(always)]
     fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
         // SAFETY: the token proves the instructions.
-        unsafe { avx2_pixels::columns(sums, put) }
+        unsafe { turned::columns(sums, put) }
     }
     #[inline(always)]
     fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {

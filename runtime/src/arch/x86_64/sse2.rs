@@ -1,7 +1,8 @@
-//! Planes of bits in the 128-bit vectors that every x86-64 has.
+//! Planes of bits in the 128-bit vectors that every x86-64 has, and how pixels and channels change places in them.
 
 use core::arch::x86_64::*;
 
+use crate::arch::turned::{self, Bytes};
 use crate::place::Plain;
 
 /// A plane.
@@ -91,5 +92,73 @@ unsafe fn swapped<const SHIFT: i32>(x: Plane, mask: i64) -> Plane {
     unsafe {
         let differ = _mm_and_si128(_mm_xor_si128(x, _mm_srli_epi64::<SHIFT>(x)), _mm_set1_epi64x(mask));
         _mm_xor_si128(x, _mm_xor_si128(differ, _mm_slli_epi64::<SHIFT>(differ)))
+    }
+}
+
+/// Bit p of number c is bit c of word p.
+#[inline(always)]
+pub(crate) fn turned(words: &[u64; 32]) -> [u32; 64] {
+    // SAFETY: every x86-64 for which this module is compiled has SSE2.
+    unsafe { turned::turned::<Plane>(words) }
+}
+
+/// Gives the 16 numbers of each lane, whose bits are in that lane of their planes.
+#[inline(always)]
+pub(crate) fn columns<const N: usize>(sums: &[[[Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+    // SAFETY: as above.
+    unsafe { turned::columns(sums, put) }
+}
+
+impl Bytes for Plane {
+    const PARTS: usize = 1;
+    #[inline(always)]
+    unsafe fn none() -> Self {
+        // SAFETY: as above.
+        unsafe { _mm_setzero_si128() }
+    }
+    #[inline(always)]
+    unsafe fn pairs(words: &[u64; 32], first: usize, i: usize) -> Self {
+        // SAFETY: as above; by the caller's promise the two words are there.
+        unsafe { _mm_loadu_si128(words.as_ptr().add(first + 2 * i).cast()) }
+    }
+    #[inline(always)]
+    unsafe fn low(self, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm_unpacklo_epi8(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn high(self, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm_unpackhi_epi8(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn tops(self) -> u32 {
+        // SAFETY: as above.
+        unsafe { _mm_movemask_epi8(self) as u32 }
+    }
+    #[inline(always)]
+    unsafe fn doubled(self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm_add_epi8(self, self) }
+    }
+    #[inline(always)]
+    unsafe fn swapped<const SHIFT: i32>(x: Self, y: Self, mask: u8) -> (Self, Self) {
+        // SAFETY: as above.
+        unsafe {
+            let mask = _mm_set1_epi8(mask as i8);
+            let differ = _mm_and_si128(_mm_xor_si128(_mm_srli_epi16::<SHIFT>(x), y), mask);
+            (_mm_xor_si128(x, _mm_slli_epi16::<SHIFT>(differ)), _mm_xor_si128(y, differ))
+        }
+    }
+    #[inline(always)]
+    unsafe fn numbers(first: Self, second: Self) -> [[u16; 16]; 2] {
+        let mut numbers = [[0; 16]; 2];
+        let to = numbers.as_mut_ptr().cast::<Self>();
+        // SAFETY: as above; 16 numbers are two vectors.
+        unsafe {
+            _mm_storeu_si128(to, first);
+            _mm_storeu_si128(to.add(1), second);
+        }
+        numbers
     }
 }
