@@ -94,6 +94,11 @@ impl<S: Simd> Simd for Loose<S> {
     fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
         self.0.plane(row, part)
     }
+    #[inline(always)]
+    unsafe fn plane_at(self, from: *const u8) -> Self::Plane {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.plane_at(from) }
+    }
     same!(turned(words: &[u64; 32]) -> [u32; 64]);
     #[inline(always)]
     fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {

@@ -158,8 +158,8 @@ pub fn add_taps<S: Simd, const N: usize, const B: usize, const T: usize>(
     let start = planes.0.0.as_ptr().cast::<u8>().wrapping_add(offset);
     macro_rules! plane {
         ($tap:ident) => {
-            // SAFETY: a tap is at most the planes' size less READ, and a part ends before READ; every bit pattern is a plane.
-            unsafe { start.add(usize::from($tap.get())).cast::<S::Plane>().read_unaligned() }
+            // SAFETY: a tap is at most the planes' size less READ, and a part ends before READ.
+            unsafe { s.plane_at(start.add(usize::from($tap.get()))) }
         };
     }
     // A carry to the planes above. Written out, so that they stay in registers.

@@ -155,6 +155,15 @@ pub trait Simd: Copy + sealed::Sealed {
         }
         plane
     }
+    /// A plane in memory.
+    ///
+    /// # Safety
+    /// Its bytes must be there, anywhere.
+    #[inline(always)]
+    unsafe fn plane_at(self, from: *const u8) -> Self::Plane {
+        // SAFETY: the caller's promise; every bit pattern is a plane.
+        unsafe { from.cast::<Self::Plane>().read_unaligned() }
+    }
     /// No bit.
     #[inline(always)]
     fn no_plane(self) -> Self::Plane {

@@ -9,6 +9,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("arch/aarch64/mod.rs", include_str!("arch/aarch64/mod.rs")),
     ("arch/aarch64/narrow.rs", include_str!("arch/aarch64/narrow.rs")),
     ("arch/aarch64/neon.rs", include_str!("arch/aarch64/neon.rs")),
+    ("arch/aarch64/neon_planes.rs", include_str!("arch/aarch64/neon_planes.rs")),
     ("arch/fmadd.rs", include_str!("arch/fmadd.rs")),
     ("arch/fused.rs", include_str!("arch/fused.rs")),
     ("arch/integers.rs", include_str!("arch/integers.rs")),

@@ -31,6 +31,8 @@ pub struct Down {
 pub struct Levels {
     /// AVX2, and AVX-512 without VPOPCNTDQ: planes of 256 bits.
     pub avx2: bool,
+    /// AArch64's vectors, of 128, which count pixels only.
+    pub neon: bool,
     /// WebAssembly's vectors: of 128.
     pub simd128: bool,
     /// The vectors of every x86-64, beside a population count of words: of 128.
@@ -120,6 +122,7 @@ impl std::fmt::Display for Levels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let all = [
             ("avx512bw/avx2", self.avx2),
+            ("neon", self.neon),
             ("simd128", self.simd128),
             ("popcnt", self.popcnt),
             ("portable", self.portable),
@@ -134,6 +137,7 @@ impl Levels {
     pub fn without(self, others: Self) -> Self {
         Self {
             avx2: self.avx2 && !others.avx2,
+            neon: self.neon && !others.neon,
             simd128: self.simd128 && !others.simd128,
             popcnt: self.popcnt && !others.popcnt,
             portable: self.portable && !others.portable,
@@ -149,6 +153,7 @@ impl Levels {
         let vectors = Self {
             // With the fastest of adders lists weigh most.
             avx2: pays(256, 4),
+            neon: false,
             simd128: pays(128, 2),
             popcnt: pays(128, 2),
             // Every x86-64 has vectors of 128 bits.

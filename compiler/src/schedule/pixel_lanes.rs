@@ -11,7 +11,7 @@ use crate::target::{Family, Target};
 
 /// Pixels of a strip: bits of the longest vector of the instruction sets that count so. (Not AVX-512 with a population count of vectors:
 /// with one, words are as fast or faster, also where strips have 512 pixels: 3 % at 28x28x128, 25 % at 56x56x64 on an Intel of the fourth
-/// generation. Nor NEON, which has one of bytes.)
+/// generation.)
 pub(super) const LANES: usize = 256;
 
 /// Bytes behind the planes, for additions that read beyond the last of them, and for taps that are none: their bits are zeros.
@@ -49,8 +49,8 @@ impl PixelLanes {
     /// cannot be.
     pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, target: Option<&Target>, down: Levels) -> Option<Self> {
         let family = target.map(Target::family);
-        let [x86_64, wasm] = [family != Some(Family::Wasm), family != Some(Family::X86_64)];
-        let none = matches!(family, Some(Family::Aarch64 | Family::Portable));
+        let may = |wanted| family.is_none_or(|family| family == wanted);
+        let none = family == Some(Family::Portable);
         let signs = g.input[2] * g.kernel[0] * g.kernel[1];
         // As where output channels are lanes: what the dot products start from has 16 bits, and a frame of ones would be counted.
         if none || g.groups != 1 || !framed && layout.frame_ones || signs > i16::MAX as usize {
@@ -82,12 +82,13 @@ impl PixelLanes {
             let others = if down { takes.down() } else { takes.words() };
             Some([takes.pixel_lanes(), others]).filter(|[takes, others]| 10 * takes < 9 * others)
         };
-        let avx2 = of(Machine::Avx2, down.avx2).filter(|_| x86_64);
-        let popcnt = of(Machine::Popcnt, down.popcnt).filter(|_| x86_64);
-        let simd128 = of(Machine::Simd128, down.simd128).filter(|_| wasm);
-        let levels =
-            Levels { avx2: avx2.is_some(), simd128: simd128.is_some(), popcnt: popcnt.is_some(), ..Levels::default() };
-        avx2.or(simd128).or(popcnt).map(|[takes, instead_of]| Self { levels, takes, instead_of, ..by })
+        let avx2 = of(Machine::Avx2, down.avx2).filter(|_| may(Family::X86_64));
+        let neon = of(Machine::Neon, false).filter(|_| may(Family::Aarch64));
+        let simd128 = of(Machine::Simd128, down.simd128).filter(|_| may(Family::Wasm));
+        let popcnt = of(Machine::Popcnt, down.popcnt).filter(|_| may(Family::X86_64));
+        let [a, b, c, d] = [avx2, neon, simd128, popcnt].map(|on| on.is_some());
+        let levels = Levels { avx2: a, neon: b, simd128: c, popcnt: d, portable: false };
+        avx2.or(neon).or(simd128).or(popcnt).map(|[takes, instead_of]| Self { levels, takes, instead_of, ..by })
     }
 
     /// Whether they may lie under a pool: its rows can be kept for all channels, and each of its windows has some of them, so that it is
@@ -164,6 +165,7 @@ impl PixelLanes {
 enum Machine {
     /// AVX-512 without a population count of vectors, too, which has fewer instructions for either way of counting in planes.
     Avx2,
+    Neon,
     Simd128,
     Popcnt,
 }
@@ -194,7 +196,9 @@ impl Cycles<'_> {
         // Fifteen parts of the taps, each filled up to eights, and 22 sums of parts of about eight bits, for four outputs: five
         // operations for each bit. Then bits become numbers, 16 at a time.
         let adders = (15 * (self.signs() / 16 + 4) + 22 * 8) * outputs.div_ceil(16) * 4;
-        let counts = (5 * adders + LANES * outputs.next_multiple_of(16)) * self.by.lanes().div_ceil(self.plane());
+        // NEON selects bits in one instruction, of which two go at a time.
+        let adder = if self.on == Machine::Neon { 3 } else { 5 };
+        let counts = (adder * adders + LANES * outputs.next_multiple_of(16)) * self.by.lanes().div_ceil(self.plane());
         // 64 channels of 32 pixels take about 300, as their words come from as many places, for each phase of the columns; what is written
         // for each column takes as much again.
         let [rows, columns] = [0, 1].map(|axis| PixelLanes::phases(self.g, axis).len());
@@ -202,8 +206,12 @@ impl Cycles<'_> {
         let packed = rows * (self.by.rows + self.by.below) * words * 300;
         // The last strip may have fewer rows.
         let strips = self.g.output[0].div_ceil(self.by.rows) * self.by.rows;
-        let rate = if self.on == Machine::Avx2 { 5 } else { 6 };
-        (counts + packed) * strips * 3 / (rate * self.g.output[0] * outputs)
+        let rate = match self.on {
+            Machine::Avx2 => [3, 5],
+            Machine::Neon => [3, 4],
+            Machine::Simd128 | Machine::Popcnt => [1, 2],
+        };
+        (counts + packed) * strips * rate[0] / (rate[1] * self.g.output[0] * outputs)
     }
 
     /// With AVX2 eight instructions for four words, and what counters are added up by: ten in three cycles. With SIMD128 it is eleven for
@@ -212,6 +220,8 @@ impl Cycles<'_> {
         let words = self.g.input[2].div_ceil(64) * self.g.kernel[0] * self.g.kernel[1];
         let cycles = match self.on {
             Machine::Avx2 => (2 * words + 3) * 3,
+            // Three instructions for two words, two at a time, and sums of 16 counters.
+            Machine::Neon => (3 * words + 4) * 5 / 2,
             Machine::Simd128 => (11 * words + 6) * 3 / 2,
             Machine::Popcnt => (words + 2) * 10,
         };
@@ -238,7 +248,7 @@ mod tests {
     use super::*;
 
     fn of(edge: usize, channels: [usize; 2], kernel: usize, stride: usize, down: bool) -> Option<PixelLanes> {
-        let down = Levels { avx2: down, simd128: down, popcnt: down, portable: down };
+        let down = Levels { avx2: down, neon: false, simd128: down, popcnt: down, portable: down };
         let output = (edge - 1) / stride + 1;
         let g = Geometry {
             n: 1,

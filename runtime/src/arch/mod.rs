@@ -68,6 +68,7 @@ mod wasm;
 // Where pixels are lanes of vectors.
 #[cfg(any(
     all(target_arch = "x86_64", target_feature = "sse2"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
     all(target_family = "wasm", target_feature = "simd128"),
 ))]
 mod turned;

@@ -24,16 +24,11 @@ pub(super) trait Bytes: Copy {
     /// # Safety
     /// See [`Bytes::none`].
     unsafe fn high(self, other: Self) -> Self;
-    /// The highest bit of each byte.
+    /// Bit p of number j is bit j of byte p.
     ///
     /// # Safety
     /// See [`Bytes::none`].
-    unsafe fn tops(self) -> u32;
-    /// Each byte twice itself.
-    ///
-    /// # Safety
-    /// See [`Bytes::none`].
-    unsafe fn doubled(self) -> Self;
+    unsafe fn masks(self) -> [u32; 8];
     /// Bits `mask` of the bytes of x, `SHIFT` further to the left, and those of y change places.
     ///
     /// # Safety
@@ -60,6 +55,21 @@ macro_rules! shuffled {
     }};
 }
 
+/// The numbers of [`Bytes::masks`], where an instruction gives the highest bit of each byte, and one doubles bytes.
+#[cfg(not(target_arch = "aarch64"))]
+macro_rules! masks {
+    ($x:expr, $tops:ident, $add:ident) => {{
+        let (mut x, mut masks) = ($x, [0; 8]);
+        for mask in masks.iter_mut().rev() {
+            *mask = $tops(x) as u32;
+            x = $add(x, x);
+        }
+        masks
+    }};
+}
+#[cfg(not(target_arch = "aarch64"))]
+pub(super) use masks;
+
 /// Bit p of number c is bit c of word p.
 ///
 /// # Safety
@@ -77,10 +87,9 @@ pub(super) unsafe fn turned<B: Bytes>(words: &[u64; 32]) -> [u32; 64] {
             }
             // Vector i, byte p: byte i of word p.
             let bytes = shuffled!(shuffled!(shuffled!(shuffled!(pairs, 4), 4), 4), 4);
-            for (bits, mut byte) in bits.as_chunks_mut::<8>().0.iter_mut().zip(bytes) {
-                for bits in bits.iter_mut().rev() {
-                    *bits |= byte.tops() << first;
-                    byte = byte.doubled();
+            for (bits, byte) in bits.as_chunks_mut::<8>().0.iter_mut().zip(bytes) {
+                for (bits, mask) in bits.iter_mut().zip(byte.masks()) {
+                    *bits |= mask << first;
                 }
             }
         }

@@ -254,6 +254,8 @@ pub(super) fn pooled(nest: &Nest, counted: &Counted, row_end: &TokenStream, pool
     let Pooled { rows: [start, behind], first, end, kept, keep, block, row } = pooled;
     let (width, rows) = (n(nest.grid.columns), n(counted.rows));
     let pixels = looped("x", quote!(0..#width), &quote!(#value #keep));
+    // Of one block they are those that the strip begins with.
+    let again = (nest.grid.blocks() > 1).then(|| quote!(pooled = next;));
     let whole = note("Rows of the pool whose windows have all their rows now.");
     let each = over(
         nest,
@@ -262,7 +264,7 @@ pub(super) fn pooled(nest: &Nest, counted: &Counted, row_end: &TokenStream, pool
         quote! {
             #count
             #block
-            pooled = next;
+            #again
             for y in first..end {
                 #source_row
                 #kept

@@ -35,8 +35,9 @@ impl Ways {
     pub(super) fn of(nest: &Nest) -> Self {
         let [avx512, avx2, neon, simd128] = nest.pixels.all();
         let pixels = [avx512, avx512, avx2, neon, simd128, 1, 1];
-        let each =
-            |levels: Levels| [false, levels.avx2, levels.avx2, false, levels.simd128, levels.popcnt, levels.portable];
+        let each = |levels: Levels| {
+            [false, levels.avx2, levels.avx2, levels.neon, levels.simd128, levels.popcnt, levels.portable]
+        };
         let pixel_lanes = nest.pixel_lanes.map(|pixels| each(pixels.levels)).unwrap_or_default();
         let down = nest.down.map(|down| each(down.levels).map(|counts| counts || down.only)).unwrap_or_default();
         Self(std::array::from_fn(|level| match nest.axes {

@@ -3,6 +3,7 @@
 mod dotprod;
 mod narrow;
 mod neon;
+mod neon_planes;
 
 use core::sync::atomic::{AtomicU8, Ordering};
 

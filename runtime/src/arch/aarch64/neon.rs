@@ -3,7 +3,8 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::arch::plane;
+use super::neon_planes;
+use crate::arch::turned;
 use crate::level::Level;
 use crate::parts::Count;
 use crate::simd::{Simd, sealed::Sealed};
@@ -62,7 +63,7 @@ const STRICT: bool = cfg!(target_os = "none");
 /// # Safety
 /// NEON must exist, and two words be there.
 #[inline(always)]
-unsafe fn load_words(from: *const u64) -> uint8x16_t {
+pub(super) unsafe fn load_words(from: *const u64) -> uint8x16_t {
     if !STRICT {
         // SAFETY: the caller's promise.
         return unsafe { vld1q_u8(from.cast()) };
@@ -314,18 +315,75 @@ impl Simd for Neon {
         // SAFETY: the token proves the instructions.
         unsafe { each!(i => vfmsq_n_f32(k[i], vcvtq_f32_u32(sums[i]), 2.0)) }
     }
-    // Not used: there is a population count of words.
-    type Plane = plane::Plane;
+    type Plane = uint8x16_t;
     #[inline(always)]
     fn and(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        plane::and(a, b)
+        // SAFETY: the token proves the instructions.
+        unsafe { vandq_u8(a, b) }
     }
     #[inline(always)]
     fn xor(self, a: Self::Plane, b: Self::Plane) -> Self::Plane {
-        plane::xor(a, b)
+        // SAFETY: the token proves the instructions.
+        unsafe { veorq_u8(a, b) }
+    }
+    #[inline(always)]
+    fn full_adder(self, a: Self::Plane, b: Self::Plane, c: Self::Plane) -> (Self::Plane, Self::Plane) {
+        // SAFETY: the token proves the instructions; nothing changes but the operand named.
+        unsafe {
+            let differ = veorq_u8(a, b);
+            let sum = veorq_u8(differ, c);
+            // In assembly, as the compiler knows that the same is three logical operations.
+            let mut carry = differ;
+            asm!("bsl {:v}.16b, {:v}.16b, {:v}.16b", inlateout(vreg) carry, in(vreg) c, in(vreg) a, options(pure, nomem, nostack, preserves_flags));
+            (carry, sum)
+        }
+    }
+    #[inline(always)]
+    unsafe fn plane_at(self, from: *const u8) -> Self::Plane {
+        if !STRICT {
+            // SAFETY: the caller's promise.
+            return unsafe { vld1q_u8(from) };
+        }
+        let vector;
+        // SAFETY: the caller's promise; nothing changes but the operand named.
+        unsafe {
+            asm!("ld1 {{ {:v}.16b }}, [{}]", out(vreg) vector, in(reg) from, options(pure, readonly, nostack, preserves_flags));
+        }
+        vector
     }
     #[inline(always)]
     fn spread<const N: usize>(self, planes: &[Self::Plane; N], put: impl FnMut(usize, [u16; 16])) {
-        plane::spread(planes, put);
+        // SAFETY: the token proves the instructions.
+        unsafe { neon_planes::spread(planes, put) }
+    }
+    #[inline(always)]
+    fn turned(self, words: &[u64; 32]) -> [u32; 64] {
+        // SAFETY: the token proves the instructions.
+        unsafe { turned::turned::<uint8x16_t>(words) }
+    }
+    #[inline(always)]
+    fn columns<const N: usize>(self, sums: &[[[Self::Plane; N]; 4]; 4], put: impl FnMut(usize, [u16; 16])) {
+        // SAFETY: the token proves the instructions.
+        unsafe { turned::columns(sums, put) }
+    }
+    #[inline(always)]
+    fn dot_counts(self, counts: &[u16; 16], start: &[Le<i16>; 16], ones: usize) -> Self::F {
+        let (counts, start) = (counts.as_ptr().cast::<u64>(), start.as_ptr().cast::<u64>());
+        // SAFETY: the token proves the instructions; 16 numbers of 16 bits are two vectors.
+        unsafe {
+            let ones = vdupq_n_s16((2 * ones) as i16);
+            // A dot product has 16 bits, so what is beyond them on the way to it does not matter.
+            let half = |i: usize| {
+                let count = vshlq_n_s16::<2>(vreinterpretq_s16_u8(load_words(counts.add(2 * i))));
+                vsubq_s16(vaddq_s16(vreinterpretq_s16_u8(load_words(start.add(2 * i))), count), ones)
+            };
+            let (low, high) = (half(0), half(1));
+            [
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+                vcvtq_f32_s32(vmovl_high_s16(low)),
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                vcvtq_f32_s32(vmovl_high_s16(high)),
+            ]
+        }
     }
 }

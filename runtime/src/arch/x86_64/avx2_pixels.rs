@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::turned::Bytes;
+use crate::arch::turned::{Bytes, masks};
 
 impl Bytes for __m256i {
     const PARTS: usize = 2;
@@ -28,14 +28,9 @@ impl Bytes for __m256i {
         unsafe { _mm256_unpackhi_epi8(self, other) }
     }
     #[inline(always)]
-    unsafe fn tops(self) -> u32 {
+    unsafe fn masks(self) -> [u32; 8] {
         // SAFETY: the caller's promise.
-        unsafe { _mm256_movemask_epi8(self) as u32 }
-    }
-    #[inline(always)]
-    unsafe fn doubled(self) -> Self {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_add_epi8(self, self) }
+        unsafe { masks!(self, _mm256_movemask_epi8, _mm256_add_epi8) }
     }
     #[inline(always)]
     unsafe fn swapped<const SHIFT: i32>(x: Self, y: Self, mask: u8) -> (Self, Self) {

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::turned::{self, Bytes};
+use crate::arch::turned::{self, Bytes, masks};
 use crate::place::Plain;
 
 /// A plane.
@@ -132,14 +132,9 @@ impl Bytes for Plane {
         unsafe { _mm_unpackhi_epi8(self, other) }
     }
     #[inline(always)]
-    unsafe fn tops(self) -> u32 {
-        // SAFETY: as above.
-        unsafe { _mm_movemask_epi8(self) as u32 }
-    }
-    #[inline(always)]
-    unsafe fn doubled(self) -> Self {
-        // SAFETY: as above.
-        unsafe { _mm_add_epi8(self, self) }
+    unsafe fn masks(self) -> [u32; 8] {
+        // SAFETY: the caller's promise.
+        unsafe { masks!(self, _mm_movemask_epi8, _mm_add_epi8) }
     }
     #[inline(always)]
     unsafe fn swapped<const SHIFT: i32>(x: Self, y: Self, mask: u8) -> (Self, Self) {
