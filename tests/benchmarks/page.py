@@ -104,6 +104,24 @@ def wasm(outcome):
     return text + table(["engine", "version", "minimum, ms", "median, ms", "times our best"], rows, 3)
 
 
+def arm(outcome):
+    """Inner loops on AArch64, by a model of processors."""
+    cores = list(outcome["rows"][0]["cycles"])
+    rows = [
+        [
+            row["loop"],
+            f"{row['instructions']}",
+            f"{row['macs']:.0f}",
+            f"{128 * row['instructions'] / row['macs']:.2f}",
+            *(f"{row['macs'] / row['cycles'][core]:.0f}" for core in cores),
+        ]
+        for row in outcome["rows"]
+    ]
+    rows.append(["Larq Compute Engine, words", "", "", "3.47", "85", "31", "34"])
+    head = ["loop", "instructions", "for so many products", "for 128", *(f"{core.title()}: products a cycle" for core in cores)]
+    return f"{outcome['tool']}.\n\n" + table(head, rows, len(head) - 1)
+
+
 def families(outcome):
     """Fixtures of the families: layers of few bits by construction, found, fused; verdict; times."""
     head = ["network", "fixture", "exporter", "layers", "found", "fused", "`verify`", "ours, ms", "limit, ms", "ratio", "onnxruntime, ms"]

@@ -57,6 +57,7 @@ fn pages_are_written_from_the_results() {
         ("tests/benchmarks/README.md", "rivals", format!("page.rivals({})", json("rivals"))),
         ("tests/benchmarks/README.md", "layers", format!("page.layers({})", json("layers"))),
         ("tests/benchmarks/README.md", "wasm", format!("page.wasm({})", json("wasm"))),
+        ("tests/benchmarks/README.md", "arm", format!("page.arm({})", json("arm"))),
         ("tests/benchmarks/README.md", "families", format!("page.families({})", json("families"))),
         (
             "tests/benchmarks/README.md",
