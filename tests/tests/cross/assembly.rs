@@ -187,9 +187,9 @@ fn inner_loops_do_little_beside_the_work() {
         let text = assembly(channels, 7, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
         check_planes(&format!("SIMD128, 3x3x{channels}, rows of weights"), &text, simd128_planes);
     }
+    // Too few output channels, too, and words enough for a loop.
     let text = assembly(512, 7, "aarch64-unknown-linux-gnu", &[]);
     check("NEON, 3x3x512", &text, neon, 80);
-    // Too few output channels, too, and words enough for a loop.
     for (channels, size) in [(96, 3), (192, 4)] {
         let text = assembly(channels, size, "wasm32-unknown-unknown", &["-Ctarget-feature=+simd128"]);
         check(&format!("SIMD128, 3x3x{channels}"), &text, simd128, 70);

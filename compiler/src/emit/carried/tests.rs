@@ -161,10 +161,15 @@ fn narrow_arithmetic_and_operators_are_carried_by_those_who_use_them() {
     assert!(plain.contains("pub use threads::Pool;") && plain.contains("pub fn from_name"), "the face");
 }
 
-/// The network of the paper in small: convolutions with a stem, gates, a classifier. On x86-64 some count with pixels as lanes, too.
+/// The network of the paper in small: convolutions with a stem, gates, a classifier. Where there are vectors, some of its layers count with
+/// pixels as lanes, too.
 #[test]
 fn a_crate_stays_small() {
-    for (target, most) in [("aarch64-unknown-linux-gnu", [2200, 3050]), ("x86_64-unknown-linux-gnu", [2900, 4050])] {
+    for (target, most) in [
+        ("riscv64gc-unknown-linux-gnu", [2350, 3200]),
+        ("aarch64-unknown-linux-gnu", [2700, 3750]),
+        ("x86_64-unknown-linux-gnu", [2900, 4050]),
+    ] {
         let (all, code, _) = runtime("r2b_ts17.onnx", &config(Some(target)));
         assert!(code <= most[0] && all <= most[1], "{target}: {code} lines of code, {all} in all");
     }
