@@ -208,8 +208,9 @@ impl Cycles<'_> {
         let strips = self.g.output[0].div_ceil(self.by.rows) * self.by.rows;
         let rate = match self.on {
             Machine::Avx2 => [3, 5],
-            // Of pictures of 7x7 the lists, four times as long as words, would come from further away than what they save.
-            Machine::Neon => [2, 3],
+            // More than it takes: of pictures of 7x7 the lists, four times as long as words, would come from further away than what they
+            // save, and where memory is strict about alignment, planes are written byte by byte.
+            Machine::Neon => [3, 4],
             Machine::Simd128 | Machine::Popcnt => [1, 2],
         };
         (counts + packed) * strips * rate[0] / (rate[1] * self.g.output[0] * outputs)

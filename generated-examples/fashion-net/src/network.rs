@@ -836,11 +836,10 @@ impl Kernel for BinaryConv3x3At14x14x32To32<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Avx512Bw
-            | Level::Avx2
-            | Level::Neon
-            | Level::Simd128
-            | Level::Popcnt => self.pixel_lanes(s),
+            Level::Avx512Bw | Level::Avx2 | Level::Simd128 | Level::Popcnt => {
+                self.pixel_lanes(s)
+            }
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }
@@ -1028,11 +1027,10 @@ impl Kernel for BinaryConv3x3At14x14x32To32_2<'_> {
     fn run<S: Simd>(self, s: S) {
         match S::LEVEL {
             Level::Avx512 => self.tiles::<S, 7, 9>(s),
-            Level::Avx512Bw
-            | Level::Avx2
-            | Level::Neon
-            | Level::Simd128
-            | Level::Popcnt => self.pixel_lanes(s),
+            Level::Avx512Bw | Level::Avx2 | Level::Simd128 | Level::Popcnt => {
+                self.pixel_lanes(s)
+            }
+            Level::Neon => self.tiles::<S, 2, 4>(s),
             _ => self.tiles::<S, 1, 3>(s),
         }
     }

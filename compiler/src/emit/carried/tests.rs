@@ -167,7 +167,7 @@ fn narrow_arithmetic_and_operators_are_carried_by_those_who_use_them() {
 fn a_crate_stays_small() {
     for (target, most) in [
         ("riscv64gc-unknown-linux-gnu", [2350, 3200]),
-        ("aarch64-unknown-linux-gnu", [2700, 3750]),
+        ("aarch64-unknown-linux-gnu", [2200, 3050]),
         ("x86_64-unknown-linux-gnu", [2900, 4050]),
     ] {
         let (all, code, _) = runtime("r2b_ts17.onnx", &config(Some(target)));
