@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use xnorc_training::config::Config;
 use xnorc_training::data::{Dataset, Order, Plan};
+use xnorc_training::plot;
 use xnorc_training::problem::{Problems, Result};
 use xnorc_training::train;
 
@@ -32,6 +33,9 @@ pub(super) struct Args {
     /// Write the logits of every picture into this file, [pictures, classes], to compare other engines with.
     #[arg(long, value_name = "FILE.npy")]
     logits: Option<PathBuf>,
+    /// Draw the confusion matrix into this file.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 /// The parts of the data.
@@ -67,6 +71,9 @@ pub(super) fn main(args: Args) -> Result<ExitCode> {
     let result = train::evaluate(&network, &part, plan, task, &device);
     for problem in &result.skipped.0 {
         let _ = writeln!(std::io::stderr(), "skipped: {problem}");
+    }
+    if let Some(path) = &args.plot {
+        train::write_file(path, plot::confusion(&result, &data.classes)?.as_bytes())?;
     }
     let text = match args.format {
         Format::Text => result.text(&data.classes),

@@ -1,6 +1,7 @@
 //! Pictures of what happened, as SVG.
 
 mod ablation;
+mod confusion;
 mod curves;
 mod histograms;
 mod maps;
@@ -8,6 +9,7 @@ mod maps;
 mod tests;
 
 pub use ablation::ablation;
+pub use confusion::confusion;
 pub use curves::curves;
 pub use histograms::histograms;
 pub use maps::attention;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::data::Raster;
 use crate::probe::{Histogram, Look, Map};
-use crate::train::Epoch;
+use crate::train::{Epoch, Evaluation};
 
 /// Whole, and nothing in it that no viewer can draw.
 fn sound(text: &str) {
@@ -69,4 +69,22 @@ fn histograms_have_a_bar_per_bin_in_use() {
     sound(&text);
     assert_eq!(text.matches("<rect").count(), 1 + 5 + 2);
     assert!(text.contains("60.0 % within ±1") && text.contains("100.0 % within ±1"));
+}
+
+#[test]
+fn confusion_has_a_cell_for_what_was_said() {
+    let confusion = vec![vec![3, 1, 0], vec![0, 200, 1], vec![0, 0, 0]];
+    let result = Evaluation { top1: 0.99, confusion, ..Evaluation::default() };
+    let text = super::confusion(&result, &["cat", "dog & co", "bird"].map(str::to_owned)).unwrap();
+    sound(&text);
+    // The background, four cells, and a line around all.
+    assert_eq!(text.matches("<rect").count(), 1 + 4 + 1);
+    let says = |word: &str| text.lines().any(|line| line.trim() == word);
+    assert!(says("75") && says("25") && says("100") && !says("0"), "{text}");
+    assert!(text.contains("99.00 % right") && text.matches("dog &amp; co").count() == 2);
+    // More classes than there is room for names, and none.
+    let many = Evaluation { confusion: vec![vec![1; 1000]; 1000], ..Evaluation::default() };
+    let text = super::confusion(&many, &vec!["a name".to_owned(); 1000]).unwrap();
+    assert!(!text.contains("a name") && text.matches("<rect").count() == 1_000_002);
+    sound(&super::confusion(&Evaluation::default(), &[]).unwrap());
 }
