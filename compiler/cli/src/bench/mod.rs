@@ -4,7 +4,8 @@
 //! of fused multiply-add (of dot products in bf16 or 8-bit integers, for a layer that is so by choice), all measured in the same
 //! process at the same level, on as many threads. Binary ones take the fastest way of counting, whichever the layer uses:
 //! population counts of words; additions of rows of weights ([`xnorc::schedule::Down`]; for whole planes of output channels, half
-//! of the input's bits being set, and not under padding); where planes are vectors, additions of planes of pixels ([`xnorc::schedule::PixelLanes`]).
+//! of the input's bits being set, and not under padding); where planes are vectors, additions of planes of pixels
+//! ([`xnorc::schedule::PixelLanes`]).
 //! It knows nothing of memory: a block without multiplications has the limit 0.
 
 mod plot;
