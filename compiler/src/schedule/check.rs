@@ -140,13 +140,8 @@ impl Rules<'_> {
         });
         let reach = (g.output[1] - 1) * g.strides[1] + (g.kernel[1] - 1) * g.dilations[1] + 1;
         self.must(columns >= reach, || format!("lists of {columns} pixels under {reach}"));
-        let parts = [
-            (levels.avx2, 256),
-            (levels.neon, usize::MAX),
-            (levels.simd128, 128),
-            (levels.popcnt, 128),
-            (levels.portable, 32),
-        ];
+        self.must(!levels.neon, || "output channels are lanes on neon".to_owned());
+        let parts = [(levels.avx2, 256), (levels.simd128, 128), (levels.popcnt, 128), (levels.portable, 32)];
         for (used, bits) in parts {
             let whole = g.output[2].is_multiple_of(bits);
             self.must(!used || whole && g.groups == 1, || format!("{} channels in planes of {bits}", g.output[2]));
@@ -343,6 +338,10 @@ mod tests {
             ("pixel_lanes", "taps 2, 0 from 4 to 2209", |n| by(n).bytes = 35),
             ("pixel_lanes", "output channels are lanes as well", |n| {
                 let levels = Levels { avx2: true, ..Levels::default() };
+                n.down = Some(Down { levels, only: false, planes: 10, rows: 3, columns: 18, eights: 8 });
+            }),
+            ("pixel_lanes", "output channels are lanes on neon", |n| {
+                let levels = Levels { neon: true, ..Levels::default() };
                 n.down = Some(Down { levels, only: false, planes: 10, rows: 3, columns: 18, eights: 8 });
             }),
             ("pixel_lanes", "pixels are lanes on avx512bw/avx2, neon, simd128, popcnt, portable", |n| {

@@ -25,13 +25,14 @@ pub struct Down {
     pub eights: usize,
 }
 
-/// The instruction sets that count down the lanes. Not AVX-512 with VPOPCNTDQ, nor NEON, which have a population count of vectors: with one, words
-/// are as fast or faster (3x3, 512 -> 512 channels on an AVX-512 of full width: 3.2 against 1.9 * 10^12 products a second).
+/// The instruction sets that count down the lanes, with output channels or with pixels as lanes. Not AVX-512 with VPOPCNTDQ, and NEON with
+/// pixels only, as these have a population count of vectors: with one, words are as fast or faster than rows
+/// of weights (3x3, 512 -> 512 channels on an AVX-512 of full width: 3.2 against 1.9 * 10^12 products a second).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
     /// AVX2, and AVX-512 without VPOPCNTDQ: planes of 256 bits.
     pub avx2: bool,
-    /// AArch64's vectors, of 128, which count pixels only.
+    /// AArch64's vectors: of 128.
     pub neon: bool,
     /// WebAssembly's vectors: of 128.
     pub simd128: bool,
