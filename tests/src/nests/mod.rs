@@ -5,6 +5,8 @@ mod maker;
 mod wholes;
 mod window;
 
+use std::ops::Range;
+
 use xnorc::Config;
 use xnorc::interpret;
 use xnorc::ir::network::Network;
@@ -20,7 +22,12 @@ pub const FEW: u64 = 8;
 
 /// So many networks of each kind.
 pub fn cases(each: u64) -> Vec<Case> {
-    (0..each).flat_map(|seed| (0..KINDS.len()).map(move |kind| Case::new(kind, seed))).collect()
+    cases_of(0..each)
+}
+
+/// Of each kind those of these seeds.
+pub fn cases_of(seeds: Range<u64>) -> Vec<Case> {
+    seeds.flat_map(|seed| (0..KINDS.len()).map(move |kind| Case::new(kind, seed))).collect()
 }
 
 /// So many networks of each kind that counts bits.
