@@ -48,6 +48,7 @@ mod pixel_planes;
 mod place;
 mod quarter;
 mod set_bits;
+mod set_row;
 mod signs;
 mod simd;
 mod table;
@@ -107,7 +108,7 @@ pub fn multiply_add(target: &str) -> Option<&'static str> {
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 11;
+pub const CONTRACT: u32 = 12;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.
@@ -130,13 +131,14 @@ pub mod prelude {
     pub use crate::place::{Memory, Place};
     pub use crate::quarter::quarters;
     pub use crate::set_bits::{Rows, SetBits, add_rows};
+    pub use crate::set_row::{Run, SetRow};
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
     pub use crate::table::{Table, prefetch};
     pub use crate::team::{Area, Lent, Under, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
-    pub use crate::window_counts::{Tap, window_counts, window_signs};
+    pub use crate::window_counts::{window_counts, window_signs};
     pub use crate::{Alone, CONTRACT, Integers, Level, Team, Workspace, math, scalar};
     pub use core::ops::Range;
 }

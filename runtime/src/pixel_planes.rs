@@ -14,7 +14,7 @@
 //! that many share: the method of Four Russians, Arlazarov et al., 1970. Both for the products of binary layers, the planes selected
 //! by weights, and sharing among outputs: ours.)
 
-use crate::set_bits::add_eight;
+use crate::set_bits::{add_carry, add_eight};
 use crate::simd::Simd;
 use crate::table::Table;
 use crate::weights::Le;
@@ -162,27 +162,17 @@ pub fn add_taps<S: Simd, const N: usize, const B: usize, const T: usize>(
             unsafe { s.plane_at(start.add(usize::from($tap.get()))) }
         };
     }
-    // A carry to the planes above. Written out, so that they stay in registers.
-    macro_rules! carried {
-        ($carry:expr; $($plane:literal)*) => {{
-            let mut carry = $carry;
-            $(if let Some(sum) = sums.get_mut($plane) {
-                (carry, *sum) = s.half_adder(*sum, carry);
-            })*
-            let _ = carry;
-        }};
-    }
     let (pairs, rest) = taps.eights.as_chunks();
     for [first, second] in pairs {
         let first = add_eight!(s, sums, plane, first);
         let second = add_eight!(s, sums, plane, second);
         let carry;
         (carry, sums[3]) = s.full_adder(first, second, sums[3]);
-        carried!(carry; 4 5 6 7 8 9 10 11 12 13 14 15);
+        add_carry!(s, sums, carry; 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     if let [last] = rest {
         let carry = add_eight!(s, sums, plane, last);
-        carried!(carry; 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        add_carry!(s, sums, carry; 3 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     sums
 }

@@ -39,42 +39,11 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     #[inline(always)]
     pub fn list(&mut self, words: &[u64]) {
         const { assert!(M == C.div_ceil(8) && C <= u16::MAX as usize, "room for all") };
-        let mut len = 0;
-        for (word, bits) in words.iter().enumerate() {
-            for shift in (0..64).step_by(usize::BITS as usize) {
-                // Channels from there on, which are all that is looked at.
-                let (first, bits) = (64 * word + shift, (*bits >> shift) as usize);
-                let channels = C.saturating_sub(first);
-                let bits = if channels < usize::BITS as usize { bits & ((1 << channels) - 1) } else { bits };
-                // SAFETY: no bit is beyond the last channel, and each word has others.
-                len = unsafe { self.take(len, first, bits) };
-            }
-        }
+        // SAFETY: there is room for all channels, and each comes once.
+        let len = unsafe { append::<C, 1>(self.rows.as_flattened_mut(), 0, 0, words) };
         self.len = len;
         self.eights = len.ceil_over(8);
         self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill(C as u16);
-    }
-
-    /// Appends the set bits of a word, the channels from `first` on.
-    ///
-    /// # Safety
-    /// The channels of the bits are less than C, and no others than those in front, of which there are `len`.
-    #[inline(always)]
-    unsafe fn take(&mut self, mut len: usize, first: usize, mut bits: usize) -> usize {
-        let rows = self.rows.as_flattened_mut();
-        while bits != 0 {
-            // SAFETY: there is room for all channels, and each comes once.
-            unsafe { *rows.get_unchecked_mut(len) = (first + bits.trailing_zeros() as usize) as u16 };
-            bits &= bits - 1;
-            len += 1;
-        }
-        len
-    }
-
-    /// The numbers of their rows, none of which is more than C.
-    #[inline(always)]
-    pub(crate) fn eights(&self) -> &[[u16; 8]] {
-        self.rows.get(..self.eights).unwrap_or_default()
     }
 
     /// How many there are.
@@ -83,6 +52,36 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     pub fn len(&self) -> usize {
         self.len
     }
+}
+
+/// Appends the set bits of a pixel of C channels to `len` numbers, as STEP times their channels, counted from `first` on; gives how many
+/// there are then.
+///
+/// # Safety
+/// There is room for C more.
+#[inline(always)]
+pub(crate) unsafe fn append<const C: usize, const STEP: usize>(
+    numbers: &mut [u16],
+    mut len: usize,
+    first: usize,
+    words: &[u64],
+) -> usize {
+    for (word, bits) in words.iter().enumerate() {
+        for shift in (0..64).step_by(usize::BITS as usize) {
+            // Channels from there on, which are all that is looked at.
+            let (channel, bits) = (64 * word + shift, (*bits >> shift) as usize);
+            let channels = C.saturating_sub(channel);
+            let mut bits = if channels < usize::BITS as usize { bits & ((1 << channels) - 1) } else { bits };
+            while bits != 0 {
+                let number = STEP * (first + channel + bits.trailing_zeros() as usize);
+                // SAFETY: each channel comes once, and there is room for all, as the caller says.
+                unsafe { *numbers.get_unchecked_mut(len) = number as u16 };
+                bits &= bits - 1;
+                len += 1;
+            }
+        }
+    }
+    len
 }
 
 /// Adds the planes that the macro `plane` gives for eight numbers to those of ones, twos and fours; gives the carry. (No closure: one
@@ -103,6 +102,18 @@ macro_rules! add_eight {
 }
 pub(crate) use add_eight;
 
+/// Adds a carry to some of the planes of the sums. (Written out, as of a loop what optimises for size would leave the planes in memory.)
+macro_rules! add_carry {
+    ($s:ident, $sums:ident, $carry:expr; $($plane:literal)*) => {{
+        let mut carry = $carry;
+        $(if let Some(sum) = $sums.get_mut($plane) {
+            (carry, *sum) = $s.half_adder(*sum, carry);
+        })*
+        let _ = carry;
+    }};
+}
+pub(crate) use add_carry;
+
 /// The rows of weights of a tap: W words of 32 output channels for each of R - 1 channels, and one of zeros.
 pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 
@@ -111,7 +122,7 @@ pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 #[inline(always)]
 pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W: usize, const R: usize>(
     s: S,
-    sums: [S::Plane; N],
+    mut sums: [S::Plane; N],
     set: &SetBits<C, M>,
     weights: &Rows<W, R>,
     part: usize,
@@ -123,35 +134,10 @@ pub fn add_rows<S: Simd, const N: usize, const C: usize, const M: usize, const W
     if part >= (4 * W).ceil_over(size_of::<S::Plane>()) {
         return sums;
     }
-    // SAFETY: the number of a row is at most C, which is less than R.
-    unsafe { add_eights(s, sums, set.eights(), &weights.0, part) }
-}
-
-/// [`add_rows`] of eights of rows by their numbers.
-///
-/// # Safety
-/// There are weights of each of the rows.
-#[inline(always)]
-pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
-    s: S,
-    mut sums: [S::Plane; N],
-    eights: &[[u16; 8]],
-    weights: &[[Le<u32>; W]],
-    part: usize,
-) -> [S::Plane; N] {
     macro_rules! plane {
         ($row:ident) => {
-            // SAFETY: by the caller's promise.
-            s.plane(unsafe { weights.get_unchecked(usize::from($row)) }, part)
-        };
-    }
-    // A carry to the planes from one on. Written out, as of a loop what optimises for size would leave the planes in memory.
-    macro_rules! carried {
-        ($carry:ident: $($plane:literal)*) => {
-            $(if let Some(sum) = sums.get_mut($plane) {
-                ($carry, *sum) = s.half_adder(*sum, $carry);
-            })*
-            let _ = $carry;
+            // SAFETY: the number of a row is at most C, which is less than R.
+            s.plane(unsafe { weights.0.get_unchecked(usize::from($row)) }, part)
         };
     }
     // Sixteen rows, to the plane of eights as well.
@@ -163,27 +149,27 @@ pub(crate) unsafe fn add_eights<S: Simd, const N: usize, const W: usize>(
             carry
         }};
     }
-    let (pairs, rest) = eights.as_chunks();
+    // None of their numbers is more than C.
+    let (pairs, rest) = set.rows.get(..set.eights).unwrap_or_default().as_chunks();
     // Every other carry waits for the next, so that the planes above are touched once for 32 rows.
     let (mut waiting, mut odd) = (s.no_plane(), false);
     for [first, second] in pairs {
         let carry = sixteen!(first, second);
         if odd {
-            let (mut carry, sixteens) = s.full_adder(waiting, carry, sums[4]);
+            let (carry, sixteens) = s.full_adder(waiting, carry, sums[4]);
             sums[4] = sixteens;
-            carried!(carry: 5 6 7 8 9 10 11 12 13 14 15);
+            add_carry!(s, sums, carry; 5 6 7 8 9 10 11 12 13 14 15);
         } else {
             waiting = carry;
         }
         odd = !odd;
     }
     if odd {
-        let mut carry = waiting;
-        carried!(carry: 4 5 6 7 8 9 10 11 12 13 14 15);
+        add_carry!(s, sums, waiting; 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     if let [last] = rest {
-        let mut carry = add_eight!(s, sums, plane, last);
-        carried!(carry: 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        let carry = add_eight!(s, sums, plane, last);
+        add_carry!(s, sums, carry; 3 4 5 6 7 8 9 10 11 12 13 14 15);
     }
     sums
 }
@@ -195,20 +181,13 @@ mod tests {
     use super::*;
     use crate::{Kernel, Level, dispatch_at};
 
-    /// An even number that makes what the dot products start from positive.
-    const EVEN: usize = 1 << 10;
-
     /// Counts two pixels of 100 channels for 512 output channels.
     struct Counts<'a> {
         pixels: &'a [[u64; 2]; 2],
         weights: &'a Rows<16, 101>,
         start: &'a [[Le<i16>; 16]; 32],
         counts: &'a mut [[u16; 16]; 32],
-        together: &'a mut [[u16; 16]; 32],
         dots: &'a mut [[f32; 16]; 32],
-        /// Half of what the dot products start from, as planes.
-        planes: &'a [[Le<u32>; 16]; 12],
-        signs: &'a mut [u16; 32],
     }
 
     impl Kernel for Counts<'_> {
@@ -226,10 +205,7 @@ mod tests {
                 }
                 s.spread(&sums, |block, of| self.counts[S::PLANE / 16 * part + block] = of);
             }
-            let taps = [set[0].tap(self.weights), crate::Tap::NONE, set[1].tap(self.weights)];
-            crate::window_counts::<S, 9, 16>(s, &taps, self.together);
             let ones = set[0].len() + set[1].len();
-            crate::window_signs::<S, 11, 12, 16>(s, &taps, self.planes, ones + EVEN, self.signs);
             for ((dots, counts), start) in self.dots.iter_mut().zip(&*self.counts).zip(self.start) {
                 s.store(dots, s.dot_counts(counts, start, ones));
             }
@@ -259,31 +235,14 @@ mod tests {
                 .for_each(|w| *w = Le::<u32>::new(if round == 1 { u32::MAX } else { word() }));
             let start: [[Le<i16>; 16]; 32] =
                 core::array::from_fn(|_| core::array::from_fn(|_| Le::<i16>::new(word() as i16 / 40)));
-            // Near to what decides, above it and below.
-            let mut planes = [[Le::<u32>::new(0); 16]; 12];
-            for (output, start) in start.as_flattened().iter().enumerate() {
-                let half = (i32::from(start.get()).div_euclid(2) + EVEN as i32) as u32;
-                for (k, plane) in planes.iter_mut().enumerate() {
-                    plane[output / 32] = Le::<u32>::new(plane[output / 32].get() | (half >> k & 1) << (output % 32));
-                }
-            }
             let bit = |x: &[u64; 2], channel: usize| x[channel / 64] >> (channel % 64) & 1;
             let ones: u64 = (0..100).map(|c| bit(&pixels[0], c) + bit(&pixels[1], c)).sum();
             for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
-                let (mut counts, mut dots, mut signs) = ([[0; 16]; 32], [[0.0; 16]; 32], [0; 32]);
-                let (counts_of, dots_of, mut together) = (&mut counts, &mut dots, [[0; 16]; 32]);
-                let kernel = Counts {
-                    pixels: &pixels,
-                    weights: &rows,
-                    start: &start,
-                    counts: counts_of,
-                    together: &mut together,
-                    dots: dots_of,
-                    planes: &planes,
-                    signs: &mut signs,
-                };
+                let (mut counts, mut dots) = ([[0; 16]; 32], [[0.0; 16]; 32]);
+                let (counts_of, dots_of) = (&mut counts, &mut dots);
+                let kernel =
+                    Counts { pixels: &pixels, weights: &rows, start: &start, counts: counts_of, dots: dots_of };
                 dispatch_at(level, kernel);
-                assert_eq!(counts, together, "{level:?}, round {round}: by one function");
                 for output in 0..512 {
                     let meets = |c: &usize| rows.0[*c][output / 32].get() >> (output % 32) & 1 == 1;
                     let expected: u64 = (0..100).filter(meets).map(|c| bit(&pixels[0], c) + bit(&pixels[1], c)).sum();
@@ -291,8 +250,6 @@ mod tests {
                     assert_eq!(u64::from(counts[at.0][at.1]), expected, "{level:?}, round {round}, output {output}");
                     let dot = i64::from(start[at.0][at.1].get()) - 2 * ones as i64 + 4 * expected as i64;
                     assert_eq!(dots[at.0][at.1], dot as f32, "{level:?}, round {round}, output {output}");
-                    let plus = signs[at.0] >> at.1 & 1 == 1;
-                    assert_eq!(plus, dot >= 0, "{level:?}, round {round}, output {output}");
                 }
             }
         }

@@ -147,8 +147,10 @@ pub trait Simd: Copy + sealed::Sealed {
         let (from, size) = (row.as_ptr().cast::<Self::Plane>().wrapping_add(part), size_of::<Self::Plane>());
         let mut plane = self.no_plane();
         if part < 4 * W / size {
-            // SAFETY: a whole plane of the row is left from there on.
-            plane = unsafe { from.read_unaligned() };
+            // SAFETY: a whole plane of the row is left from there on, aligned to its words.
+            plane = unsafe {
+                if align_of::<Self::Plane>() <= align_of::<Le<u32>>() { from.read() } else { from.read_unaligned() }
+            };
         } else if part == 4 * W / size {
             // SAFETY: what is left from there on, less than a plane has.
             unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut plane).cast(), 4 * W % size) }

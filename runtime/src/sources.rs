@@ -59,6 +59,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("quarter.rs", include_str!("quarter.rs")),
     ("scalar.rs", include_str!("scalar.rs")),
     ("set_bits.rs", include_str!("set_bits.rs")),
+    ("set_row.rs", include_str!("set_row.rs")),
     ("signs.rs", include_str!("signs.rs")),
     ("simd.rs", include_str!("simd.rs")),
     ("table.rs", include_str!("table.rs")),

@@ -112,15 +112,16 @@ pub fn binary_weights(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u64> 
 }
 
 /// Weights of a binary convolution of one group as rows for counting down the lanes: `[kh][kw][channel][output / 32]`, bit `i` of a
-/// word being output channel `32 * word + i`, 1 for +1; behind the channels of each tap a row of zeros.
-pub fn weight_rows(weights: &BinaryWeights, geometry: &Geometry) -> Vec<u32> {
+/// word being output channel `32 * word + i`, 1 for +1; behind the channels of each tap a row of zeros, where there are `zeros`.
+pub fn weight_rows(weights: &BinaryWeights, geometry: &Geometry, zeros: bool) -> Vec<u32> {
     let taps = geometry.kernel[0] * geometry.kernel[1];
     let (inputs, words) = (geometry.input[2], geometry.output[2].div_ceil(32));
-    let mut packed = vec![0_u32; taps * (inputs + 1) * words];
+    let of_tap = inputs + usize::from(zeros);
+    let mut packed = vec![0_u32; taps * of_tap * words];
     for (row, signs) in weights.signs.chunks_exact(inputs).enumerate() {
         let (output, tap) = (row / taps, row % taps);
         for (channel, _) in signs.iter().enumerate().filter(|(_, sign)| **sign) {
-            packed[(tap * (inputs + 1) + channel) * words + output / 32] |= 1 << (output % 32);
+            packed[(tap * of_tap + channel) * words + output / 32] |= 1 << (output % 32);
         }
     }
     packed

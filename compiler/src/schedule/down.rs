@@ -77,9 +77,16 @@ impl Down {
             columns: g.input[1] + layout.frame[1] + layout.frame[3],
             eights: channels.div_ceil(8),
         };
-        let lists = down.rows * down.columns * (16 * down.eights + 16);
+        let list = if only { 2 * channels + 2 } else { 16 * down.eights + 16 };
         let counts = g.output[1] * (2 * outputs + 8);
-        if lists + counts <= MOST { Ok(down) } else { Err(Words::Memory) }
+        if down.rows * down.columns * list + counts <= MOST { Ok(down) } else { Err(Words::Memory) }
+    }
+
+    /// What the numbers of weights are times in lists of set bits where the lanes are counted down wherever this runs: the bytes of a row
+    /// of weights, if 16 bits are enough for that.
+    pub fn step(&self, g: &Geometry) -> usize {
+        let bytes = g.output[2].div_ceil(8);
+        if bytes * self.columns * g.input[2] <= 1 << 16 { bytes } else { 1 }
     }
 }
 

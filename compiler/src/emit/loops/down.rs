@@ -5,7 +5,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::text::{add, any_of, looped, scaled};
-use super::{Dimension, Operand, is_divided};
+use super::{Dimension, Operand, down_windows, is_divided};
 use crate::emit::text::{n, note};
 use crate::ir::network::{BinaryWeights, BitLayout, Geometry};
 use crate::plan::{Blob, blob};
@@ -120,7 +120,10 @@ pub(super) fn counted(
     blob: &mut Blob,
 ) -> Counted {
     let [rows, columns] = nest.axes.expect("a window");
-    let rows_at = n(blob.narrow(&blob::weight_rows(weights, g)).offset);
+    if down.only {
+        return down_windows::counted(nest, down, g, layout, weights, start, blob);
+    }
+    let rows_at = n(blob.narrow(&blob::weight_rows(weights, g, true)).offset);
     let [kh, kw] = g.kernel.map(n);
     let (words, behind, blocks) = (n(g.output[2] / 32), n(g.input[2] + 1), n(nest.grid.blocks()));
     let fields = vec![Operand {
@@ -135,20 +138,10 @@ pub(super) fn counted(
     let (channels, eights, planes) = (n(g.input[2]), n(down.eights), n(down.planes));
     let (listed_columns, span, width) = (n(down.columns), n(down.rows), n(nest.grid.columns));
     let listed = (nest.grid.rows > 1).then(|| quote!(let mut listed = 0;));
-    // Where memory is all alike, the runtime counts a pixel at a time, and its counts lie together.
-    let counts = match down.only {
-        true => quote!(Table([Table([[0; 16]; #blocks]); #width])),
-        false => quote!(Table([Table([[0; 16]; #width]); #blocks])),
-    };
-    // What ends in signs is compared in the planes, and never becomes numbers.
-    let compared = nest.thresholds.is_some();
-    let results = match compared {
-        true => quote!(let mut compared = Table([Table([0_u16; #blocks]); #width]);),
-        false => quote!(let mut counts = #counts; let mut ones = Table([0; #width]);),
-    };
     let memory = quote! {
         let mut set = Table([Table([SetBits::<#channels, #eights>::NONE; #listed_columns]); #span]);
-        #results
+        let mut counts = Table([Table([[0; 16]; #width]); #blocks]);
+        let mut ones = Table([0; #width]);
         #listed
     };
     let [before_rows, before_columns] = [0, 1].map(|axis| layout.frame[axis] - g.pads[axis]);
@@ -174,11 +167,9 @@ pub(super) fn counted(
     };
     let lists = note("The set bits of the rows under the window that are not listed yet.");
     let listed_row = if down.rows == 1 { quote!(set[0]) } else { quote!(set[at % #span]) };
-    let sums = note(if down.only {
-        "For each set bit, the row of weights that it meets is added."
-    } else {
-        "For each set bit, the row of weights that it meets is added; tap by tap, so that the rows stay in the nearest cache."
-    });
+    let sums = note(
+        "For each set bit, the row of weights that it meets is added; tap by tap, so that the rows stay in the nearest cache.",
+    );
     let each = |body: TokenStream| match nest.grid.columns {
         1 => quote!({ let x = 0; #body }),
         _ => quote!(for x in 0..#width { #body }),
@@ -210,44 +201,9 @@ pub(super) fn counted(
         }
     };
     let none = quote!([s.no_plane(); #planes]);
-    let pixels = if down.only {
-        let taps = n(g.kernel[0] * g.kernel[1]);
-        let (row_of_taps, kw_of) = (scaled(g.kernel[1], &quote!(ky)), quote!(kx));
-        let tap = quote!(#row_of_taps + #kw_of);
-        let ones = if compared { quote!(ones) } else { quote!(ones[x]) };
-        let each_tap = quote! {
-            #line
-            for kx in 0..#kw {
-                let set = &line[#column];
-                #ones += set.len();
-                taps[#tap] = set.tap(&self.weight_rows[ky][kx]);
-            }
-        };
-        let each_tap = looped("ky", quote!(0..#kh), &each_tap);
-        let (first, count) = match compared {
-            true => {
-                let (even, starts, of) =
-                    (n(Thresholds::even(g.input[2] * g.kernel[0] * g.kernel[1])), n(down.planes + 1), &start.of);
-                let least = note("An even number more than the set bits, as the halves in `start` have it, too.");
-                let first = quote!(#least let mut ones = #even;);
-                (first, quote!(window_signs::<S, #planes, #starts, #words>(s, &taps.0, #of, ones, &mut compared[x].0);))
-            }
-            false => (quote!(ones[x] = 0;), quote!(window_counts::<S, #planes, #words>(s, &taps.0, &mut counts[x].0);)),
-        };
-        let pixels = each(quote! {
-            #first
-            #each_tap
-            #sums
-            #count
-        });
-        let row = if compared { start.row.clone() } else { TokenStream::new() };
-        // Once for all pixels, as each writes all of them.
-        quote!(#row let mut taps = Table([Tap::NONE; #taps]); #pixels)
-    } else {
-        let (ones, add, spread) = (each(ones), each(add(quote!(sums[x]))), each(spread(quote!(sums[x]))));
-        let counted = counted(quote!(Table([#none; #width])), add, spread);
-        quote!(#ones #sums #counted)
-    };
+    let (ones, add, spread) = (each(ones), each(add(quote!(sums[x]))), each(spread(quote!(sums[x]))));
+    let counted = counted(quote!(Table([#none; #width])), add, spread);
+    let pixels = quote!(#ones #sums #counted);
     let (first, listed) = match nest.grid.rows {
         1 => (y.clone(), TokenStream::new()),
         _ => (quote!(listed.max(#y)), quote!(listed = end;)),
@@ -264,25 +220,8 @@ pub(super) fn counted(
         #pixels
     };
     let Start { row: start, of, .. } = start;
-    Counted {
-        fields,
-        memory,
-        row,
-        block: if compared {
-            TokenStream::new()
-        } else if down.only {
-            start.clone()
-        } else {
-            quote!(let values = &counts[block]; #start)
-        },
-        value: {
-            let counts = if down.only { quote!(&counts[x][block]) } else { quote!(&values[x]) };
-            match nest.thresholds {
-                Some(_) => quote!(let plus = compared[x][block];),
-                None => quote!(let v = s.dot_counts(#counts, &#of, ones[x]);),
-            }
-        },
-    }
+    let value = quote!(let v = s.dot_counts(&values[x], &#of, ones[x]););
+    Counted { fields, memory, row, block: quote!(let values = &counts[block]; #start), value }
 }
 
 /// Which of the classes of taps an output has; `None` if all have the same.

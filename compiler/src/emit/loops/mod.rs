@@ -11,6 +11,7 @@ mod bit_join;
 mod bit_pool;
 mod copy;
 mod down;
+mod down_windows;
 mod elementwise;
 mod gate;
 mod kernel;
