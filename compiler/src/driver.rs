@@ -105,7 +105,7 @@ pub fn of_network(
         runtime: if config.standalone { "crate::runtime" } else { "::xnorc_runtime" }.to_owned(),
     };
     let emitted = match &fixed {
-        Some(fixed) => emit::in_fixed_point(&network, fixed, &options),
+        Some(fixed) => emit::in_fixed_point(&network, fixed, target.as_ref(), &options),
         None => emit::run(&network, &schedule, &plan, &options),
     };
     let (files, warnings) = (Vec::new(), Diagnostics::default());

@@ -130,7 +130,7 @@ pub mod prelude {
     pub use crate::pixel_planes::{Pixel, PixelPlanes, Taps, add_taps, of_four};
     pub use crate::place::{Memory, Place};
     pub use crate::quarter::quarters;
-    pub use crate::set_bits::{Rows, SetBits, add_rows};
+    pub use crate::set_bits::{Rows, SetBits, add_rows, rows};
     pub use crate::set_row::{Run, SetRow};
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};
@@ -138,7 +138,7 @@ pub mod prelude {
     pub use crate::team::{Area, Lent, Under, batch, divide};
     pub use crate::tensor::{Planes, Tensor, TensorMut};
     pub use crate::weights::{Le, Weights};
-    pub use crate::window_counts::{window_counts, window_signs};
+    pub use crate::window_counts::{count_window, window_counts, window_signs};
     pub use crate::{Alone, CONTRACT, Integers, Level, Team, Workspace, math, scalar};
     pub use core::ops::Range;
 }

@@ -117,6 +117,21 @@ pub(crate) use add_carry;
 /// The rows of weights of a tap: W words of 32 output channels for each of R - 1 channels, and one of zeros.
 pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 
+/// Rows of words.
+pub const fn rows<const W: usize, const R: usize>(words: [[u32; W]; R]) -> Rows<W, R> {
+    let mut rows = Table([[Le::<u32>::new(0); W]; R]);
+    let mut row = 0;
+    while row < R {
+        let mut word = 0;
+        while word < W {
+            rows.0[row][word] = Le::<u32>::new(words[row][word]);
+            word += 1;
+        }
+        row += 1;
+    }
+    rows
+}
+
 /// Adds the rows of a tap that a pixel's set bits meet to the N planes of the sums: those of the output channels
 /// `PLANE * part..`.
 #[inline(always)]

@@ -1,10 +1,11 @@
 //! Counting down the lanes where memory is all alike: the sums of one pixel stay in registers over its whole window, and one
 //! function counts for all geometries.
 
+use crate::dispatch::dispatch;
 use crate::parts::Count;
 use crate::set_bits::{add_carry, add_eight};
 use crate::set_row::Run;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 use crate::weights::Le;
 
 /// Adds the rows of weights of a window to N planes of sums, those of the output channels `PLANE * part..`.
@@ -95,6 +96,26 @@ pub fn window_counts<S: Simd, const N: usize, const W: usize, const STEP: usize>
     }
 }
 
+/// [`window_counts`] for networks in integers: a channel behind the other.
+#[inline(always)]
+pub fn count_window<const N: usize, const W: usize, const STEP: usize>(runs: &[Run<'_, W, STEP>], counts: &mut [u16]) {
+    dispatch(Window::<N, W, STEP> { runs, counts });
+}
+
+/// A window of them.
+struct Window<'a, const N: usize, const W: usize, const STEP: usize> {
+    runs: &'a [Run<'a, W, STEP>],
+    counts: &'a mut [u16],
+}
+
+impl<const N: usize, const W: usize, const STEP: usize> Kernel for Window<'_, N, W, STEP> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        window_counts::<S, N, W, STEP>(s, self.runs, self.counts.as_chunks_mut().0);
+    }
+}
+
 /// The signs of a pixel's dot products less their thresholds, 16 channels at a time, without their counts: in planes of N bits.
 ///
 /// With a dot product of `start + 4 count - 2 ones`, where `start` has the threshold in it, its sign is +1 if `start / 2 + 2 count` is
@@ -153,7 +174,7 @@ mod tests {
     extern crate std;
 
     use super::*;
-    use crate::{Kernel, Level, Rows, SetRow, dispatch_at};
+    use crate::{Level, Rows, SetRow, dispatch_at};
 
     const CHANNELS: usize = 70;
     /// Words of output channels.
@@ -167,7 +188,7 @@ mod tests {
     type Weights = [Rows<WORDS, { 3 * CHANNELS }>; 2];
 
     /// Two rows of three taps over pixels `at..at + 3` of two rows of five.
-    struct Window<'a> {
+    struct Over<'a> {
         at: usize,
         pixels: &'a Lines,
         weights: &'a Weights,
@@ -177,7 +198,7 @@ mod tests {
         signs: &'a mut [u16; 32],
     }
 
-    impl Kernel for Window<'_> {
+    impl Kernel for Over<'_> {
         type Output = usize;
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> usize {
@@ -235,7 +256,7 @@ mod tests {
             for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
                 let (mut counts, mut signs) = ([[0; 16]; 32], [0; 32]);
                 let (pixels, weights, start) = (&pixels, &weights, &start);
-                let window = Window { at, pixels, weights, start, counts: &mut counts, signs: &mut signs };
+                let window = Over { at, pixels, weights, start, counts: &mut counts, signs: &mut signs };
                 let ones = dispatch_at(level, window);
                 assert_eq!(
                     ones,

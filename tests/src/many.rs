@@ -225,10 +225,11 @@ fn write(networks: &[Output], folder: &Path) -> Result<(), String> {
         let _ = writeln!(modules, "#[allow(clippy::all)] mod {name};");
         let _ = writeln!(
             table,
-            "network!({name}, {}, {}, {}, {lens:?}, {integers:?}),",
+            "network!({name}, {}, {}, {}, {lens:?}, {integers:?}, {}),",
             new(&network.inputs, "Input"),
             new(&network.outputs, "Output"),
-            network.inputs.len()
+            network.inputs.len(),
+            if output.fixed.is_some() { "integers" } else { "floats" },
         );
     }
     let users: Vec<&str> = networks.iter().map(Output::source).chain([MAIN]).collect();
@@ -247,7 +248,7 @@ use std::io::{self, Read, Write};
 type Run = fn(&mut dyn Read, &dyn runtime::Team, bool) -> io::Result<Option<Vec<u8>>>;
 
 macro_rules! network {
-    ($name:ident, $input:expr, $output:expr, $inputs:expr, $lens:expr, $integers:expr) => {{
+    ($name:ident, $input:expr, $output:expr, $inputs:expr, $lens:expr, $integers:expr, $numbers:ident) => {{
         fn run(from: &mut dyn Read, team: &dyn runtime::Team, alone: bool) -> io::Result<Option<Vec<u8>>> {
             struct State { input: $name::Input, output: $name::Output, scratch: $name::Scratch }
             static STATE: std::sync::Mutex<State> =
@@ -268,8 +269,20 @@ macro_rules! network {
                 }
             }
             // What scratch memory holds before does not matter: neither do NaNs.
-            scratch.real.fill(f32::NAN);
-            scratch.bits.fill(0x5a5a_a5a5_dead_beef);
+            macro_rules! floats {
+                () => {{
+                    scratch.real.fill(f32::NAN);
+                    scratch.bits.fill(0x5a5a_a5a5_dead_beef);
+                }};
+            }
+            macro_rules! integers {
+                () => {{
+                    scratch.shorts.fill(-31_000);
+                    scratch.sums.fill(i32::MIN);
+                    scratch.words.fill(0xdead_beef);
+                }};
+            }
+            $numbers!();
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 if alone { $name::infer(input, output, scratch) } else { $name::infer_on(&team, input, output, scratch) }
             }));

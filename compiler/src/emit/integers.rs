@@ -9,18 +9,19 @@ use super::text::{self, doc, n};
 use super::{Emitted, Options, describe, signature, summary};
 use crate::fixed::{Block as Integers, Fixed, Step, emit as loops, helpers};
 use crate::ir::network::Network;
+use crate::target::Target;
 
 /// What a caller can rely on.
 const SAME_BITS: &str = "In integers, by choice (`--real fixed`): near to what the model says, not equal to it, and the same bits on every \
     processor. Allocates nothing and does not panic.";
 
 /// Emits a network whose blocks all have a form in fixed point.
-pub(crate) fn run(network: &Network, fixed: &Fixed, options: &Options) -> Emitted {
+pub(crate) fn run(network: &Network, fixed: &Fixed, target: Option<&Target>, options: &Options) -> Emitted {
     let interface = Interface::new(network);
     let inputs: Vec<String> = (0..network.inputs.len()).map(|i| interface.input(i).to_string()).collect();
     let outputs: Vec<String> = (0..network.outputs.len()).map(|i| interface.whole_output(i).to_string()).collect();
     let loops::Loops { constants, blocks, helpers, take, bytes, places } =
-        loops::run(network, fixed, &inputs, &outputs);
+        loops::run(network, fixed, target, &inputs, &outputs);
     let mut names = Names::reserving(names::prelude().chain(names::OWN.iter().copied()).chain(helpers::NAMES));
     let (mut functions, mut calls, mut probes) = (TokenStream::new(), TokenStream::new(), Vec::new());
     for (index, (block, body)) in network.blocks.iter().zip(&blocks).enumerate() {

@@ -345,7 +345,7 @@ impl Chooser<'_> {
                 if taps > TILE / SHORT {
                     return Err("its windows have too many elements for 32 bits".to_owned());
                 }
-                let mut tile = tile(exponents, bounds.iter().map(|b| b * taps).collect());
+                let mut tile = tile(exponents, bounds);
                 mean(geometry, &mut tile)?;
                 Ok((Source::Window(*geometry), tile))
             }
@@ -508,14 +508,15 @@ impl Chooser<'_> {
     }
 }
 
-/// Sums over a window become means: by the exponent, and a factor where that is not enough.
+/// Sums over a window, which are as many times as large as it has elements, become means: by the exponent, and a factor where that is not
+/// enough.
 fn mean(g: &Geometry, tile: &mut Tile) -> Result<(), String> {
     let reaches = g.reach() != [0; 4];
     if reaches {
         return Err("its mean is over windows that reach beyond the image".to_owned());
     }
     let taps = g.kernel[0] * g.kernel[1];
-    tile.bounds.iter_mut().for_each(|b| *b = (*b).min(TILE));
+    tile.bounds.iter_mut().for_each(|b| *b = (*b * taps as i64).min(TILE));
     if taps.is_power_of_two() {
         tile.exponents.iter_mut().for_each(|e| *e += taps.trailing_zeros() as i32);
     } else {

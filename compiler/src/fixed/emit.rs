@@ -1,12 +1,16 @@
-//! A network in fixed point as loops over integers: every step spelled out, nothing but `core` behind it.
+//! A network in fixed point as loops over integers: every step spelled out, but for the runtime's counting down the lanes
+//! ([`super::windows`]).
 //!
 //! Signs lie in 32-bit words, `[row][column][word]`, without a frame: loops over taps end at the border.
 
 use std::fmt::{Display, Write};
 
 use super::places::{self, Array, Place, Places};
+use super::windows::{self, Windows};
 use super::{Block, Dense, Fixed, Source, Step, helpers, sigmoid_table};
-use crate::ir::network::{self, BitPadding, Body, Geometry, Move, Network, Piece, TensorId};
+use crate::ir::network::{self, BinaryWeights, BitPadding, Body, Geometry, Move, Network, Piece, TensorId};
+use crate::schedule::Down;
+use crate::target::Target;
 
 /// A network's loops, as Rust.
 #[derive(Clone, Debug, Default)]
@@ -45,10 +49,11 @@ pub fn obstacle(block: &network::Block, integers: &Block) -> Option<String> {
     None
 }
 
-/// The loops of a network whose blocks all have some; `inputs` and `outputs` are expressions for the caller's.
-pub fn run(network: &Network, fixed: &Fixed, inputs: &[String], outputs: &[String]) -> Loops {
+/// The loops of a network whose blocks all have some, for a target; `inputs` and `outputs` are expressions for the caller's.
+pub fn run(network: &Network, fixed: &Fixed, target: Option<&Target>, inputs: &[String], outputs: &[String]) -> Loops {
     let mut it = Emitter {
         network,
+        target,
         outputs,
         constants: String::new(),
         bytes: 0,
@@ -102,7 +107,9 @@ pub fn run(network: &Network, fixed: &Fixed, inputs: &[String], outputs: &[Strin
     let gates = network.blocks.iter().any(|block| matches!(block.body, Body::Gate(_)));
     let sigmoid = gates.then(|| it.constant("i16", sigmoid_table()));
     let paddings = network.blocks.iter().filter_map(|block| match block.source() {
-        Some(network::Source::BinaryConv { padding, .. }) => Some(*padding == BitPadding::Zero),
+        Some(network::Source::BinaryConv { geometry, padding, .. }) if windows::down(geometry, target).is_none() => {
+            Some(*padding == BitPadding::Zero)
+        }
         _ => None,
     });
     let helpers = helpers::text(sigmoid.as_deref(), paddings.max(), it.multiplies);
@@ -110,8 +117,27 @@ pub fn run(network: &Network, fixed: &Fixed, inputs: &[String], outputs: &[Strin
     Loops { constants, blocks, helpers, take, bytes, places }
 }
 
+/// What gives a tile's values, as statements.
+struct Made {
+    /// In front of all rows.
+    before: String,
+    /// In front of the pixels of row `y`.
+    row: String,
+    /// In front of the channels of pixel `x`.
+    pixel: String,
+    /// That of channel `c`.
+    value: String,
+}
+
+impl Made {
+    fn of(value: String) -> Self {
+        Self { before: String::new(), row: String::new(), pixel: String::new(), value }
+    }
+}
+
 struct Emitter<'a> {
     network: &'a Network,
+    target: Option<&'a Target>,
     outputs: &'a [String],
     constants: String,
     bytes: usize,
@@ -235,31 +261,27 @@ impl Emitter<'_> {
     fn tiled(&mut self, tiled: &network::Tiled, source: &Source, steps: &[Step]) {
         let [_, h, w, c] = tiled.source.extents(self.network);
         let input = tiled.source.input();
-        let (mut pixel, value) = (
-            String::new(),
-            match (source, &tiled.source) {
-                (Source::Counters, network::Source::BinaryConv { geometry, weights, padding, .. }) => {
-                    self.counters(input, geometry, *padding, &weights.signs)
+        let element = |index: &str| format!("{} as i32", self.at(input, index));
+        let made = match (source, &tiled.source) {
+            (Source::Counters, network::Source::BinaryConv { geometry, weights, padding, .. }) => {
+                match windows::down(geometry, self.target) {
+                    Some(down) => self.windows(input, &down, (geometry, *padding), weights),
+                    None => self.counters(input, geometry, *padding, &weights.signs),
                 }
-                (Source::Products(weights), network::Source::RealConv { geometry, planar, .. }) => {
-                    self.products(input, geometry, *planar, weights)
-                }
-                (Source::Window(g), _) => (String::new(), window(g, &|index| self.at(input, index))),
-                (Source::Elements, _) => {
-                    (String::new(), format!("{} as i32", self.at(input, &format!("(y * {w} + x) * {c} + c"))))
-                }
-                (Source::Planes, _) => {
-                    (String::new(), format!("{} as i32", self.at(input, &format!("(c * {h} + y) * {w} + x"))))
-                }
-                _ => unreachable!("another kind of source"),
-            },
-        );
-        let (before, value) = value;
-        pixel += &before;
+            }
+            (Source::Products(weights), network::Source::RealConv { geometry, planar, .. }) => {
+                self.products(input, geometry, *planar, weights)
+            }
+            (Source::Window(g), _) => Made::of(window(g, &|index| self.at(input, index))),
+            (Source::Elements, _) => Made::of(element(&format!("(y * {w} + x) * {c} + c"))),
+            (Source::Planes, _) => Made::of(element(&format!("(c * {h} + y) * {w} + x"))),
+            _ => unreachable!("another kind of source"),
+        };
+        let Made { before: first, row, pixel, value } = made;
         let pool = steps.iter().position(|s| matches!(s, Step::Window(_)));
         let Some(at) = pool else {
             let (before, inner) = self.pixels([h, w, c], &pixel, &value, steps, "");
-            let _ = writeln!(self.code, "{before}for y in 0..{h} {{ {inner} }}");
+            let _ = writeln!(self.code, "{first}{before}for y in 0..{h} {{ {row}{inner} }}");
             return;
         };
         let Step::Window(g) = &steps[at] else { return };
@@ -270,8 +292,8 @@ impl Emitter<'_> {
             self.pixels([oh, ow, c], "", &format!("*at(&pooled, x * {c} + c)"), &steps[at + 1..], "");
         let _ = writeln!(
             self.code,
-            "{before}{before_means}for row in 0..{oh} {{\nlet mut pooled = [0_i32; {}];\nfor y in {kh} * row..{kh} * row + {kh} {{ {inner} }}\n\
-             let y = row;\n{means} }}",
+            "{first}{before}{before_means}for pool in 0..{oh} {{\nlet mut pooled = [0_i32; {}];\nfor y in {kh} * pool..{kh} * pool + {kh} {{ {row}{inner} }}\n\
+             let y = pool;\n{means} }}",
             ow * c
         );
     }
@@ -350,7 +372,7 @@ impl Emitter<'_> {
     }
 
     /// Words of the taps inside the image, and how many products there are; then differing bits by output.
-    fn counters(&mut self, input: TensorId, g: &Geometry, padding: BitPadding, signs: &[bool]) -> (String, String) {
+    fn counters(&mut self, input: TensorId, g: &Geometry, padding: BitPadding, signs: &[bool]) -> Made {
         let ([h, w, c], [kh, kw]) = (g.input, g.kernel);
         let words = c.div_ceil(32);
         let packed: Vec<u32> = (signs.chunks(c))
@@ -400,10 +422,28 @@ impl Emitter<'_> {
         };
         let products = if signed { (kh * kw * c).to_string() } else { "products".to_owned() };
         let value = format!("{{ let differ = {differ};\n{products} - 2 * differ as i32 }}");
-        (pixel, value)
+        Made { pixel, ..Made::of(value) }
     }
 
-    fn products(&mut self, input: TensorId, g: &Geometry, planar: bool, weights: &[i16]) -> (String, String) {
+    /// The same, counted down the lanes.
+    fn windows(
+        &mut self,
+        input: TensorId,
+        down: &Down,
+        (g, padding): (&Geometry, BitPadding),
+        signs: &BinaryWeights,
+    ) -> Made {
+        let [weights, starts] = [0, 1].map(|i| format!("P{}", self.count + i));
+        self.count += 2;
+        let it = windows::windows(down, (g, padding), signs, [&weights, &starts], &|index| self.at(input, index));
+        let Windows { weights: [ty, value], starts: of, before, row, pixel, value: dot } = it;
+        self.bytes += g.output[2] * g.kernel[0] * g.kernel[1] * g.input[2] / 8 + 2 * of.len() * g.output[2];
+        let _ = writeln!(self.constants, "static {weights}: {ty} = {value};");
+        let _ = writeln!(self.constants, "static {starts}: [[i16; {}]; {}] = {of:?};", g.output[2], of.len());
+        Made { before, row, pixel, value: dot }
+    }
+
+    fn products(&mut self, input: TensorId, g: &Geometry, planar: bool, weights: &[i16]) -> Made {
         let ([h, w, c], [kh, kw]) = (g.input, g.kernel);
         let at = if planar { format!("(k * {h} + iy) * {w} + ix") } else { format!("(iy * {w} + ix) * {c} + k") };
         let taps = kh * kw * c;
@@ -434,7 +474,7 @@ impl Emitter<'_> {
                 )
             }
         };
-        (pixel, value)
+        Made { pixel, ..Made::of(value) }
     }
 
     fn copy(&mut self, pieces: &[Piece], output: TensorId, shifts: &[i32], fill: i32, give: Option<i32>) {

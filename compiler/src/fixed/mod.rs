@@ -18,6 +18,7 @@ pub mod emit;
 pub mod helpers;
 pub mod places;
 pub mod run;
+mod windows;
 
 use std::collections::BTreeMap;
 

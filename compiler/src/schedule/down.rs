@@ -51,15 +51,24 @@ impl Down {
     /// # Errors
     /// Why they are.
     pub fn of(g: &Geometry, layout: &BitLayout, framed: bool, target: Option<&Target>) -> Result<Self, Words> {
+        // Frames of ones would be counted where taps outside the picture are left out.
+        if g.groups == 1 && !framed && layout.frame_ones {
+            return Err(Words::Frame);
+        }
+        Self::over(g, g.input[1] + layout.frame[1] + layout.frame[3], target)
+    }
+
+    /// Of a binary layer whose windows lie over rows of so many pixels, what is outside the picture among them.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn over(g: &Geometry, columns: usize, target: Option<&Target>) -> Result<Self, Words> {
         let (channels, outputs) = (g.input[2], g.output[2]);
         let signs = channels * g.kernel[0] * g.kernel[1];
-        // Frames of ones would be counted where taps outside the picture are left out; what the dot products start from has 16
-        // bits, and the numbers of rows too.
+        // What the dot products start from has 16 bits, and the numbers of rows too.
         let levels = Levels::of(g, target);
         if g.groups != 1 {
             return Err(Words::Groups);
-        } else if !framed && layout.frame_ones {
-            return Err(Words::Frame);
         } else if signs > i16::MAX as usize {
             return Err(Words::Long);
         } else if !outputs.is_multiple_of(32) || levels == Levels::default() {
@@ -74,7 +83,7 @@ impl Down {
             // Layers of nearly as many share the function that counts.
             planes: if only { planes.next_multiple_of(2) } else { planes },
             rows: (g.kernel[0] - 1) * g.dilations[0] + 1,
-            columns: g.input[1] + layout.frame[1] + layout.frame[3],
+            columns,
             eights: channels.div_ceil(8),
         };
         let list = if only { 2 * channels + 2 } else { 16 * down.eights + 16 };

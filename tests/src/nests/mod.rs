@@ -7,10 +7,9 @@ mod window;
 
 use std::ops::Range;
 
-use xnorc::Config;
-use xnorc::interpret;
 use xnorc::ir::network::Network;
 use xnorc::ir::{Data, Tensor};
+use xnorc::{Arithmetic, Config, Output};
 use xnorc_runtime::Level;
 
 use crate::many::{self, Machine, Many};
@@ -136,6 +135,27 @@ pub fn compare_on(cases: &[Case], target: Option<&str>, machine: &Machine, level
     compare_as(cases, &config, machine, levels);
 }
 
+/// The same in fixed point, of what has a form in it, on what the ranges are from; gives the networks and those that count down the
+/// lanes.
+///
+/// # Panics
+/// With all that differs.
+pub fn compare_in_fixed_point(cases: &[Case], target: &str) -> [usize; 2] {
+    let mut compiled = Vec::new();
+    for case in cases {
+        let mut config = many::config();
+        config.target(target).real_layers(Arithmetic::Fixed).calibrate(case.inputs.clone());
+        let name = many::name(compiled.len());
+        if let Ok(output) = xnorc::of_network(case.network.clone(), String::new(), &name, &config) {
+            compiled.push((case, output));
+        }
+    }
+    let (cases, outputs): (Vec<&Case>, Vec<_>) = compiled.into_iter().unzip();
+    let down = outputs.iter().filter(|output| output.source().contains("count_window")).count();
+    compare_outputs(&cases, &outputs, &Machine::default(), &[Level::Portable]);
+    [cases.len(), down]
+}
+
 fn compare_as(cases: &[Case], config: &Config, machine: &Machine, levels: &[Level]) {
     let compiled: Vec<_> = (cases.iter().enumerate())
         .map(|(i, case)| {
@@ -144,14 +164,18 @@ fn compare_as(cases: &[Case], config: &Config, machine: &Machine, levels: &[Leve
             output.unwrap_or_else(|problems| panic!("{}: {problems}\n{}", case.title(), case.network))
         })
         .collect();
-    let mut many = Many::start_on(machine, &compiled).unwrap_or_else(|message| {
+    compare_outputs(&cases.iter().collect::<Vec<_>>(), &compiled, machine, levels);
+}
+
+fn compare_outputs(cases: &[&Case], compiled: &[Output], machine: &Machine, levels: &[Level]) {
+    let mut many = Many::start_on(machine, compiled).unwrap_or_else(|message| {
         let titles: Vec<String> = many::culprits(&message).into_iter().map(|i| cases[i].title()).collect();
         panic!("{titles:?}: {message}")
     });
     let mut failures = Vec::new();
     for (i, case) in cases.iter().enumerate() {
-        let wanted = interpret::network::outputs(&compiled[i].network, &case.inputs)
-            .unwrap_or_else(|message| panic!("{}: {message}", case.title()));
+        let wanted =
+            compiled[i].interpreted(&case.inputs).unwrap_or_else(|message| panic!("{}: {message}", case.title()));
         let wanted: Vec<Vec<u64>> = wanted.iter().map(elements).collect();
         if let Err(message) = faults(&mut many, i, case, &wanted, levels) {
             failures.push(format!("{}: {message}", case.title()));

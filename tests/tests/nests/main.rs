@@ -11,7 +11,7 @@ use xnorc::Config;
 use xnorc::schedule::Schedule;
 use xnorc::target::Target;
 use xnorc_tests::long;
-use xnorc_tests::nests::{Case, FEW, binary_cases, cases, compare, compare_for, compare_whole};
+use xnorc_tests::nests::{Case, FEW, binary_cases, cases, compare, compare_for, compare_in_fixed_point, compare_whole};
 
 /// What the number of random networks is multiplied by: `XNORC_NESTS`, for a change of the loops that is large.
 fn times() -> u64 {
@@ -36,6 +36,15 @@ fn nests_for_other_cores_compute_the_same() {
     assert!(!down.is_empty() && !words.is_empty(), "{} {}", down.len(), words.len());
     compare_for(&all, "riscv32imc-unknown-none-elf");
     compare_for(&all, "riscv64gc-unknown-linux-gnu");
+}
+
+/// In fixed point, on cores without vectors: by planes, and by words.
+#[test]
+fn nests_in_fixed_point_compute_what_the_integers_say() {
+    let all = binary_cases(times() * if long() { 60 } else { 25 });
+    let [networks, down] = compare_in_fixed_point(&all, "thumbv6m-none-eabi");
+    println!("{networks} of {} networks, {down} down the lanes", all.len());
+    assert!(networks > down && down >= 5, "{networks} networks, {down} down the lanes");
 }
 
 /// What a microcontroller runs by default: by one thread, four lanes at a time, some tensors within the memory of others.
