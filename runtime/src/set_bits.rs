@@ -39,8 +39,21 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     #[inline(always)]
     pub fn list(&mut self, words: &[u64]) {
         const { assert!(M == C.div_ceil(8) && C <= u16::MAX as usize, "room for all") };
-        // SAFETY: there is room for all channels, and each comes once.
-        let len = unsafe { append::<C, 1>(self.rows.as_flattened_mut(), 0, 0, words) };
+        let (rows, mut len) = (self.rows.as_flattened_mut(), 0);
+        for (word, bits) in words.iter().enumerate() {
+            for shift in (0..64).step_by(usize::BITS as usize) {
+                // Channels from there on, which are all that is looked at.
+                let (first, bits) = (64 * word + shift, (*bits >> shift) as usize);
+                let channels = C.saturating_sub(first);
+                let mut bits = if channels < usize::BITS as usize { bits & ((1 << channels) - 1) } else { bits };
+                while bits != 0 {
+                    // SAFETY: there is room for all channels, and each comes once.
+                    unsafe { *rows.get_unchecked_mut(len) = (first + bits.trailing_zeros() as usize) as u16 };
+                    bits &= bits - 1;
+                    len += 1;
+                }
+            }
+        }
         self.len = len;
         self.eights = len.ceil_over(8);
         self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill(C as u16);
@@ -52,36 +65,6 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     pub fn len(&self) -> usize {
         self.len
     }
-}
-
-/// Appends the set bits of a pixel of C channels to `len` numbers, as STEP times their channels, counted from `first` on; gives how many
-/// there are then.
-///
-/// # Safety
-/// There is room for C more.
-#[inline(always)]
-pub(crate) unsafe fn append<const C: usize, const STEP: usize>(
-    numbers: &mut [u16],
-    mut len: usize,
-    first: usize,
-    words: &[u64],
-) -> usize {
-    for (word, bits) in words.iter().enumerate() {
-        for shift in (0..64).step_by(usize::BITS as usize) {
-            // Channels from there on, which are all that is looked at.
-            let (channel, bits) = (64 * word + shift, (*bits >> shift) as usize);
-            let channels = C.saturating_sub(channel);
-            let mut bits = if channels < usize::BITS as usize { bits & ((1 << channels) - 1) } else { bits };
-            while bits != 0 {
-                let number = STEP * (first + channel + bits.trailing_zeros() as usize);
-                // SAFETY: each channel comes once, and there is room for all, as the caller says.
-                unsafe { *numbers.get_unchecked_mut(len) = number as u16 };
-                bits &= bits - 1;
-                len += 1;
-            }
-        }
-    }
-    len
 }
 
 /// Adds the planes that the macro `plane` gives for eight numbers to those of ones, twos and fours; gives the carry. (No closure: one

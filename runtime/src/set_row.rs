@@ -3,7 +3,10 @@
 //! Pixels that are neighbours have their lists one behind the other, and each set bit's number is that of its weights in rows that
 //! go on from tap to tap. So what a window has of a row of pixels is one list, a [`Run`], whichever pixel it begins at.
 
-use crate::set_bits::{Rows, append};
+use core::marker::PhantomData;
+
+use crate::set_bits::Rows;
+use crate::simd::Simd;
 use crate::weights::Le;
 
 /// The set bits of a row of less than E pixels of C channels: L, if all are set, each as the number of its weights times STEP.
@@ -37,7 +40,7 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
         };
         let len = if pixel == 0 { 0 } else { end };
         // SAFETY: the pixels in front have at most C numbers each.
-        let len = unsafe { append::<C, STEP>(&mut self.numbers, len, C * pixel, words) };
+        let len = unsafe { append(&mut self.numbers, len, [C * pixel, C, STEP], words) };
         self.pixels = pixel + 1;
         if let Some(end) = self.ends.get_mut(pixel + 1) {
             *end = len as u16;
@@ -45,33 +48,72 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
     }
 
     /// Those of K pixels from `pixel` on, and the weights of the taps that lie over them, tap by tap; none where there are not so many.
+    /// BYTES: whether STEP is the bytes of a row of weights, or 1.
     #[inline(always)]
-    pub fn run<'a, const K: usize, const W: usize, const R: usize>(
+    pub fn run<'a, const K: usize, const W: usize, const R: usize, const BYTES: bool>(
         &'a self,
         pixel: usize,
         weights: &'a Rows<W, R>,
-    ) -> Run<'a, W, STEP> {
-        const { assert!(K * C == R, "weights for all channels of all taps") };
+    ) -> Run<'a, BYTES> {
+        const {
+            assert!(K * C == R, "weights for all channels of all taps");
+            assert!(if BYTES { STEP == 4 * W } else { STEP == 1 }, "rows begin at their numbers");
+        };
         let end = pixel + K;
         let ends = [pixel, end].map(|i| self.ends.get(i).map_or(0, |end| usize::from(*end)));
         let start = if pixel == 0 { 0 } else { ends[0] };
         let numbers = self.numbers.get(start..ends[1]).unwrap_or_default();
-        Run { numbers: if end <= self.pixels { numbers } else { &[] }, first: C * pixel, weights: &weights.0 }
+        Run {
+            numbers: if end <= self.pixels { numbers } else { &[] },
+            start: weights.0.as_ptr().cast::<Le<u32>>().wrapping_sub(W * C * pixel),
+            words: W,
+            weights: PhantomData,
+        }
     }
 }
 
-/// What a window has of a row of pixels: set bits, and the rows of weights that they meet, W words of 32 output channels each.
-#[derive(Clone, Copy, Debug)]
-pub struct Run<'a, const W: usize, const STEP: usize> {
-    /// STEP times numbers of rows, the first of the weights being number `first`; all of them are there.
-    numbers: &'a [u16],
-    first: usize,
-    weights: &'a [[Le<u32>; W]],
+/// Appends the set bits of a pixel to `len` numbers, as its channels, counted from `first` on, times `step`; gives how many there are then.
+///
+/// # Safety
+/// There is room for `channels` more.
+// Once for all layers.
+#[inline(never)]
+unsafe fn append(numbers: &mut [u16], mut len: usize, [first, channels, step]: [usize; 3], words: &[u64]) -> usize {
+    let mut channel = 0;
+    for word in words {
+        for shift in (0..64).step_by(usize::BITS as usize) {
+            // Channels from there on, which are all that is looked at.
+            let rest = channels.saturating_sub(channel);
+            let bits = (*word >> shift) as usize;
+            let mut bits = if rest < usize::BITS as usize { bits & ((1 << rest) - 1) } else { bits };
+            while bits != 0 {
+                let number = step * (first + channel + bits.trailing_zeros() as usize);
+                // SAFETY: each channel comes once, and there is room for all, as the caller says.
+                unsafe { *numbers.get_unchecked_mut(len) = number as u16 };
+                bits &= bits - 1;
+                len += 1;
+            }
+            channel += usize::BITS as usize;
+        }
+    }
+    len
 }
 
-impl<'a, const W: usize, const STEP: usize> Run<'a, W, STEP> {
+/// What a window has of a row of pixels: set bits, and the rows of weights that they meet, some words of 32 output channels each.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a, const BYTES: bool> {
+    /// Numbers of rows, or the bytes in front of them; all of them are there.
+    numbers: &'a [u16],
+    /// Where row 0 would lie.
+    start: *const Le<u32>,
+    /// Words of a row.
+    words: usize,
+    weights: PhantomData<&'a [Le<u32>]>,
+}
+
+impl<'a, const BYTES: bool> Run<'a, BYTES> {
     /// Of no set bit.
-    pub const NONE: Self = Self { numbers: &[], first: 0, weights: &[] };
+    pub const NONE: Self = Self { numbers: &[], start: core::ptr::null(), words: 0, weights: PhantomData };
 
     /// Set bits.
     #[inline(always)]
@@ -80,24 +122,49 @@ impl<'a, const W: usize, const STEP: usize> Run<'a, W, STEP> {
         self.numbers.len()
     }
 
-    /// What [`Run::row`] takes.
+    /// What [`Run::plane`] takes.
     #[inline(always)]
     pub(crate) fn numbers(&self) -> &'a [u16] {
         self.numbers
     }
 
-    /// The row of weights of a number.
+    /// Channels `PLANE * part..` of the row of weights of a number; zeros where there are no more.
     ///
     /// # Safety
-    /// It is one of [`Run::numbers`].
+    /// It is one of [`Run::numbers`], and the part begins within [`Run::words`].
     #[inline(always)]
-    pub(crate) unsafe fn row(&self, number: u16) -> &'a [Le<u32>; W] {
-        // In bytes: numbers that are times those of a row need no product.
-        let of_row = size_of::<[Le<u32>; W]>();
-        const { assert!(size_of::<[Le<u32>; W]>().is_multiple_of(STEP), "rows begin at their numbers") };
-        let start = self.weights.as_ptr().cast::<u8>().wrapping_sub(of_row * self.first);
-        let row = start.wrapping_add(of_row / STEP * usize::from(number));
-        // SAFETY: there is such a row, as the caller says.
-        unsafe { &*row.cast() }
+    pub(crate) unsafe fn plane<S: Simd>(&self, s: S, number: u16, part: usize) -> S::Plane {
+        let number = usize::from(number);
+        let row = match BYTES {
+            true => self.start.wrapping_byte_add(number),
+            false => self.start.wrapping_add(self.words * number),
+        };
+        let (from, size) = (row.cast::<S::Plane>().wrapping_add(part), size_of::<S::Plane>());
+        // Where a plane is a word, each part is a whole one, which nothing has to look at.
+        if size == size_of::<Le<u32>>() {
+            // SAFETY: there are such a row and such a part of it, as the caller says; words are aligned.
+            return unsafe { from.read() };
+        }
+        let mut plane = s.no_plane();
+        let bytes = (4 * self.words).saturating_sub(part * size);
+        if bytes >= size {
+            // SAFETY: a whole plane of the row is left from there on.
+            plane = unsafe { from.read_unaligned() };
+        } else {
+            // SAFETY: what is left from there on, less than a plane has.
+            unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut plane).cast(), bytes) }
+        }
+        plane
+    }
+
+    /// Words that all their rows have.
+    #[inline(always)]
+    pub(crate) fn words(runs: &[Self]) -> usize {
+        match runs {
+            [first, others @ ..] => {
+                others.iter().fold(first.words, |words, run| if run.words < words { run.words } else { words })
+            }
+            [] => 0,
+        }
     }
 }

@@ -9,11 +9,14 @@ use crate::simd::{Kernel, Simd};
 use crate::weights::Le;
 
 /// Adds the rows of weights of a window to N planes of sums, those of the output channels `PLANE * part..`.
+///
+/// # Safety
+/// The part begins within the rows of all of them.
 #[inline(always)]
-fn add_runs<S: Simd, const N: usize, const W: usize, const STEP: usize>(
+unsafe fn add_runs<S: Simd, const N: usize, const BYTES: bool>(
     s: S,
     mut sums: [S::Plane; N],
-    runs: &[Run<'_, W, STEP>],
+    runs: &[Run<'_, BYTES>],
     part: usize,
 ) -> [S::Plane; N] {
     const { assert!(N > 4 && N <= 16, "planes for the sums of 16") };
@@ -34,8 +37,8 @@ fn add_runs<S: Simd, const N: usize, const W: usize, const STEP: usize>(
     for run in runs {
         macro_rules! plane {
             ($number:ident) => {
-                // SAFETY: one of the run's.
-                s.plane(unsafe { run.row($number) }, part)
+                // SAFETY: one of the run's; the part by the caller's promise.
+                unsafe { run.plane(s, $number, part) }
             };
         }
         let (sixteens, rest) = run.numbers().as_chunks::<16>();
@@ -81,13 +84,14 @@ fn add_runs<S: Simd, const N: usize, const W: usize, const STEP: usize>(
 /// Counts the set bits under a pixel's window that meet a weight of +1, in sums of N bits: `[block of channels][channel]`.
 // Once for all layers whose sums and outputs are as wide.
 #[inline(never)]
-pub fn window_counts<S: Simd, const N: usize, const W: usize, const STEP: usize>(
+pub fn window_counts<S: Simd, const N: usize, const BYTES: bool>(
     s: S,
-    runs: &[Run<'_, W, STEP>],
+    runs: &[Run<'_, BYTES>],
     counts: &mut [[u16; 16]],
 ) {
-    for part in 0..(32 * W).ceil_over(S::PLANE) {
-        let sums = add_runs(s, [s.no_plane(); N], runs, part);
+    for part in 0..(32 * Run::words(runs)).ceil_over(S::PLANE) {
+        // SAFETY: a part of the words of all.
+        let sums = unsafe { add_runs(s, [s.no_plane(); N], runs, part) };
         s.spread(&sums, |block, of| {
             if let Some(counts) = counts.get_mut(S::PLANE / 16 * part + block) {
                 *counts = of;
@@ -98,21 +102,21 @@ pub fn window_counts<S: Simd, const N: usize, const W: usize, const STEP: usize>
 
 /// [`window_counts`] for networks in integers: a channel behind the other.
 #[inline(always)]
-pub fn count_window<const N: usize, const W: usize, const STEP: usize>(runs: &[Run<'_, W, STEP>], counts: &mut [u16]) {
-    dispatch(Window::<N, W, STEP> { runs, counts });
+pub fn count_window<const N: usize, const BYTES: bool>(runs: &[Run<'_, BYTES>], counts: &mut [u16]) {
+    dispatch(Window::<N, BYTES> { runs, counts });
 }
 
 /// A window of them.
-struct Window<'a, const N: usize, const W: usize, const STEP: usize> {
-    runs: &'a [Run<'a, W, STEP>],
+struct Window<'a, const N: usize, const BYTES: bool> {
+    runs: &'a [Run<'a, BYTES>],
     counts: &'a mut [u16],
 }
 
-impl<const N: usize, const W: usize, const STEP: usize> Kernel for Window<'_, N, W, STEP> {
+impl<const N: usize, const BYTES: bool> Kernel for Window<'_, N, BYTES> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        window_counts::<S, N, W, STEP>(s, self.runs, self.counts.as_chunks_mut().0);
+        window_counts::<S, N, BYTES>(s, self.runs, self.counts.as_chunks_mut().0);
     }
 }
 
@@ -123,15 +127,16 @@ impl<const N: usize, const W: usize, const STEP: usize> Kernel for Window<'_, N,
 /// added, and the others are those of the sums. Whatever even number makes all of it positive is in `least`, too, which is compared.
 // Once for all layers whose sums and outputs are as wide.
 #[inline(never)]
-pub fn window_signs<S: Simd, const N: usize, const M: usize, const W: usize, const STEP: usize>(
+pub fn window_signs<S: Simd, const N: usize, const M: usize, const W: usize, const BYTES: bool>(
     s: S,
-    runs: &[Run<'_, W, STEP>],
+    runs: &[Run<'_, BYTES>],
     start: &[[Le<u32>; W]; M],
     least: usize,
     signs: &mut [u16],
 ) {
     const { assert!(M == N + 1, "planes for the sums, and one below") };
-    for part in 0..(32 * W).ceil_over(S::PLANE) {
+    let words = Run::words(runs);
+    for part in 0..(32 * if words < W { words } else { W }).ceil_over(S::PLANE) {
         let mut sums = [s.no_plane(); N];
         // Written out, so that they stay in registers.
         macro_rules! each {
@@ -142,7 +147,8 @@ pub fn window_signs<S: Simd, const N: usize, const M: usize, const W: usize, con
             };
         }
         each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-        let sums = add_runs(s, sums, runs, part);
+        // SAFETY: a part of the words of all.
+        let sums = unsafe { add_runs(s, sums, runs, part) };
         // From the lowest bit on: where the two differ, this one decides, and those below it where they are the same.
         let mut plus = s.full_plane();
         macro_rules! compared {
@@ -179,7 +185,7 @@ mod tests {
     const CHANNELS: usize = 70;
     /// Words of output channels.
     const WORDS: usize = 16;
-    const STEP: usize = 4;
+    const STEP: usize = 4 * WORDS;
     /// An even number that makes what the dot products start from positive.
     const EVEN: usize = 1 << 10;
 
@@ -212,11 +218,11 @@ mod tests {
                 }
             }
             for ((run, set), weights) in runs.iter_mut().zip(&set).zip(self.weights) {
-                *run = set.run::<3, WORDS, { 3 * CHANNELS }>(self.at, weights);
+                *run = set.run::<3, WORDS, { 3 * CHANNELS }, true>(self.at, weights);
             }
             let ones = runs[0].len() + runs[1].len();
-            window_counts::<S, 9, WORDS, STEP>(s, &runs, self.counts);
-            window_signs::<S, 11, 12, WORDS, STEP>(s, &runs, self.start, ones + EVEN, self.signs);
+            window_counts::<S, 9, true>(s, &runs, self.counts);
+            window_signs::<S, 11, 12, WORDS, true>(s, &runs, self.start, ones + EVEN, self.signs);
             ones
         }
     }
@@ -284,7 +290,7 @@ mod tests {
     fn there_is_no_run_beyond_the_pixels() {
         let mut row = SetRow::<2, 4, 6, 1>::NONE;
         let weights: Rows<1, 4> = crate::Table([[Le::<u32>::new(0)]; 4]);
-        let len = |row: &SetRow<2, 4, 6, 1>, at| row.run::<2, 1, 4>(at, &weights).len();
+        let len = |row: &SetRow<2, 4, 6, 1>, at| row.run::<2, 1, 4, false>(at, &weights).len();
         (0..5).for_each(|_| row.push(&[3]));
         assert_eq!([0, 1, 2, 3, 9].map(|at| len(&row, at)), [4, 4, 0, 0, 0]);
         row.clear();

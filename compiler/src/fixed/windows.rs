@@ -48,6 +48,7 @@ pub(super) fn windows(
     let ([sy, sx], [dy, dx], [py, px]) = (g.strides, g.dilations, g.pads);
     let (words, of_pixel, out_words) = (c.div_ceil(32), c.div_ceil(64), outputs / 32);
     let (columns, span, step, planes) = (down.columns, down.rows, down.step(g), down.planes);
+    let bytes = step > 1;
     // Columns of taps over neighbours are a run; others are runs of one column each.
     let together = if dx == 1 { kw } else { 1 };
     let (apart, under) = (kw / together, together * c);
@@ -98,7 +99,7 @@ pub(super) fn windows(
     let index = |columns: &str| if apart == 1 { "ky".to_owned() } else { format!("ky * {apart} + {columns}") };
     let column = if apart == 1 { format!("x * {sx}") } else { format!("x * {sx} + kx * {dx}") };
     let run = format!(
-        "let run = at(&set, (y * {sy} + ky * {dy}) % {span}).run::<{together}, {out_words}, {under}>({column}, at(&{weights}, {at}));\n\
+        "let run = at(&set, (y * {sy} + ky * {dy}) % {span}).run::<{together}, {out_words}, {under}, {bytes}>({column}, at(&{weights}, {at}));\n\
          ones += run.len() as i32;\n*at_mut(&mut runs, {at}) = run;\n",
         at = index("kx"),
     );
@@ -113,7 +114,7 @@ pub(super) fn windows(
         "let (mut runs, mut ones, mut counts) = ([Run::NONE; {runs}], 0, [0_u16; {outputs}]);\n\
          for ky in 0..{kh}_usize {{ {run} }}\n\
          note!(\"For each set bit, the row of weights that it meets is added.\");\n\
-         count_window::<{planes}, {out_words}, {step}>(&runs, &mut counts);\nlet start = at(&{starts}, {class});\n"
+         count_window::<{planes}, {bytes}>(&runs, &mut counts);\nlet start = at(&{starts}, {class});\n"
     );
     let value = "*at(start, c) as i32 - 2 * ones + 4 * *at(&counts, c) as i32".to_owned();
     Windows { weights: weights_of, starts: starts_of, before, row, pixel, value }

@@ -42,7 +42,7 @@ pub(super) fn counted(
         value: quote!(WEIGHTS.at::<#rows_at, _>()),
     }];
     let (channels, ends, all, span) = (n(g.input[2]), n(down.columns + 1), n(g.input[2] * down.columns), n(down.rows));
-    let (planes, step) = (n(down.planes), n(down.step(g)));
+    let (planes, step, bytes) = (n(down.planes), n(down.step(g)), down.step(g) > 1);
     let listed = (nest.grid.rows > 1).then(|| quote!(let mut listed = 0;));
     // What ends in signs is compared in the planes, and never becomes numbers.
     let compared = nest.thresholds.is_some();
@@ -82,7 +82,7 @@ pub(super) fn counted(
     let ones = if compared { quote!(ones) } else { quote!(ones[x]) };
     let run = |weights: TokenStream, run: TokenStream| {
         quote! {
-            let run = set[#line].run::<#together, #words, #under>(#column, &self.weight_rows #weights);
+            let run = set[#line].run::<#together, #words, #under, #bytes>(#column, &self.weight_rows #weights);
             #ones += run.len();
             runs[#run] = run;
         }
@@ -104,12 +104,10 @@ pub(super) fn counted(
             let least = note("An even number more than the set bits, as the halves in `start` have it, too.");
             let first = quote!(#least let mut ones = #even;);
             let count =
-                quote!(window_signs::<S, #planes, #starts, #words, #step>(s, &runs.0, #of, ones, &mut compared[x].0););
+                quote!(window_signs::<S, #planes, #starts, #words, #bytes>(s, &runs.0, #of, ones, &mut compared[x].0););
             (first, count)
         }
-        false => {
-            (quote!(ones[x] = 0;), quote!(window_counts::<S, #planes, #words, #step>(s, &runs.0, &mut counts[x].0);))
-        }
+        false => (quote!(ones[x] = 0;), quote!(window_counts::<S, #planes, #bytes>(s, &runs.0, &mut counts[x].0);)),
     };
     let sums = note("For each set bit, the row of weights that it meets is added.");
     let pixels = quote!(#first #each #sums #count);
