@@ -130,7 +130,7 @@ pub mod prelude {
     pub use crate::pixel_planes::{Pixel, PixelPlanes, Taps, add_taps, of_four};
     pub use crate::place::{Memory, Place};
     pub use crate::quarter::quarters;
-    pub use crate::set_bits::{Rows, SetBits, add_rows, rows};
+    pub use crate::set_bits::{Rows, SetBits, add_rows, rows_of_words};
     pub use crate::set_row::{Run, SetRow};
     pub use crate::signs::{SignsMut, signs_of};
     pub use crate::simd::{Kernel, Simd};

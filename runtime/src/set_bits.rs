@@ -101,7 +101,7 @@ pub(crate) use add_carry;
 pub type Rows<const W: usize, const R: usize> = Table<[Le<u32>; W], R>;
 
 /// Rows of words.
-pub const fn rows<const W: usize, const R: usize>(words: [[u32; W]; R]) -> Rows<W, R> {
+pub const fn rows_of_words<const W: usize, const R: usize>(words: [[u32; W]; R]) -> Rows<W, R> {
     let mut rows = Table([[Le::<u32>::new(0); W]; R]);
     let mut row = 0;
     while row < R {

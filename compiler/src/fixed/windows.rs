@@ -55,7 +55,7 @@ pub(super) fn windows(
     let rows = blob::weight_rows(signs, g, false);
     let mut tables = String::new();
     for run in rows.chunks(under * out_words) {
-        let _ = write!(tables, "rows([");
+        let _ = write!(tables, "rows_of_words([");
         for row in run.chunks(out_words) {
             let _ = write!(tables, "{row:?}, ");
         }

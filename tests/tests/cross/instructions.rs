@@ -29,34 +29,34 @@ const ZBB: &str = "-Ctarget-feature=+zbb";
 /// What each target needs, in thousands of instructions: a picture through the network of the examples, three integer blocks, three
 /// half-blocks ([`chain`]); and the picture again, in fixed point.
 const RECORDED: [Row; 10] = [
-    Row { target: "thumbv6m-none-eabi", flags: "", emulator: "qemu-arm", counts: [74658, 7975, 26298, 12614] },
-    Row { target: "thumbv7m-none-eabi", flags: "", emulator: "qemu-arm", counts: [44061, 4637, 14852, 8846] },
-    Row { target: "thumbv7em-none-eabihf", flags: "", emulator: "qemu-arm", counts: [4679, 4120, 5676, 8808] },
-    Row { target: "thumbv7em-none-eabihf", flags: SMALL, emulator: "qemu-arm", counts: [5045, 4315, 5941, 10030] },
-    Row { target: "thumbv8m.main-none-eabihf", flags: "", emulator: "qemu-arm", counts: [4679, 4120, 5676, 8748] },
+    Row { target: "thumbv6m-none-eabi", flags: "", emulator: "qemu-arm", counts: [74148, 7101, 25466, 9298] },
+    Row { target: "thumbv7m-none-eabi", flags: "", emulator: "qemu-arm", counts: [43854, 4238, 14619, 6430] },
+    Row { target: "thumbv7em-none-eabihf", flags: "", emulator: "qemu-arm", counts: [4468, 3750, 5452, 6255] },
+    Row { target: "thumbv7em-none-eabihf", flags: SMALL, emulator: "qemu-arm", counts: [4775, 3969, 5572, 7000] },
+    Row { target: "thumbv8m.main-none-eabihf", flags: "", emulator: "qemu-arm", counts: [4468, 3750, 5452, 6252] },
     Row {
         target: "riscv32imc-unknown-none-elf",
         flags: "",
         emulator: "qemu-riscv32",
-        counts: [45473, 5317, 15989, 8989],
+        counts: [45045, 4677, 15335, 5952],
     },
     Row {
         target: "riscv32imc-unknown-none-elf",
         flags: ZBB,
         emulator: "qemu-riscv32",
-        counts: [44464, 5221, 15877, 5744],
+        counts: [44001, 4569, 15206, 5838],
     },
     Row {
         target: "riscv32imafc-unknown-none-elf",
         flags: "",
         emulator: "qemu-riscv32",
-        counts: [5151, 4392, 6153, 8827],
+        counts: [4712, 3759, 5475, 5791],
     },
     Row {
         target: "riscv32imafc-unknown-none-elf",
         flags: SMALL,
         emulator: "qemu-riscv32",
-        counts: [5625, 4591, 6335, 9673],
+        counts: [5210, 3997, 5667, 6324],
     },
     Row { target: "aarch64-unknown-none", flags: "", emulator: "qemu-aarch64", counts: [1413, 1103, 1152, 4882] },
 ];
