@@ -5,6 +5,7 @@ use quote::quote;
 
 use super::interface::{Interface, Memory};
 use super::names::{self, Names};
+use super::plain::plain;
 use super::text::{self, doc, n};
 use super::{Emitted, Options, describe, signature, summary};
 use crate::fixed::{Block as Integers, Fixed, Step, emit as loops, helpers};
@@ -100,5 +101,5 @@ pub(crate) fn run(network: &Network, fixed: &Fixed, target: Option<&Target>, opt
 }
 
 fn tokens(text: &str) -> TokenStream {
-    text.parse().unwrap_or_else(|e| panic!("emitted {e}:\n{text}"))
+    plain(text.parse().unwrap_or_else(|e| panic!("emitted {e}:\n{text}")))
 }

@@ -12,6 +12,7 @@ pub mod krate;
 mod loops;
 mod names;
 mod output;
+mod plain;
 mod shapes;
 pub(crate) mod text;
 mod web;

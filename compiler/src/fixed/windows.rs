@@ -84,14 +84,14 @@ pub(super) fn windows(
         })
         .collect();
     let before = format!(
-        "let (mut set, mut listed) = ([SetRow::<{c}, {}, {}, {step}>::NONE; {span}], 0);\n",
+        "let (mut set, mut listed) = ([SetRow::<{c}, {}, {}, {step}>::NONE; {span}], 0_usize);\n",
         columns + 1,
         c * columns
     );
     let row = format!(
         "note!(\"The set bits of the rows under the window that are not listed yet.\");\n\
          for row in listed.max(y * {sy})..y * {sy} + {span} {{\nlet line = at_mut(&mut set, row % {span});\nline.clear();\n\
-         for column in 0..{columns}_usize {{\nlet (iy, ix) = ((row as usize).wrapping_sub({py}), column.wrapping_sub({px}));\n\
+         for column in 0..{columns}_usize {{\nlet (iy, ix) = (row.wrapping_sub({py}), column.wrapping_sub({px}));\n\
          line.push(&(if iy < {h} && ix < {w} {{ [{}] }} else {{ [{}] }}));\n}} }}\nlisted = y * {sy} + {span};\n",
         inside.join(", "),
         outside.join(", "),

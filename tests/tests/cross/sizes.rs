@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use xnorc::Config;
 use xnorc::report::Measured;
 use xnorc::target::Target;
+use xnorc::{Arithmetic, Config};
 use xnorc_cli::toolchain::measure_by;
-use xnorc_tests::known::fashion;
+use xnorc_tests::known::{self, fashion};
 
 use crate::tools;
 
@@ -27,9 +27,14 @@ fn rustc(name: &str, sysroot: &Path) -> PathBuf {
 }
 
 /// What is measured of the network of the examples.
-fn measured(rustc: &Path, triple: &str) -> (u64, u64) {
+fn measured(rustc: &Path, triple: &str, arithmetic: Arithmetic) -> (u64, u64) {
     let target = Target::named(triple).expect("a target");
-    let output = xnorc::load(&fashion(), Config::new().name("fashion").target(triple).standalone(true));
+    let mut config = Config::new();
+    config.name("fashion").target(triple).standalone(true).real_layers(arithmetic);
+    if arithmetic == Arithmetic::Fixed {
+        config.calibration = known::pictures().into_iter().map(|sample| sample.inputs).collect();
+    }
+    let output = xnorc::load(&fashion(), &config);
     let output = output.unwrap_or_else(|problems| panic!("{problems}"));
     match measure_by(rustc.as_os_str(), &output, "fashion", &target) {
         Measured::Built { code, stack } => (code, stack.expect("no function calls itself")),
@@ -45,6 +50,9 @@ pub(crate) const SIZES: [(&str, u64, u64); 3] = [
     ("riscv32imc-unknown-none-elf", 42_510, 5_600),
 ];
 
+/// The same in fixed point.
+const IN_FIXED_POINT: (&str, u64, u64) = ("thumbv6m-none-eabi", 38_510, 6_000);
+
 /// Per cent by which the code may differ from what is recorded.
 const ALLOWED: u64 = 3;
 
@@ -52,11 +60,13 @@ const ALLOWED: u64 = 3;
 #[cfg_attr(not(xnorc_long), ignore = "long: set XNORC_LONG=1")]
 fn code_and_stack_are_measured_on_small_cores() {
     let mut wrong = Vec::new();
-    for (triple, recorded, deepest) in SIZES {
-        let (code, stack) = measured(&rustc(&format!("rustc-for-{triple}"), &tools::sysroot(triple)), triple);
-        println!("{triple}: {code} bytes of code, {stack} of stack");
+    let all = SIZES.map(|sizes| (Arithmetic::F32, sizes)).into_iter().chain([(Arithmetic::Fixed, IN_FIXED_POINT)]);
+    for (arithmetic, (triple, recorded, deepest)) in all {
+        let rustc = rustc(&format!("rustc-for-{triple}"), &tools::sysroot(triple));
+        let (code, stack) = measured(&rustc, triple, arithmetic);
+        println!("{triple}, {arithmetic:?}: {code} bytes of code, {stack} of stack");
         if code.abs_diff(recorded) * 100 > recorded * ALLOWED || !(deepest / 2..deepest).contains(&stack) {
-            wrong.push(format!("{triple}: {code} bytes, recorded {recorded}; {stack} of stack"));
+            wrong.push(format!("{triple}, {arithmetic:?}: {code} bytes, recorded {recorded}; {stack} of stack"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -81,7 +91,7 @@ fn a_library_that_is_not_installed_is_built() {
             std::os::unix::fs::symlink(entry.path(), ours.join(name)).expect("our own folder");
         }
     }
-    let (code, _) = measured(&rustc("rustc-with-source", sysroot.path()), triple);
-    let (again, _) = measured(&rustc("rustc-with-library", &tools::sysroot(triple)), triple);
+    let (code, _) = measured(&rustc("rustc-with-source", sysroot.path()), triple, Arithmetic::F32);
+    let (again, _) = measured(&rustc("rustc-with-library", &tools::sysroot(triple)), triple, Arithmetic::F32);
     assert_eq!(code, again);
 }
