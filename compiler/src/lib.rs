@@ -61,9 +61,9 @@
 // | `check` | what holds of each level, stated in code; runs after every pass in every build |
 // | `import` | the file to level 1: `import/mod.rs`; protobuf in `wire.rs` and `proto.rs` |
 // | `passes` | level 1 to 2 to 3: `passes/mod.rs` is the compiler on one page, one file per pass; `passes/lower` makes blocks |
-// | `fixed` | blocks in integers, for cores that have no floating-point unit: their choice, their meaning, their loops (`--real fixed`) |
 // | `schedule` | level 4: how each block is computed, as data with reasons, before it is words: loops, tiles, what threads divide, cost (`schedule/text`, `schedule/check.rs`) |
 // | `plan` | the order of the blocks, and where each tensor and parameter lies |
+// | `fixed` | blocks in integers, for cores that have no floating-point unit: their choice, their meaning, their loops (`--real fixed`) |
 // | `emit` | blocks to Rust source and bytes; `emit/krate.rs`: the files around it |
 // | `report` | what `inspect` says: rows, costs, reasons |
 // | `driver` `cargo` | all of it, one stage after the other; the face for build scripts |
