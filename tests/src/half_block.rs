@@ -63,9 +63,9 @@ pub enum Kind {
     Half,
 }
 
-/// The signs of x, and three blocks of 64 channels of 14x14 pixels: 7.2 million binary multiply-adds each. As a crate of that name, for
+/// The signs of x, and so many blocks of 64 channels of 14x14 pixels: 7.2 million binary multiply-adds each. As a crate of that name, for
 /// a target.
-pub fn chain(kind: Kind, name: &str, target: &str) -> Output {
+pub fn chain(kind: Kind, blocks: usize, name: &str, target: &str) -> Output {
     let (channels, size) = (64, 14);
     let mut network = Network { name: "chain".into(), ..Network::default() };
     let mut tensor = |name: String, storage| {
@@ -73,9 +73,9 @@ pub fn chain(kind: Kind, name: &str, target: &str) -> Output {
         network.add_tensor(NetTensor { name, shape, storage, origin: None })
     };
     let layout = BitLayout { groups: 1, frame: [1; 4], frame_ones: false };
-    let bits = [0, 1, 2].map(|i| tensor(format!("signs{i}"), Storage::Bits(layout.clone())));
+    let bits: Vec<_> = (0..blocks).map(|i| tensor(format!("signs{i}"), Storage::Bits(layout.clone()))).collect();
     // Of integer blocks only the last has an output.
-    let real = [0, 1, 2, 3].map(|i| tensor(format!("x{i}"), Storage::Dense(DType::F32)));
+    let real: Vec<_> = (0..=blocks).map(|i| tensor(format!("x{i}"), Storage::Dense(DType::F32))).collect();
     let geometry = Geometry {
         n: 1,
         input: [size, size, channels],
@@ -91,7 +91,7 @@ pub fn chain(kind: Kind, name: &str, target: &str) -> Output {
     let sign = |i: usize, intervals| Step::Sign { bits: bits[i], intervals: Arc::new(intervals) };
     let source = Source::Map { input: real[0] };
     network.blocks = vec![Block::new("sign", Tiled::new(source, vec![sign(0, vec![zero; channels])]))];
-    for i in 0..3 {
+    for i in 0..blocks {
         let signs = (0..channels * 9 * channels).map(|_| random.below(2) == 1).collect();
         let weights = Arc::new(BinaryWeights { signs, zeros: 0, deviation: 0.0 });
         let source = Source::BinaryConv { input: bits[i], geometry, weights, padding: BitPadding::Zero };
@@ -103,7 +103,7 @@ pub fn chain(kind: Kind, name: &str, target: &str) -> Output {
                 vec![Step::Scale(ramp(0.05)), slope, Step::Add(real[i]), Step::Store(real[i + 1])]
             }
         };
-        if i < 2 {
+        if i + 1 < blocks {
             let low = (0..channels).map(|_| random.below(41) as f32 - 20.0);
             let intervals = match kind {
                 // Every fourth is the other way round.
@@ -118,12 +118,12 @@ pub fn chain(kind: Kind, name: &str, target: &str) -> Output {
             };
             steps.push(sign(i + 1, intervals));
         } else if kind == Kind::Integer {
-            steps.push(Step::Store(real[3]));
+            steps.push(Step::Store(real[blocks]));
         }
         network.blocks.push(Block::new(format!("conv{i}"), Tiled::new(source, steps)));
     }
     network.inputs = vec![real[0]];
-    network.outputs = vec![real[3]];
+    network.outputs = vec![real[blocks]];
     let mut config = Config::new();
     config.target(target);
     compiled(network, name, config)

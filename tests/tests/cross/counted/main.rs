@@ -111,5 +111,7 @@ extern "C" fn _start() -> ! {
     network!(integer, fill);
     network!(half, fill);
     network!(fixed, read);
+    network!(integers, fill);
+    network!(halves, fill);
     exit(0)
 }
