@@ -4,6 +4,7 @@
 //! go on from tap to tap. So what a window has of a row of pixels is one list, a [`Run`], whichever pixel it begins at.
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 use crate::set_bits::Rows;
 use crate::simd::Simd;
@@ -13,7 +14,7 @@ use crate::weights::Le;
 #[derive(Clone, Copy, Debug)]
 pub struct SetRow<const C: usize, const E: usize, const L: usize, const STEP: usize> {
     /// From pixel to pixel: channel c of pixel x is `STEP * (C * x + c)`.
-    numbers: [u16; L],
+    numbers: [MaybeUninit<u16>; L],
     /// Where those of a pixel begin; behind the last, where they end.
     ends: [u16; E],
     /// Pixels there are. Only their numbers are of use.
@@ -22,7 +23,7 @@ pub struct SetRow<const C: usize, const E: usize, const L: usize, const STEP: us
 
 impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C, E, L, STEP> {
     /// Of no pixels.
-    pub const NONE: Self = Self { numbers: [0; L], ends: [0; E], pixels: 0 };
+    pub const NONE: Self = Self { numbers: [MaybeUninit::uninit(); L], ends: [0; E], pixels: 0 };
 
     /// Begins another row.
     #[inline(always)]
@@ -35,10 +36,12 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
     pub fn push(&mut self, words: &[u64]) {
         const { assert!(L == C * (E - 1) && STEP > 0 && L * STEP <= 1 << 16, "room for all, and for their numbers") };
         let pixel = self.pixels;
-        let [Some(end), Some(_)] = [pixel, pixel + 1].map(|i| self.ends.get(i).map(|end| usize::from(*end))) else {
+        let Some(end) = self.ends.get(pixel) else { return };
+        // Behind the last there is no room.
+        if pixel + 1 >= E {
             return;
-        };
-        let len = if pixel == 0 { 0 } else { end };
+        }
+        let len = if pixel == 0 { 0 } else { usize::from(*end) };
         // SAFETY: the pixels in front have at most C numbers each.
         let len = unsafe { append(&mut self.numbers, len, [C * pixel, C, STEP], words) };
         self.pixels = pixel + 1;
@@ -59,12 +62,18 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
             assert!(K * C == R, "weights for all channels of all taps");
             assert!(if BYTES { STEP == 4 * W } else { STEP == 1 }, "rows begin at their numbers");
         };
-        let end = pixel + K;
-        let ends = [pixel, end].map(|i| self.ends.get(i).map_or(0, |end| usize::from(*end)));
-        let start = if pixel == 0 { 0 } else { ends[0] };
-        let numbers = self.numbers.get(start..ends[1]).unwrap_or_default();
+        let mut numbers: &[u16] = &[];
+        if let (Some(start), Some(end), true) =
+            (self.ends.get(pixel), self.ends.get(pixel + K), pixel + K <= self.pixels)
+        {
+            let start = if pixel == 0 { 0 } else { usize::from(*start) };
+            if let Some(there) = self.numbers.get(start..usize::from(*end)) {
+                // SAFETY: those of the pixels that are there have been written.
+                numbers = unsafe { &*(core::ptr::from_ref(there) as *const [u16]) };
+            }
+        }
         Run {
-            numbers: if end <= self.pixels { numbers } else { &[] },
+            numbers,
             start: weights.0.as_ptr().cast::<Le<u32>>().wrapping_sub(W * C * pixel),
             words: W,
             weights: PhantomData,
@@ -78,7 +87,12 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
 /// There is room for `channels` more.
 // Once for all layers.
 #[inline(never)]
-unsafe fn append(numbers: &mut [u16], mut len: usize, [first, channels, step]: [usize; 3], words: &[u64]) -> usize {
+unsafe fn append(
+    numbers: &mut [MaybeUninit<u16>],
+    mut len: usize,
+    [first, channels, step]: [usize; 3],
+    words: &[u64],
+) -> usize {
     let mut channel = 0;
     for word in words {
         for shift in (0..64).step_by(usize::BITS as usize) {
@@ -89,7 +103,7 @@ unsafe fn append(numbers: &mut [u16], mut len: usize, [first, channels, step]: [
             while bits != 0 {
                 let number = step * (first + channel + bits.trailing_zeros() as usize);
                 // SAFETY: each channel comes once, and there is room for all, as the caller says.
-                unsafe { *numbers.get_unchecked_mut(len) = number as u16 };
+                unsafe { numbers.get_unchecked_mut(len).write(number as u16) };
                 bits &= bits - 1;
                 len += 1;
             }
