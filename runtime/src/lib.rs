@@ -54,6 +54,8 @@ mod simd;
 mod table;
 mod team;
 mod tensor;
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "std")]
 mod threads;
 mod weights;

@@ -218,6 +218,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::testing::words;
     use crate::{Kernel, Level, dispatch_at};
 
     const ROWS: usize = 5;
@@ -262,11 +263,8 @@ mod tests {
 
     #[test]
     fn every_level_counts_what_the_weights_select() {
-        let mut seed = 1_u64;
-        let mut word = move || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 32) as u32
-        };
+        let mut words = words();
+        let mut word = move || (words() >> 32) as u32;
         for round in 0..24 {
             // Bits and weights: few, half of them, nearly all, all and none.
             let mut bit = |of: u32| of == 1 || of != 2 && word() % 24 < 2 * of;
@@ -329,10 +327,10 @@ mod tests {
 
     #[test]
     fn rows_of_any_width_are_written() {
-        let mut seed = 1_u64;
+        let mut words = words();
         let mut word = move || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            seed ^ seed >> 29
+            let word = words();
+            word ^ word >> 29
         };
         for (width, stride) in (1..=130).flat_map(|width| (1..=3).map(move |stride| (width, stride))) {
             let line: Vec<_> = (0..stride * (width + 31)).map(|_| Table([word(), word()])).collect();

@@ -39,21 +39,9 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     #[inline(always)]
     pub fn list(&mut self, words: &[u64]) {
         const { assert!(M == C.div_ceil(8) && C <= u16::MAX as usize, "room for all") };
-        let (rows, mut len) = (self.rows.as_flattened_mut(), 0);
-        for (word, bits) in words.iter().enumerate() {
-            for shift in (0..64).step_by(usize::BITS as usize) {
-                // Channels from there on, which are all that is looked at.
-                let (first, bits) = (64 * word + shift, (*bits >> shift) as usize);
-                let channels = C.saturating_sub(first);
-                let mut bits = if channels < usize::BITS as usize { bits & ((1 << channels) - 1) } else { bits };
-                while bits != 0 {
-                    // SAFETY: there is room for all channels, and each comes once.
-                    unsafe { *rows.get_unchecked_mut(len) = (first + bits.trailing_zeros() as usize) as u16 };
-                    bits &= bits - 1;
-                    len += 1;
-                }
-            }
-        }
+        let rows = self.rows.as_flattened_mut();
+        // SAFETY: there is room for all channels.
+        let len = unsafe { append(rows.as_mut_ptr(), 0, [0, C, 1], words) };
         self.len = len;
         self.eights = len.ceil_over(8);
         self.rows.as_flattened_mut().get_mut(len..8 * self.eights).unwrap_or_default().fill(C as u16);
@@ -65,6 +53,37 @@ impl<const C: usize, const M: usize> SetBits<C, M> {
     pub fn len(&self) -> usize {
         self.len
     }
+}
+
+/// Appends the set bits of a pixel to `len` numbers, as its channels, counted from `first` on, times `step`; gives how many there are then.
+///
+/// # Safety
+/// Behind the `len` numbers there is room for `channels` more.
+#[inline(always)]
+pub(crate) unsafe fn append(
+    numbers: *mut u16,
+    mut len: usize,
+    [first, channels, step]: [usize; 3],
+    words: &[u64],
+) -> usize {
+    let mut channel = 0;
+    for word in words {
+        for shift in (0..64).step_by(usize::BITS as usize) {
+            // Channels from there on, which are all that is looked at.
+            let rest = channels.saturating_sub(channel);
+            let bits = (*word >> shift) as usize;
+            let mut bits = if rest < usize::BITS as usize { bits & ((1 << rest) - 1) } else { bits };
+            while bits != 0 {
+                let number = step * (first + channel + bits.trailing_zeros() as usize);
+                // SAFETY: each channel comes once, and there is room for all, as the caller says.
+                unsafe { numbers.add(len).write(number as u16) };
+                bits &= bits - 1;
+                len += 1;
+            }
+            channel += usize::BITS as usize;
+        }
+    }
+    len
 }
 
 /// Adds the planes that the macro `plane` gives for eight numbers to those of ones, twos and fours; gives the carry. (No closure: one
@@ -177,6 +196,7 @@ mod tests {
     extern crate std;
 
     use super::*;
+    use crate::testing::words;
     use crate::{Kernel, Level, dispatch_at};
 
     /// Counts two pixels of 100 channels for 512 output channels.
@@ -212,11 +232,8 @@ mod tests {
 
     #[test]
     fn every_level_counts_the_set_bits_under_weights_of_one() {
-        let mut seed = 1_u64;
-        let mut word = move || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 32) as u32
-        };
+        let mut words = words();
+        let mut word = move || (words() >> 32) as u32;
         for round in 0..64 {
             // Few bits, half of them, nearly all, all and none.
             let mut pixels = [[0_u64; 2]; 2];

@@ -6,8 +6,8 @@
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
-use crate::set_bits::Rows;
-use crate::simd::Simd;
+use crate::set_bits::{Rows, append};
+use crate::simd::{Simd, part_of_row};
 use crate::weights::Le;
 
 /// The set bits of a row of less than E pixels of C channels: L, if all are set, each as the number of its weights times STEP.
@@ -43,7 +43,7 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
         }
         let len = if pixel == 0 { 0 } else { usize::from(*end) };
         // SAFETY: the pixels in front have at most C numbers each.
-        let len = unsafe { append(&mut self.numbers, len, [C * pixel, C, STEP], words) };
+        let len = unsafe { append_to(&mut self.numbers, len, [C * pixel, C, STEP], words) };
         self.pixels = pixel + 1;
         if let Some(end) = self.ends.get_mut(pixel + 1) {
             *end = len as u16;
@@ -81,36 +81,14 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
     }
 }
 
-/// Appends the set bits of a pixel to `len` numbers, as its channels, counted from `first` on, times `step`; gives how many there are then.
+/// [`append`], once for all layers.
 ///
 /// # Safety
-/// There is room for `channels` more.
-// Once for all layers.
+/// As there.
 #[inline(never)]
-unsafe fn append(
-    numbers: &mut [MaybeUninit<u16>],
-    mut len: usize,
-    [first, channels, step]: [usize; 3],
-    words: &[u64],
-) -> usize {
-    let mut channel = 0;
-    for word in words {
-        for shift in (0..64).step_by(usize::BITS as usize) {
-            // Channels from there on, which are all that is looked at.
-            let rest = channels.saturating_sub(channel);
-            let bits = (*word >> shift) as usize;
-            let mut bits = if rest < usize::BITS as usize { bits & ((1 << rest) - 1) } else { bits };
-            while bits != 0 {
-                let number = step * (first + channel + bits.trailing_zeros() as usize);
-                // SAFETY: each channel comes once, and there is room for all, as the caller says.
-                unsafe { numbers.get_unchecked_mut(len).write(number as u16) };
-                bits &= bits - 1;
-                len += 1;
-            }
-            channel += usize::BITS as usize;
-        }
-    }
-    len
+unsafe fn append_to(numbers: &mut [MaybeUninit<u16>], len: usize, what: [usize; 3], words: &[u64]) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { append(numbers.as_mut_ptr().cast(), len, what, words) }
 }
 
 /// What a window has of a row of pixels: set bits, and the rows of weights that they meet, some words of 32 output channels each.
@@ -153,22 +131,13 @@ impl<'a, const BYTES: bool> Run<'a, BYTES> {
             true => self.start.wrapping_byte_add(number),
             false => self.start.wrapping_add(self.words * number),
         };
-        let (from, size) = (row.cast::<S::Plane>().wrapping_add(part), size_of::<S::Plane>());
         // Where a plane is a word, each part is a whole one, which nothing has to look at.
-        if size == size_of::<Le<u32>>() {
+        if size_of::<S::Plane>() == size_of::<Le<u32>>() {
             // SAFETY: there are such a row and such a part of it, as the caller says; words are aligned.
-            return unsafe { from.read() };
+            return unsafe { row.cast::<S::Plane>().wrapping_add(part).read() };
         }
-        let mut plane = s.no_plane();
-        let bytes = (4 * self.words).saturating_sub(part * size);
-        if bytes >= size {
-            // SAFETY: a whole plane of the row is left from there on.
-            plane = unsafe { from.read_unaligned() };
-        } else {
-            // SAFETY: what is left from there on, less than a plane has.
-            unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut plane).cast(), bytes) }
-        }
-        plane
+        // SAFETY: there is such a row, as the caller says.
+        unsafe { part_of_row(s, row, self.words, part) }
     }
 
     /// Words that all their rows have.

@@ -14,6 +14,26 @@ pub(crate) mod sealed {
 /// bytes, of which each takes at most eight bits of a word, and 31 * 8 < 256.
 pub const ROOM: usize = 31;
 
+/// Part `part` of a row of `words` words, as a plane; what lies behind the row is zeros.
+///
+/// # Safety
+/// The row is there.
+#[inline(always)]
+pub(crate) unsafe fn part_of_row<S: Simd>(s: S, row: *const Le<u32>, words: usize, part: usize) -> S::Plane {
+    let (from, size) = (row.cast::<S::Plane>().wrapping_add(part), size_of::<S::Plane>());
+    let mut plane = s.no_plane();
+    if part < 4 * words / size {
+        // SAFETY: a whole plane of the row is left from there on, aligned to its words.
+        plane = unsafe {
+            if align_of::<S::Plane>() <= align_of::<Le<u32>>() { from.read() } else { from.read_unaligned() }
+        };
+    } else if part == 4 * words / size {
+        // SAFETY: what is left from there on, less than a plane has.
+        unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut plane).cast(), 4 * words % size) }
+    }
+    plane
+}
+
 /// 16 lanes of one instruction set. A value of the type is the proof that the processor has it.
 ///
 /// All operations give the same bits on every level, but for the payload and sign of a NaN.
@@ -144,18 +164,8 @@ pub trait Simd: Copy + sealed::Sealed {
     /// Channels `PLANE * part..` of a row of weights, and nothing where there are no more.
     #[inline(always)]
     fn plane<const W: usize>(self, row: &[Le<u32>; W], part: usize) -> Self::Plane {
-        let (from, size) = (row.as_ptr().cast::<Self::Plane>().wrapping_add(part), size_of::<Self::Plane>());
-        let mut plane = self.no_plane();
-        if part < 4 * W / size {
-            // SAFETY: a whole plane of the row is left from there on, aligned to its words.
-            plane = unsafe {
-                if align_of::<Self::Plane>() <= align_of::<Le<u32>>() { from.read() } else { from.read_unaligned() }
-            };
-        } else if part == 4 * W / size {
-            // SAFETY: what is left from there on, less than a plane has.
-            unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), (&raw mut plane).cast(), 4 * W % size) }
-        }
-        plane
+        // SAFETY: all words of the row are there.
+        unsafe { part_of_row(self, row.as_ptr(), W, part) }
     }
     /// A plane in memory.
     ///

@@ -65,6 +65,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("table.rs", include_str!("table.rs")),
     ("team.rs", include_str!("team.rs")),
     ("tensor.rs", include_str!("tensor.rs")),
+    ("testing.rs", include_str!("testing.rs")),
     ("threads.rs", include_str!("threads.rs")),
     ("weights.rs", include_str!("weights.rs")),
     ("window_counts.rs", include_str!("window_counts.rs")),

@@ -180,6 +180,7 @@ mod tests {
     extern crate std;
 
     use super::*;
+    use crate::testing::words;
     use crate::{Level, Rows, SetRow, dispatch_at};
 
     const CHANNELS: usize = 70;
@@ -229,11 +230,8 @@ mod tests {
 
     #[test]
     fn every_level_counts_the_set_bits_under_weights_of_one() {
-        let mut seed = 1_u64;
-        let mut word = move || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 32) as u32
-        };
+        let mut words = words();
+        let mut word = move || (words() >> 32) as u32;
         for round in 0..64 {
             // Few bits, half of them, nearly all, all and none; those behind the last channel do not count.
             let mut pixels: Lines = [[[0; 2]; 5]; 2];

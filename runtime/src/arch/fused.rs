@@ -79,6 +79,7 @@ fn fma(a: f32, b: f32, c: f32) -> f32 {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::testing::words;
 
     #[test]
     fn fused_multiply_add_is_exact() {
@@ -111,11 +112,8 @@ mod tests {
     /// Lanes of one kind at a time, as a single one in doubt sends all of them the long way.
     #[test]
     fn lanes_are_exact() {
-        let mut seed = 1u64;
-        let mut word = move || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 32) as u32
-        };
+        let mut words = words();
+        let mut word = move || (words() >> 32) as u32;
         let sign = |r: u32| r & 0x8000_0000;
         for round in 0..400_000u32 {
             let step = 1 << (round / 8 % 8);
