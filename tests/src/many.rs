@@ -229,7 +229,7 @@ fn write(networks: &[Output], folder: &Path) -> Result<(), String> {
             new(&network.inputs, "Input"),
             new(&network.outputs, "Output"),
             network.inputs.len(),
-            if output.fixed.is_some() { "integers" } else { "floats" },
+            fill(&name, output.fixed.is_some()),
         );
     }
     let users: Vec<&str> = networks.iter().map(Output::source).chain([MAIN]).collect();
@@ -237,6 +237,16 @@ fn write(networks: &[Output], folder: &Path) -> Result<(), String> {
         put(&path, &bytes)?;
     }
     put("src/main.rs", MAIN.replace("MODULES", &modules).replace("TABLE", &table).as_bytes())
+}
+
+/// A closure that fills a network's scratch memory with what must not matter; floats with NaNs.
+fn fill(name: &str, in_fixed_point: bool) -> String {
+    let fills = if in_fixed_point {
+        "scratch.shorts.fill(-31_000); scratch.sums.fill(i32::MIN); scratch.words.fill(0xdead_beef);"
+    } else {
+        "scratch.real.fill(f32::NAN); scratch.bits.fill(0x5a5a_a5a5_dead_beef);"
+    };
+    format!("|scratch: &mut {name}::Scratch| {{ {fills} }}")
 }
 
 const MAIN: &str = r#"
@@ -248,7 +258,7 @@ use std::io::{self, Read, Write};
 type Run = fn(&mut dyn Read, &dyn runtime::Team, bool) -> io::Result<Option<Vec<u8>>>;
 
 macro_rules! network {
-    ($name:ident, $input:expr, $output:expr, $inputs:expr, $lens:expr, $integers:expr, $numbers:ident) => {{
+    ($name:ident, $input:expr, $output:expr, $inputs:expr, $lens:expr, $integers:expr, $fill:expr) => {{
         fn run(from: &mut dyn Read, team: &dyn runtime::Team, alone: bool) -> io::Result<Option<Vec<u8>>> {
             struct State { input: $name::Input, output: $name::Output, scratch: $name::Scratch }
             static STATE: std::sync::Mutex<State> =
@@ -268,21 +278,7 @@ macro_rules! network {
                     $name::probe::set_input_integer(input, i, at, next()?);
                 }
             }
-            // What scratch memory holds before does not matter: neither do NaNs.
-            macro_rules! floats {
-                () => {{
-                    scratch.real.fill(f32::NAN);
-                    scratch.bits.fill(0x5a5a_a5a5_dead_beef);
-                }};
-            }
-            macro_rules! integers {
-                () => {{
-                    scratch.shorts.fill(-31_000);
-                    scratch.sums.fill(i32::MIN);
-                    scratch.words.fill(0xdead_beef);
-                }};
-            }
-            $numbers!();
+            $fill(scratch);
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 if alone { $name::infer(input, output, scratch) } else { $name::infer_on(&team, input, output, scratch) }
             }));
