@@ -24,7 +24,7 @@
 //! | [`ablation`] | the method with parts left out in turn: runs, table, picture | table 3 |
 //! | [`probe`], [`plot`] | a look inside a trained network; pictures (SVG) of that and of how training went | 4.2 |
 //! | [`export`] | ONNX | |
-//! | [`import`] | weights that another program trained, from safetensors | |
+//! | [`import`] | weights that were trained before, from safetensors or an exported file | |
 //! | [`problem`] | what can be wrong, all at once | |
 //!
 //! The progressive procedure is four steps of a configuration: a real network (step 0 of the paper's), a student of

@@ -28,8 +28,8 @@ pub struct StepConfig {
     /// An earlier step whose last network this one starts from; from seeded random weights where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<String>,
-    /// A file of weights this one starts from (safetensors, relative to the configuration file), by the names that
-    /// torchvision's ResNet has or by this program's own.
+    /// A file of weights this one starts from (safetensors, or ONNX as this program exports it; relative to the configuration
+    /// file), by the names that torchvision's ResNet has or by this program's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial: Option<PathBuf>,
     /// Everything random of this step comes from it; from the procedure's seed and the place of the step where it is

@@ -1,6 +1,7 @@
-//! Weights that another program trained: the real teacher of a procedure, or what a step starts from.
+//! Weights that were trained before, by another program or this one: the real teacher of a procedure, or what a step starts from.
 
 mod names;
+mod onnx;
 mod safetensors;
 #[cfg(test)]
 mod tests;
@@ -11,12 +12,26 @@ use std::path::Path;
 use burn::module::{Module as _, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
-pub use safetensors::{Values, read};
+pub use safetensors::Values;
 
 use crate::nn::Network;
 use crate::problem::{Problems, Result};
 
-/// `network` with every parameter and running statistic from a file of safetensors.
+/// Every tensor of floating point in a file, by its name: of safetensors or, where its name ends in `.onnx`, of ONNX.
+///
+/// # Errors
+/// A file that cannot be read, is cut off, or contradicts itself; one of ONNX without weights in it.
+pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
+    let bytes = std::fs::read(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
+    let (kind, values) = if path.extension().is_some_and(|extension| extension == "onnx") {
+        ("ONNX file with weights", onnx::parse(&bytes))
+    } else {
+        ("file of safetensors", safetensors::parse(&bytes))
+    };
+    values.map_err(|what| Problems::file(path, format_args!("is no {kind}: {what}")))
+}
+
+/// `network` with every parameter and running statistic from a file: see [`read`].
 ///
 /// # Errors
 /// A file that cannot be read or understood; everything that is missing in it, has another shape, or has no place in

@@ -2,12 +2,9 @@
 //! tensor lies, and the tensors.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
 use serde::Deserialize;
-
-use crate::problem::{Problems, Result};
 
 /// A tensor of a file, as f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,13 +26,8 @@ struct Entry {
 /// Every tensor of floating point by its name; whole numbers, such as counts of batches, are left out.
 ///
 /// # Errors
-/// A file that cannot be read, is cut off, or contradicts itself.
-pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
-    let bytes = std::fs::read(path).map_err(|e| Problems::file(path, format_args!("cannot be read: {e}")))?;
-    parse(&bytes).map_err(|what| Problems::file(path, format_args!("is no file of safetensors: {what}")))
-}
-
-fn parse(bytes: &[u8]) -> std::result::Result<BTreeMap<String, Values>, String> {
+/// A sentence behind "is no file of safetensors: ".
+pub(super) fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Values>, String> {
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or("it is cut off")?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|&n| n <= rest.len());
     let (header, tensors) = rest.split_at(length.ok_or("it is cut off, or does not begin with a header's length")?);

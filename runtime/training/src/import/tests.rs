@@ -128,3 +128,48 @@ fn a_file_of_another_network_is_told_whole() {
         assert!(told.contains(part), "{part}: {told}");
     }
 }
+
+/// What was exported with latent weights is the whole network again; with signs all of it but how large the latent weights were.
+#[test]
+fn an_exported_file_is_the_network_again() {
+    use crate::config::{BlockConfig, Inputs, Scale, Weights};
+    use crate::export::{Options, WeightForm, onnx};
+
+    let task = Task { channels: 3, size: [8, 8], classes: 5 };
+    let form = Form { inputs: Inputs::Sign, weights: Weights::Sign };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.onnx");
+    for scale in [Scale::Channel, Scale::Mean, Scale::None, Scale::Factorised] {
+        let config = NetworkConfig {
+            architecture: Architecture::Binary,
+            widths: vec![8, 16],
+            depths: vec![1, 1],
+            stem: StemConfig::default(),
+            block: Some(BlockConfig { scale, ..BlockConfig::default() }),
+            head_norm: true,
+        };
+        let [own, other] = [1, 2].map(|seed| Network::new(&config, task, form, seed, &device()));
+        let write = |weights| {
+            let normalise = Some((vec![0.5; 3], vec![0.2; 3]));
+            let options = Options { weights, normalise, ..Options::default() };
+            std::fs::write(&path, onnx(&own, task, &options)).unwrap();
+        };
+        write(WeightForm::Latent);
+        assert_ne!(every_value(&other), every_value(&own));
+        assert_eq!(every_value(&with_weights(other.clone(), &path).unwrap()), every_value(&own));
+        write(WeightForm::Signs);
+        let loaded = with_weights(other.clone(), &path).unwrap();
+        let signs = |network: &Network| every_value(network).iter().map(|x| x.is_sign_negative()).collect::<Vec<_>>();
+        assert!(signs(&loaded) == signs(&own) && every_value(&loaded) != every_value(&own));
+        if scale == Scale::Channel {
+            write(WeightForm::Scaled);
+            let told = with_weights(other, &path).unwrap_err().to_string();
+            assert!(told.contains("has nothing for `stages.0.blocks.0.first.conv.alpha`"), "{told}");
+        }
+    }
+    for (bytes, part) in [(vec![0xff; 9], "is no ONNX file with weights: "), (Vec::new(), "none of its constants has")]
+    {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains(part), "{part}");
+    }
+}
