@@ -55,6 +55,12 @@ impl Quarter {
     }
 }
 
+/// A function, once for all lanes of all blocks.
+#[inline(never)]
+fn called(f: &impl Fn(f32) -> f32, x: f32) -> f32 {
+    f(x)
+}
+
 /// An expression for each lane, written out.
 macro_rules! four {
     ($i:ident => $body:expr) => {
@@ -154,6 +160,10 @@ impl Simd for Quarter {
             *lane = f(*lane);
         }
         lanes
+    }
+    #[inline(always)]
+    fn map_long(self, v: Self::F, f: impl Fn(f32) -> f32) -> Self::F {
+        self.map(v, |x| called(&f, x))
     }
     compared!(ge >=);
     compared!(le <=);

@@ -106,6 +106,11 @@ pub trait Simd: Copy + sealed::Sealed {
         }
         self.from_array(lanes)
     }
+    /// The same of a function that is long: where lanes are written out, it stands once for all of them.
+    #[inline(always)]
+    fn map_long(self, v: Self::F, f: impl Fn(f32) -> f32) -> Self::F {
+        self.map(v, f)
+    }
     /// Bit per lane: a >= b (false for NaN)
     fn ge(self, a: Self::F, b: Self::F) -> u16;
     /// Bit per lane: a <= b (false for NaN)

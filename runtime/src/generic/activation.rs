@@ -66,7 +66,7 @@ pub fn neg<S: Simd>(s: S, v: S::F) -> S::F {
 /// |x|
 #[inline(always)]
 pub fn abs<S: Simd>(s: S, v: S::F) -> S::F {
-    map_lanes_with(s, v, f32::abs)
+    s.map(v, f32::abs)
 }
 
 /// 1 / x
@@ -78,5 +78,5 @@ pub fn reciprocal<S: Simd>(s: S, v: S::F) -> S::F {
 /// Any function, lane by lane: for those that are not worth a vector version.
 #[inline(always)]
 pub fn map_lanes_with<S: Simd>(s: S, v: S::F, f: impl Fn(f32) -> f32) -> S::F {
-    s.map(v, f)
+    s.map_long(v, f)
 }

@@ -31,13 +31,13 @@ const ZBB: &str = "-Ctarget-feature=+zbb";
 const RECORDED: [Row; 10] = [
     Row { target: "thumbv6m-none-eabi", flags: "", counts: [74135, 7123, 25459, 9315, 8814, 34400] },
     Row { target: "thumbv7m-none-eabi", flags: "", counts: [43828, 4254, 14606, 6408, 5336, 19771] },
-    Row { target: "thumbv7em-none-eabihf", flags: "", counts: [4438, 3762, 5450, 6215, 4854, 7562] },
-    Row { target: "thumbv7em-none-eabihf", flags: SMALL, counts: [4653, 3893, 5499, 6854, 5015, 7602] },
-    Row { target: "thumbv8m.main-none-eabihf", flags: "", counts: [4437, 3762, 5450, 6222, 4854, 7562] },
+    Row { target: "thumbv7em-none-eabihf", flags: "", counts: [4442, 3762, 5450, 6215, 4854, 7562] },
+    Row { target: "thumbv7em-none-eabihf", flags: SMALL, counts: [4659, 3893, 5499, 6854, 5015, 7602] },
+    Row { target: "thumbv8m.main-none-eabihf", flags: "", counts: [4442, 3762, 5450, 6222, 4854, 7562] },
     Row { target: "riscv32imc-unknown-none-elf", flags: "", counts: [45043, 4671, 15333, 5941, 5729, 20727] },
     Row { target: "riscv32imc-unknown-none-elf", flags: ZBB, counts: [44002, 4564, 15206, 5826, 5588, 20547] },
-    Row { target: "riscv32imafc-unknown-none-elf", flags: "", counts: [4704, 3752, 5479, 5779, 4809, 7611] },
-    Row { target: "riscv32imafc-unknown-none-elf", flags: SMALL, counts: [5011, 3884, 5548, 6146, 4987, 7699] },
+    Row { target: "riscv32imafc-unknown-none-elf", flags: "", counts: [4719, 3752, 5479, 5779, 4809, 7611] },
+    Row { target: "riscv32imafc-unknown-none-elf", flags: SMALL, counts: [5025, 3884, 5548, 6146, 4987, 7699] },
     Row { target: "aarch64-unknown-none", flags: "", counts: [1413, 1103, 1152, 4882, 1465, 1527] },
 ];
 
