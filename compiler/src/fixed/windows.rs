@@ -44,14 +44,13 @@ pub(super) fn windows(
     [weights, starts]: [&str; 2],
     word: &dyn Fn(&str) -> String,
 ) -> Windows {
-    let ([h, w, c], [kh, kw], outputs) = (g.input, g.kernel, g.output[2]);
+    let ([h, w, c], kh, outputs) = (g.input, g.kernel[0], g.output[2]);
     let ([sy, sx], [dy, dx], [py, px]) = (g.strides, g.dilations, g.pads);
     let (words, of_pixel, out_words) = (c.div_ceil(32), c.div_ceil(64), outputs / 32);
     let (columns, span, step, planes) = (down.columns, down.rows, down.step(g), down.planes);
     let bytes = step > 1;
-    // Columns of taps over neighbours are a run; others are runs of one column each.
-    let together = if dx == 1 { kw } else { 1 };
-    let (apart, under) = (kw / together, together * c);
+    let [apart, together] = Down::taps(g);
+    let under = together * c;
     let rows = blob::weight_rows(signs, g, false);
     let mut tables = String::new();
     for run in rows.chunks(under * out_words) {
@@ -65,7 +64,7 @@ pub(super) fn windows(
     let weights_of = [format!("[Rows<{out_words}, {under}>; {runs}]"), format!("[{tables}]")];
     let framed = padding != BitPadding::Zero;
     let axes = [0, 1].map(|axis| Axis::of(g, axis, framed));
-    let classes = axes.each_ref().map(classes);
+    let classes = axes.each_ref().map(Axis::classes);
     let all = blob::starts(signs, g, &classes[0], &classes[1]);
     let starts_of = all.chunks(outputs).map(<[i16]>::to_vec).collect();
     // What lies outside the picture: set bits where it is padded with +1.
@@ -120,18 +119,7 @@ pub(super) fn windows(
     Windows { weights: weights_of, starts: starts_of, before, row, pixel, value }
 }
 
-/// The taps that windows have inside the picture, each once.
-fn classes(axis: &Axis) -> Vec<Range<usize>> {
-    let mut classes = Vec::new();
-    for (_, taps) in axis.runs() {
-        if !classes.contains(&taps) {
-            classes.push(taps);
-        }
-    }
-    classes
-}
-
-/// Which of them a window has.
+/// Which of the classes of taps a window has.
 fn choose(axis: &Axis, classes: &[Range<usize>], at: &str) -> String {
     let of = |taps: &Range<usize>| classes.iter().position(|class| class == taps).unwrap_or(0);
     let mut text = String::new();

@@ -75,6 +75,17 @@ impl Axis {
         runs
     }
 
+    /// The taps that runs have, each once.
+    pub fn classes(&self) -> Vec<Range<usize>> {
+        let mut classes = Vec::new();
+        for (_, taps) in self.runs() {
+            if !classes.contains(&taps) {
+                classes.push(taps);
+            }
+        }
+        classes
+    }
+
     /// The outputs all of whose taps count; those at the edges are before and behind.
     pub fn interior(&self) -> Range<usize> {
         let whole = |output: &usize| self.taps(*output) == (0..self.kernel);

@@ -97,6 +97,13 @@ impl Down {
         let bytes = g.output[2].div_ceil(8);
         if bytes * self.columns * g.input[2] <= 1 << 16 { bytes } else { 1 }
     }
+
+    /// Runs of set bits that a window has of a row of pixels, and columns of taps of each: those over neighbours are one run, others are
+    /// runs of one column each.
+    pub fn taps(g: &Geometry) -> [usize; 2] {
+        let together = if g.dilations[1] == 1 { g.kernel[1] } else { 1 };
+        [g.kernel[1] / together, together]
+    }
 }
 
 /// Why a binary layer does not count down the lanes.

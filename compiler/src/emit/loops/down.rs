@@ -37,16 +37,8 @@ pub(super) struct Start {
 
 /// That of a binary layer; where signs are compared in the planes, that of a pixel and all its channels.
 pub(super) fn start(nest: &Nest, g: &Geometry, weights: &BinaryWeights, blob: &mut Blob) -> Start {
-    let axes @ [rows, columns] = nest.axes.expect("a window");
-    let classes = [rows, columns].map(|axis| {
-        let mut classes: Vec<_> = Vec::new();
-        for (_, taps) in axis.runs() {
-            if !classes.contains(&taps) {
-                classes.push(taps);
-            }
-        }
-        classes
-    });
+    let axes = nest.axes.expect("a window");
+    let classes = axes.each_ref().map(Axis::classes);
     let mut starts = blob::starts(weights, g, &classes[0], &classes[1]);
     if let Some(Thresholds { low, .. }) = &nest.thresholds {
         // Differences have 16 bits: see `Thresholds`.

@@ -23,9 +23,7 @@ pub(super) fn counted(
 ) -> Counted {
     let [rows, columns] = nest.axes.expect("a window");
     let rows_at = n(blob.narrow(&blob::weight_rows(weights, g, false)).offset);
-    // Columns of taps over neighbours are a run; others are runs of one column each.
-    let together = if g.dilations[1] == 1 { g.kernel[1] } else { 1 };
-    let apart = g.kernel[1] / together;
+    let [apart, together] = Down::taps(g);
     let [kh, blocks, width] = [g.kernel[0], nest.grid.blocks(), nest.grid.columns].map(n);
     let (words, under) = (n(g.output[2] / 32), n(together * g.input[2]));
     let of_row = match apart {
