@@ -33,6 +33,7 @@ mod along;
 mod arg_max;
 mod attention;
 pub mod binary;
+mod bits;
 mod cast;
 mod composed;
 mod concat;
@@ -427,6 +428,7 @@ static STANDARD: &[&[Onnx]] = &[
     composed::ONNX,
     prelu::ONNX,
     where_::ONNX,
+    bits::ONNX,
     cast::ONNX,
     convolution::ONNX,
     conv_transpose::ONNX,

@@ -1,6 +1,6 @@
 //! Element-wise functions of one argument: a row each, and nothing about them anywhere else but their names.
 //!
-//! A new function is a name in `ir/functions.rs`, a new row here, and a scalar function of its name in the runtime (`runtime/src/math.rs` or `scalar.rs`).
+//! A new function is a name in `ir/functions.rs`, a new row here, and a scalar function of its name in the runtime (`runtime/src/math/` or `scalar.rs`).
 //! NaN goes through every function; what is said of infinities and zeros is what the formula says of them.
 
 use proc_macro2::TokenStream;

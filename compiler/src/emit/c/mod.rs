@@ -60,7 +60,7 @@ pub(super) fn files(output: &Output, name: &str) -> Vec<File> {
 }
 
 /// The function that the header declares, for who calls it without a compiler of C: it takes a pointer to each input, to each output
-/// (in the model's order, as numbers in row-major order: `float` or `int64_t`), and to scratch memory, and returns an `int`: 0, 1 where a
+/// (in the model's order, as numbers in row-major order: `float`, or integers of the model's type), and to scratch memory, and returns an `int`: 0, 1 where a
 /// pointer is null, 2 where one is not aligned. Nothing of all that may overlap; scratch memory is a thread's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
