@@ -50,14 +50,16 @@ fn not(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     made(cx, a.shape, values)
 }
 
-/// Of unsigned numbers. What is shifted by as many bits as there are, or more, is 0.
+/// What is shifted by as many bits as there are, or more, is 0, but for what has a sign and goes to the right: that is all sign.
 fn shift(cx: &mut NodeContext<'_>) -> Outcome<ValueId> {
     fn by(b: i64) -> u32 {
         u32::try_from(b).unwrap_or(u32::MAX)
     }
-    match cx.text("direction")?.as_deref() {
-        Some("LEFT") => of_two(cx, |a, b| (a as u64).checked_shl(by(b)).unwrap_or(0) as i64),
-        Some("RIGHT") => of_two(cx, |a, b| (a as u64).checked_shr(by(b)).unwrap_or(0) as i64),
-        other => Err(bad(format!("its direction is {}, not \"LEFT\" or \"RIGHT\"", other.unwrap_or("missing")))),
+    let signed = cx.element(cx.operand(0)?).integer().is_some_and(|(_, signed)| signed);
+    match (cx.text("direction")?.as_deref(), signed) {
+        (Some("LEFT"), _) => of_two(cx, |a, b| (a as u64).checked_shl(by(b)).unwrap_or(0) as i64),
+        (Some("RIGHT"), false) => of_two(cx, |a, b| (a as u64).checked_shr(by(b)).unwrap_or(0) as i64),
+        (Some("RIGHT"), true) => of_two(cx, |a, b| a >> by(b).min(i64::BITS - 1)),
+        (other, _) => Err(bad(format!("its direction is {}, not \"LEFT\" or \"RIGHT\"", other.unwrap_or("missing")))),
     }
 }
