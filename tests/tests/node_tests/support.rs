@@ -96,7 +96,9 @@ pub(crate) fn write<'a>(all: &'a [Case], cases: &[Case], statuses: &[Status]) ->
     } else {
         std::fs::read_to_string(statuses_file()).expect("statuses.txt")
     };
-    let mut rows: Vec<Row> = parse(&before).into_iter().filter(|row| !ran.contains_key(&row.2)).collect();
+    // Of operators that were run, cases that are no longer among theirs are gone.
+    let operators: BTreeSet<&str> = cases.iter().map(|case| &*case.operator).collect();
+    let mut rows: Vec<Row> = parse(&before).into_iter().filter(|row| !operators.contains(&*row.0)).collect();
     rows.extend(ran.into_values());
     rows.sort();
     std::fs::write(statuses_file(), list(&rows)).expect("written");
