@@ -34,8 +34,7 @@ fn recorded(names: &[String], shapes: &[Vec<usize>]) -> Vec<(String, Vec<f32>)> 
 
 /// Operators that the table's opset does not have, or has no longer: ONNX's own cases try them, and `compiler/src/import/tests` or
 /// the fixture `attention_node`.
-const GONE: [&str; 7] =
-    ["Attention", "RMSNormalization", "RotaryEmbedding", "Scatter", "SwiGLU", "Swish", "Upsample"];
+const GONE: [&str; 7] = ["Attention", "RMSNormalization", "RotaryEmbedding", "Scatter", "SwiGLU", "Swish", "Upsample"];
 
 /// The row that an output tries.
 fn row(output: &str) -> &str {

@@ -97,10 +97,11 @@ pub struct Stack {
 /// An array, the shape of the tensor that it is for, and the type of its elements where it is an input of integers.
 type Stacked = (Vec<usize>, Array, Option<DType>);
 
-/// How an array is a stack for a tensor: pictures in it, and in a sample.
-fn counts(array: &[usize], tensor: &[usize]) -> Option<(usize, usize)> {
+/// How an array is a stack for a tensor: pictures in it, and in a sample. `batched`: whether the first axis of a tensor is of pictures.
+fn counts(array: &[usize], tensor: &[usize], batched: bool) -> Option<(usize, usize)> {
     let solid = |shape: &[usize]| shape.iter().copied().filter(|&e| e != 1).collect::<Vec<_>>();
     if let ([count, picture @ ..], [batch, rest @ ..]) = (array, tensor)
+        && batched
         && tensor.len() > 1
         && solid(picture) == solid(rest)
     {
@@ -143,11 +144,14 @@ impl Stack {
             };
             arrays.push((*path, found.swap_remove(position).1));
         }
+        // Inputs whose first axes are not the same have no pictures there.
+        let firsts: Vec<_> = network.inputs.iter().map(|&id| network.tensor(id).shape.first()).collect();
+        let batched = firsts.windows(2).all(|pair| pair[0] == pair[1]);
         let mut tensors: Vec<Stacked> = Vec::new();
         let mut all: Option<(usize, usize)> = None;
         for ((path, array), &id) in arrays.into_iter().zip(ids) {
             let tensor = network.tensor(id);
-            let Some(counts) = counts(&array.shape, &tensor.shape) else {
+            let Some(counts) = counts(&array.shape, &tensor.shape, batched) else {
                 let (given, wanted) = (&array.shape, &tensor.shape);
                 let message = format!("an array of shape {given:?}, but \"{}\" has {wanted:?}", tensor.name);
                 let help = format!(

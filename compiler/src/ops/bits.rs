@@ -39,7 +39,9 @@ fn of_two(cx: &mut NodeContext<'_>, function: fn(i64, i64) -> i64) -> Outcome<Va
     let (a, b) = (integers(cx, 0)?, integers(cx, 1)?);
     let shape = broadcast_or(&a, &b).map_err(super::mismatch)?;
     cx.spend(crate::ir::size(&shape))?;
-    let (Data::I64(left), Data::I64(right)) = (&a.data, &b.data) else { return Err(bad("its operands are no integers")) };
+    let (Data::I64(left), Data::I64(right)) = (&a.data, &b.data) else {
+        return Err(bad("its operands are no integers"));
+    };
     let values = zip((left, &a.shape), (right, &b.shape), &shape, function);
     made(cx, shape, values)
 }

@@ -50,7 +50,27 @@ fn one_or_a_stack() {
         (&[5, 4, 4, 3], &[1, 3, 4, 4], None),
         (&[], &[1, 2], None),
     ] {
-        assert_eq!(counts(array, tensor), expected, "{array:?} for {tensor:?}");
+        assert_eq!(counts(array, tensor, true), expected, "{array:?} for {tensor:?}");
+    }
+    assert_eq!(counts(&[3, 4], &[3, 4], false), Some((1, 1)));
+    assert_eq!(counts(&[5, 3, 4], &[3, 4], false), Some((5, 1)));
+    assert_eq!(counts(&[5, 4], &[3, 4], false), None);
+}
+
+/// What begins with other extents is no batch: tables of three and of two rows.
+#[test]
+fn inputs_of_several_extents() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut network, ids) = network(&[("a", &[3, 4]), ("b", &[2, 4])]);
+    network.inputs = ids.clone();
+    for (count, shapes) in [(1, [vec![3, 4], vec![2, 4]]), (5, [vec![5, 3, 4], vec![5, 2, 4]])] {
+        let paths = ["a.npy", "b.npy"].map(|name| home.path().join(name));
+        for (path, shape) in paths.iter().zip(&shapes) {
+            std::fs::write(path, npy::write(&counting(shape))).unwrap();
+        }
+        let stack = Stack::read(&paths, &network, &ids).unwrap();
+        assert_eq!((stack.count(), stack.samples()), (count, count));
+        assert_eq!(stack.sample(count - 1)[1].to_f32()[0], 8.0 * (count - 1) as f32);
     }
 }
 
