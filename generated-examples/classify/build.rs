@@ -2,4 +2,5 @@
 
 fn main() {
     xnorc::compile("../fashion/fashion.onnx");
+    xnorc::compile("../photographs/cifar10.onnx");
 }

@@ -59,7 +59,7 @@ fn the_ready_configurations_are_fine() {
         assert!(config.output.starts_with(path.parent().unwrap()));
         count += 1;
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 9);
 }
 
 #[test]
