@@ -16,6 +16,9 @@ pub(super) static ONNX: &[Onnx] = &[
 /// Most slices that are joined; what takes more is a choice among all elements.
 const SLICES: usize = 32;
 
+/// Most updates that one place may meet: each is a step of its own.
+const TURNS: usize = 1024;
+
 /// data, indices, updates
 pub(super) struct ScatterNd;
 
@@ -159,6 +162,9 @@ fn placed(
     reduction: Option<Binary>,
 ) -> Outcome<ValueId> {
     let (shape, kind) = (cx.shape(x), cx.element(x));
+    if rows.is_empty() {
+        return Ok(x);
+    }
     let (outer, rest) = shape.split_at(depth);
     let all = outer.iter().product();
     cx.spend(Some(all))?;
@@ -171,24 +177,27 @@ fn placed(
         return Ok(result);
     };
     // Turn by turn, so that no row comes twice in one: what came before is met by what comes then.
+    let mut turns: Vec<Vec<usize>> = Vec::new();
+    let mut met = vec![0; all];
+    for (k, &row) in rows.iter().enumerate() {
+        if met[row] == TURNS {
+            return Err(problem(Code::Unsupported, format!("a place of it meets more than {TURNS} updates")));
+        }
+        if met[row] == turns.len() {
+            turns.push(Vec::new());
+        }
+        turns[met[row]].push(k);
+        met[row] += 1;
+    }
     let mut result = cx.reshape(x, &[&[all], rest].concat())?;
-    let mut left: Vec<usize> = (0..rows.len()).collect();
-    while !left.is_empty() {
-        let mut turn: Vec<Option<usize>> = vec![None; all];
-        let mut now = Vec::new();
-        left.retain(|&k| {
-            let first = turn[rows[k]].is_none();
-            if first {
-                turn[rows[k]] = Some(now.len());
-                now.push(k);
-            }
-            !first
-        });
+    for turn in turns {
         cx.spend(Some(all))?;
-        let met: Vec<usize> = now.iter().map(|&k| rows[k]).collect();
-        let (met, by) = (pick(cx, result, 0, &met)?, pick(cx, updates, 0, &now)?);
+        let met: Vec<usize> = turn.iter().map(|&k| rows[k]).collect();
+        let mut of_row = vec![None; all];
+        met.iter().enumerate().for_each(|(k, &row)| of_row[row] = Some(k));
+        let (met, by) = (pick(cx, result, 0, &met)?, pick(cx, updates, 0, &turn)?);
         let new = cx.binary(function, met, by)?;
-        result = chosen(cx, result, 1, new, &turn)?;
+        result = chosen(cx, result, 1, new, &of_row)?;
     }
     let result = cx.reshape(result, &shape)?;
     cx.set_element(result, kind);

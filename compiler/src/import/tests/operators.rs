@@ -560,3 +560,27 @@ fn what_transposed_convolutions_do_not_take() {
     X009 at node "y" (ConvTranspose, opset 17): weights of shape [2, 1, 2] for an input of shape [1, 2, 3, 3]
     "#);
 }
+
+/// What a scatter cannot do, and one that has nothing to do.
+#[test]
+fn scatter_says_what_does_not_fit() {
+    let scatter = |index: i64, count: usize, reduction: &str| {
+        let mut indices = tensor("i", DataType::Int64, &[count as i64]);
+        indices.int64_data = vec![index; count];
+        Fixture::new(18)
+            .input("x", &[4])
+            .tensor(indices)
+            .floats("u", &[count as i64], &vec![1.0; count])
+            .node_with("ScatterElements", &["x", "i", "u"], &["y"], [text("reduction", reduction)])
+            .output("y")
+    };
+    let x = Tensor::f32([4], vec![1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(scatter(-1, 3, "add").run(std::slice::from_ref(&x)), Tensor::f32([4], vec![1.0, 2.0, 3.0, 7.0]));
+    assert_eq!(scatter(0, 0, "none").run(std::slice::from_ref(&x)), x);
+    let all = [scatter(0, 1025, "add"), scatter(4, 1, "none"), scatter(0, 1, "sub")].map(|fixture| fixture.problems());
+    assert_snapshot!(all.join("\n"), @r#"
+    X014 at node "y" (ScatterElements, opset 18): a place of it meets more than 1024 updates
+    X009 at node "y" (ScatterElements, opset 18): index 4 is outside an axis of extent 4
+    X008 at node "y" (ScatterElements, opset 18): the reduction "sub" is not known
+    "#);
+}
