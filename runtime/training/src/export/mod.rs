@@ -10,7 +10,7 @@
 //!
 //! Names of constants are the trainer's paths of parameters.
 
-mod messages;
+pub(crate) mod messages;
 mod network;
 #[cfg(test)]
 mod tests;

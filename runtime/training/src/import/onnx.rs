@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use super::Values;
+use crate::export::messages::{DataType, Model};
 
 /// What parameters and running statistics are called at the end of their paths. Other constants of a file are made by the export: the
 /// two values of a sign, mean and deviation of the pictures.
@@ -12,38 +13,6 @@ const KINDS: [&str; 7] = ["beta", "bias", "gamma", "latent", "running_mean", "ru
 
 /// Those that are lists of numbers here, and have in the file the shape in which they are multiplied.
 const FACTORS: [&str; 4] = ["alpha", "alpha_columns", "alpha_rows", "slope"];
-
-/// Code of 32-bit floats in the format.
-const FLOAT: i32 = 1;
-
-/// The file, as far as it is read. Field numbers are those of the format's own description, `onnx.proto`.
-#[derive(Clone, PartialEq, Message)]
-struct Model {
-    #[prost(message, optional, tag = "7")]
-    graph: Option<Graph>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Graph {
-    #[prost(message, repeated, tag = "5")]
-    initializer: Vec<Tensor>,
-}
-
-/// A constant.
-#[derive(Clone, PartialEq, Message)]
-struct Tensor {
-    #[prost(int64, repeated, tag = "1")]
-    dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    data_type: i32,
-    #[prost(float, repeated, tag = "4")]
-    float_data: Vec<f32>,
-    #[prost(string, tag = "8")]
-    name: String,
-    /// Little-endian.
-    #[prost(bytes = "vec", tag = "9")]
-    raw_data: Vec<u8>,
-}
 
 /// Every parameter by its name.
 ///
@@ -56,12 +25,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Values>, String> {
     for tensor in constants {
         let kind = tensor.name.rsplit('.').next().unwrap_or_default();
         let factors = FACTORS.contains(&kind);
-        if !(factors || KINDS.contains(&kind)) || tensor.data_type != FLOAT {
+        if !(factors || KINDS.contains(&kind)) || tensor.data_type() != DataType::Float {
             continue;
         }
         let shape: Vec<usize> = tensor.dims.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
-        let raw = tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
-        let data: Vec<f32> = if tensor.float_data.is_empty() { raw.collect() } else { tensor.float_data };
+        let data: Vec<f32> = tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         // Weights beside the file are as many as none.
         let count = shape.iter().try_fold(1, |n: usize, &d| n.checked_mul(d));
         if Some(data.len()) != count {
