@@ -4,6 +4,8 @@
 //! of that code, in a loop of four rounds, and with a scale, a slope, a threshold and a sum for each they still stay in
 //! registers.
 
+use core::ops::Range;
+
 use crate::lanes::LANES;
 use crate::level::Level;
 use crate::simd::{Simd, sealed::Sealed};
@@ -16,10 +18,10 @@ const FOUR: usize = LANES / 4;
 #[derive(Clone, Copy, Debug)]
 pub struct Quarter(usize);
 
-/// All four, of any lanes.
+/// All four of each block of channels, of any lanes: the block, and a quarter. (One loop, as two would be written out for a few blocks.)
 #[inline(always)]
-pub fn quarters<S: Simd>(_: S) -> impl Iterator<Item = Quarter> {
-    (0..FOUR).map(Quarter)
+pub fn quarters<S: Simd>(_: S, blocks: Range<usize>) -> impl Iterator<Item = (usize, Quarter)> {
+    (FOUR * blocks.start..FOUR * blocks.end).map(|i| (i / FOUR, Quarter(i % FOUR)))
 }
 
 impl Quarter {

@@ -15,7 +15,7 @@ use crate::weights::Le;
 pub struct SetRow<const C: usize, const E: usize, const L: usize, const STEP: usize> {
     /// From pixel to pixel: channel c of pixel x is `STEP * (C * x + c)`.
     numbers: [MaybeUninit<u16>; L],
-    /// Where those of a pixel begin; behind the last, where they end.
+    /// Where those of a pixel begin, which of the first is 0; behind the last, where they end.
     ends: [u16; E],
     /// Pixels there are. Only their numbers are of use.
     pixels: usize,
@@ -41,7 +41,7 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
         if pixel + 1 >= E {
             return;
         }
-        let len = if pixel == 0 { 0 } else { usize::from(*end) };
+        let len = usize::from(*end);
         // SAFETY: the pixels in front have at most C numbers each.
         let len = unsafe { append_to(&mut self.numbers, len, [C * pixel, C, STEP], words) };
         self.pixels = pixel + 1;
@@ -66,8 +66,7 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
         if let (Some(start), Some(end), true) =
             (self.ends.get(pixel), self.ends.get(pixel + K), pixel + K <= self.pixels)
         {
-            let start = if pixel == 0 { 0 } else { usize::from(*start) };
-            if let Some(there) = self.numbers.get(start..usize::from(*end)) {
+            if let Some(there) = self.numbers.get(usize::from(*start)..usize::from(*end)) {
                 // SAFETY: those of the pixels that are there have been written.
                 numbers = unsafe { &*(core::ptr::from_ref(there) as *const [u16]) };
             }

@@ -179,6 +179,9 @@ fn prepare<const W: usize, const N: usize, const G: usize>(
 ) {
     if !G.is_multiple_of(64) {
         rows.as_flattened_mut().as_flattened_mut().fill(0);
+        if !ones {
+            return;
+        }
     } else if top == 0 && left == 0 && width == W && height == rows.len() {
         return;
     }

@@ -74,12 +74,10 @@ fn plain_layer(name: &str, layer: &Dense, x: &TokenStream, function: &Unary, sto
     quote! {
         let mut values = Table([[0.0; 16]; #blocks]);
         dense_sums(s, #x, self.#weights.as_flattened(), &self.#bias.0, &mut values.0);
-        for block in 0..#blocks {
-            for s in quarters(s) {
-                let v = s.load(&values[block]);
-                let v = #function;
-                #store
-            }
+        for (block, s) in quarters(s, 0..#blocks) {
+            let v = s.load(&values[block]);
+            let v = #function;
+            #store
         }
     }
 }

@@ -325,9 +325,14 @@ fn dense(mut source: Source, input: network::TensorId, extents: [usize; 4], fiel
     source
 }
 
-/// What a block's parameters and values go through, four lanes at a time where `quarters` says so.
-fn lanes(quarters: bool, body: &TokenStream) -> TokenStream {
-    if quarters { quote!(for s in quarters(s) { #body }) } else { body.clone() }
+/// What the parameters and values of some blocks of channels go through, four lanes at a time.
+fn by_quarters(blocks: &TokenStream, body: &TokenStream) -> TokenStream {
+    quote!(for (block, s) in quarters(s, #blocks) { #body })
+}
+
+/// The same of all blocks.
+fn all_by_quarters(nest: &Nest, body: &TokenStream) -> TokenStream {
+    by_quarters(&range(nest, Dimension::Blocks, nest.grid.blocks()), body)
 }
 
 /// The loops over blocks, rows and pixels.
@@ -345,7 +350,7 @@ fn body(nest: &Nest, source: &Source, steps: &Steps, quarters: bool) -> TokenStr
     let row = quote!(#source_row #step_row #row #row_end);
     let block = quote!(#source_block #block);
     if quarters {
-        let blocks = over(nest, Dimension::Blocks, nest.grid.blocks(), lanes(true, &quote!(#block #row)));
+        let blocks = all_by_quarters(nest, &quote!(#block #row));
         return over(nest, Dimension::Rows, nest.grid.rows, blocks);
     }
     match nest.order {
@@ -384,8 +389,11 @@ fn down_blocks(
         1 => quote!({ let x = 0; #value #pixel }),
         _ => quote!(for x in 0..#width { #value #pixel }),
     };
-    let steps = lanes(quarters, &quote!(#block #row #pixels #row_end));
-    over(nest, Dimension::Blocks, nest.grid.blocks(), quote!(#values #steps))
+    let steps = quote!(#values #block #row #pixels #row_end);
+    if quarters {
+        return all_by_quarters(nest, &steps);
+    }
+    over(nest, Dimension::Blocks, nest.grid.blocks(), steps)
 }
 
 /// What holds a row that the runtime computes.
@@ -404,17 +412,18 @@ fn computed(nest: &Nest, source: &Source, steps: &Steps, pixel: &TokenStream, qu
     } else {
         quote!(for v in values { let v = s.load(v); #pixel })
     };
-    if nest.together == 1 {
-        let block = quarters.then_some(block);
-        let steps = lanes(quarters, &quote!(#block #row #pixels #row_end));
-        return quote!(#source_row #call let [values] = &row; #steps);
-    }
-    let steps = lanes(quarters, &quote!(#block #row #pixels #row_end));
-    quote! {
-        #source_row
-        #call
-        for (block, values) in (block..).zip(&row) { #steps }
-    }
+    let steps = quote!(#row #pixels #row_end);
+    let steps = match (nest.together, quarters) {
+        (1, true) => by_quarters(&quote!(block..block + 1), &quote!(let [values] = &row; #block #steps)),
+        (1, false) => quote!(let [values] = &row; #steps),
+        (together, true) => {
+            let together = n(together);
+            let values = quote!(let (block, values) = (block + at, &row[at]););
+            quote!(for (at, s) in quarters(s, 0..#together) { #values #block #steps })
+        }
+        (_, false) => quote!(for (block, values) in (block..).zip(&row) { #block #steps }),
+    };
+    quote!(#source_row #call #steps)
 }
 
 /// A loop over blocks of channels, or groups of them that are computed together: `block` is the first of a group.
@@ -454,25 +463,24 @@ fn is_divided(division: Division, dimension: Dimension) -> bool {
     }
 }
 
+/// Rows or blocks of channels of which there are so many: those of this thread, if they are divided.
+fn range(nest: &Nest, dimension: Dimension, extent: usize) -> TokenStream {
+    let extent = n(extent);
+    match dimension {
+        _ if !is_divided(nest.division, dimension) => quote!(0..#extent),
+        Dimension::Rows => quote!(self.area.rows.clone()),
+        Dimension::Blocks => quote!(self.area.blocks.clone()),
+    }
+}
+
 /// A loop over rows or blocks of channels.
 fn over(nest: &Nest, dimension: Dimension, extent: usize, body: TokenStream) -> TokenStream {
-    let (name, all) = match dimension {
-        Dimension::Rows => ("y", quote!(self.area.rows.clone())),
-        Dimension::Blocks => ("block", quote!(self.area.blocks.clone())),
-    };
-    if is_divided(nest.division, dimension) {
-        return looped(name, all, &body);
+    let name = if dimension == Dimension::Rows { "y" } else { "block" };
+    if extent == 1 && !is_divided(nest.division, dimension) {
+        let only = bound(name, quote!(0), &body);
+        return quote!(#only #body);
     }
-    match extent {
-        1 => {
-            let only = bound(name, quote!(0), &body);
-            quote!(#only #body)
-        }
-        _ => {
-            let extent = n(extent);
-            looped(name, quote!(0..#extent), &body)
-        }
-    }
+    looped(name, range(nest, dimension, extent), &body)
 }
 
 /// The loop over the pixels of a row; `pixel`: what happens to the values of each.

@@ -143,14 +143,14 @@ pub(super) fn body(
     };
     let pooled = quote!(#row #pixels #row_end);
     let in_rows = down.is_some() || together || quarters;
-    let pooled = if in_rows { super::lanes(quarters, &quote!(#block #pooled)) } else { pooled };
-    let pooled = if down.is_some() {
-        over(nest, Dimension::Blocks, nest.grid.blocks(), pooled)
-    } else if together {
-        let together = n(nest.together);
-        quote!(for block in block..block + #together { #pooled })
-    } else {
-        pooled
+    let pooled = if in_rows { quote!(#block #pooled) } else { pooled };
+    let together_blocks = n(nest.together);
+    let pooled = match (down, quarters) {
+        (Some(_), true) => super::all_by_quarters(nest, &pooled),
+        (Some(_), false) => over(nest, Dimension::Blocks, nest.grid.blocks(), pooled),
+        (None, true) => super::by_quarters(&quote!(block..block + #together_blocks), &pooled),
+        (None, false) if together => quote!(for block in block..block + #together_blocks { #pooled }),
+        (None, false) => pooled,
     };
     let rows = over(
         nest,
