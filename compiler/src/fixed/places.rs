@@ -63,13 +63,13 @@ pub fn run(network: &Network, fixed: &Fixed) -> Places {
     let mut live: BTreeSet<TensorId> = BTreeSet::new();
     let mut put = |id: TensorId, heir_of: Option<TensorId>, live: &mut BTreeSet<TensorId>| {
         live.insert(id);
-        if let Some(skip) = heir_of {
-            let place = places.of[&skip];
-            places.of.insert(id, place);
-            return;
-        }
         let tensor = network.tensor(id);
         let len: usize = tensor.shape.iter().product();
+        if let Some(skip) = heir_of {
+            let place = places.of[&skip];
+            places.of.insert(id, Place { len, ..place });
+            return;
+        }
         let (array, len) = match tensor.storage {
             Storage::Bits(_) => (Array::Words, len / tensor.shape[3] * tensor.shape[3].div_ceil(32)),
             Storage::Dense(_) if sums.contains(&id) => (Array::Sums, len),
@@ -88,12 +88,12 @@ pub fn run(network: &Network, fixed: &Fixed) -> Places {
         put(id, None, &mut live);
     }
     for (index, (block, integers)) in network.blocks.iter().zip(&fixed.blocks).enumerate() {
-        // A skip that ends here leaves its place, element by element, to the tensor that is stored after it.
+        // A skip that ends here leaves its place, element by element, to the tensor that is stored after it; what a pool makes of it is
+        // shorter, and is stored when the rows under its windows have been read.
         let mut heirs = BTreeMap::new();
         if let (Body::Tiled(tiled), Block::Tiled(source, steps)) = (&block.body, integers) {
-            let unpooled = steps.iter().take_while(|s| !matches!(s, Step::Window(_)));
             let mut ending = None;
-            for step in unpooled {
+            for step in steps {
                 match step {
                     Step::Add(t, _) if last[t.0 as usize] == index => ending = Some(*t),
                     Step::Store(t, _) => {
