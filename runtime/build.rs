@@ -4,10 +4,31 @@
 fn main() {
     std::println!("cargo::rerun-if-changed=build.rs");
     std::println!("cargo::rustc-check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))");
-    let target = std::env::var("TARGET").unwrap_or_default();
-    if let Some(way) = multiply_add(&target) {
+    std::println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
+    let of = |name: &str| std::env::var(name).unwrap_or_default();
+    let (target, flags) = (of("TARGET"), of("CARGO_ENCODED_RUSTFLAGS"));
+    if let Some(way) = multiply_add_of(&target, &flags) {
         std::println!("cargo::rustc-cfg=xnorc_fma=\"{way}\"");
     }
+}
+
+/// [`multiply_add`], with what flags for rustc tell of the processor: 32-bit Arm with a system may have the instruction.
+pub(crate) fn multiply_add_of(target: &str, flags: &str) -> Option<&'static str> {
+    let application = ["armv7-", "armv7a-", "armv7s-", "armv7k-", "thumbv7a-", "thumbv7neon-"];
+    let has_unit = |flag: &str| {
+        let (name, value) = flag.trim_start_matches("-C").trim_start().split_once('=').unwrap_or_default();
+        match name {
+            // Cortex-A5, A7, A12 and later; A8 and A9 lack it.
+            "target-cpu" => {
+                value.strip_prefix("cortex-a").is_some_and(|number| !["8", "9"].contains(&number))
+                    || ["krait", "swift", "cyclone"].contains(&value)
+            }
+            "target-feature" => value.split(',').any(|feature| feature == "+vfp4" || feature == "+fp-armv8"),
+            _ => false,
+        }
+    };
+    let found = application.iter().any(|name| target.starts_with(name)) && flags.split('\x1f').any(has_unit);
+    if found { Some("vfma") } else { multiply_add(target) }
 }
 
 /// Arm's instruction, RISC-V's, or neither where doubles are emulated, too; nothing where there are doubles.
