@@ -258,7 +258,9 @@ mod tests {
             of(s, &self, &mut all, &mut masks);
             let (mut parts, mut some) = ([[0.0; 16]; 16], [0; 4]);
             let mut lanes = 0;
-            for s in quarters(s) {
+            assert!(quarters(s, 2..5).map(|(block, _)| block).eq([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4]));
+            for (block, s) in quarters(s, 7..8) {
+                assert_eq!(block, 7);
                 assert_eq!(lanes & s.lanes(), 0);
                 lanes |= s.lanes();
                 of(s, &self, &mut parts, &mut some);

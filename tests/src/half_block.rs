@@ -114,7 +114,8 @@ pub fn chain(kind: Kind, blocks: usize, name: &str, target: &str) -> Output {
                         _ => Interval { low: at, high: f32::INFINITY },
                     })
                     .collect(),
-                Kind::Half => vec![zero; channels],
+                // The sums' median, as BatchNorm would have it: half of the signs are +1.
+                Kind::Half => vec![Interval { low: 0.2 * (i + 1) as f32, high: f32::INFINITY }; channels],
             };
             steps.push(sign(i + 1, intervals));
         } else if kind == Kind::Integer {

@@ -4,7 +4,7 @@
 use ::xnorc_runtime::prelude::*;
 
 const _: () = assert!(
-    CONTRACT == 12, "the runtime is of another version: compile the model again"
+    CONTRACT == 13, "the runtime is of another version: compile the model again"
 );
 
 /// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a

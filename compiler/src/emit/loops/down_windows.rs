@@ -45,14 +45,14 @@ pub(super) fn counted(
     // What ends in signs is compared in the planes, and never becomes numbers.
     let compared = nest.thresholds.is_some();
     let results = match compared {
-        true => quote!(let mut compared = Table([Table([0_u16; #blocks]); #width]);),
+        true => quote!(let mut compared = const { Table([Table([0_u16; #blocks]); #width]) };),
         false => quote! {
-            let mut counts = Table([Table([[0; 16]; #blocks]); #width]);
+            let mut counts = const { Table([Table([[0; 16]; #blocks]); #width]) };
             let mut ones = Table([0; #width]);
         },
     };
     let memory = quote! {
-        let mut set = Table([SetRow::<#channels, #ends, #all, #step>::NONE; #span]);
+        let mut set = const { Table([SetRow::<#channels, #ends, #all, #step>::NONE; #span]) };
         #results
         #listed
     };
