@@ -65,11 +65,10 @@ impl<const C: usize, const E: usize, const L: usize, const STEP: usize> SetRow<C
         let mut numbers: &[u16] = &[];
         if let (Some(start), Some(end), true) =
             (self.ends.get(pixel), self.ends.get(pixel + K), pixel + K <= self.pixels)
+            && let Some(there) = self.numbers.get(usize::from(*start)..usize::from(*end))
         {
-            if let Some(there) = self.numbers.get(usize::from(*start)..usize::from(*end)) {
-                // SAFETY: those of the pixels that are there have been written.
-                numbers = unsafe { &*(core::ptr::from_ref(there) as *const [u16]) };
-            }
+            // SAFETY: those of the pixels that are there have been written.
+            numbers = unsafe { &*(core::ptr::from_ref(there) as *const [u16]) };
         }
         Run {
             numbers,
