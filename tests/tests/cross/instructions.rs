@@ -288,7 +288,7 @@ fn front_page() -> String {
     let mut page = "| | code, kB | for size | f32: scratch, kB | million instructions | for size | fixed point: scratch, kB | million instructions | for size |\n\
         | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n"
         .to_owned();
-    for OnPage { name, target, flags, .. } in PAGE.into_iter().filter(|row| row.flags.is_empty()) {
+    for OnPage { name, target, .. } in PAGE.into_iter().filter(|row| row.flags.is_empty()) {
         let count = |flags: &str, network: usize| {
             let row = recorded(target, flags);
             row.map_or("-".to_owned(), |row| format!("{:.1}", row.counts[network] as f64 / 1000.0))
