@@ -1,34 +1,68 @@
-//! How this target has multiply-add with one rounding, as `cfg(xnorc_fma = "...")`: of the floating-point units of microcontrollers
-//! rustc's own `cfg` says nothing. Without this script the results are the same, and take many times as long there.
+//! How this target has multiply-add with one rounding, as `cfg(xnorc_fma = "...")`, and whether 32-bit Arm has vectors, as
+//! `cfg(xnorc_planes = "neon")`: of these units rustc's own `cfg` says nothing. Without this script the results are the same, and take
+//! many times as long there.
 
 fn main() {
     std::println!("cargo::rerun-if-changed=build.rs");
     std::println!("cargo::rustc-check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))");
+    std::println!("cargo::rustc-check-cfg=cfg(xnorc_planes, values(\"neon\"))");
     std::println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     let of = |name: &str| std::env::var(name).unwrap_or_default();
     let (target, flags) = (of("TARGET"), of("CARGO_ENCODED_RUSTFLAGS"));
     if let Some(way) = multiply_add_of(&target, &flags) {
         std::println!("cargo::rustc-cfg=xnorc_fma=\"{way}\"");
     }
+    if Arm::of(&target, &flags).vectors {
+        std::println!("cargo::rustc-cfg=xnorc_planes=\"neon\"");
+    }
 }
 
 /// [`multiply_add`], with what flags for rustc tell of the processor: 32-bit Arm with a system may have the instruction.
 pub(crate) fn multiply_add_of(target: &str, flags: &str) -> Option<&'static str> {
-    let application = ["armv7-", "armv7a-", "armv7s-", "armv7k-", "thumbv7a-", "thumbv7neon-"];
-    let has_unit = |flag: &str| {
-        let (name, value) = flag.trim_start_matches("-C").trim_start().split_once('=').unwrap_or_default();
-        match name {
-            // Cortex-A5, A7, A12 and later; A8 and A9 lack it.
-            "target-cpu" => {
-                value.strip_prefix("cortex-a").is_some_and(|number| !["8", "9"].contains(&number))
-                    || ["krait", "swift", "cyclone"].contains(&value)
-            }
-            "target-feature" => value.split(',').any(|feature| feature == "+vfp4" || feature == "+fp-armv8"),
-            _ => false,
+    if Arm::of(target, flags).multiplies_and_adds { Some("vfma") } else { multiply_add(target) }
+}
+
+/// What flags for rustc tell of 32-bit Arm with a system.
+#[derive(Default)]
+pub(crate) struct Arm {
+    multiplies_and_adds: bool,
+    pub(crate) vectors: bool,
+}
+
+impl Arm {
+    /// `flags`: as cargo gives them to build scripts.
+    pub(crate) fn of(target: &str, flags: &str) -> Self {
+        let mut arm = Self::default();
+        let application = ["armv7-", "armv7a-", "armv7s-", "armv7k-", "thumbv7a-", "thumbv7neon-"];
+        if !application.iter().any(|name| target.starts_with(name)) {
+            return arm;
         }
-    };
-    let found = application.iter().any(|name| target.starts_with(name)) && flags.split('\x1f').any(has_unit);
-    if found { Some("vfma") } else { multiply_add(target) }
+        for flag in flags.split('\x1f') {
+            let (name, value) = flag.trim_start_matches("-C").trim_start().split_once('=').unwrap_or_default();
+            match name {
+                "target-cpu" => {
+                    // Cortex-A5, A7, A12 and later; A8 and A9 have vectors alone. What rustc knows by such a name has them.
+                    let cortex = value.strip_prefix("cortex-a");
+                    let other = ["krait", "swift", "cyclone"].contains(&value);
+                    arm.multiplies_and_adds = cortex.is_some_and(|number| !["8", "9"].contains(&number)) || other;
+                    arm.vectors = arm.multiplies_and_adds || value == "cortex-a8";
+                }
+                "target-feature" => {
+                    for feature in value.split(',') {
+                        match feature {
+                            "+vfp4" => arm.multiplies_and_adds = true,
+                            "-vfp4" => arm.multiplies_and_adds = false,
+                            "+neon" => arm.vectors = true,
+                            "-neon" => arm.vectors = false,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        arm
+    }
 }
 
 /// Arm's instruction, RISC-V's, or neither where doubles are emulated, too; nothing where there are doubles.

@@ -138,6 +138,14 @@ impl<'a, const BYTES: bool> Run<'a, BYTES> {
         unsafe { part_of_row(s, row, self.words, part) }
     }
 
+    /// Where the rows begin at their numbers: where that of number 0 would, from its word `part` on.
+    #[cfg(xnorc_planes = "neon")]
+    #[inline(always)]
+    pub(crate) fn start(&self, part: usize) -> *const u8 {
+        const { assert!(BYTES, "numbers of bytes") };
+        self.start.wrapping_add(part).cast()
+    }
+
     /// Words that all their rows have.
     #[inline(always)]
     pub(crate) fn words(runs: &[Self]) -> usize {

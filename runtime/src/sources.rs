@@ -15,6 +15,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("arch/integers.rs", include_str!("arch/integers.rs")),
     ("arch/mod.rs", include_str!("arch/mod.rs")),
     ("arch/narrow.rs", include_str!("arch/narrow.rs")),
+    ("arch/neon32.rs", include_str!("arch/neon32.rs")),
     ("arch/other.rs", include_str!("arch/other.rs")),
     ("arch/plane.rs", include_str!("arch/plane.rs")),
     ("arch/portable.rs", include_str!("arch/portable.rs")),

@@ -81,6 +81,55 @@ unsafe fn add_runs<S: Simd, const N: usize, const BYTES: bool>(
     sums
 }
 
+/// Adds the rows of weights of a window to the N planes of parts `part..` of the sums, of as many parts as there are vectors for; gives how many.
+/// `start`: the planes of a part at first; `end` takes them then.
+///
+/// # Safety
+/// There are `parts` parts within the rows of all runs, and this is one of them.
+#[inline(always)]
+unsafe fn add_parts<S: Simd, const N: usize, const BYTES: bool>(
+    s: S,
+    runs: &[Run<'_, BYTES>],
+    part: usize,
+    parts: usize,
+    start: impl Fn(usize) -> [S::Plane; N],
+    mut end: impl FnMut(usize, [S::Plane; N]),
+) -> usize {
+    let _ = parts;
+    #[cfg(xnorc_planes = "neon")]
+    macro_rules! together {
+        ($parts:literal) => {
+            if const { BYTES && size_of::<S::Plane>() == size_of::<u32>() } && parts - part >= $parts {
+                let mut planes = crate::arch::neon32::Planes::<N, $parts>::new();
+                for i in 0..$parts {
+                    for (plane, first) in planes.sums.iter_mut().zip(start(part + i)) {
+                        // SAFETY: a plane is a word.
+                        plane[i] = unsafe { (&raw const first).cast::<u32>().read_unaligned() };
+                    }
+                }
+                for run in runs {
+                    // SAFETY: the run's rows have these words, as the caller says.
+                    unsafe { planes.add(run.numbers(), run.start(part)) }
+                }
+                for i in 0..$parts {
+                    // SAFETY: as above.
+                    let plane = |of: &[u32; $parts]| unsafe { (&raw const of[i]).cast::<S::Plane>().read_unaligned() };
+                    end(part + i, planes.sums.each_ref().map(plane));
+                }
+                return $parts;
+            }
+        };
+    }
+    #[cfg(xnorc_planes = "neon")]
+    {
+        together!(4);
+        together!(2);
+    }
+    // SAFETY: the caller's promise.
+    end(part, unsafe { add_runs(s, start(part), runs, part) });
+    1
+}
+
 /// Counts the set bits under a pixel's window that meet a weight of +1, in sums of N bits: `[block of channels][channel]`.
 // Once for all layers whose sums and outputs are as wide.
 #[inline(never)]
@@ -89,14 +138,17 @@ pub fn window_counts<S: Simd, const N: usize, const BYTES: bool>(
     runs: &[Run<'_, BYTES>],
     counts: &mut [[u16; 16]],
 ) {
-    for part in 0..(32 * Run::words(runs)).ceil_over(S::PLANE) {
+    let (mut part, parts) = (0, (32 * Run::words(runs)).ceil_over(S::PLANE));
+    while part < parts {
+        let spread = |part, sums| {
+            s.spread(&sums, |block, of| {
+                if let Some(counts) = counts.get_mut(S::PLANE / 16 * part + block) {
+                    *counts = of;
+                }
+            });
+        };
         // SAFETY: a part of the words of all.
-        let sums = unsafe { add_runs(s, [s.no_plane(); N], runs, part) };
-        s.spread(&sums, |block, of| {
-            if let Some(counts) = counts.get_mut(S::PLANE / 16 * part + block) {
-                *counts = of;
-            }
-        });
+        part += unsafe { add_parts(s, runs, part, parts, |_| [s.no_plane(); N], spread) };
     }
 }
 
@@ -136,42 +188,48 @@ pub fn window_signs<S: Simd, const N: usize, const M: usize, const W: usize, con
 ) {
     const { assert!(M == N + 1, "planes for the sums, and one below") };
     let words = Run::words(runs);
-    for part in 0..(32 * if words < W { words } else { W }).ceil_over(S::PLANE) {
-        let mut sums = [s.no_plane(); N];
-        // Written out, so that they stay in registers.
-        macro_rules! each {
-            ($($plane:literal)*) => {
-                $(if let (Some(sum), Some(row)) = (sums.get_mut($plane), start.get($plane + 1)) {
-                    *sum = s.plane(row, part);
-                })*
-            };
-        }
-        each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-        // SAFETY: a part of the words of all.
-        let sums = unsafe { add_runs(s, sums, runs, part) };
-        // From the lowest bit on: where the two differ, this one decides, and those below it where they are the same.
-        let mut plus = s.full_plane();
-        macro_rules! compared {
-            ($plane:expr, $bit:expr) => {
-                let both = s.and(plus, $plane);
-                plus = if least >> $bit & 1 == 1 { both } else { s.xor(s.xor(plus, $plane), both) };
-            };
-        }
-        compared!(s.plane(&start[0], part), 0);
-        macro_rules! all {
-            ($($plane:literal)*) => {
-                $(if let Some(sum) = sums.get($plane) {
-                    compared!(*sum, ($plane + 1));
-                })*
-            };
-        }
-        all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-        for i in 0..S::PLANE / 16 {
-            if let Some(signs) = signs.get_mut(S::PLANE / 16 * part + i) {
-                // SAFETY: two bytes of a plane.
-                *signs = u16::from_le_bytes(unsafe { (&raw const plus).cast::<[u8; 2]>().add(i).read() });
+    let (mut part, parts) = (0, (32 * if words < W { words } else { W }).ceil_over(S::PLANE));
+    while part < parts {
+        let first = |part| {
+            let mut sums = [s.no_plane(); N];
+            // Written out, so that they stay in registers.
+            macro_rules! each {
+                ($($plane:literal)*) => {
+                    $(if let (Some(sum), Some(row)) = (sums.get_mut($plane), start.get($plane + 1)) {
+                        *sum = s.plane(row, part);
+                    })*
+                };
             }
-        }
+            each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+            sums
+        };
+        let compare = |part, sums: [S::Plane; N]| {
+            // From the lowest bit on: where the two differ, this one decides, and those below it where they are the same.
+            let mut plus = s.full_plane();
+            macro_rules! compared {
+                ($plane:expr, $bit:expr) => {
+                    let both = s.and(plus, $plane);
+                    plus = if least >> $bit & 1 == 1 { both } else { s.xor(s.xor(plus, $plane), both) };
+                };
+            }
+            compared!(s.plane(&start[0], part), 0);
+            macro_rules! all {
+                ($($plane:literal)*) => {
+                    $(if let Some(sum) = sums.get($plane) {
+                        compared!(*sum, ($plane + 1));
+                    })*
+                };
+            }
+            all!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+            for i in 0..S::PLANE / 16 {
+                if let Some(signs) = signs.get_mut(S::PLANE / 16 * part + i) {
+                    // SAFETY: two bytes of a plane.
+                    *signs = u16::from_le_bytes(unsafe { (&raw const plus).cast::<[u8; 2]>().add(i).read() });
+                }
+            }
+        };
+        // SAFETY: a part of the words of all.
+        part += unsafe { add_parts(s, runs, part, parts, first, compare) };
     }
 }
 

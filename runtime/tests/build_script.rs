@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod build_script;
 
-use build_script::{multiply_add, multiply_add_of};
+use build_script::{Arm, multiply_add, multiply_add_of};
 
 #[test]
 fn multiply_add_is_that_of_the_target() {
@@ -28,22 +28,26 @@ fn multiply_add_is_that_of_the_target() {
 #[test]
 fn flags_tell_of_32_bit_arm() {
     let linux = "armv7-unknown-linux-gnueabihf";
-    for (way, target, flags) in [
-        (Some("vfma"), linux, "-Ctarget-cpu=cortex-a7"),
-        (Some("vfma"), linux, "-C\x1ftarget-cpu=cortex-a53"),
-        (Some("vfma"), linux, "-C target-cpu=cortex-a15"),
-        (Some("vfma"), "thumbv7neon-linux-androideabi", "-Cdebuginfo=1\x1f-Ctarget-feature=+neon,+vfp4"),
-        (Some("vfma"), "armv7a-none-eabihf", "-Ctarget-cpu=krait"),
+    for (way, vectors, target, flags) in [
+        (Some("vfma"), true, linux, "-Ctarget-cpu=cortex-a7"),
+        (Some("vfma"), true, linux, "-C\x1ftarget-cpu=cortex-a53"),
+        (Some("vfma"), true, linux, "-C target-cpu=cortex-a15"),
+        (Some("vfma"), false, linux, "-Ctarget-cpu=cortex-a5\x1f-Ctarget-feature=-neon"),
+        (Some("vfma"), true, "thumbv7neon-linux-androideabi", "-Cdebuginfo=1\x1f-Ctarget-feature=+neon,+vfp4"),
+        (Some("vfma"), true, "armv7a-none-eabihf", "-Ctarget-cpu=krait"),
         // Without floats in registers, but with the unit.
-        (Some("vfma"), "armv7a-none-eabi", "-Ctarget-cpu=cortex-a7"),
-        (None, linux, ""),
-        (None, linux, "-Ctarget-cpu=cortex-a9"),
-        (None, linux, "-Ctarget-cpu=cortex-a8\x1f-Copt-level=3"),
-        (None, linux, "-Ctarget-feature=-vfp4,+neon"),
+        (Some("vfma"), true, "armv7a-none-eabi", "-Ctarget-cpu=cortex-a7"),
+        (None, false, linux, ""),
+        (None, false, linux, "-Ctarget-cpu=generic"),
+        (None, false, linux, "-Ctarget-cpu=cortex-a9"),
+        (None, true, linux, "-Ctarget-cpu=cortex-a9\x1f-Ctarget-feature=+neon"),
+        (None, true, linux, "-Ctarget-cpu=cortex-a8\x1f-Copt-level=3"),
+        (None, true, linux, "-Ctarget-feature=-vfp4,+neon"),
         // Other processors' flags are others.
-        (None, "aarch64-unknown-linux-gnu", "-Ctarget-cpu=cortex-a53"),
-        (Some("integers"), "thumbv6m-none-eabi", "-Ctarget-cpu=cortex-a7"),
+        (None, false, "aarch64-unknown-linux-gnu", "-Ctarget-cpu=cortex-a53"),
+        (Some("integers"), false, "thumbv6m-none-eabi", "-Ctarget-cpu=cortex-a7"),
     ] {
-        assert_eq!(multiply_add_of(target, flags), way, "{target} {flags:?}");
+        let found = (multiply_add_of(target, flags), Arm::of(target, flags).vectors);
+        assert_eq!(found, (way, vectors), "{target} {flags:?}");
     }
 }

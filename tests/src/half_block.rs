@@ -63,10 +63,8 @@ pub enum Kind {
     Half,
 }
 
-/// The signs of x, and so many blocks of 64 channels of 14x14 pixels: 7.2 million binary multiply-adds each. As a crate of that name, for
-/// a target.
-pub fn chain(kind: Kind, blocks: usize, name: &str, target: &str) -> Output {
-    let (channels, size) = (64, 14);
+/// The signs of x, and so many blocks of as many channels, of `size` times `size` pixels. As a crate of that name, for a target.
+pub fn chain(kind: Kind, blocks: usize, [size, channels]: [usize; 2], name: &str, target: &str) -> Output {
     let mut network = Network { name: "chain".into(), ..Network::default() };
     let mut tensor = |name: String, storage| {
         let shape = vec![1, size, size, channels];

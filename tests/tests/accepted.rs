@@ -333,6 +333,7 @@ fn checked(files: &[(String, Vec<u8>)], more: &[&str]) -> (bool, String) {
         .args(["--check-cfg=cfg(test)", "--check-cfg=cfg(feature, values(\"std\", \"alloc\"))"])
         // As the crate's build script declares it.
         .arg("--check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))")
+        .arg("--check-cfg=cfg(xnorc_planes, values(\"neon\"))")
         .args(more)
         .arg("--out-dir")
         .arg(folder.path())

@@ -24,6 +24,9 @@ mod vfma;
 #[cfg(xnorc_fma = "vfma")]
 use vfma as fused;
 
+#[cfg(xnorc_planes = "neon")]
+pub(crate) mod neon32;
+
 // Where there are no vectors.
 #[allow(dead_code)]
 mod plane;

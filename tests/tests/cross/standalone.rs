@@ -45,6 +45,7 @@ fn nothing_is_carried_in_vain_for_other_processors() {
                     "--check-cfg=cfg(test)",
                     "--check-cfg=cfg(feature, values(\"std\", \"alloc\"))",
                     "--check-cfg=cfg(xnorc_fma, values(\"vfma\", \"fmadd\", \"integers\"))",
+                    "--check-cfg=cfg(xnorc_planes, values(\"neon\"))",
                 ]);
                 rustc.args(["--target", target, "--sysroot"]).arg(sysroot(target)).args(flags);
                 rustc.arg("--out-dir").arg(folder.path()).arg(folder.path().join("src/lib.rs"));

@@ -84,6 +84,11 @@ impl World<'_> {
             "target_arch" => self.target.is_some_and(|target| !target.has_architecture(value)),
             // What the build script finds of processors without vectors.
             "xnorc_fma" => self.target.is_some_and(|target| target.family() != Family::Portable),
+            // What it finds of 32-bit Arm with a system.
+            "xnorc_planes" => self.target.is_some_and(|target| {
+                let is_arm = |name: &&str| target.triple().starts_with(name);
+                target.family() != Family::Portable || !["armv7", "thumbv7a", "thumbv7neon"].iter().any(is_arm)
+            }),
             "target_family" => value == "wasm" && self.target.is_some_and(|target| !target.has_architecture("wasm32")),
             _ => false,
         }
@@ -117,7 +122,9 @@ mod tests {
 
     #[test]
     fn what_never_holds_is_not_written() {
-        let arm: Target = Target::named("aarch64-unknown-linux-gnu").unwrap();
+        let [arm, micro, older] =
+            ["aarch64-unknown-linux-gnu", "thumbv7em-none-eabihf", "armv7-unknown-linux-gnueabihf"]
+                .map(|triple| Target::named(triple).unwrap());
         let of = |condition: &str, target: Option<&Target>| {
             let attribute: Attribute = syn::parse_quote!(#[cfg(x)]);
             let meta = syn::parse_str(&format!("cfg({condition})")).unwrap();
@@ -136,6 +143,9 @@ mod tests {
             ("feature = \"sources\"", None, Condition::Never),
             ("xnorc_fma = \"vfma\"", None, open("xnorc_fma = \"vfma\"")),
             ("not(xnorc_fma = \"vfma\")", Some(&arm), Condition::Always),
+            ("xnorc_planes = \"neon\"", Some(&arm), Condition::Never),
+            ("xnorc_planes = \"neon\"", Some(&micro), Condition::Never),
+            ("xnorc_planes = \"neon\"", Some(&older), open("xnorc_planes = \"neon\"")),
             (x86, None, open(x86)),
             (x86, Some(&arm), Condition::Never),
             (neon, Some(&arm), open(neon)),

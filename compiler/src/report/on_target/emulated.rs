@@ -58,7 +58,8 @@ pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
         ),
         MultiplyAdd::Doubles if processor.starts_with("armv7") || processor.starts_with("thumbv7") => add(
             "multiply-add of real-valued layers, rounded once: in f64",
-            "where the processor has the instruction (Cortex-A5, A7, A12 and later): RUSTFLAGS=-Ctarget-cpu=cortex-a7, or its own name",
+            "where the processor has the instruction (Cortex-A5, A7, A12 and later): RUSTFLAGS=-Ctarget-cpu=cortex-a7, or its own name; binary layers \
+             use its vectors then",
         ),
         MultiplyAdd::Doubles => add("multiply-add of real-valued layers, rounded once: in f64", soft),
     }

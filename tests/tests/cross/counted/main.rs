@@ -113,5 +113,6 @@ extern "C" fn _start() -> ! {
     network!(fixed, read);
     network!(integers, fill);
     network!(halves, fill);
+    network!(wide, fill);
     exit(0)
 }
