@@ -223,5 +223,12 @@ fn convert(cx: &mut NodeContext<'_>, kind: Reduction) -> Outcome<ValueId> {
             (0..rank).filter(|axis| keepdims || !axes.contains(axis)).map(|axis| shape[axis]).collect();
         return cx.reshape(x, &kept);
     }
+    // Whether any of them, or all of them, are true.
+    if cx.dtype(x) == DType::Bool && matches!(kind, Reduction::Max | Reduction::Min) {
+        let ones = cx.apply(Op::Cast(DType::F32), &[x])?;
+        let most = cx.apply(Op::Reduce { kind, axes, keepdims }, &[ones])?;
+        let half = cx.scalar(0.5);
+        return cx.binary(Binary::Greater, most, half);
+    }
     cx.apply(Op::Reduce { kind, axes, keepdims }, &[x])
 }

@@ -185,7 +185,7 @@ pub(super) fn volume(cx: &NodeContext<'_>, x: ValueId) -> Outcome<Shape> {
 }
 
 /// The extents of the spatial axes: one or two.
-pub(super) fn spatial(cx: &NodeContext<'_>, x: ValueId) -> Outcome<Shape> {
+fn spatial(cx: &NodeContext<'_>, x: ValueId) -> Outcome<Shape> {
     let shape = cx.shape(x);
     match shape.len() {
         3 | 4 => Ok(shape[2..].to_vec()),
