@@ -1,5 +1,5 @@
-//! The messages of the ONNX format, as far as exported files need them, and reading them again. Field numbers are those of the format's own description,
-//! `onnx.proto`; the tests read the files with another program's messages.
+//! The messages of the ONNX format, as far as exported files need them, and reading them again. Field numbers are those of the
+//! format's own description, `onnx.proto`; the tests read the files with another program's messages.
 
 use prost::{Message, Oneof};
 
