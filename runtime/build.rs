@@ -22,6 +22,12 @@ pub(crate) fn multiply_add_of(target: &str, flags: &str) -> Option<&'static str>
     if Arm::of(target, flags).multiplies_and_adds { Some("vfma") } else { multiply_add(target) }
 }
 
+/// Whether it is 32-bit Arm for systems, of which flags have to tell what it has.
+pub(crate) fn may_have_vectors(target: &str) -> bool {
+    let application = ["armv7-", "armv7a-", "armv7s-", "armv7k-", "thumbv7a-", "thumbv7neon-"];
+    application.iter().any(|name| target.starts_with(name))
+}
+
 /// What flags for rustc tell of 32-bit Arm with a system.
 #[derive(Default)]
 pub(crate) struct Arm {
@@ -33,8 +39,7 @@ impl Arm {
     /// `flags`: as cargo gives them to build scripts.
     pub(crate) fn of(target: &str, flags: &str) -> Self {
         let mut arm = Self::default();
-        let application = ["armv7-", "armv7a-", "armv7s-", "armv7k-", "thumbv7a-", "thumbv7neon-"];
-        if !application.iter().any(|name| target.starts_with(name)) {
+        if !may_have_vectors(target) {
             return arm;
         }
         for flag in flags.split('\x1f') {

@@ -107,6 +107,13 @@ pub fn multiply_add(target: &str) -> Option<&'static str> {
     build_script::multiply_add(target)
 }
 
+/// Whether it is 32-bit Arm of which flags for rustc tell the build script what it has.
+#[cfg(feature = "sources")]
+#[doc(hidden)]
+pub fn may_have_vectors(target: &str) -> bool {
+    build_script::may_have_vectors(target)
+}
+
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]

@@ -85,10 +85,7 @@ impl World<'_> {
             // What the build script finds of processors without vectors.
             "xnorc_fma" => self.target.is_some_and(|target| target.family() != Family::Portable),
             // What it finds of 32-bit Arm with a system.
-            "xnorc_planes" => self.target.is_some_and(|target| {
-                let is_arm = |name: &&str| target.triple().starts_with(name);
-                target.family() != Family::Portable || !["armv7", "thumbv7a", "thumbv7neon"].iter().any(is_arm)
-            }),
+            "xnorc_planes" => self.target.is_some_and(|target| !xnorc_runtime::may_have_vectors(target.triple())),
             "target_family" => value == "wasm" && self.target.is_some_and(|target| !target.has_architecture("wasm32")),
             _ => false,
         }

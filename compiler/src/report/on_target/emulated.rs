@@ -56,7 +56,7 @@ pub(super) fn all(output: &Output, target: &Target) -> Vec<Emulated> {
             "multiply-add of real-valued layers, rounded once: in f64",
             "`-Ctarget-feature=+simd128,+relaxed-simd` uses the engine's own; `--multiply-add loose` rounds twice with SIMD128 alone",
         ),
-        MultiplyAdd::Doubles if processor.starts_with("armv7") || processor.starts_with("thumbv7") => add(
+        MultiplyAdd::Doubles if xnorc_runtime::may_have_vectors(target.triple()) => add(
             "multiply-add of real-valued layers, rounded once: in f64",
             "where the processor has the instruction (Cortex-A5, A7, A12 and later): RUSTFLAGS=-Ctarget-cpu=cortex-a7, or its own name; binary layers \
              use its vectors then",
