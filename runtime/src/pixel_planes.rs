@@ -138,8 +138,8 @@ impl<'a, const B: usize, const T: usize> Taps<'a, B, T> {
     /// Those from one end to the next: part `i` of a list of parts, whose first begins at the first end.
     #[inline(always)]
     pub fn part(self, ends: &[Le<u32>; 16], i: usize) -> Self {
-        let [start, end] = [i.wrapping_sub(1), i].map(|i| ends.get(i).map_or(0, |end| end.get() as usize));
-        Self { eights: self.eights.get(start..end).unwrap_or_default() }
+        let end = |i: usize| ends.get(i).map_or(0, |end| end.get() as usize);
+        Self { eights: self.eights.get(end(i.wrapping_sub(1))..end(i)).unwrap_or_default() }
     }
 }
 

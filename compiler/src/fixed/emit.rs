@@ -248,13 +248,20 @@ impl Emitter<'_> {
             let left: Vec<i32> = by.iter().map(|b| -b).collect();
             return format!("({v} << {})", self.per_channel(&left));
         }
+        if round && by.iter().all(|&b| b > 0) {
+            if by.iter().all(|&b| b == by[0]) {
+                return format!("(({v} + (1 << {})) >> {})", by[0] - 1, by[0]);
+            }
+            // All but the last bit at once: where the number of bits is read, half of a unit would have to be computed of it.
+            let but_one: Vec<i32> = by.iter().map(|b| b - 1).collect();
+            return format!("((({v} >> {}) + 1) >> 1)", self.per_channel(&but_one));
+        }
         let right = by.iter().all(|&b| b >= 0);
         let p = self.per_channel(by);
-        match (right, round && by.iter().all(|&b| b > 0)) {
-            (true, true) => format!("(({v} + (1 << ({p} - 1))) >> {p})"),
-            (true, false) if !round => format!("({v} >> {p})"),
-            _ if round => format!("(if {p} > 0 {{ ({v} + (1 << ({p} - 1))) >> {p} }} else {{ {v} << -{p} }})"),
-            _ => format!("(if {p} >= 0 {{ {v} >> {p} }} else {{ {v} << -{p} }})"),
+        match (right, round) {
+            (true, false) => format!("({v} >> {p})"),
+            (false, false) => format!("(if {p} >= 0 {{ {v} >> {p} }} else {{ {v} << -{p} }})"),
+            (_, true) => format!("(if {p} > 0 {{ (({v} >> ({p} - 1)) + 1) >> 1 }} else {{ {v} << -{p} }})"),
         }
     }
 

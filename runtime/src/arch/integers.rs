@@ -4,14 +4,14 @@
 //! is remembered in the last bit (which becomes 1 if anything but zeros is lost): far below the bits of the result, that is enough
 //! for its rounding.
 
+#[cfg(xnorc_fma = "integers")]
+use crate::lanes::each;
+
 /// a * b + c of 16 lanes.
 #[cfg(xnorc_fma = "integers")]
 #[inline(always)]
-pub(crate) fn lanes(a: [f32; 16], b: [f32; 16], mut c: [f32; 16]) -> [f32; 16] {
-    for ((c, a), b) in c.iter_mut().zip(&a).zip(&b) {
-        *c = fma(*a, *b, *c);
-    }
-    c
+pub(crate) fn lanes(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+    each!(I => fma(a[I], b[I], c[I]))
 }
 
 /// The bit of the sign.
@@ -25,7 +25,7 @@ const LEAD: u32 = 60;
 #[inline(never)]
 fn fma(a: f32, b: f32, c: f32) -> f32 {
     // As bits, since comparing floats is emulated, too.
-    let [a_size, b_size, c_size] = [a, b, c].map(|x| x.to_bits() & !SIGN);
+    let (a_size, b_size, c_size) = (size(a), size(b), size(c));
     const INFINITY: u32 = f32::INFINITY.to_bits();
     if a_size == 0 || b_size == 0 || a_size >= INFINITY || b_size >= INFINITY {
         // The product is exact.
@@ -66,7 +66,7 @@ fn fma(a: f32, b: f32, c: f32) -> f32 {
         2 | 3 => 2,
         _ => 1,
     };
-    sum <<= zeros;
+    sum = up(sum, zeros);
     exponent += (63 - LEAD) as i32 - zeros as i32;
     if exponent <= 0 {
         // Denormal: it has fewer bits, and the exponent of the smallest normal numbers.
@@ -81,10 +81,16 @@ fn fma(a: f32, b: f32, c: f32) -> f32 {
     f32::from_bits(sign | (((exponent as u32 - 1) << 23) + kept + u32::from(up)))
 }
 
+/// Its bits without the sign. (Not of three by `core::array::map`, which is a call where code is optimised for size.)
+#[inline(always)]
+fn size(x: f32) -> u32 {
+    x.to_bits() & !SIGN
+}
+
 /// The exponent as it is stored, below 1 for denormal numbers, and the significand, whose leading bit is bit 23.
 #[inline(always)]
 fn unpack(x: f32) -> (i32, u32) {
-    let (exponent, fraction) = ((x.to_bits() & !SIGN) >> 23, x.to_bits() & FRACTION);
+    let (exponent, fraction) = (size(x) >> 23, x.to_bits() & FRACTION);
     if exponent == 0 { unpack_denormal(fraction) } else { (exponent as i32, fraction | (FRACTION + 1)) }
 }
 
@@ -96,14 +102,36 @@ fn unpack_denormal(fraction: u32) -> (i32, u32) {
     (1 - up as i32, fraction << up)
 }
 
+// Shifts are of the two halves: of 64 bits, by what is known at run time only, they are calls on the smallest processors.
+
 /// x >> by, where the last bit is 1 if anything is lost.
 #[inline(always)]
 fn shifted(x: u64, by: u32) -> u64 {
+    let (high, low) = ((x >> 32) as u32, x as u32);
     match by {
         0 => x,
-        1..64 => (x >> by) | u64::from(x << (64 - by) != 0),
+        1..32 => joined(high >> by, low >> by | high << (32 - by) | u32::from(low << (32 - by) != 0)),
+        32..64 => {
+            let by = by - 32;
+            joined(0, high >> by | u32::from(low != 0 || high >> by << by != high))
+        }
         _ => u64::from(x != 0),
     }
+}
+
+/// x << by, where by is 1 or more and what is lost are zeros.
+#[inline(always)]
+fn up(x: u64, by: u32) -> u64 {
+    let (high, low) = ((x >> 32) as u32, x as u32);
+    match by {
+        1..32 => joined(high << by | low >> (32 - by), low << by),
+        _ => joined(low << (by - 32), 0),
+    }
+}
+
+#[inline(always)]
+fn joined(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
 }
 
 /// a * b for 24 bits each.

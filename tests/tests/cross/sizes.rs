@@ -59,12 +59,12 @@ impl Size {
 }
 
 pub(crate) const SIZES: [Size; 6] = [
-    Size::new("thumbv6m-none-eabi", [26_956, 20_916]),
-    Size::new("thumbv7m-none-eabi", [26_598, 20_616]),
-    Size::new("thumbv7em-none-eabihf", [23_562, 17_166]),
-    Size::new("riscv32imc-unknown-none-elf", [32_536, 25_008]),
-    Size::new("riscv32imafc-unknown-none-elf", [23_204, 18_554]),
-    Size { target: "thumbv6m-none-eabi", arithmetic: Arithmetic::Fixed, code: [38_006, 17_950], stack: 6_000 },
+    Size::new("thumbv6m-none-eabi", [27_136, 22_020]),
+    Size::new("thumbv7m-none-eabi", [26_398, 21_536]),
+    Size::new("thumbv7em-none-eabihf", [23_574, 17_130]),
+    Size::new("riscv32imc-unknown-none-elf", [32_196, 26_414]),
+    Size::new("riscv32imafc-unknown-none-elf", [23_180, 18_540]),
+    Size { target: "thumbv6m-none-eabi", arithmetic: Arithmetic::Fixed, code: [39_474, 17_730], stack: 6_000 },
 ];
 
 /// The code of a target in f32, at full speed or for size.

@@ -83,7 +83,14 @@ impl World<'_> {
             "feature" => !matches!(value, "std" | "alloc"),
             "target_arch" => self.target.is_some_and(|target| !target.has_architecture(value)),
             // What the build script finds of processors without vectors.
-            "xnorc_fma" => self.target.is_some_and(|target| target.family() != Family::Portable),
+            "xnorc_fma" => self.target.is_some_and(|target| {
+                let found = [
+                    xnorc_runtime::multiply_add(target.triple()),
+                    // By flags, which may be others tomorrow.
+                    xnorc_runtime::may_have_vectors(target.triple()).then_some("vfma"),
+                ];
+                target.family() != Family::Portable || !found.contains(&Some(value))
+            }),
             // What it finds of 32-bit Arm with a system.
             "xnorc_planes" => self.target.is_some_and(|target| !xnorc_runtime::may_have_vectors(target.triple())),
             "target_family" => value == "wasm" && self.target.is_some_and(|target| !target.has_architecture("wasm32")),

@@ -197,8 +197,7 @@ impl Simd for Simd128 {
         let sums = each!(i => fma(a[i], b[i], c[i]));
         let doubt = v128_or(v128_or(sums[0].1, sums[1].1), v128_or(sums[2].1, sums[3].1));
         if v128_any_true(doubt) {
-            let [a, b, c] = [a, b, c].map(|v| self.to_array(v));
-            return self.load(&fused::exact(a, b, c));
+            return self.load(&fused::exact(self.to_array(a), self.to_array(b), self.to_array(c)));
         }
         each!(i => sums[i].0)
     }
