@@ -117,7 +117,7 @@ pub fn may_have_vectors(target: &str) -> bool {
 /// What emitted files and this runtime agree upon: the version of all that is in the prelude. A file of another version does not
 /// compile.
 #[doc(hidden)]
-pub const CONTRACT: u32 = 13;
+pub const CONTRACT: u32 = 14;
 
 /// What an emitted file uses, listed here and nowhere else: the compiler reads this very list for the names that it must not
 /// hand out.

@@ -40,6 +40,7 @@ impl<S> Sealed for Loose<S> {}
 impl<S: Simd> Simd for Loose<S> {
     const LEVEL: Level = S::LEVEL;
     const TILES: usize = S::TILES;
+    const PICKS: bool = S::PICKS;
     const FUSED: bool = S::FUSED;
     const PLANE: usize = S::PLANE;
     type F = S::F;
@@ -53,6 +54,7 @@ impl<S: Simd> Simd for Loose<S> {
     }
     same!(splat(x: f32) -> Self::F);
     same!(splat_quads(x: [f32; 4]) -> Self::F);
+    same!(pick(x: &[f32; 16], which: &[u32; 16], behind: u32) -> Self::F);
     same!(load(x: &[f32; 16]) -> Self::F);
     same!(store(y: &mut [f32; 16], v: Self::F) -> ());
     same!(load_le(x: &[Le<f32>; 16]) -> Self::F);

@@ -17,25 +17,27 @@ const fn quarter(i: usize) -> usize {
     if cfg!(target_endian = "big") { i ^ 3 } else { i }
 }
 
-/// The sign bits of a tensor of C channels in groups of G, in N words a pixel and rows of W pixels, frame included, to be
+/// The sign bits of a tensor of C channels in groups of G, in N words a pixel and rows of W pixels, I of them inside the frame, to be
 /// written; or the part of it that one thread has.
+// Both widths are types, so that no loop over a row compares its pixels with them.
 #[derive(Debug)]
-pub struct SignsMut<'a, const W: usize, const N: usize, const C: usize, const G: usize> {
+pub struct SignsMut<'a, const W: usize, const I: usize, const N: usize, const C: usize, const G: usize> {
     /// The first pixel of row 0 that is not in the frame.
     first: *mut Pixel<N>,
     rows: Range<usize>,
-    /// Columns without the frame.
-    width: usize,
     blocks: Range<usize>,
     of: PhantomData<&'a mut Pixel<N>>,
 }
 
 // SAFETY: it is an exclusive reference to some of the bits of a tensor, none of which shares 16 bits with another part's.
-unsafe impl<const W: usize, const N: usize, const C: usize, const G: usize> Send for SignsMut<'_, W, N, C, G> {}
+unsafe impl<const W: usize, const I: usize, const N: usize, const C: usize, const G: usize> Send
+    for SignsMut<'_, W, I, N, C, G>
+{
+}
 
-impl<'a, const W: usize, const N: usize, const C: usize, const G: usize> SignsMut<'a, W, N, C, G> {
+impl<'a, const W: usize, const I: usize, const N: usize, const C: usize, const G: usize> SignsMut<'a, W, I, N, C, G> {
     /// All of it, the frame (top, left, bottom, right) filled with `ones` or zeros, and zeros wherever blocks do not fill whole
-    /// words.
+    /// words. No rows where the frame leaves another width than I.
     #[inline(always)]
     pub fn new(rows: &'a mut [[Pixel<N>; W]], [top, left, bottom, right]: [usize; 4], ones: bool) -> Self {
         const { assert!(G > 0 && C.is_multiple_of(G) && N == C / G * words(G), "the words of a pixel hold its groups") };
@@ -43,27 +45,29 @@ impl<'a, const W: usize, const N: usize, const C: usize, const G: usize> SignsMu
         let width = W.saturating_sub(left.saturating_add(right));
         prepare::<W, N, G>(rows, [top, left], [height, width], ones);
         let inside = rows.get_mut(top..).and_then(|rows| rows.as_flattened_mut().get_mut(left..)).unwrap_or_default();
-        let height = if width == 0 { 0 } else { height };
-        Self { first: inside.as_mut_ptr(), rows: 0..height, width, blocks: 0..C.div_ceil(LANES), of: PhantomData }
+        let height = if width == I { height } else { 0 };
+        Self { first: inside.as_mut_ptr(), rows: 0..height, blocks: 0..C.div_ceil(LANES), of: PhantomData }
     }
 
     /// 16 channels of a row; nothing where this part has none.
     #[inline(always)]
-    pub fn line(&mut self, row: usize, block: usize) -> SignLine<'_, N, C, G> {
+    pub fn line(&mut self, row: usize, block: usize) -> SignLine<'_, I, N, C, G> {
         let here =
             self.rows.start <= row && row < self.rows.end && self.blocks.start <= block && block < self.blocks.end;
         if here {
             // SAFETY: `row` is one of the tensor's rows inside the frame.
             let first = unsafe { self.first.add(row * W) };
             let whole = self.blocks == (0..C.div_ceil(LANES));
-            SignLine { first, width: self.width, block, whole, of: PhantomData }
+            SignLine { first, here, block, whole, of: PhantomData }
         } else {
-            SignLine { first: core::ptr::dangling_mut(), width: 0, block, whole: false, of: PhantomData }
+            SignLine { first: core::ptr::dangling_mut(), here, block, whole: false, of: PhantomData }
         }
     }
 }
 
-impl<const W: usize, const N: usize, const C: usize, const G: usize> Part for SignsMut<'_, W, N, C, G> {
+impl<const W: usize, const I: usize, const N: usize, const C: usize, const G: usize> Part
+    for SignsMut<'_, W, I, N, C, G>
+{
     #[inline(always)]
     fn split_rows(self, row: usize) -> (Self, Self) {
         let Range { start, end } = self.rows;
@@ -80,7 +84,7 @@ impl<const W: usize, const N: usize, const C: usize, const G: usize> Part for Si
     }
 }
 
-impl<const W: usize, const N: usize, const C: usize, const G: usize> SignsMut<'_, W, N, C, G> {
+impl<const W: usize, const I: usize, const N: usize, const C: usize, const G: usize> SignsMut<'_, W, I, N, C, G> {
     /// Whether no two blocks share 16 bits of a word.
     const ALIGNED: bool = C == G || G.is_multiple_of(LANES);
 }
@@ -99,10 +103,10 @@ pub fn signs_of<const N: usize, const C: usize, const G: usize>(pixel: &Table<u6
 
 /// 16 channels of a row of [`SignsMut`].
 #[derive(Debug)]
-pub struct SignLine<'a, const N: usize, const C: usize, const G: usize> {
+pub struct SignLine<'a, const I: usize, const N: usize, const C: usize, const G: usize> {
     first: *mut Pixel<N>,
-    /// 0 where the line does not exist.
-    width: usize,
+    /// Whether there is such a line.
+    here: bool,
     block: usize,
     /// Whether the part has all blocks of its pixels.
     #[allow(dead_code)] // A network that sets no whole words does without what reads it.
@@ -110,12 +114,12 @@ pub struct SignLine<'a, const N: usize, const C: usize, const G: usize> {
     of: PhantomData<&'a mut Pixel<N>>,
 }
 
-impl<const N: usize, const C: usize, const G: usize> SignLine<'_, N, C, G> {
+impl<const I: usize, const N: usize, const C: usize, const G: usize> SignLine<'_, I, N, C, G> {
     /// Writes a word of pixel `x`: all of its channels.
     #[inline(always)]
     pub fn set_word(&mut self, x: usize, word: usize, bits: u64) {
-        if x < self.width && word < N && self.whole {
-            // SAFETY: a word of one of the line's pixels below `width`, all of whose blocks are this part's.
+        if x < I && word < N && self.whole {
+            // SAFETY: a word of one of the I pixels of a line that is there, all of whose blocks are this part's.
             unsafe { *self.first.add(x).cast::<u64>().add(word) = bits }
         }
     }
@@ -129,10 +133,10 @@ impl<const N: usize, const C: usize, const G: usize> SignLine<'_, N, C, G> {
     /// The same of some lanes, a bit for each; the others stay.
     #[inline(always)]
     pub fn set_some(&mut self, x: usize, lanes: u16, mask: u16) {
-        if x >= self.width {
+        if !self.here || x >= I {
             return;
         }
-        // SAFETY: the line's pixels below `width` exist.
+        // SAFETY: the line's I pixels exist.
         let pixel = unsafe { self.first.add(x).cast::<u16>() };
         let channel = self.block * LANES;
         if C == G || G.is_multiple_of(LANES) {
@@ -221,7 +225,7 @@ mod tests {
         for row in 0..4 {
             for block in 0..4 {
                 let mut rows = [[[0xdead_beef_u64; N]; 6]; 5];
-                let signs = SignsMut::<6, N, C, G>::new(&mut rows, [1, 2, 1, 1], ones);
+                let signs = SignsMut::<6, 3, N, C, G>::new(&mut rows, [1, 2, 1, 1], ones);
                 let (a, b) = signs.split_rows(row);
                 let ((a, c), (b, d)) = (a.split_blocks(block), b.split_blocks(block));
                 for mut part in [a, b, c, d] {

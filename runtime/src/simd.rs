@@ -59,6 +59,13 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// 16 floats from memory.
     fn load(self, x: &[f32; 16]) -> Self::F;
+    /// Whether [`Self::pick`] is an instruction.
+    const PICKS: bool = false;
+    /// Of 16 floats from memory that of number `which[i] + behind`, which is below 16, in lane i.
+    #[inline(always)]
+    fn pick(self, x: &[f32; 16], which: &[u32; 16], behind: u32) -> Self::F {
+        self.from_array(which.map(|which| x[(which + behind) as usize % 16]))
+    }
     /// 16 floats to memory.
     fn store(self, y: &mut [f32; 16], v: Self::F);
     /// As many of the floats as there is room for.

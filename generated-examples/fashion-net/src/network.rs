@@ -4,7 +4,7 @@
 use ::xnorc_runtime::prelude::*;
 
 const _: () = assert!(
-    CONTRACT == 13, "the runtime is of another version: compile the model again"
+    CONTRACT == 14, "the runtime is of another version: compile the model again"
 );
 
 /// A loop over the pixels of a tile. Tiles of one and of two are written out: not every instruction set's compiler would, and a
@@ -721,7 +721,7 @@ struct Conv3x3Stride2At28x28x1To32<'a> {
     slope: &'a Table<[Le<f32>; 16], 2>,
     out: TensorMut<'a, 14, 32>,
     low: &'a Table<[Le<f32>; 16], 2>,
-    signs: SignsMut<'a, 16, 1, 32, 32>,
+    signs: SignsMut<'a, 16, 14, 1, 32, 32>,
     sums: TensorMut<'a, 1, 32>,
 }
 
@@ -826,7 +826,7 @@ struct BinaryConv3x3At14x14x32To32<'a> {
     scale: &'a Table<[Le<f32>; 16], 2>,
     slope: &'a Table<[Le<f32>; 16], 2>,
     low: &'a Table<[Le<f32>; 16], 2>,
-    signs: SignsMut<'a, 16, 1, 32, 32>,
+    signs: SignsMut<'a, 16, 14, 1, 32, 32>,
     sums: TensorMut<'a, 1, 32>,
 }
 
@@ -1014,7 +1014,7 @@ struct BinaryConv3x3At14x14x32To32_2<'a> {
     slope: &'a Table<[Le<f32>; 16], 2>,
     skip: Tensor<'a, 14, 32>,
     low: &'a Table<[Le<f32>; 16], 2>,
-    signs: SignsMut<'a, 15, 1, 32, 32>,
+    signs: SignsMut<'a, 15, 14, 1, 32, 32>,
     sums: TensorMut<'a, 1, 32>,
     out: TensorMut<'a, 7, 32>,
     /// The rows that the pool still needs: row `y` lies at `y` modulo their number.
@@ -1359,7 +1359,7 @@ struct BinaryConv3x3Stride2At14x14x32To64<'a> {
     scale: &'a Table<[Le<f32>; 16], 4>,
     slope: &'a Table<[Le<f32>; 16], 4>,
     low: &'a Table<[Le<f32>; 16], 4>,
-    signs: SignsMut<'a, 9, 1, 64, 64>,
+    signs: SignsMut<'a, 9, 7, 1, 64, 64>,
     sums: TensorMut<'a, 1, 64>,
 }
 
@@ -1601,7 +1601,7 @@ struct BinaryConv3x3At7x7x64To64<'a> {
     scale: &'a Table<[Le<f32>; 16], 4>,
     slope: &'a Table<[Le<f32>; 16], 4>,
     low: &'a Table<[Le<f32>; 16], 4>,
-    signs: SignsMut<'a, 9, 1, 64, 64>,
+    signs: SignsMut<'a, 9, 7, 1, 64, 64>,
     sums: TensorMut<'a, 1, 64>,
 }
 

@@ -36,18 +36,49 @@ pub fn grouped_conv_row<S: Simd, const P: usize, const PLANAR: bool, const W: us
     if block * 16 >= shape.output[2] {
         return;
     }
-    let conv = Conv::<S, PLANAR> { s, shape, x, weights, block, y };
-    if const { S::TILES == 1 } {
-        conv.row::<1, W>(row);
-    } else if const { P > S::TILES } {
-        conv.row::<4, W>(row);
-    } else {
-        conv.row::<P, W>(row);
+    if const { S::PICKS && !PLANAR }
+        && let Some(picked) = Picked::of(shape, block)
+    {
+        return Conv::<S, PLANAR, true> { s, shape, x, weights, block, y, picked }.tiles::<P, W>(row);
+    }
+    Conv::<S, PLANAR, false> { s, shape, x, weights, block, y, picked: Picked::default() }.tiles::<P, W>(row);
+}
+
+/// Where a level picks the lanes' values out of 16 neighbouring channels of a pixel.
+#[derive(Clone, Copy, Default)]
+struct Picked {
+    /// The first of the channels.
+    from: usize,
+    /// Which of them is the first of each lane's group.
+    which: [u32; 16],
+}
+
+impl Picked {
+    /// Nothing where a pixel has fewer than 16 channels, or the groups of the block have more.
+    #[inline(always)]
+    fn of(shape: &RealShape, block: usize) -> Option<Self> {
+        let inputs = shape.group_inputs();
+        let first = |lane| group(shape, block, lane) * inputs;
+        let from = first(0).min(shape.input[2].checked_sub(16)?);
+        if first(15) + inputs > from + 16 {
+            return None;
+        }
+        let mut which = [0; 16];
+        for (lane, which) in which.iter_mut().enumerate() {
+            *which = (first(lane) - from) as u32;
+        }
+        Some(Self { from, which })
     }
 }
 
-/// `PLANAR`: the input lies plane by plane.
-struct Conv<'a, S, const PLANAR: bool> {
+/// The group of a lane of a block; that of lanes behind the last channel is the last one: any value will do there.
+#[inline(always)]
+fn group(shape: &RealShape, block: usize, lane: usize) -> usize {
+    (block * 16 + lane).over(shape.group_outputs()).min(shape.groups - 1)
+}
+
+/// `PLANAR`: the input lies plane by plane. `PICKS`: `picked` says how the lanes' values are read.
+struct Conv<'a, S, const PLANAR: bool, const PICKS: bool> {
     s: S,
     shape: &'a RealShape,
     /// At least as long as the shape says.
@@ -56,9 +87,22 @@ struct Conv<'a, S, const PLANAR: bool> {
     weights: &'a [[Le<f32>; 16]],
     block: usize,
     y: usize,
+    picked: Picked,
 }
 
-impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
+impl<S: Simd, const PLANAR: bool, const PICKS: bool> Conv<'_, S, PLANAR, PICKS> {
+    /// [`Self::row`] in the tiles that the level has registers for.
+    #[inline(always)]
+    fn tiles<const P: usize, const W: usize>(&self, row: &mut [[f32; 16]; W]) {
+        if const { S::TILES == 1 } {
+            self.row::<1, W>(row);
+        } else if const { P > S::TILES } {
+            self.row::<4, W>(row);
+        } else {
+            self.row::<P, W>(row);
+        }
+    }
+
     /// The row, in tiles of P pixels; those that have taps beside the image one by one.
     #[inline(always)]
     fn row<const P: usize, const W: usize>(&self, out: &mut [[f32; 16]; W]) {
@@ -134,11 +178,14 @@ impl<S: Simd, const PLANAR: bool> Conv<'_, S, PLANAR> {
     #[inline(always)]
     unsafe fn lanes(&self, pixel: usize, i: usize) -> S::F {
         let [h, w, channels] = self.shape.input;
+        if const { PICKS } {
+            // SAFETY: there are 16 channels from the first on, and the pixel is one of the image.
+            let x = unsafe { &*self.x.as_ptr().add(pixel * channels + self.picked.from).cast::<[f32; 16]>() };
+            return self.s.pick(x, &self.picked.which, i as u32);
+        }
         let (inputs, outputs) = (self.shape.group_inputs(), self.shape.group_outputs());
-        // Lanes behind the last channel are of the last group: any value will do there.
         let value = |lane: usize| {
-            let group = (self.block * 16 + lane).over(outputs).min(self.shape.groups - 1);
-            let channel = group * inputs + i;
+            let channel = group(self.shape, self.block, lane) * inputs + i;
             let at = if const { PLANAR } { channel * (h * w) + pixel } else { pixel * channels + channel };
             // SAFETY: by the caller's promise, as there are as many values as the shape says.
             unsafe { *self.x.get_unchecked(at) }

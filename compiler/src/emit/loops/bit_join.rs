@@ -75,7 +75,7 @@ pub(in crate::emit) fn bit_join(
     let (h, w) = (n(height), n(width));
     let body = quote! {
         #open
-        let mut signs = SignsMut::<_, _, #c, #c>::new(#view, #frame, #ones);
+        let mut signs = SignsMut::<_, #w, _, #c, #c>::new(#view, #frame, #ones);
         for y in 0..#h {
             #rows
             let mut line = signs.line(y, 0);

@@ -86,7 +86,7 @@ pub(in crate::emit) fn bit_pool(
     let (all, group) = (n(c), n(c / to.groups));
     let body = quote! {
         let from = #from_one;
-        let mut signs = SignsMut::<_, _, #all, #group>::new(#to_one, #frame, #ones);
+        let mut signs = SignsMut::<_, #width, _, #all, #group>::new(#to_one, #frame, #ones);
         for y in 0..#height {
             let rows = #row_taps;
             for block in 0..#blocks {

@@ -484,14 +484,15 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
         let words = layout.groups * tensor.words_per_group();
         let Grid { rows, columns, channels, .. } = self.grid;
         let (h, w, words) = (n(rows + top + bottom), n(columns + left + right), n(words));
+        let columns = n(columns);
         let one = quote!([[[u64; #words]; #w]; #h]);
         let ty = self.fields.by_image(&one);
         let view = self.fields.views.write(bits, "signs", &ty);
         let view = self.fields.of_image(view, true);
         let frame = crate::emit::text::array(&layout.frame);
         let (ones, c, group) = (layout.frame_ones, n(channels), n(channels / layout.groups));
-        let ty = quote!(SignsMut<'a, #w, #words, #c, #group>);
-        let parameters = self.fields.whole.then(|| quote!(::<#w, #words, #c, #group>));
+        let ty = quote!(SignsMut<'a, #w, #columns, #words, #c, #group>);
+        let parameters = self.fields.whole.then(|| quote!(::<#w, #columns, #words, #c, #group>));
         let make = |memory| quote!(SignsMut #parameters::new(#memory, #frame, #ones));
         let name = self.fields.add_written("signs", (&one, view), (ty, make));
         let tensor = self.fields.reach(&name);

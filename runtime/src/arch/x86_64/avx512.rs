@@ -84,6 +84,7 @@ impl<const POPCNT: bool> Sealed for Avx512<POPCNT> {}
 impl<const POPCNT: bool> Simd for Avx512<POPCNT> {
     const LEVEL: Level = if POPCNT { Level::Avx512 } else { Level::Avx512Bw };
     const TILES: usize = 28;
+    const PICKS: bool = true;
     type F = __m512;
     type Acc = [__m512i; 2];
 
@@ -105,6 +106,15 @@ impl<const POPCNT: bool> Simd for Avx512<POPCNT> {
     fn load(self, x: &[f32; 16]) -> Self::F {
         // SAFETY: the token proves the instructions; `x` is 16 floats.
         unsafe { _mm512_loadu_ps(x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn pick(self, x: &[f32; 16], which: &[u32; 16], behind: u32) -> Self::F {
+        // SAFETY: the token proves the instructions; both are 16 words of 32 bits.
+        unsafe {
+            let which = _mm512_loadu_si512(which.as_ptr().cast());
+            let which = _mm512_add_epi32(which, _mm512_set1_epi32(behind as i32));
+            _mm512_permutexvar_ps(which, _mm512_loadu_ps(x.as_ptr()))
+        }
     }
     #[inline(always)]
     fn store(self, y: &mut [f32; 16], v: Self::F) {
