@@ -344,7 +344,7 @@ fn body(nest: &Nest, source: &Source, steps: &Steps, quarters: bool) -> TokenStr
         let blocks = over_groups(nest, quote!(#block #rows));
         return quote!(#row #blocks);
     }
-    let row = row(nest, source, &steps.pixel);
+    let row = row(nest, source, &steps.pixel, steps.signs);
     let (source_block, source_row) = (&source.block, &source.row);
     let Steps { block, row: step_row, row_end, .. } = steps;
     let row = quote!(#source_row #step_row #row #row_end);
@@ -483,8 +483,8 @@ fn over(nest: &Nest, dimension: Dimension, extent: usize, body: TokenStream) -> 
     looped(name, range(nest, dimension, extent), &body)
 }
 
-/// The loop over the pixels of a row; `pixel`: what happens to the values of each.
-fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
+/// The loop over the pixels of a row; `pixel`: what happens to the values of each, which writes so many tensors of `signs`.
+fn row(nest: &Nest, source: &Source, pixel: &TokenStream, signs: usize) -> TokenStream {
     let width = n(nest.grid.columns);
     let (tile, value) = (&source.tile, &source.value);
     if is_single(nest) {
@@ -504,15 +504,25 @@ fn row(nest: &Nest, source: &Source, pixel: &TokenStream) -> TokenStream {
     } else {
         (quote!(let x = P * tile;), false)
     };
+    // The values of a binary convolution are counters in registers, as long as each is read by a constant. Of many steps compilers
+    // make a loop, so there the counters become numbers first.
+    let counts = nest.counts_by_pixels();
+    let (dots, value) = if counts && signs > 1 {
+        let x = bound("x", quote!(x + p), value);
+        let each = each_pixel(&quote!(#x #value dots[p] = v;));
+        (quote!(let mut dots = [s.splat(0.0); P]; #each), &quote!(let v = dots[p];))
+    } else {
+        (TokenStream::new(), value)
+    };
     let body = quote!(#value #pixel);
     let x = bound("x", quote!(x + p), &body);
     let body = if again { quote!(let x = x + p; if x >= P * tile { #body }) } else { quote!(#x #body) };
-    // The values of a binary convolution are counters in registers.
-    let pixels = if nest.counts_by_pixels() { each_pixel(&body) } else { quote!(for p in 0..P { #body }) };
+    let pixels = if counts && dots.is_empty() { each_pixel(&body) } else { quote!(for p in 0..P { #body }) };
     quote! {
         for tile in 0..#typed.div_ceil(P) {
             #start
             #tile
+            #dots
             #pixels
         }
     }

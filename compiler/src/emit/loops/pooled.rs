@@ -128,7 +128,7 @@ pub(super) fn body(
             quote!(#count #blocks)
         }
         (None, None) => {
-            let row = super::row(nest, source, &keep);
+            let row = super::row(nest, source, &keep, steps.signs);
             quote!(#kept #source_row #steps_row #row #steps_end)
         }
         (None, Some(_)) => {

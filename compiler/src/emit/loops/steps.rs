@@ -41,6 +41,8 @@ pub(super) struct Steps {
     pub(super) pixel: TokenStream,
     /// For each row, behind its last pixel.
     pub(super) row_end: TokenStream,
+    /// How many tensors of sign bits are written.
+    pub(super) signs: usize,
     /// Whether the source's values are not used, as a step loads them from where it replaces them.
     pub(super) loads: Option<TokenStream>,
 }
@@ -100,6 +102,7 @@ const LOCAL: &[&str] = &[
     "taps",
     "values",
     "d",
+    "dots",
     "i",
     "set",
     "counts",
@@ -497,6 +500,7 @@ impl<'f, 'a, 'b> Writer<'f, 'a, 'b> {
         let name = self.fields.add_written("signs", (&one, view), (ty, make));
         let tensor = self.fields.reach(&name);
         self.out.row.extend(quote!(let mut #name = #tensor.line(y, block);));
+        self.out.signs += 1;
         name
     }
 
