@@ -45,7 +45,7 @@ impl<'a, const W: usize, const I: usize, const N: usize, const C: usize, const G
         let width = W.saturating_sub(left.saturating_add(right));
         prepare::<W, N, G>(rows, [top, left], [height, width], ones);
         let inside = rows.get_mut(top..).and_then(|rows| rows.as_flattened_mut().get_mut(left..)).unwrap_or_default();
-        let height = if width == I { height } else { 0 };
+        let height = if width == I && I > 0 { height } else { 0 };
         Self { first: inside.as_mut_ptr(), rows: 0..height, blocks: 0..C.div_ceil(LANES), of: PhantomData }
     }
 
