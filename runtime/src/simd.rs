@@ -42,6 +42,8 @@ pub trait Simd: Copy + sealed::Sealed {
     const LEVEL: Level;
     /// How many tiles of sums the registers hold. With 1, drivers work on one pixel at a time.
     const TILES: usize;
+    /// Whether [`Self::pick`] is an instruction.
+    const PICKS: bool = false;
     /// Whether [`fma`](Simd::fma) is an instruction, or takes no longer than a product and a sum, as in integers where floats are
     /// software; elsewhere it is emulated in f64.
     const FUSED: bool = true;
@@ -59,8 +61,6 @@ pub trait Simd: Copy + sealed::Sealed {
     }
     /// 16 floats from memory.
     fn load(self, x: &[f32; 16]) -> Self::F;
-    /// Whether [`Self::pick`] is an instruction.
-    const PICKS: bool = false;
     /// Of 16 floats from memory that of number `which[i] + behind`, which is below 16, in lane i.
     #[inline(always)]
     fn pick(self, x: &[f32; 16], which: &[u32; 16], behind: u32) -> Self::F {
