@@ -336,6 +336,17 @@ impl Rules<'_> {
                 let dense = matches!((&from.storage, &to.storage), (Storage::Dense(_), Storage::Dense(_)));
                 self.must(dense && from.storage_len() == to.storage_len(), || format!("{from} as {to}"));
             }
+            Move::BitProduct { inputs, output } => {
+                let to = self.network.tensor(*output);
+                for &id in inputs.iter().chain([output]) {
+                    let tensor = self.network.tensor(id);
+                    let fits = matches!(&tensor.storage, Storage::Bits(layout) if layout.groups == 1)
+                        && tensor.shape.len() == 4
+                        && tensor.shape == to.shape;
+                    self.must(fits, || format!("{tensor} among the factors of {to}"));
+                }
+                self.must(inputs.len() > 1, || format!("{} factors", inputs.len()));
+            }
             Move::BitJoin { inputs, output } => {
                 let to = self.network.tensor(*output);
                 let mut channels = 0;

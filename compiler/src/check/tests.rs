@@ -313,6 +313,10 @@ fn every_rule_of_a_network_catches_what_breaks_it() {
         ("4 channels are joined to 5", |n| n.tensors[9].shape = vec![1, 2, 2, 5]),
         ("\"t5\" bits[1x2x2x2] among the parts of", |n| n.tensors[9].shape = vec![1, 2, 3, 4]),
         ("among the parts of", |n| n.blocks[7].body = Move::BitJoin { inputs: vec![FLAT], output: JOINED }.into()),
+        ("\"t9\" bits[1x2x2x4] frame 1,1,1,1 of 0 among the factors of", |n| {
+            n.blocks[7].body = Move::BitProduct { inputs: vec![SMALL, JOINED], output: SMALL }.into();
+        }),
+        ("1 factors", |n| n.blocks[7].body = Move::BitProduct { inputs: vec![SMALL], output: JOINED }.into()),
         // Whole operators.
         ("Sign has no form on whole tensors", |n| {
             n.blocks[6].body = Whole { op: Op::Sign(Zero::Plus), inputs: vec![COPY], output: OUTPUT }.into();

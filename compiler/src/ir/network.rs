@@ -224,6 +224,13 @@ pub enum Move {
         /// Geometry; `groups` is the number of channels.
         geometry: Geometry,
     },
+    /// The products of several tensors of ±1, element by element: +1 where an even number of them is -1.
+    BitProduct {
+        /// Bits of the same shape, in one group each; two at least.
+        inputs: Vec<TensorId>,
+        /// Bits, in one group.
+        output: TensorId,
+    },
     /// The channels of several tensors of ±1, one behind the other.
     BitJoin {
         /// Bits of the same pixels, in one group each.
@@ -477,6 +484,7 @@ impl Move {
             | Move::Convert { output, .. }
             | Move::Lookup { output, .. }
             | Move::BitMaxPool { output, .. }
+            | Move::BitProduct { output, .. }
             | Move::BitJoin { output, .. } => *output,
         }
     }
@@ -528,7 +536,7 @@ impl Block {
             Body::Gate(gate) => vec![gate.sums],
             Body::Move(Move::Lookup { rows, .. }) => vec![*rows],
             Body::Move(Move::Copy { pieces, .. }) => pieces.iter().map(|p| p.input).collect(),
-            Body::Move(Move::BitJoin { inputs, .. }) => inputs.clone(),
+            Body::Move(Move::BitJoin { inputs, .. } | Move::BitProduct { inputs, .. }) => inputs.clone(),
             Body::Move(Move::Reshape { input, .. } | Move::Convert { input, .. } | Move::BitMaxPool { input, .. }) => {
                 vec![*input]
             }
@@ -594,7 +602,9 @@ impl Block {
                 f(output);
                 pieces.iter_mut().for_each(|piece| f(&mut piece.input));
             }
-            Body::Move(Move::BitJoin { inputs, output }) => inputs.iter_mut().chain([output]).for_each(f),
+            Body::Move(Move::BitJoin { inputs, output } | Move::BitProduct { inputs, output }) => {
+                inputs.iter_mut().chain([output]).for_each(f)
+            }
             Body::Move(
                 Move::Reshape { input, output }
                 | Move::Convert { input, output }

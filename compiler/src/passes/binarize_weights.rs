@@ -27,6 +27,7 @@ use crate::passes::facts::{self, Facts};
 use crate::passes::recognise_sign::{MOST_PLANES, planes_of_input};
 use crate::passes::rewrite::{NewNode, Rewriter, repeat, walk};
 use codes::{Code, Codes, ZeroSign};
+pub(crate) use codes::{MOST_STEPS, planes_of_steps};
 use weights::Binarized;
 use words::describe;
 
@@ -103,7 +104,8 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
             return;
         }
     }
-    let code = codes.get(node.inputs[0]);
+    let code = codes.weighted(rewriter, node.inputs[0]);
+    let code = code.as_ref();
     let too_many = too_many_planes(rewriter, codes, &node);
     let reason = match (weights, code) {
         (Ok(weights), Some(code)) => match padding(&node.op, code) {
@@ -130,7 +132,7 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
         }
         (Err(reason), Some(code)) => {
             if let Some(planes) = few_bits::Planes::of(rewriter, &node)
-                && planes.count() * code.planes.len() <= MOST_PLANES
+                && planes.count() * code.operand().len() <= MOST_PLANES
                 && let Ok(windows) = padding(&node.op, code)
                 && planes.emit(rewriter, &node, code, &windows).is_some()
             {
@@ -162,7 +164,7 @@ fn layer(rewriter: &mut Rewriter<'_>, codes: &Codes, facts: &mut Facts, remarks:
 fn too_many_planes(rewriter: &Rewriter<'_>, codes: &Codes, node: &Node) -> Option<String> {
     let x = node.inputs[0];
     let weights = planes_of(rewriter, node)?;
-    let input = codes.get(x).map(|code| code.planes.len()).or_else(|| planes_of_input(rewriter, x))?;
+    let input = codes.get(x).map(Code::count).or_else(|| planes_of_input(rewriter, x))?;
     let products = weights * input;
     (products > MOST_PLANES).then(|| {
         format!(
@@ -212,9 +214,9 @@ fn padding(op: &Op, code: &Code) -> Result<Vec<Window>, String> {
     let mut window = window.clone();
     if window.pads == [0; 4] {
         window.pad_value = 0.0;
-        return Ok(vec![window; code.planes.len()]);
+        return Ok(vec![window; code.operand().len()]);
     }
-    let Some(values) = code.inverse(window.pad_value) else {
+    let Some(values) = code.operand_at(window.pad_value) else {
         let [low, high] = [-1.0, 1.0].map(|sign| code.map.apply(sign) as f32);
         return Err(format!(
             "its padding, {}, fits none of its binary input's values {} and {}",
@@ -249,8 +251,8 @@ fn rest(node: &Node, weights: &Binarized) -> Rest {
 /// Emits a binary layer for each plane of bits, and the Affine of its scale and bias.
 ///
 /// With an input `u * s + v` of signs s, a channel's result is `a * (u * dot + v * sum) + bias`, where `dot` and `sum` are
-/// those of the weights' signs; padded taps hold `u * p + v`, so that this is true of them as well. Of planes the mean is
-/// taken, behind the sums, which are whole numbers.
+/// those of the weights' signs; padded taps hold `u * p + v`, so that this is true of them as well. Of planes the sum is
+/// taken, of as many times each as it is worth, which is a whole number.
 fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binarized, windows: &[Window]) {
     let bias = node.inputs.get(2).and_then(|&v| rewriter.floats(v)).map(|(_, b)| b.to_vec());
     let has_run_time_bias = node.inputs.len() > 2 && bias.is_none();
@@ -261,9 +263,9 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
     let affected = if matches!(rest, Rest::All) { Vec::new() } else { weights.affected() };
     let map = |channel: usize| {
         let halved = !weights.zeros.is_empty() && (affected.is_empty() || affected.contains(&channel));
-        let planes = code.planes.len() * if halved { 2 } else { 1 };
+        let copies = if halved { 2 } else { 1 };
         let outer = Affine::linear(weights.scales[channel], bias.as_ref().map_or(0.0, |b| b[channel]));
-        code.map.of_sums(weights.sum(channel) as f32).of_sum(planes).and_then(|inner| inner.then(&outer))
+        code.of_dots(weights.sum(channel) as f32, copies).and_then(|inner| inner.then(&outer))
     };
     let Some(maps) = (0..weights.scales.len()).map(map).collect::<Option<Vec<Affine>>>() else {
         let reason = "the constants of its input's code are too many".to_owned();
@@ -290,15 +292,16 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
         rewriter.emit(NewNode { op, inputs: vec![x], like, suffix, shape, origin: None, parts })
     };
     let mut terms = Vec::new();
-    for (plane, &sign) in code.planes.iter().enumerate() {
+    let operand = code.operand();
+    for (plane, &(worth, sign)) in operand.iter().enumerate() {
         if plane > 0 {
-            terms.push(more(rewriter, op(weights.plus(), plane), sign, "minus", &shape));
+            terms.push((worth, more(rewriter, op(weights.plus(), plane), sign, "minus", &shape)));
         }
         match &rest {
             _ if weights.zeros.is_empty() => {}
             Rest::All => {
                 let all = 0..weights.scales.len();
-                terms.push(more(rewriter, op(weights.minus(all), plane), sign, "zeros", &shape));
+                terms.push((worth, more(rewriter, op(weights.minus(all), plane), sign, "zeros", &shape)));
             }
             Rest::Some(channels) => {
                 let mut some = shape.clone();
@@ -316,23 +319,21 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
                     }
                     let (mut before, mut after) = (vec![0; some.len()], vec![0; some.len()]);
                     (before[last], after[last]) = (channel, shape[last] - 1 - channel);
-                    terms.push(more(rewriter, Op::Pad { before, after, value: 0.0 }, one, "padded", &shape));
+                    terms.push((worth, more(rewriter, Op::Pad { before, after, value: 0.0 }, one, "padded", &shape)));
                 }
             }
         }
     }
-    let layer = Node { op: op(weights.plus(), 0), inputs: vec![code.planes[0]], ..node };
+    let (worth, first) = operand[0];
+    let layer = Node { op: op(weights.plus(), 0), inputs: vec![first], ..node };
     if terms.is_empty() && maps.iter().all(Affine::is_identity) {
         return rewriter.change(layer);
     }
     let output = layer.output;
-    let mut dot = rewriter.derive(output, "dot", &shape, None);
+    let dot = rewriter.derive(output, "dot", &shape, None);
     let name = format!("{}.scale", layer.name);
     rewriter.change(Node { output: dot, ..layer });
-    for term in terms {
-        let (op, inputs, parts) = (Op::Binary(Binary::Add), vec![dot, term], vec![Part::Planes]);
-        dot = rewriter.emit(NewNode { op, inputs, like: output, suffix: "sum", shape: &shape, origin: None, parts });
-    }
+    let dot = few_bits::sum(rewriter, output, (worth, dot), &terms);
     let op = Op::Affine { axis: shape.len() - 1, maps: Arc::new(maps) };
     rewriter.change(Node { name, op, inputs: vec![dot], output, parts, reason: None });
 }

@@ -79,7 +79,7 @@ pub fn reason(block: &Block) -> Option<String> {
             }
         },
         Body::Gate(_) => "a gate is real-valued; its first layer takes the sums its block collected",
-        Body::Move(Move::BitMaxPool { .. } | Move::BitJoin { .. }) => return None,
+        Body::Move(Move::BitMaxPool { .. } | Move::BitJoin { .. } | Move::BitProduct { .. }) => return None,
         Body::Move(Move::Copy { .. }) => "moves data",
         Body::Move(Move::Reshape { .. }) => "costs nothing",
         Body::Move(Move::Lookup { .. }) => "rows of a table",

@@ -18,6 +18,7 @@ pub fn kind(block: &Block) -> String {
         Body::Gate(_) => "gate",
         Body::Move(Move::BitMaxPool { .. }) => "bit max pool",
         Body::Move(Move::BitJoin { .. }) => "join of bits",
+        Body::Move(Move::BitProduct { .. }) => "product of bits",
         Body::Move(Move::Copy { .. }) => "copy",
         Body::Move(Move::Reshape { .. }) => "reshape",
         Body::Move(Move::Convert { .. }) => "convert",

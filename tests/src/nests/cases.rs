@@ -47,6 +47,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("binary convolution to nothing but signs", only_signs),
     ("rows of a table", wholes::lookup),
     ("join of bits", bit_join),
+    ("product of bits", bit_product),
     ("pool over its skip", over_skip),
     ("convolution in front of its input", ahead_of_input),
     ("binary convolution with pixels as lanes", pixel_lanes),
@@ -225,6 +226,27 @@ fn bit_join(m: &mut Maker) {
     let (reach, ones) = ([m.r.below(2), m.r.below(3), 1, 0], m.r.once_in(2));
     let output = m.bits([n, h, w, channels], 1, reach, ones);
     m.block(Move::BitJoin { inputs, output });
+    m.show(output);
+}
+
+fn bit_product(m: &mut Maker) {
+    let ([h, w], n) = (size(&mut m.r), images(&mut m.r));
+    let c = m.r.pick(&[1, 5, 16, 63, 64, 65, 100, 128]);
+    let mut inputs = Vec::new();
+    for _ in 0..m.r.pick(&[2, 3, 4, 7]) {
+        let input = m.input(&[n, h, w, c]);
+        let (reach, ones) = ([m.r.below(2); 4], m.r.once_in(2));
+        let bits = m.bits([n, h, w, c], 1, reach, ones);
+        let intervals = m.intervals(c, 2.0);
+        m.block(Tiled::new(Source::Map { input }, vec![Step::Sign { bits, intervals }]));
+        inputs.push(bits);
+    }
+    if m.r.once_in(4) {
+        inputs.push(inputs[0]);
+    }
+    let (reach, ones) = ([m.r.below(2), m.r.below(3), 1, 0], m.r.once_in(2));
+    let output = m.bits([n, h, w, c], 1, reach, ones);
+    m.block(Move::BitProduct { inputs, output });
     m.show(output);
 }
 

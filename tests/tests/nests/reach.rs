@@ -26,6 +26,9 @@ fn forms(network: &Network) -> Vec<&'static str> {
                 let whole = inputs.iter().all(|&id| network.tensor(id).shape[3].is_multiple_of(64));
                 forms.push(if whole { "a join of whole words" } else { "a join of shifted words" });
             }
+            Body::Move(Move::BitProduct { inputs, .. }) => {
+                forms.push(if inputs.len().is_multiple_of(2) { "a product of even" } else { "a product of odd" });
+            }
             Body::Tiled(tiled) => {
                 let nest = Nest::of(network, block, 0, None).expect("a tiled block");
                 of_nest(&nest, tiled, &mut forms);
@@ -314,6 +317,8 @@ const FORMS: &[&str] = &[
     "a pool of bits in other groups",
     "a join of whole words",
     "a join of shifted words",
+    "a product of even",
+    "a product of odd",
     "several images",
     "images that are rows of one",
     "strides over images of one pixel",

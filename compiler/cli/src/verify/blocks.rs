@@ -365,7 +365,9 @@ impl<'a> Run<'a> {
 
     /// True when bits go only into pools whose results are compared: a flip either shows there or has no effect.
     fn is_only_pooled(&self, id: TensorId) -> bool {
-        let keeps = |body: &Body| matches!(body, Body::Move(Move::BitMaxPool { .. } | Move::BitJoin { .. }));
+        let keeps = |body: &Body| {
+            matches!(body, Body::Move(Move::BitMaxPool { .. } | Move::BitJoin { .. } | Move::BitProduct { .. }))
+        };
         let pools = |b: &Block| !b.reads().contains(&id) || keeps(&b.body);
         self.judged_readers(id).is_some() && self.network.blocks.iter().all(pools)
     }

@@ -5,6 +5,7 @@ use quote::{format_ident, quote};
 
 use super::bit_join::bit_join;
 use super::bit_pool::bit_pool;
+use super::bit_product::bit_product;
 use super::strided::{Operands, array_type, element, nest, run, variable};
 use super::text::looped;
 use super::views::Views;
@@ -16,6 +17,7 @@ use crate::schedule::copies::{Copying, LISTED, Pattern, STRIP, alike};
 pub(in crate::emit) fn moved(network: &Network, moved: &Move, views: &mut Views<'_>) -> TokenStream {
     match moved {
         Move::BitJoin { inputs, output } => bit_join(network, inputs, *output, views),
+        Move::BitProduct { inputs, output } => bit_product(network, inputs, *output, views),
         Move::BitMaxPool { input, output, geometry } => bit_pool(network, *input, *output, geometry, views),
         Move::Copy { fill, pieces, output } => copy(network, *fill, pieces, *output, views),
         Move::Lookup { .. } => TokenStream::new(),

@@ -9,6 +9,7 @@
 mod binary_conv;
 mod bit_join;
 mod bit_pool;
+mod bit_product;
 mod copy;
 mod down;
 mod down_windows;

@@ -12,6 +12,13 @@ impl Runner<'_> {
                 let tile = sources::max_pool(geometry, self.floats(*input)?)?;
                 self.put(*output, Data::F32(tile.values))
             }
+            Move::BitProduct { inputs, output } => {
+                let mut product = vec![1.0; self.network.tensor(*output).shape.iter().product()];
+                for &input in inputs {
+                    std::iter::zip(&mut product, self.floats(input)?).for_each(|(y, x)| *y *= x);
+                }
+                self.put(*output, Data::F32(product))
+            }
             Move::BitJoin { inputs, output } => {
                 let parts = inputs.iter().map(|&input| self.get(input)).collect::<Result<Vec<_>, _>>()?;
                 let (op, shape) = (Op::Concat { axis: 3 }, &self.network.tensor(*output).shape);

@@ -113,6 +113,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Network)> {
         ("pixel_lanes", pixel_lanes),
         ("bit_pool", bit_pool),
         ("bit_join", bit_join),
+        ("bit_product", bit_product),
         ("real_conv", real_conv),
         ("real_conv_mixed_groups", real_conv_mixed_groups),
         ("real_conv_pointwise", real_conv_pointwise),
@@ -223,6 +224,15 @@ fn bit_join(b: &mut Build) {
     let (first, all) = (b.bits("bits", [1, 4, 4, 80], [0; 4]), b.bits("all", [1, 4, 4, 160], [1; 4]));
     b.block("pack", Source::Map { input: x }, vec![Step::Sign { bits: first, intervals: rising(80) }]);
     b.other("block", Move::BitJoin { inputs: vec![first, first], output: all });
+}
+
+fn bit_product(b: &mut Build) {
+    let x = b.input("x", &[1, 4, 4, 80]);
+    let [first, second] = ["first", "second"].map(|name| b.bits(name, [1, 4, 4, 80], [0; 4]));
+    let product = b.bits("product", [1, 4, 4, 80], [1; 4]);
+    let steps = [first, second].map(|bits| Step::Sign { bits, intervals: rising(80) });
+    b.block("pack", Source::Map { input: x }, steps.to_vec());
+    b.other("block", Move::BitProduct { inputs: vec![first, second], output: product });
 }
 
 fn bit_pool(b: &mut Build) {

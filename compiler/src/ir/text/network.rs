@@ -162,6 +162,7 @@ impl Display for Move {
             }
             Move::Convert { input, output } => write!(f, "{output} = convert({input})"),
             Move::BitJoin { inputs, output } => write!(f, "{output} = bit_join({})", Joined(inputs, ", ")),
+            Move::BitProduct { inputs, output } => write!(f, "{output} = bit_product({})", Joined(inputs, ", ")),
             Move::BitMaxPool { input, output, geometry } => write!(f, "{output} = bit_max_pool({input}) {geometry}"),
         }
     }

@@ -162,6 +162,7 @@ impl Rest<'_> {
                 self.expect(")")?;
                 Move::Convert { input, output }.into()
             }
+            "bit_product" => Move::BitProduct { inputs: self.ids()?, output }.into(),
             "bit_join" => Move::BitJoin { inputs: self.ids()?, output }.into(),
             "bit_max_pool" => {
                 let input = self.id()?;

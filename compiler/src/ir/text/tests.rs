@@ -83,6 +83,7 @@ fn every_block_is_read_back() {
   "o": %1 = lookup(%0, 1x3x2, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])   # Gather
   "l": %2 = bit_max_pool(%2) 1x4x4x2 -> 2x2x2 2x2/2,2   # MaxPool
   "p": %2 = bit_join(%2, %2)   # Concat
+  "q": %2 = bit_product(%2, %2)   # Mul
   "m": %1 = ArgMax(%0) {axis 1, last}   # ArgMax
   note: something to know
 "#;

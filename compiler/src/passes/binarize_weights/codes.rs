@@ -1,6 +1,9 @@
 //! Which values take two values only (or three), and which signs stand behind them.
 
 mod joint;
+mod weighted;
+
+pub(crate) use weighted::{MOST_STEPS, planes_of_steps};
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -24,9 +27,12 @@ pub(super) struct ZeroSign {
 /// A value `map(mean of the planes)`.
 #[derive(Clone, Debug)]
 pub(super) struct Code {
-    /// Bit planes, one or two. Of the same shape as the value; every element is -1 or +1. Where two planes differ, their
-    /// mean is 0.
+    /// Bit planes, of the same shape as the value; every element is -1 or +1. Where two planes differ, their mean is 0.
     pub(super) planes: Vec<ValueId>,
+    /// Fewer planes that say the same, where there are: see [`weighted`].
+    weighted: Vec<ValueId>,
+    /// Where a plane is +1, those before it are.
+    nested: bool,
     /// Never flat.
     pub(super) map: Affine,
     /// The Sign nodes behind it that leave 0 at 0, which their plane does not.
@@ -39,7 +45,8 @@ pub(super) struct Code {
 
 impl Code {
     fn of(sign: ValueId) -> Self {
-        Self { planes: vec![sign], map: Affine::identity(), zero_signs: Vec::new(), apart: false, summed: false }
+        let (planes, weighted, zero_signs) = (vec![sign], Vec::new(), Vec::new());
+        Self { planes, weighted, nested: true, map: Affine::identity(), zero_signs, apart: false, summed: false }
     }
 
     /// One plane, which is the value itself.
@@ -48,7 +55,7 @@ impl Code {
     }
 
     /// What the planes are where the value is `x`: -1 or +1 each, or 0 all of them.
-    pub(super) fn inverse(&self, x: f32) -> Option<Vec<f32>> {
+    fn inverse(&self, x: f32) -> Option<Vec<f32>> {
         let shifted = self.map.then(&Affine::linear(1.0, -x))?;
         let n = self.planes.len();
         if let Some(s) = [-1.0, 0.0, 1.0].into_iter().find(|&s| shifted.sign_at(s).is_eq()) {
@@ -108,10 +115,13 @@ impl Codes {
                 }
                 rewriter.keep(node);
             }
-            _ => match self.moved(rewriter, &node) {
-                Some(moved) => self.moved_signs(rewriter, node, moved),
-                None => rewriter.keep(node),
-            },
+            _ => {
+                self.weigh_operands(rewriter, &node);
+                match self.moved(rewriter, &node) {
+                    Some(moved) => self.moved_signs(rewriter, node, moved),
+                    None => rewriter.keep(node),
+                }
+            }
         }
     }
 
@@ -120,10 +130,13 @@ impl Codes {
         let [a, b] = [self.0.get(&node.inputs[0])?, self.0.get(&node.inputs[1])?];
         let ends = |code: &Code| Some([code.map.exactly_at(-1.0)?, code.map.exactly_at(1.0)?]);
         let ([a_low, a_high], [b_low, b_high]) = (ends(a)?, ends(b)?);
-        let planes = [a.planes.clone(), b.planes.clone()].concat();
+        let order = weighted::order(rewriter, a, b);
+        let [first, last] = if order == Some(false) { [b, a] } else { [a, b] };
+        let planes = [first.planes.clone(), last.planes.clone()].concat();
+        let most = if order.is_some() { weighted::MOST_STEPS } else { MOST_PLANES };
         let alike = (a_high - a_low) * b.planes.len() as f64 == (b_high - b_low) * a.planes.len() as f64;
         let shape = |v: ValueId| rewriter.graph.shape(v);
-        if planes.iter().any(|&plane| shape(plane) != shape(node.output)) || !alike || planes.len() > MOST_PLANES {
+        if planes.iter().any(|&plane| shape(plane) != shape(node.output)) || !alike || planes.len() > most {
             return None;
         }
         let sum = |x: f64, y: f64| evaluate(Binary::Add, x, y);
@@ -133,7 +146,8 @@ impl Codes {
         // Steps of one value: where that is greatest, all of them are.
         let roots: Vec<_> = planes.iter().map(|&plane| stepped(rewriter, plane)).collect();
         let summed = roots[0].is_none() || roots.iter().any(|root| *root != roots[0]);
-        fits.then(|| Code { planes, map, zero_signs: zero_signs.collect(), apart: a.apart || b.apart, summed })
+        let (zero_signs, apart, nested) = (zero_signs.collect(), a.apart || b.apart, order.is_some());
+        fits.then(|| Code { planes, weighted: Vec::new(), nested, map, zero_signs, apart, summed })
     }
 
     /// ONNX's own Sign: the cheapest form that is exact, or at least what one bit can hold.
@@ -171,7 +185,7 @@ impl Codes {
         let code = if rewriter.graph.exact_zeros {
             // sign(x) is the mean of a sign that is +1 at zero and one that is -1 there.
             let planes = vec![emit(rewriter, Zero::Plus, "plus"), emit(rewriter, Zero::Minus, "minus")];
-            Code { planes, ..Code::of(output) }
+            Code { planes, nested: false, ..Code::of(output) }
         } else {
             let zero_signs = vec![ZeroSign { name: node.name.clone(), likely: fact.why() }];
             Code { zero_signs, ..Code::of(output) }
@@ -210,9 +224,11 @@ impl Codes {
     /// An operator that only moves elements: what it does to each plane, and the code of its operands.
     fn moved(&self, rewriter: &Rewriter<'_>, node: &Node) -> Option<Moved> {
         let code = node.inputs.iter().find_map(|v| self.0.get(v))?;
-        let alike = |op: &Op, code: &Code| Moved {
-            planes: code.planes.iter().map(|&plane| (op.clone(), vec![plane])).collect(),
-            code: code.clone(),
+        let alike = |op: &Op, code: &Code| {
+            let each = |planes: &[ValueId]| planes.iter().map(|&plane| (op.clone(), vec![plane])).collect();
+            // The largest of some numbers does not have the largest of each of their bits.
+            let weighted = if matches!(op, Op::MaxPool { .. }) { Vec::new() } else { each(&code.weighted) };
+            Moved { planes: each(&code.planes), weighted, code: code.clone() }
         };
         match &node.op {
             // The maximum of a falling code is the minimum of the signs.
@@ -222,22 +238,30 @@ impl Codes {
             }
             Op::Gather { .. } => {
                 let mut moved = alike(&node.op, self.0.get(&node.inputs[0])?);
-                moved.planes.iter_mut().for_each(|(_, inputs)| inputs.push(node.inputs[1]));
+                moved.planes.iter_mut().chain(&mut moved.weighted).for_each(|(_, inputs)| inputs.push(node.inputs[1]));
                 Some(moved)
             }
             Op::Pad { before, after, value } => {
                 let values = code.inverse(*value)?;
                 let pad = |value: f32| Op::Pad { before: before.clone(), after: after.clone(), value };
                 if values.iter().all(|&value| value != 0.0) {
-                    let planes = std::iter::zip(&code.planes, values).map(|(&plane, value)| (pad(value), vec![plane]));
-                    return Some(Moved { planes: planes.collect(), code: code.clone() });
+                    let each = |planes: &[ValueId], values: Vec<f32>| {
+                        std::iter::zip(planes, values).map(|(&plane, value)| (pad(value), vec![plane])).collect()
+                    };
+                    let weighted = code.weighted_inverse(*value).map_or(Vec::new(), |v| each(&code.weighted, v));
+                    return Some(Moved { planes: each(&code.planes, values), weighted, code: code.clone() });
                 }
                 if code.planes.len() > 2 {
                     return None;
                 }
                 // 0 is no sign: it is +1 in one plane and -1 in another.
                 let (first, last) = (*code.planes.first()?, *code.planes.last()?);
-                Some(Moved { planes: vec![(pad(1.0), vec![first]), (pad(-1.0), vec![last])], code: code.clone() })
+                let code = Code { nested: code.nested && first != last, ..code.clone() };
+                Some(Moved {
+                    planes: vec![(pad(1.0), vec![first]), (pad(-1.0), vec![last])],
+                    weighted: Vec::new(),
+                    code,
+                })
             }
             Op::Concat { .. } => self.joined(rewriter, node, code),
             _ => None,
@@ -247,6 +271,7 @@ impl Codes {
     fn joined(&self, rewriter: &Rewriter<'_>, node: &Node, code: &Code) -> Option<Moved> {
         let count = node.inputs.iter().filter_map(|v| Some(self.0.get(v)?.planes.len())).max()?;
         let mut planes = vec![(node.op.clone(), Vec::new()); count];
+        let mut weighted = vec![(node.op.clone(), Vec::new()); code.weighted.len()];
         let mut all = Code { zero_signs: Vec::new(), ..code.clone() };
         for v in &node.inputs {
             match self.0.get(v) {
@@ -254,8 +279,13 @@ impl Codes {
                     for (i, (_, inputs)) in planes.iter_mut().enumerate() {
                         inputs.push(part.planes[i.min(part.planes.len() - 1)]);
                     }
+                    if part.weighted.len() != weighted.len() || part.planes.len() != count {
+                        weighted.clear();
+                    }
+                    std::iter::zip(&mut weighted, &part.weighted).for_each(|((_, inputs), &plane)| inputs.push(plane));
                     all.apart |= part.apart;
                     all.summed |= part.summed;
+                    all.nested &= part.nested;
                     for sign in &part.zero_signs {
                         if !all.zero_signs.contains(sign) {
                             all.zero_signs.push(sign.clone());
@@ -263,17 +293,18 @@ impl Codes {
                     }
                 }
                 None if code.map.is_identity() && rewriter.floats(*v)?.1.iter().all(|x| x.abs() == 1.0) => {
+                    weighted.clear();
                     planes.iter_mut().for_each(|(_, inputs)| inputs.push(*v));
                 }
                 _ => return None,
             }
         }
-        Some(Moved { planes, code: all })
+        Some(Moved { planes, weighted, code: all })
     }
 
     fn moved_signs(&mut self, rewriter: &mut Rewriter<'_>, node: Node, moved: Moved) {
         let output = node.output;
-        let Moved { mut planes, code } = moved;
+        let Moved { mut planes, weighted, code } = moved;
         if planes.len() == 1 && code.is_plain() {
             let (op, inputs) = planes.remove(0);
             self.0.insert(output, Code { planes: vec![output], ..code });
@@ -282,13 +313,20 @@ impl Codes {
         }
         let shape = rewriter.graph.shape(output).to_vec();
         let Some(axis) = shape.len().checked_sub(1) else { return rewriter.keep(node) };
-        let signs: Vec<ValueId> = planes
-            .into_iter()
-            .map(|(op, inputs)| {
-                let (parts, suffix) = (node.parts.clone(), "sign");
-                rewriter.emit(NewNode { op, inputs, like: output, suffix, shape: &shape, origin: None, parts })
-            })
-            .collect();
+        let mut emit = |planes: Vec<(Op, Vec<ValueId>)>| -> Vec<ValueId> {
+            let (parts, suffix) = (&node.parts, "sign");
+            let one = |(op, inputs)| NewNode {
+                op,
+                inputs,
+                like: output,
+                suffix,
+                shape: &shape,
+                origin: None,
+                parts: parts.clone(),
+            };
+            planes.into_iter().map(|plane| rewriter.emit(one(plane))).collect()
+        };
+        let (signs, weighted) = (emit(planes), emit(weighted));
         match signs[..] {
             [sign] if !code.apart => {
                 let op = Op::Affine { axis, maps: repeat(&code.map, shape[axis]) };
@@ -297,7 +335,7 @@ impl Codes {
             // Whoever wants the numbers moves the numbers.
             _ => rewriter.keep(node),
         }
-        self.0.insert(output, Code { planes: signs, ..code });
+        self.0.insert(output, Code { planes: signs, weighted, ..code });
     }
 }
 
@@ -305,6 +343,8 @@ impl Codes {
 struct Moved {
     /// An operator and its operands for each plane of the result.
     planes: Vec<(Op, Vec<ValueId>)>,
+    /// The same for those with weights.
+    weighted: Vec<(Op, Vec<ValueId>)>,
     /// Of the operands.
     code: Code,
 }

@@ -11,6 +11,8 @@ const STEPS: usize = 15;
 /// What the planes of the weights are worth, and their signs.
 pub(super) struct Planes {
     planes: Vec<(f32, Vec<bool>)>,
+    /// What all weights are besides, if the planes are off by that: -1 or +1. The sum of the input, the same for all channels.
+    all: Option<bool>,
     /// One for each channel: the weights are so much times a whole number.
     units: Vec<f64>,
     /// Of these whole numbers, for each channel.
@@ -18,6 +20,7 @@ pub(super) struct Planes {
 }
 
 impl Planes {
+    /// How many there are, of as many channels as the layer has.
     pub(super) fn count(&self) -> usize {
         self.planes.len()
     }
@@ -56,37 +59,36 @@ impl Planes {
             units.push(unit);
             whole.extend(row.iter().map(|&x| (f64::from(x) / unit).round() as i64));
         }
-        Some(Self::split(&whole, units, per_channel))
+        let groups = if let Op::Conv { groups, .. } = &node.op { *groups } else { 1 };
+        Some(Self::split(&whole, units, per_channel, groups == 1))
     }
 
-    /// Odd numbers are sums of ±1, ±2, ±4...; even ones of one more ±1. Others are half of even ones.
-    fn split(whole: &[i64], mut units: Vec<f64>, per_channel: usize) -> Self {
+    /// Odd numbers are sums of ±1, ±2, ±4...; even ones of one more ±1, which is the same for all where it can be and `in_one_sum`.
+    /// Others are half of even ones.
+    fn split(whole: &[i64], mut units: Vec<f64>, per_channel: usize, in_one_sum: bool) -> Self {
         let odd = whole.iter().all(|n| n % 2 != 0);
         let whole: Vec<i64> = whole.iter().map(|n| if odd { *n } else { 2 * n }).collect();
         if !odd {
             units.iter_mut().for_each(|unit| *unit /= 2.0);
         }
-        let largest = whole.iter().map(|n| n.abs()).max().unwrap_or(1);
+        let [low, high] = [whole.iter().min(), whole.iter().max()].map(|n| n.copied().unwrap_or(1));
+        let largest = high.max(-low);
         let bits = (1..).find(|bits| (1_i64 << bits) - i64::from(odd) >= largest).unwrap_or(1);
         let full = (1_i64 << bits) - 1;
-        let extra: Vec<bool> = whole.iter().map(|&n| n > full).collect();
-        let rest = |at: usize| {
-            whole[at]
-                - if odd {
-                    0
-                } else if extra[at] {
-                    1
-                } else {
-                    -1
-                }
+        let all = match (odd, high > full, low < -full) {
+            (true, ..) | (_, true, true) => None,
+            (_, high_is_beyond, _) => in_one_sum.then_some(high_is_beyond),
         };
+        let extra: Vec<bool> = whole.iter().map(|&n| all.unwrap_or(n > full)).collect();
+        let one = |plus: bool| if plus { 1 } else { -1 };
+        let rest = |at: usize| whole[at] - if odd { 0 } else { one(extra[at]) };
         let plane = |bit: i64| (0..whole.len()).map(|at| ((rest(at) + full) / 2) >> bit & 1 == 1).collect();
         let mut planes: Vec<(f32, Vec<bool>)> = (0..bits).map(|bit| ((1_i64 << bit) as f32, plane(bit))).collect();
-        if !odd {
+        if !odd && all.is_none() {
             planes.insert(0, (1.0, extra));
         }
         let sums = whole.chunks(per_channel).map(|row| row.iter().sum()).collect();
-        Self { planes, units, sums }
+        Self { planes, all, units, sums }
     }
 
     /// Emits a layer for each plane of the weights and each of the input, and the Affine of scale and bias behind their sum. The
@@ -100,44 +102,40 @@ impl Planes {
             },
         };
         let map = |channel: usize| {
-            let inner = code.map.of_sums(self.sums[channel] as f32).of_sum(code.planes.len())?;
+            let inner = code.of_dots(self.sums[channel] as f32, 1)?;
             let bias = bias.as_ref().map_or(0.0, |b| b[channel]);
             Some(inner.scaled(self.units[channel]).shifted(f64::from(bias)))
         };
         let maps = (0..self.units.len()).map(map).collect::<Option<Vec<Affine>>>()?;
         let shape = rewriter.graph.shape(node.output).to_vec();
         let axis = shape.len() - 1;
-        let emit = |rewriter: &mut Rewriter<'_>, op: Op, inputs: Vec<ValueId>, suffix: &str, parts: Vec<Part>| {
-            rewriter.emit(NewNode { op, inputs, like: node.output, suffix, shape: &shape, origin: None, parts })
-        };
-        let add = |rewriter: &mut Rewriter<'_>, sum: Option<ValueId>, term: ValueId| match sum {
-            None => term,
-            Some(sum) => emit(rewriter, Op::Binary(Binary::Add), vec![sum, term], "sum", vec![Part::Planes]),
-        };
-        let mut all = None;
-        for (worth, signs) in &self.planes {
+        let mut products = Vec::new();
+        let per_channel = self.planes[0].1.len() / self.units.len();
+        let all = self.all.map(|plus| (1.0, vec![plus; per_channel]));
+        for (worth, signs) in self.planes.iter().chain(&all) {
             let weights = Arc::new(BinaryWeights { signs: signs.clone(), zeros: 0, deviation: 0.0 });
-            let mut sum = None;
-            for (at, &plane) in code.planes.iter().enumerate() {
+            for (at, &(of_input, plane)) in code.operand().iter().enumerate() {
                 let op = match (&node.op, windows.get(at)) {
                     (Op::Conv { groups, .. }, Some(window)) => {
                         Op::BinaryConv { window: window.clone(), groups: *groups, weights: weights.clone() }
                     }
                     _ => Op::BinaryMatMul { weights: weights.clone() },
                 };
-                let first = all.is_none() && sum.is_none();
-                let parts = if first { node.parts.clone() } else { super::plane(node) };
-                let dot = emit(rewriter, op, vec![plane], "dot", parts);
-                sum = Some(add(rewriter, sum, dot));
+                products.push((worth * of_input, op, plane, signs.len() / per_channel));
             }
-            let mut sum = sum?;
-            if *worth != 1.0 {
-                let op = Op::Affine { axis, maps: repeat(&Affine::linear(*worth, 0.0), shape[axis]) };
-                sum = emit(rewriter, op, vec![sum], "worth", vec![Part::Scale]);
-            }
-            all = Some(add(rewriter, all, sum));
         }
-        let all = all?;
+        // What is worth more comes first: each step on the way down is a product with two.
+        products.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
+        let mut terms = Vec::new();
+        let mut own = shape.clone();
+        for (worth, op, plane, channels) in products {
+            let parts = if terms.is_empty() { node.parts.clone() } else { super::plane(node) };
+            own[axis] = channels;
+            let (like, shape, inputs, suffix) = (node.output, &own[..], vec![plane], "dot");
+            terms.push((worth, rewriter.emit(NewNode { op, inputs, like, suffix, shape, origin: None, parts })));
+        }
+        let (&first, rest) = terms.split_first()?;
+        let all = sum(rewriter, node.output, first, rest);
         let name = format!("{}.scale", node.name);
         let parts = std::iter::once(Part::Scale).chain(bias.map(|_| Part::Bias)).collect();
         let op = Op::Affine { axis, maps: Arc::new(maps) };
@@ -146,21 +144,63 @@ impl Planes {
     }
 }
 
+/// The sum of results of layers of planes, each as many times as it is worth: a whole number.
+pub(super) fn sum(
+    rewriter: &mut Rewriter<'_>,
+    like: ValueId,
+    (mut worth, mut sum): (f32, ValueId),
+    terms: &[(f32, ValueId)],
+) -> ValueId {
+    let shape = rewriter.graph.shape(like).to_vec();
+    let axis = shape.len() - 1;
+    let mut emit = |op: Op, inputs: Vec<ValueId>, suffix: &str, part: Part| {
+        let (shape, origin, parts) = (&shape[..], None, vec![part]);
+        rewriter.emit(NewNode { op, inputs, like, suffix, shape, origin, parts })
+    };
+    let times = |factor: f32| Op::Affine { axis, maps: repeat(&Affine::linear(factor, 0.0), shape[axis]) };
+    // At last it is worth 1.
+    let next = terms.iter().map(|&(next, term)| (next, Some(term))).chain([(1.0, None)]);
+    for (next, term) in next {
+        if worth != next {
+            sum = emit(times(worth / next), vec![sum], "worth", Part::Scale);
+        }
+        if let Some(term) = term {
+            sum = emit(Op::Binary(Binary::Add), vec![sum, term], "sum", Part::Planes);
+        }
+        worth = next;
+    }
+    sum
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The planes' signs times what they are worth are the weights again.
+    /// The planes' signs times what they are worth, and what all weights are besides, are the weights again.
     #[test]
     fn planes_add_up() {
-        let all: Vec<Vec<i64>> =
-            vec![vec![-3, -1, 1, 3], vec![-1, 0, 1], vec![-2, 2, 0], vec![7, -7, 5], (-8..8).collect()];
-        let counts = [2, 2, 3, 3, 5];
-        for (whole, count) in std::iter::zip(all, counts) {
-            let planes = Planes::split(&whole, vec![1.0], whole.len());
-            assert_eq!(planes.count(), count, "{whole:?}");
+        let all: Vec<Vec<i64>> = vec![
+            vec![-3, -1, 1, 3],
+            vec![-1, 0, 1],
+            vec![-2, 2, 0],
+            vec![7, -7, 5],
+            (-8..8).collect(),
+            (-3..5).collect(),
+            (-3..4).collect(),
+        ];
+        let counts = [(2, None), (2, None), (3, None), (3, None), (4, Some(false)), (3, Some(true)), (3, Some(false))];
+        for (whole, (count, all)) in std::iter::zip(all, counts) {
+            let planes = Planes::split(&whole, vec![1.0], whole.len(), true);
+            assert_eq!((planes.count(), planes.all), (count, all), "{whole:?}");
+            let apart = Planes::split(&whole, vec![1.0], whole.len(), false);
+            assert_eq!((apart.count(), apart.all), (count + usize::from(all.is_some()), None), "{whole:?}");
             for (at, &n) in whole.iter().enumerate() {
-                let sum: f64 = planes.planes.iter().map(|(w, s)| f64::from(if s[at] { *w } else { -*w })).sum();
+                let all = planes.all.map_or(0.0, |plus| if plus { 1.0 } else { -1.0 });
+                let of = |planes: &Planes| -> f64 {
+                    planes.planes.iter().map(|(w, s)| f64::from(if s[at] { *w } else { -*w })).sum()
+                };
+                assert_eq!(of(&apart), of(&planes) + all, "{whole:?}");
+                let sum = of(&apart);
                 assert_eq!(sum * planes.units[0], n as f64, "{whole:?}");
             }
             assert_eq!(planes.sums[0] as f64 * planes.units[0], whole.iter().sum::<i64>() as f64);

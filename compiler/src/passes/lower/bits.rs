@@ -30,6 +30,7 @@ impl Builder<'_> {
                 Op::Sign(_) => return Some(v),
                 Op::MaxPool { .. } => return self.is_bit_pool(p).then_some(v),
                 Op::Concat { .. } => return self.is_bit_join(p).then_some(v),
+                Op::Binary(_) => return self.facts.multiplies_signs(p).then_some(v),
                 Op::Reshape | Op::Transpose(_) if self.facts.is_same_view(p) => v = node.inputs[0],
                 // In front of a fully connected layer, see `Facts::flatten`.
                 Op::Reshape | Op::Transpose(_) if self.facts.takes_bits(p) => v = node.inputs[0],
@@ -71,9 +72,11 @@ impl Builder<'_> {
     pub(super) fn plan_bits(&mut self) {
         // In the order of the nodes that compute them, which is that of the text too; numbers of values are not.
         let mut requests: BTreeMap<(Option<usize>, ValueId), Vec<Request>> = BTreeMap::new();
-        let operands = |i: usize| match self.is_bit_join(i) {
-            true => self.facts.node(i).inputs.clone(),
-            false => vec![self.binary_operand(i)],
+        let operands = |i: usize| match () {
+            () if self.is_bit_join(i) => self.facts.node(i).inputs.clone(),
+            () if self.facts.is_part_of_product(i) => Vec::new(),
+            () if self.facts.multiplies_signs(i) => self.facts.factors(i),
+            () => vec![self.binary_operand(i)],
         };
         let all = self.facts.live().flat_map(|i| operands(i).into_iter().enumerate().map(move |(k, v)| (i, k, v)));
         for (i, k, operand) in all.collect::<Vec<_>>() {
@@ -85,6 +88,7 @@ impl Builder<'_> {
                 }
                 Op::BinaryMatMul { .. } => (1, [0; 4], false),
                 Op::Concat { .. } if self.is_bit_join(i) => (1, [0; 4], false),
+                Op::Binary(_) if self.facts.multiplies_signs(i) => (1, [0; 4], false),
                 // Zeros do not take part in an OR, so a frame of zeros serves a kernel that reads it.
                 Op::MaxPool { window, .. } if self.is_bit_pool(i) => {
                     (1, windowed(window, 1, input, output).reach(), false)
@@ -122,6 +126,9 @@ impl Builder<'_> {
                         self.sign_bits.entry(p).or_default().push(bits);
                     }
                     Some((p, Op::MaxPool { .. })) if self.is_bit_pool(p) => {
+                        self.bits_moved.entry(p).or_default().push(bits);
+                    }
+                    Some((p, Op::Binary(_))) if self.facts.multiplies_signs(p) => {
                         self.bits_moved.entry(p).or_default().push(bits);
                     }
                     Some((p, Op::Concat { .. })) if self.is_bit_join(p) => {

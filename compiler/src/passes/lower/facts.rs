@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::ir::network::image;
-use crate::ir::{Graph, Layout, Node, Op, Reduction, ValueId};
+use crate::ir::{Binary, Graph, Layout, Node, Op, Reduction, ValueId, Zero};
 
 /// The shape of a node's first operand flattened by a Reshape, so that the fully connected layer behind it is a
 /// convolution with a kernel as large as the image.
@@ -149,6 +149,7 @@ impl<'g> Facts<'g> {
             Op::BinaryConv { .. } | Op::BinaryMatMul { .. } => true,
             Op::MaxPool { .. } => self.is_bits_only(node.output),
             Op::Concat { .. } => self.joins_channels(u) && self.is_bits_only(node.output),
+            Op::Binary(Binary::Mul) => self.multiplies_signs(u),
             Op::Reshape | Op::Transpose(_) if self.is_same_view(u) => self.is_bits_only(node.output),
             Op::Reshape => self.all_users(node.output, |u| self.flattens_bits(u)),
             Op::Transpose(_) => self.all_users(node.output, |r| {
@@ -162,6 +163,46 @@ impl<'g> Facts<'g> {
     pub(super) fn joins_channels(&self, i: usize) -> bool {
         let node = self.node(i);
         matches!(node.op, Op::Concat { axis: 3 }) && self.graph.shape(node.output).len() == 4
+    }
+
+    /// True for a product of signs that is bits only: layers read it in one group, or another product.
+    pub(super) fn multiplies_signs(&self, i: usize) -> bool {
+        let node = self.node(i);
+        let reads = |u: usize| match &self.node(u).op {
+            Op::BinaryConv { groups, .. } => *groups == 1,
+            Op::BinaryMatMul { .. } => true,
+            _ => self.multiplies_signs(u),
+        };
+        node.op == Op::Binary(Binary::Mul) && self.is_of_signs(node.output) && self.all_users(node.output, reads)
+    }
+
+    /// True for a sign that is -1 or +1, pools and products of such.
+    fn is_of_signs(&self, v: ValueId) -> bool {
+        let Some(node) = self.producer(v).map(|p| self.node(p)) else { return false };
+        let all = || node.inputs.iter().all(|&v| self.is_of_signs(v));
+        match node.op {
+            Op::Sign(zero) => zero != Zero::Zero,
+            Op::MaxPool { .. } => all(),
+            Op::Binary(Binary::Mul) => {
+                all() && node.inputs.iter().all(|&v| self.graph.shape(v) == self.graph.shape(node.output))
+            }
+            _ => false,
+        }
+    }
+
+    /// The factors of a product of signs, of which those that only it reads are taken apart.
+    pub(super) fn factors(&self, i: usize) -> Vec<ValueId> {
+        let of = |&v: &ValueId| match self.producer(v).filter(|&p| self.is_part_of_product(p)) {
+            Some(p) => self.factors(p),
+            None => vec![v],
+        };
+        self.node(i).inputs.iter().flat_map(of).collect()
+    }
+
+    /// True for a product of signs that is only a factor of another one.
+    pub(super) fn is_part_of_product(&self, i: usize) -> bool {
+        let users = self.users(self.node(i).output);
+        self.multiplies_signs(i) && users.len() == 1 && self.multiplies_signs(users[0])
     }
 
     fn all_users(&self, v: ValueId, test: impl Fn(usize) -> bool) -> bool {

@@ -54,9 +54,10 @@ fn lattice(builder: &Builder<'_>, v: ValueId, far: usize) -> Option<Lattice> {
             (x.scale == y.scale).then_some(Lattice { low: x.low + y.low, high: x.high + y.high, ..x })
         }
         Op::Affine { maps, .. } => {
-            let map = maps.first().filter(|first| maps.iter().all(|map| map == *first) && first.scale() > 0.0)?;
+            let map = maps.first().filter(|first| maps.iter().all(|map| map == *first) && first.scale() != 0.0)?;
             let x = inner()?;
-            let scale = x.scale * map.scale();
+            let x = if map.scale() > 0.0 { x } else { Lattice { low: -x.high, high: -x.low, ..x } };
+            let scale = x.scale * map.scale().abs();
             // A zero point that is subtracted.
             let moved = map.shift() / scale;
             (moved.fract() == 0.0).then_some(Lattice { scale, low: x.low + moved, high: x.high + moved })

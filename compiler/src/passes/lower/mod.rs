@@ -238,6 +238,7 @@ impl<'g> Builder<'g> {
                 self.facts.is_bits_only(node.output) && self.bit_source(node.output).is_some()
             }
             Op::Affine { .. } => self.facts.is_folded_affine(i),
+            Op::Binary(_) if self.facts.is_part_of_product(i) => true,
             _ => self.waiting.contains(&i),
         }
     }

@@ -27,6 +27,7 @@ impl Builder<'_> {
             _ if self.facts.is_global_mean(i) => self.global_mean(i),
             Op::MaxPool { window, .. } if self.is_bit_pool(i) => self.bit_pool(i, window),
             Op::Concat { .. } if self.is_bit_join(i) => self.bit_join(i),
+            Op::Binary(_) if self.facts.multiplies_signs(i) => self.bit_product(i),
             Op::MaxPool { window, .. } => {
                 let (input, geometry) = (self.dense(node.inputs[0]), self.pool_geometry(i, window));
                 self.start(i, Source::MaxPool { input, geometry });
@@ -90,8 +91,9 @@ impl Builder<'_> {
     fn before_sign(&self, operand: ValueId) -> Vec<Part> {
         let mut words = Vec::new();
         let mut source = self.bit_source(operand).and_then(|v| self.facts.producer(v));
-        // Of several that are joined the first stands for all.
-        while let Some(pool) = source.filter(|&p| self.is_bit_pool(p) || self.is_bit_join(p)) {
+        // Of several that are joined, or multiplied, the first stands for all.
+        let moves = |p: &usize| self.is_bit_pool(*p) || self.is_bit_join(*p) || self.facts.multiplies_signs(*p);
+        while let Some(pool) = source.filter(moves) {
             source = self.bit_source(self.facts.node(pool).inputs[0]).and_then(|v| self.facts.producer(v));
         }
         let Some(sign) = source.filter(|&s| matches!(self.facts.node(s).op, Op::Sign(_))) else { return words };
@@ -289,6 +291,13 @@ impl Builder<'_> {
         let inputs: Vec<TensorId> = (0..self.facts.node(i).inputs.len()).map(|k| self.bits_read[&(i, k)]).collect();
         for output in self.bits_moved.get(&i).cloned().unwrap_or_default() {
             self.open(i, Move::BitJoin { inputs: inputs.clone(), output }, vec!["Concat".into()]);
+        }
+    }
+
+    fn bit_product(&mut self, i: usize) {
+        let inputs: Vec<TensorId> = (0..self.facts.factors(i).len()).map(|k| self.bits_read[&(i, k)]).collect();
+        for output in self.bits_moved.get(&i).cloned().unwrap_or_default() {
+            self.open(i, Move::BitProduct { inputs: inputs.clone(), output }, vec!["Mul".into()]);
         }
     }
 

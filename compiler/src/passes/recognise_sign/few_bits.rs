@@ -5,7 +5,7 @@ use super::steps::{self, Base, Steps};
 use super::{channel_axis, sign_argument};
 use crate::exact::Affine;
 use crate::ir::{Binary, Node, Op, Part, Tensor, ValueId};
-use crate::passes::binarize_weights::planes_of;
+use crate::passes::binarize_weights::{MOST_STEPS, planes_of, planes_of_steps};
 use crate::passes::merge_affine::uniform;
 use crate::passes::rewrite::{NewNode, Rewriter, repeat};
 
@@ -32,8 +32,11 @@ fn is_sum(rewriter: &Rewriter<'_>, mut v: ValueId) -> bool {
             Op::Affine { .. } => node.inputs[0],
             Op::MaxPool { .. } | Op::Reshape | Op::Transpose(_) => node.inputs[0],
             // The signs stand on the right.
-            Op::Binary(Binary::Add) => node.inputs[1],
-            _ => return false,
+            Op::Binary(Binary::Add) if arithmetic(rewriter, node).is_none() => node.inputs[1],
+            _ => match arithmetic(rewriter, node) {
+                Some((x, _)) => x,
+                None => return false,
+            },
         };
     }
     false
@@ -75,11 +78,13 @@ fn arithmetic(rewriter: &Rewriter<'_>, node: &Node) -> Option<(ValueId, (Binary,
     (same_shape && !(f == Binary::Div && side == 0)).then_some((x, (f, side, number)))
 }
 
-/// How many signs a value would be the sum of, if it takes a few evenly spaced numbers, however many of them.
+/// How many planes of bits a value would be, if it takes a few evenly spaced numbers: one for each step where they are too many.
 pub(crate) fn planes_of_input(rewriter: &Rewriter<'_>, mut v: ValueId) -> Option<usize> {
     while let Some(node) = rewriter.producer(v) {
         if let Some(steps) = steps::of_node(rewriter, node) {
-            return (!matches!(steps.base, Base::Truth(_)) && step(&steps).is_some()).then_some(steps.edges.len());
+            let count = steps.edges.len();
+            let planes = if count > MOST_STEPS { count } else { planes_of_steps(count) };
+            return (!matches!(steps.base, Base::Truth(_)) && step(&steps).is_some()).then_some(planes);
         }
         v = match (arithmetic(rewriter, node), &node.op) {
             (Some((x, _)), _) => x,
@@ -97,7 +102,7 @@ fn step(steps: &Steps) -> Option<f64> {
     steps.values.windows(2).all(|pair| pair[1] - pair[0] == step && step.is_finite()).then_some(step)
 }
 
-/// The signs of a value, if it takes at most so many evenly spaced numbers more than one.
+/// The signs of a value, one for each step, if it takes a few evenly spaced numbers that are at most so many planes.
 fn parts(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<Parts> {
     let node = rewriter.producer(v)?.clone();
     if let Some(steps) = steps::of_node(rewriter, &node) {
@@ -132,7 +137,8 @@ fn parts(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<Parts> 
 
 fn of_steps(rewriter: &mut Rewriter<'_>, v: ValueId, steps: &Steps, most: usize) -> Option<Parts> {
     let (first, step) = (*steps.values.first()?, step(steps)?);
-    if steps.edges.len() > most || matches!(steps.base, Base::Truth(_)) {
+    let count = steps.edges.len();
+    if count > MOST_STEPS || planes_of_steps(count) > most || matches!(steps.base, Base::Truth(_)) {
         return None;
     }
     let shape = rewriter.graph.shape(v).to_vec();
@@ -147,7 +153,7 @@ fn of_steps(rewriter: &mut Rewriter<'_>, v: ValueId, steps: &Steps, most: usize)
     Some(Parts { signs, levels, behind: Vec::new(), rising: step > 0.0 })
 }
 
-/// The value as an affine map of a sum of at most so many signs.
+/// The value as an affine map of a sum of signs, if they are at most so many planes.
 fn sum_of_signs(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<ValueId> {
     let shape = rewriter.graph.shape(v).to_vec();
     if shape.is_empty() || is_sum(rewriter, v) || !is_worth_it(rewriter, v) {

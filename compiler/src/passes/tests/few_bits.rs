@@ -54,6 +54,13 @@ const ACTIVATIONS: &[Activation] = &[
         let x = b.unary(Unary::Clip(0.0, 7.0), x);
         constant(b, Mul, x, 0.25)
     }),
+    ("4 bits", |b, x| rounded(b, x, 0.125, 0.0, 15.0)),
+    ("4 bits with a sign, narrow", |b, x| rounded(b, x, 0.25, -7.0, 7.0)),
+    ("4 bits, falling, in a pool", |b, x| {
+        let x = rounded(b, x, -0.2, 0.0, 15.0);
+        let window = crate::passes::testing::window([3, 3], 1);
+        b.like(Op::MaxPool { window, layout: crate::ir::Layout::ChannelsFirst }, &[x])
+    }),
     ("a sum of signs", |b, x| {
         let y = constant(b, Sub, x, 1.0);
         let [s, t] = [x, y].map(|v| b.like(Op::Sign(Zero::Plus), &[v]));
@@ -76,6 +83,20 @@ const ACTIVATIONS: &[Activation] = &[
         let window = crate::passes::testing::window([3, 3], 1);
         b.like(Op::MaxPool { window, layout: crate::ir::Layout::ChannelsFirst }, &[y])
     }),
+    ("thresholds that pass each other, in two channels", |b, x| {
+        let mut sum = None;
+        for step in [-0.5, 0.25, 1.0] {
+            let steps: Vec<f32> = (0..6).map(|c| if c < 2 { -step } else { step }).collect();
+            let steps = b.constant(&[6, 1, 1], &steps);
+            let y = b.binary(Sub, x, steps);
+            let s = b.like(Op::Sign(Zero::Plus), &[y]);
+            sum = Some(match sum {
+                None => s,
+                Some(sum) => b.binary(Add, sum, s),
+            });
+        }
+        sum.expect("three")
+    }),
     ("three thresholds", |b, x| {
         let mut sum = None;
         for step in [-0.5, 0.25, 1.0] {
@@ -90,13 +111,15 @@ const ACTIVATIONS: &[Activation] = &[
     }),
 ];
 
-/// Weights, and how many planes they are.
-const WEIGHTS: &[(&str, &[f32], usize)] = &[
-    ("one bit", &[0.5, -0.5], 1),
-    ("ternary", &[1.0, 0.0, -1.0], 2),
-    ("DoReFa, 2 bits", &[1.0, 1.0 / 3.0, -1.0 / 3.0, -1.0], 2),
-    ("two's complement, 2 bits", &[-0.5, -0.25, 0.0, 0.25], 3),
-    ("3 bits", &[-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75], 4),
+/// Weights, how many planes they are, and whether the sum of all inputs is one more.
+const WEIGHTS: &[(&str, &[f32], usize, bool)] = &[
+    ("one bit", &[0.5, -0.5], 1, false),
+    ("ternary", &[1.0, 0.0, -1.0], 2, false),
+    ("DoReFa, 2 bits", &[1.0, 1.0 / 3.0, -1.0 / 3.0, -1.0], 2, false),
+    ("two's complement, 2 bits", &[-0.5, -0.25, 0.0, 0.25], 2, true),
+    ("two's complement, turned", &[0.5, 0.25, 0.0, -0.25], 2, true),
+    ("3 bits", &[-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75], 3, true),
+    ("4 bits", &[-2.0, -1.75, -1.0, -0.5, -0.25, 0.0, 0.25, 0.75, 1.75], 4, true),
 ];
 
 fn layer(activation: Activation, levels: &[f32], pad: usize) -> Graph {
@@ -125,7 +148,7 @@ fn a_channel_of_nothing_takes_no_plane_more() {
     let before = weighted(b, x, values, 1);
     let mut after = before.clone();
     let network = passes::run(&mut after, |_, _| ()).unwrap_or_else(|e| panic!("{e:?}"));
-    assert_eq!(count(&after, |op| matches!(op, Op::BinaryConv { .. })), 2 * 3, "{after}");
+    assert_eq!(count(&after, |op| matches!(op, Op::BinaryConv { .. })), 2 * 2, "{after}");
     let inputs = [Tensor::f32(SHAPE, (0..150).map(|i| ((i * 7) % 17) as f32 / 7.7 - 0.5).collect())];
     let expected = interpret::graph(&before, &inputs).expect("runs")[&before.outputs[0]].to_f32();
     let found = interpret::network::outputs(&network, &inputs).expect("runs")[0].to_f32();
@@ -137,7 +160,7 @@ fn a_channel_of_nothing_takes_no_plane_more() {
 #[test]
 fn few_bits_are_planes_of_bits() {
     for &activation in ACTIVATIONS {
-        for &(name, levels, planes) in WEIGHTS {
+        for &(name, levels, planes, all) in WEIGHTS {
             for pad in [0, 1] {
                 let title = format!("{}, {name}, padded by {pad}", activation.0);
                 let before = layer(activation, levels, pad);
@@ -148,13 +171,15 @@ fn few_bits_are_planes_of_bits() {
                 let of_input = match activation.0 {
                     "sign" => 1,
                     "a sum of signs" => 2,
-                    "symmetric, 5 numbers" => 4,
-                    "3 bits, rounded down" => 7,
-                    _ => 3,
+                    "symmetric, 5 numbers" | "3 bits, rounded down" => 3,
+                    "4 bits" | "4 bits with a sign, narrow" | "4 bits, falling, in a pool" => 4,
+                    "thresholds that pass each other, in two channels" => 3,
+                    _ => 2,
                 };
                 // A sign has no bit for padding with 0 but where the layer counts none.
                 let fits = planes * of_input <= 8;
-                assert_eq!((layers, real), if fits { (planes * of_input, 0) } else { (0, 1) }, "{title}\n{after}");
+                let all = (planes + usize::from(all)) * of_input;
+                assert_eq!((layers, real), if fits { (all, 0) } else { (0, 1) }, "{title}\n{after}");
                 // One layer, whose other products are said to be planes of it; or how far it is from being of bits.
                 let marks = after.nodes.iter().filter(|node| node.parts.contains(&Part::Plane)).count();
                 assert_eq!(marks, layers.saturating_sub(1), "{title}\n{after}");

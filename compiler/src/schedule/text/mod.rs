@@ -92,6 +92,7 @@ fn note(block: &Block, cost: usize) -> String {
         Body::Move(Move::Reshape { .. }) => "nothing is done, unless both are the caller's".to_owned(),
         Body::Move(Move::Copy { .. } | Move::Convert { .. } | Move::Lookup { .. }) => "one thread".to_owned(),
         Body::Move(Move::BitJoin { .. }) => "words, shifted to their places, one thread".to_owned(),
+        Body::Move(Move::BitProduct { .. }) => "the XOR of the words, one thread".to_owned(),
         Body::Move(Move::BitMaxPool { .. }) => "the OR of the words under a window, one thread".to_owned(),
         Body::Gate(_) | Body::Whole(_) => format!("one thread, {} ns", thousands(cost as u64)),
     }

@@ -259,6 +259,7 @@ fn words(network: &Network) -> Vec<String> {
             Body::Gate(_) => return "gate".to_owned(),
             Body::Move(Move::BitMaxPool { .. }) => return "or".to_owned(),
             Body::Move(Move::BitJoin { .. }) => return "join".to_owned(),
+            Body::Move(Move::BitProduct { .. }) => return "product".to_owned(),
             Body::Move(Move::Copy { .. }) => return "copy".to_owned(),
             Body::Move(Move::Reshape { .. }) => return "reshape".to_owned(),
             Body::Move(Move::Lookup { .. }) => return "lookup".to_owned(),
