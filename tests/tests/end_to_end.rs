@@ -122,5 +122,5 @@ groups! {
     geometry_weights_and_signs: "linear_" "weights_" "odd_" "binary_" "sign_" "real_input";
     integers: "integers_";
     whole_networks: "attention_" "bibert_" "bit_" "unet_" "yolo_" "keywords_" "quantised_" "dorefa_" "lsq_" "ternary_";
-    real_layers: "activations_" "pooling_" "shuffling_" "real_geometry" "two_";
+    real_layers: "activations_" "pooling_" "shuffling_" "real_geometry" "two_" "assigned_";
 }

@@ -59,7 +59,7 @@ fn inputs(graph: &Graph) -> Vec<Tensor> {
 fn name_origins(graph: &mut Graph) {
     for value in graph.values.iter_mut().filter(|value| value.constant.is_none()) {
         let (name, shape) = (value.name.clone(), value.shape.clone());
-        value.origin.get_or_insert(Origin { name, shape, permutation: None });
+        value.origin.get_or_insert(Origin::new(name, shape));
     }
 }
 
@@ -70,13 +70,15 @@ fn as_in_the_file(file: &Graph, graph: &Graph) -> Result<(), String> {
     let by_name: HashMap<&str, ValueId> =
         file.nodes.iter().map(|node| (file.value(node.output).name.as_str(), node.output)).collect();
     for id in graph.nodes.iter().map(|node| node.output) {
-        let Some(Origin { name, permutation, .. }) = &graph.value(id).origin else { continue };
+        let Some(origin @ Origin { name, permutation, .. }) = &graph.value(id).origin else { continue };
         let Some(original) = by_name.get(name.as_str()) else { continue };
         let mut original = wanted[original].clone();
         if let Some(permutation) = permutation {
             let shape: Vec<usize> = permutation.iter().map(|&axis| original.shape[axis]).collect();
             original = ops::apply(&Op::Transpose(permutation.clone()), &[&original], &shape)?;
         }
+        let elements = original.to_f32().iter().map(|&x| origin.element(x)).collect();
+        let original = if origin.between.is_some() { Tensor::f32(original.shape.clone(), elements) } else { original };
         let told = |e| format!("%{} is not the file's {name:?}: {e}", graph.value(id).name);
         close(&[original], &[found[&id].clone()]).map_err(told)?;
     }

@@ -22,7 +22,7 @@ fn graph() -> Graph {
     let y = b.conv(x, w, 1);
     let y = b.unary(Unary::Relu, y);
     let mut graph = b.finish(&[y]);
-    let origin = Origin { name: "y".into(), shape: vec![1, 3, 4, 4], permutation: Some(vec![0, 1, 2, 3]) };
+    let origin = Origin { permutation: Some(vec![0, 1, 2, 3]), ..Origin::new("y", [1, 3, 4, 4]) };
     graph.values[y.0 as usize].origin = Some(origin);
     graph.values[x.0 as usize].name = "x".into();
     graph

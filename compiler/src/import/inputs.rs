@@ -119,7 +119,7 @@ fn declare_one(input: &ValueInfoProto<'_>, bound: &BTreeMap<String, usize>, buil
     let kind = DataType::of(elem_type);
     let dtype = kind.and_then(element::face).unwrap_or(dtype);
     let id = builder.graph.add_value(input.name, shape.clone(), dtype);
-    builder.graph.values[id.0 as usize].origin = Some(Origin { name: input.name.to_owned(), shape, permutation: None });
+    builder.graph.values[id.0 as usize].origin = Some(Origin::new(input.name.to_owned(), shape));
     builder.graph.inputs.push(id);
     // Everything behind it works on floats that hold the integers.
     let held = if dtype.is_integer() { builder.held(id, input.name)? } else { id };

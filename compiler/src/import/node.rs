@@ -88,7 +88,7 @@ impl<'a> Conversion<'a> {
             }
             value.name = name.to_owned();
             if value.constant.is_none() {
-                value.origin = Some(Origin { name: name.to_owned(), shape: value.shape.clone(), permutation: None });
+                value.origin = Some(Origin::new(name.to_owned(), value.shape.clone()));
             }
         }
     }

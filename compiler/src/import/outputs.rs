@@ -67,7 +67,7 @@ fn own_value(value: ValueId, name: &str, builder: &mut Builder) -> ValueId {
     if held.name == name && !is_shared {
         return value;
     }
-    let origin = Some(Origin { name: name.to_owned(), shape: held.shape.clone(), permutation: None });
+    let origin = Some(Origin::new(name.to_owned(), held.shape.clone()));
     if is_shared || held.constant.is_some() {
         let (shape, dtype, constant) = (held.shape.clone(), held.dtype, held.constant.clone());
         let is_constant = constant.is_some();

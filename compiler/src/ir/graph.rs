@@ -19,7 +19,7 @@ use crate::exact::{Affine, Zero};
 pub struct ValueId(pub u32);
 
 /// Where a value stands in the file, so that `verify` can ask another engine for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     /// The ONNX value.
     pub name: String,
@@ -28,6 +28,31 @@ pub struct Origin {
     /// `None`: same elements in the same order (the shapes may differ). `Some(p)`: this value is the ONNX
     /// value transposed by `p` (axis `i` of this value is axis `p[i]` of the ONNX one).
     pub permutation: Option<Vec<usize>>,
+    /// `Some([a, b])`: this value is not the number, but -1 where that is nearer to `a`, and +1 where it is nearer to `b`: one of the
+    /// bits of an ONNX value that takes a few numbers.
+    pub between: Option<[f32; 2]>,
+}
+
+impl Origin {
+    /// The same place, of a value with the same elements.
+    pub fn new(name: impl Into<String>, shape: impl Into<Shape>) -> Self {
+        Self { name: name.into(), shape: shape.into(), permutation: None, between: None }
+    }
+
+    /// This value's element, from that of the ONNX value.
+    pub fn element(&self, x: f32) -> f32 {
+        match self.between {
+            Some([a, b]) if !x.is_nan() => ((x - a).abs() - (x - b).abs()).signum(),
+            _ => x,
+        }
+    }
+
+    /// Of a bit of a value there: which of two of its numbers is nearer.
+    pub fn of_bit(self, [a, b]: [f64; 2]) -> Option<Self> {
+        let between = [a as f32, b as f32];
+        let apart = between.iter().all(|x| x.is_finite()) && between[0] != between[1];
+        (self.between.is_none() && apart).then_some(Self { between: Some(between), ..self })
+    }
 }
 
 /// A value: an edge of the graph.

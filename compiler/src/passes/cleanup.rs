@@ -28,7 +28,10 @@ fn restore_names(graph: &mut Graph) {
     let mut names: HashSet<String> = live.map(|v| graph.value(v).name.clone()).collect();
     for i in 0..graph.nodes.len() {
         let v = graph.nodes[i].output;
-        let Some(origin) = graph.value(v).origin.as_ref().map(|o| printable(&o.name)) else { continue };
+        let Some(origin) = graph.value(v).origin.as_ref().filter(|o| o.between.is_none()).map(|o| printable(&o.name))
+        else {
+            continue;
+        };
         // An output has its public name already.
         if !graph.outputs.contains(&v) && names.insert(origin.clone()) {
             graph.values[v.0 as usize].name = origin;

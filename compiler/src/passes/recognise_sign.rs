@@ -455,6 +455,11 @@ fn coded(rewriter: &mut Rewriter<'_>, v: ValueId) -> Option<ValueId> {
             }
         }
     };
+    // Where the sign alone says which number it is.
+    if matches!(rewriter.producer(s), Some(Node { op: Op::Sign(Zero::Plus | Zero::Minus), .. })) {
+        let origin = rewriter.graph.value(v).origin.clone();
+        rewriter.graph.values[s.0 as usize].origin = origin.and_then(|origin| origin.of_bit([minus, plus]));
+    }
     if ![minus, plus].iter().all(|level| level.is_finite()) {
         return None;
     }

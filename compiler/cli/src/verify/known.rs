@@ -45,6 +45,11 @@ pub(super) fn all(network: &Network, reference: &Reference, sample: &Sample) -> 
         }
     }
     for block in &network.blocks {
+        if let Body::Move(Move::BitProduct { inputs, output }) = &block.body
+            && let Some(product) = product(inputs, &known)
+        {
+            known.entry(*output).or_insert(product);
+        }
         for (sums, of) in sums(block) {
             if let Some(values) = known.get(&of).map(|k| pixel_sums(network.tensor(of), &k.values)) {
                 known.entry(sums).or_insert(Known::new(values));
@@ -58,11 +63,28 @@ pub(super) fn all(network: &Network, reference: &Reference, sample: &Sample) -> 
 pub(super) fn reference_of(tensor: &NetTensor, reference: &Reference) -> Option<Known> {
     let origin = tensor.origin.as_ref()?;
     let len: usize = tensor.shape.iter().product();
-    let values = permuted(reference.values.get(&origin.name)?, origin).filter(|v| v.len() == len)?;
+    let mut values = permuted(reference.values.get(&origin.name)?, origin).filter(|v| v.len() == len)?;
+    values.iter_mut().for_each(|v| *v = origin.element(*v));
     let plus = match tensor.storage {
         Storage::Dense(_) => Vec::new(),
         Storage::Bits(_) => values.iter().map(|&v| v >= 0.0).collect(),
     };
+    Some(Known { values, plus })
+}
+
+/// The product of signs that are all known.
+fn product(inputs: &[TensorId], known: &HashMap<TensorId, Known>) -> Option<Known> {
+    let factors: Vec<&Known> = inputs.iter().map(|input| known.get(input)).collect::<Option<_>>()?;
+    let mut values = vec![1.0; factors.first()?.plus.len()];
+    for factor in &factors {
+        // A zero, or what is no number, is what the block that takes the sign makes of it: then nothing is known here.
+        if factor.values.iter().any(|v| *v == 0.0 || v.is_nan()) {
+            return None;
+        }
+        let signs = factor.plus.iter().map(|&plus| if plus { 1.0 } else { -1.0 });
+        std::iter::zip(&mut values, signs).for_each(|(v, sign): (&mut f32, f32)| *v *= sign);
+    }
+    let plus = values.iter().map(|&v| v > 0.0).collect();
     Some(Known { values, plus })
 }
 
@@ -167,7 +189,7 @@ mod tests {
     #[test]
     fn permuted_is_a_transpose() {
         let tensor = Tensor::f32([1, 2, 2, 3], (0..12).map(|i| i as f32).collect());
-        let origin = |permutation| Origin { name: "x".into(), shape: vec![1, 2, 2, 3], permutation };
+        let origin = |permutation| Origin { permutation, ..Origin::new("x", [1, 2, 2, 3]) };
         let nhwc = permuted(&tensor, &origin(Some(vec![0, 2, 3, 1]))).unwrap();
         assert_eq!(nhwc, [0.0, 6.0, 1.0, 7.0, 2.0, 8.0, 3.0, 9.0, 4.0, 10.0, 5.0, 11.0]);
         assert_eq!(permuted(&tensor, &origin(None)).unwrap(), tensor.to_f32());

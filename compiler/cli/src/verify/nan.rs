@@ -47,7 +47,7 @@ fn behind(
     let ids = || graph.values.iter().zip((0..).map(ValueId));
     let mut names: Vec<(ValueId, Name)> = Vec::new();
     for (value, id) in ids() {
-        let origin = value.origin.as_ref().filter(|o| o.permutation.is_none()).map(|o| &o.name);
+        let origin = value.origin.as_ref().filter(|o| o.permutation.is_none() && o.between.is_none()).map(|o| &o.name);
         let mut own: Vec<&String> = [Some(&value.name), origin].into_iter().flatten().collect();
         own.dedup();
         names.extend(

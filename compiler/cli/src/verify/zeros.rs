@@ -15,7 +15,7 @@ pub(super) fn by_name(graph: &Graph) -> HashMap<&str, ValueId> {
     let mut names: HashMap<&str, ValueId> = HashMap::new();
     for (value, id) in graph.values.iter().zip((0..).map(ValueId)) {
         names.insert(&value.name, id);
-        if let Some(origin) = value.origin.as_ref().filter(|o| o.permutation.is_none()) {
+        if let Some(origin) = value.origin.as_ref().filter(|o| o.permutation.is_none() && o.between.is_none()) {
             names.entry(&origin.name).or_insert(id);
         }
     }

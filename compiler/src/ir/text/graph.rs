@@ -79,11 +79,12 @@ pub(super) fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_./-:".contains(c)
 }
 
-/// ` from "y"[1,4,4,3] by 0,3,1,2`: the value of the file.
+/// ` from "y"[1,4,4,3] by 0,3,1,2 between 0.0,1.0`: the value of the file.
 pub(super) fn origin(origin: Option<&Origin>, full: bool) -> String {
     let Some(origin) = origin.filter(|_| full) else { return String::new() };
     let by = origin.permutation.as_ref().map_or(String::new(), |p| format!(" by {}", list(p)));
-    format!(" from {:?}[{}]{by}", origin.name, list(&origin.shape))
+    let between = origin.between.map_or(String::new(), |[a, b]| format!(" between {a:?},{b:?}"));
+    format!(" from {:?}[{}]{by}{between}", origin.name, list(&origin.shape))
 }
 
 impl Graph {

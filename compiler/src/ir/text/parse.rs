@@ -99,14 +99,21 @@ impl<'t> Rest<'t> {
         list(self.until("]")?)
     }
 
-    /// ` from "y"[1,4,4,3] by 0,3,1,2`, if it is next.
+    /// ` from "y"[1,4,4,3] by 0,3,1,2 between 0.0,1.0`, if it is next.
     pub(super) fn origin(&mut self) -> Read<Option<Origin>> {
         if !self.take("from ") {
             return Ok(None);
         }
         let (name, shape) = (self.quoted()?, self.shape()?);
         let digits = if self.take("by ") { Some(self.word(|c| c.is_ascii_digit() || c == ',')) } else { None };
-        Ok(Some(Origin { name, shape, permutation: digits.map(list).transpose()? }))
+        let mut origin = Origin { permutation: digits.map(list).transpose()?, ..Origin::new(name, shape) };
+        if self.take("between ") {
+            let numbers = self.word(|c| !c.is_whitespace());
+            let (a, b) = numbers.split_once(',').ok_or("two numbers are expected")?;
+            let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number"));
+            origin.between = Some([number(a)?, number(b)?]);
+        }
+        Ok(Some(origin))
     }
 
     /// `f32[1,3,4,4]`

@@ -67,7 +67,7 @@ fn every_block_is_read_back() {
   output %1
   %0 "x" f32[1x2x4x4] from "x"[1,2,4,4]
   %1 "y" i64[1x3]
-  %2 "s" bits[1x4x4x2] in 2 groups frame 1,0,1,2 of 1 from "y"[1,2,4,4] by 0,2,3,1
+  %2 "s" bits[1x4x4x2] in 2 groups frame 1,0,1,2 of 1 from "y"[1,2,4,4] by 0,2,3,1 between 0.0,-1e-7
   "a": binary_conv(%2, weights bits[16] +-+-++--+-+-++--, zeros 2) 1x4x4x2 -> 4x4x2 3x1/2,1 dilated 1,2 pad 1,0 in 2 groups of -1 -> scale [0.5; 2], shift [0.5, -inf], prelu [random(3); 9], sign [>= 1.0, never] -> average_pool 1x4x4x2 -> 2x2x2 2x2/2,2 counting 0,1 -> Clip(-1.0, 6.0), Relu, scale [1.0, 2.0] of 1x1x2, shift [3.0; 4] of 4x1x1, gate %0, add %0, mul %0, store %0, sum %0, sign %2 [always; 3]   # BatchNormalization Sign Conv (because (of) it)
   "b": conv(%0 in planes, [1.0, 2.0, 3.0, 4.0, 5.0]) 1x4x4x2 -> 4x4x2 1x1 in bf16 by %0   # Conv
   "c": conv(%0, [1.0; 1]) 1x4x4x2 -> 4x4x2 1x1 in int8 by %0: * 12.5 + 3, weights [1,-2,3]   # 

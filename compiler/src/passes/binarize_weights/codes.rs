@@ -130,7 +130,7 @@ impl Codes {
         let [a, b] = [self.0.get(&node.inputs[0])?, self.0.get(&node.inputs[1])?];
         let ends = |code: &Code| Some([code.map.exactly_at(-1.0)?, code.map.exactly_at(1.0)?]);
         let ([a_low, a_high], [b_low, b_high]) = (ends(a)?, ends(b)?);
-        let order = weighted::order(rewriter, a, b);
+        let order = weighted::order(rewriter, node, a, b);
         let [first, last] = if order == Some(false) { [b, a] } else { [a, b] };
         let planes = [first.planes.clone(), last.planes.clone()].concat();
         let most = if order.is_some() { weighted::MOST_STEPS } else { MOST_PLANES };

@@ -2,7 +2,7 @@
 
 use super::codes::Code;
 use super::weights::{TOLERANCE, by_channel};
-use super::{Affine, Arc, Binary, BinaryWeights, Node, Op, Part, Rewriter, ValueId, Window, repeat};
+use super::{Affine, Arc, Binary, BinaryWeights, MOST_PLANES, Node, Op, Part, Rewriter, ValueId, Window, repeat};
 use crate::passes::rewrite::NewNode;
 
 /// Steps from zero to the largest weight, at most: those of five bits.
@@ -13,6 +13,8 @@ pub(super) struct Planes {
     planes: Vec<(f32, Vec<bool>)>,
     /// What all weights are besides, if the planes are off by that: -1 or +1. The sum of the input, the same for all channels.
     all: Option<bool>,
+    /// Whether that can be one channel: there is one group.
+    in_one_channel: bool,
     /// One for each channel: the weights are so much times a whole number.
     units: Vec<f64>,
     /// Of these whole numbers, for each channel.
@@ -20,9 +22,9 @@ pub(super) struct Planes {
 }
 
 impl Planes {
-    /// How many there are, of as many channels as the layer has.
+    /// How many there are, of as many channels as the layer has, at least.
     pub(super) fn count(&self) -> usize {
-        self.planes.len()
+        self.planes.len() + usize::from(self.all.is_some() && !self.in_one_channel)
     }
 
     /// The weights of a layer, if they are whole multiples of a number per channel, up to so many times.
@@ -55,17 +57,19 @@ impl Planes {
                 continue;
             }
             let steps = (1..=STEPS).find(fits)?;
-            let unit = largest / steps as f64;
+            // What is beyond the others is below zero in each channel, as in two's complement.
+            let least = f64::from(row.iter().fold(0.0_f32, |m, x| m.min(*x)));
+            let unit = if -least < largest { -largest } else { largest } / steps as f64;
             units.push(unit);
             whole.extend(row.iter().map(|&x| (f64::from(x) / unit).round() as i64));
         }
-        let groups = if let Op::Conv { groups, .. } = &node.op { *groups } else { 1 };
-        Some(Self::split(&whole, units, per_channel, groups == 1))
+        let in_one_channel = !matches!(&node.op, Op::Conv { groups, .. } if *groups != 1);
+        Some(Self { in_one_channel, ..Self::split(&whole, units, per_channel) })
     }
 
-    /// Odd numbers are sums of ±1, ±2, ±4...; even ones of one more ±1, which is the same for all where it can be and `in_one_sum`.
-    /// Others are half of even ones.
-    fn split(whole: &[i64], mut units: Vec<f64>, per_channel: usize, in_one_sum: bool) -> Self {
+    /// Odd numbers are sums of ±1, ±2, ±4...; even ones of one more ±1, which is the same for all where it can be. Others are half
+    /// of even ones.
+    fn split(whole: &[i64], mut units: Vec<f64>, per_channel: usize) -> Self {
         let odd = whole.iter().all(|n| n % 2 != 0);
         let whole: Vec<i64> = whole.iter().map(|n| if odd { *n } else { 2 * n }).collect();
         if !odd {
@@ -77,7 +81,7 @@ impl Planes {
         let full = (1_i64 << bits) - 1;
         let all = match (odd, high > full, low < -full) {
             (true, ..) | (_, true, true) => None,
-            (_, high_is_beyond, _) => in_one_sum.then_some(high_is_beyond),
+            (_, high_is_beyond, _) => Some(high_is_beyond),
         };
         let extra: Vec<bool> = whole.iter().map(|&n| all.unwrap_or(n > full)).collect();
         let one = |plus: bool| if plus { 1 } else { -1 };
@@ -88,7 +92,7 @@ impl Planes {
             planes.insert(0, (1.0, extra));
         }
         let sums = whole.chunks(per_channel).map(|row| row.iter().sum()).collect();
-        Self { planes, all, units, sums }
+        Self { planes, all, in_one_channel: true, units, sums }
     }
 
     /// Emits a layer for each plane of the weights and each of the input, and the Affine of scale and bias behind their sum. The
@@ -111,28 +115,39 @@ impl Planes {
         let axis = shape.len() - 1;
         let mut products = Vec::new();
         let per_channel = self.planes[0].1.len() / self.units.len();
-        let all = self.all.map(|plus| (1.0, vec![plus; per_channel]));
+        // In as many channels as the others it is a part of the same chain, and if that is too many products, in one.
+        let operand = code.operand();
+        let in_one_channel = self.in_one_channel && (self.planes.len() + 1) * operand.len() > MOST_PLANES;
+        let channels = if in_one_channel { 1 } else { self.units.len() };
+        let all = self.all.map(|plus| (1.0, vec![plus; channels * per_channel]));
         for (worth, signs) in self.planes.iter().chain(&all) {
             let weights = Arc::new(BinaryWeights { signs: signs.clone(), zeros: 0, deviation: 0.0 });
-            for (at, &(of_input, plane)) in code.operand().iter().enumerate() {
+            for (at, &(of_input, plane)) in operand.iter().enumerate() {
                 let op = match (&node.op, windows.get(at)) {
                     (Op::Conv { groups, .. }, Some(window)) => {
                         Op::BinaryConv { window: window.clone(), groups: *groups, weights: weights.clone() }
                     }
                     _ => Op::BinaryMatMul { weights: weights.clone() },
                 };
-                products.push((worth * of_input, op, plane, signs.len() / per_channel));
+                let is_shared = signs.len() / per_channel < self.units.len();
+                products.push((is_shared, worth * of_input, op, plane));
             }
         }
         // What is worth more comes first: each step on the way down is a product with two.
-        products.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
-        let mut terms = Vec::new();
-        let mut own = shape.clone();
-        for (worth, op, plane, channels) in products {
+        products.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        let one: Vec<usize> = shape.iter().enumerate().map(|(i, &n)| if i == axis { 1 } else { n }).collect();
+        let [mut terms, mut shared] = [Vec::new(), Vec::new()];
+        for (is_shared, worth, op, plane) in products {
             let parts = if terms.is_empty() { node.parts.clone() } else { super::plane(node) };
-            own[axis] = channels;
-            let (like, shape, inputs, suffix) = (node.output, &own[..], vec![plane], "dot");
-            terms.push((worth, rewriter.emit(NewNode { op, inputs, like, suffix, shape, origin: None, parts })));
+            let (list, shape) = if is_shared { (&mut shared, &one) } else { (&mut terms, &shape) };
+            let (like, inputs, suffix) = (node.output, vec![plane], "dot");
+            list.push((worth, rewriter.emit(NewNode { op, inputs, like, suffix, shape, origin: None, parts })));
+        }
+        if let Some((&first, rest)) = shared.split_first() {
+            let sum = sum(rewriter, first.1, first, rest);
+            let (op, inputs, parts) = (Op::Expand, vec![sum], vec![Part::Planes]);
+            let (like, shape, suffix) = (node.output, &shape[..], "all");
+            terms.push((1.0, rewriter.emit(NewNode { op, inputs, like, suffix, shape, origin: None, parts })));
         }
         let (&first, rest) = terms.split_first()?;
         let all = sum(rewriter, node.output, first, rest);
@@ -190,17 +205,12 @@ mod tests {
         ];
         let counts = [(2, None), (2, None), (3, None), (3, None), (4, Some(false)), (3, Some(true)), (3, Some(false))];
         for (whole, (count, all)) in std::iter::zip(all, counts) {
-            let planes = Planes::split(&whole, vec![1.0], whole.len(), true);
+            let planes = Planes::split(&whole, vec![1.0], whole.len());
             assert_eq!((planes.count(), planes.all), (count, all), "{whole:?}");
-            let apart = Planes::split(&whole, vec![1.0], whole.len(), false);
-            assert_eq!((apart.count(), apart.all), (count + usize::from(all.is_some()), None), "{whole:?}");
             for (at, &n) in whole.iter().enumerate() {
                 let all = planes.all.map_or(0.0, |plus| if plus { 1.0 } else { -1.0 });
-                let of = |planes: &Planes| -> f64 {
-                    planes.planes.iter().map(|(w, s)| f64::from(if s[at] { *w } else { -*w })).sum()
-                };
-                assert_eq!(of(&apart), of(&planes) + all, "{whole:?}");
-                let sum = of(&apart);
+                let sum: f64 = planes.planes.iter().map(|(w, s)| f64::from(if s[at] { *w } else { -*w })).sum();
+                let sum = sum + all;
                 assert_eq!(sum * planes.units[0], n as f64, "{whole:?}");
             }
             assert_eq!(planes.sums[0] as f64 * planes.units[0], whole.iter().sum::<i64>() as f64);

@@ -45,6 +45,8 @@ fn is_sum(rewriter: &Rewriter<'_>, mut v: ValueId) -> bool {
 /// Signs whose sum, through some maps, is a value.
 struct Parts {
     signs: Vec<ValueId>,
+    /// The numbers of the value below and above each of their steps.
+    steps: Vec<[f64; 2]>,
     /// Of the sum.
     levels: Affine,
     /// Arithmetic with numbers behind that: which operand the number is, and the number.
@@ -111,6 +113,18 @@ fn parts(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<Parts> 
     // Numbers that no f64 holds, such as thirds: what makes them stays behind the signs.
     if let Some((x, (f, side, number))) = arithmetic(rewriter, &node) {
         let mut parts = parts(rewriter, x, most)?;
+        // To say which of two it is, rounded numbers will do.
+        let number_of = |x: f64| {
+            let c = f64::from(number);
+            let (a, b) = if side == 0 { (c, x) } else { (x, c) };
+            match f {
+                Binary::Add => a + b,
+                Binary::Sub => a - b,
+                Binary::Mul => a * b,
+                _ => a / b,
+            }
+        };
+        parts.steps.iter_mut().for_each(|step| *step = step.map(number_of));
         parts.behind.push((f, side, number));
         parts.rising = match f {
             Binary::Mul | Binary::Div if number > 0.0 => parts.rising,
@@ -128,9 +142,10 @@ fn parts(rewriter: &mut Rewriter<'_>, v: ValueId, most: usize) -> Option<Parts> 
         return None;
     }
     let shape = rewriter.graph.shape(v).to_vec();
-    for sign in &mut parts.signs {
+    for (sign, step) in std::iter::zip(&mut parts.signs, &parts.steps) {
         let (op, inputs, parts) = (node.op.clone(), vec![*sign], node.parts.clone());
-        *sign = rewriter.emit(NewNode { op, inputs, like: v, suffix: "sign", shape: &shape, origin: None, parts });
+        let origin = rewriter.graph.value(v).origin.clone().and_then(|origin| origin.of_bit(*step));
+        *sign = rewriter.emit(NewNode { op, inputs, like: v, suffix: "sign", shape: &shape, origin, parts });
     }
     Some(parts)
 }
@@ -143,14 +158,16 @@ fn of_steps(rewriter: &mut Rewriter<'_>, v: ValueId, steps: &Steps, most: usize)
     }
     let shape = rewriter.graph.shape(v).to_vec();
     let mut signs = Vec::new();
-    for edge in &steps.edges {
+    let numbers: Vec<[f64; 2]> = steps.values.windows(2).map(|pair| [pair[0], pair[1]]).collect();
+    for (edge, step) in std::iter::zip(&steps.edges, &numbers) {
         let (zero, x) = sign_argument(rewriter, v, steps.base, edge, true);
         let (op, inputs, parts) = (Op::Sign(zero), vec![x], vec!["Sign".into()]);
-        signs.push(rewriter.emit(NewNode { op, inputs, like: v, suffix: "sign", shape: &shape, origin: None, parts }));
+        let origin = rewriter.graph.value(v).origin.clone().and_then(|origin| origin.of_bit(*step));
+        signs.push(rewriter.emit(NewNode { op, inputs, like: v, suffix: "sign", shape: &shape, origin, parts }));
     }
     let half = step / 2.0;
     let levels = Affine::identity().scaled(half).shifted(first).shifted(half * signs.len() as f64);
-    Some(Parts { signs, levels, behind: Vec::new(), rising: step > 0.0 })
+    Some(Parts { signs, steps: numbers, levels, behind: Vec::new(), rising: step > 0.0 })
 }
 
 /// The value as an affine map of a sum of signs, if they are at most so many planes.

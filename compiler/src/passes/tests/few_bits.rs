@@ -118,6 +118,7 @@ const WEIGHTS: &[(&str, &[f32], usize, bool)] = &[
     ("DoReFa, 2 bits", &[1.0, 1.0 / 3.0, -1.0 / 3.0, -1.0], 2, false),
     ("two's complement, 2 bits", &[-0.5, -0.25, 0.0, 0.25], 2, true),
     ("two's complement, turned", &[0.5, 0.25, 0.0, -0.25], 2, true),
+    ("two's complement, turned in some channels", &[0.5, 0.25, 0.0, -0.25, 0.0, 0.0, 0.25], 2, true),
     ("3 bits", &[-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75], 3, true),
     ("4 bits", &[-2.0, -1.75, -1.0, -0.5, -0.25, 0.0, 0.25, 0.75, 1.75], 4, true),
 ];

@@ -162,9 +162,13 @@ impl<'a> Region<'a> {
 }
 
 /// Whether the planes of two sums are nested together: those of the first in front (`true`), or of the second.
-pub(super) fn order(rewriter: &Rewriter<'_>, a: &Code, b: &Code) -> Option<bool> {
+pub(super) fn order(rewriter: &Rewriter<'_>, sum: &Node, a: &Code, b: &Code) -> Option<bool> {
     if !a.nested || !b.nested {
         return None;
+    }
+    // The steps of one value, as `recognise_sign` puts them together: from the first on.
+    if sum.parts == [Part::Planes] {
+        return Some(true);
     }
     let within = |outer: ValueId, inner: ValueId| {
         let regions = [outer, inner].map(|plane| Region::of(rewriter, plane));
