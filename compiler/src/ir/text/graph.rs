@@ -100,7 +100,10 @@ impl Graph {
                     None if full || tensor.len() <= INLINE => format!("{{{}}}", elements(tensor)),
                     None => format!("#{}", hash(tensor)),
                 };
-                format!("{} {elements}", type_of(value))
+                // A block that holds it is named after it.
+                let numbered = value.name.strip_prefix("constant").is_some_and(|n| n.parse::<u32>().is_ok());
+                let called = if full && !numbered { format!(" called {:?}", value.name) } else { String::new() };
+                format!("{} {elements}{called}", type_of(value))
             }
         }
     }

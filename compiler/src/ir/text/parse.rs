@@ -25,7 +25,7 @@ impl FromStr for Graph {
     /// # Errors
     /// The first line that cannot be read, and why.
     fn from_str(text: &str) -> Read<Self> {
-        let mut reader = Reader { graph: Graph::default(), values: HashMap::new() };
+        let mut reader = Reader { graph: Graph::default(), values: HashMap::new(), constants: HashMap::new() };
         for (number, line) in text.lines().enumerate() {
             let mut rest = Rest(line.trim());
             reader.line(&mut rest).map_err(|why| format!("line {}: {why}: {line}", number + 1))?;
@@ -143,6 +143,8 @@ pub(super) fn many<const N: usize>(numbers: Vec<usize>) -> Read<[usize; N]> {
 struct Reader {
     graph: Graph,
     values: HashMap<String, ValueId>,
+    /// Constants that are called something.
+    constants: HashMap<String, ValueId>,
 }
 
 impl Reader {
@@ -228,8 +230,18 @@ impl Reader {
             return self.values.get(&name).copied().ok_or_else(|| format!("\"{name}\" is not computed before"));
         }
         let tensor = constant(rest)?;
-        let name = format!("constant{}", self.graph.values.len());
-        Ok(self.graph.add_constant(name, tensor))
+        if !rest.take("called ") {
+            let name = format!("constant{}", self.graph.values.len());
+            return Ok(self.graph.add_constant(name, tensor));
+        }
+        let name = rest.quoted()?;
+        if let Some(&known) = self.constants.get(&name) {
+            let same = self.graph.constant(known).is_some_and(|first| first.shape == tensor.shape);
+            return if same { Ok(known) } else { Err(format!("another constant is called {name:?}")) };
+        }
+        let constant = self.graph.add_constant(name.clone(), tensor);
+        self.constants.insert(name, constant);
+        Ok(constant)
     }
 }
 

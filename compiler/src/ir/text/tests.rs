@@ -13,7 +13,7 @@ fn every_spelling_is_read_back() {
 exact zeros
 %x: f32[1,4,6,6] = input from "x"[1,4,6,6]
 %"a b\n%": f32[1,4,6,6] = Affine(%x) {axis 1, maps[4] 2x+1 (3x+-1)/sqrt(2)+0.25 -1x 1e-30x} as "bn" of "BatchNormalization + scale" from "y"[1,6,6,4] by 0,3,1,2 ; because
-%c.0/d:1: f32[1,8,6,6] = Conv(%"a b\n%", f32[8,4,3,3] random(7), f32[8] fill(0.5)) {kernel 3x3, strides 1x1, dilations 1x1, pads 1,1,1,1}
+%c.0/d:1: f32[1,8,6,6] = Conv(%"a b\n%", f32[8,4,3,3] random(7), f32[8] fill(0.5) called "b\n") {kernel 3x3, strides 1x1, dilations 1x1, pads 1,1,1,1}
 %s: f32[1,8,6,6] = Sign(%c.0/d:1) {zero minus}
 %t: f32[1,6,6,8] = Transpose(%s) {perm 0,2,3,1}
 %b: f32[1,6,6,2] = BinaryConv(%t) {kernel 1x1, strides 1x1, pads 0,0,0,0, weights bits[16] +-+-++--+-+-++--, zeros 2, deviation 0.25}
