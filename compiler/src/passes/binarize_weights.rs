@@ -264,11 +264,14 @@ fn binary(rewriter: &mut Rewriter<'_>, node: Node, code: &Code, weights: &Binari
     let map = |channel: usize| {
         let halved = !weights.zeros.is_empty() && (affected.is_empty() || affected.contains(&channel));
         let copies = if halved { 2 } else { 1 };
+        if !few_bits::is_exact(code, copies * weights.per_channel) {
+            return None;
+        }
         let outer = Affine::linear(weights.scales[channel], bias.as_ref().map_or(0.0, |b| b[channel]));
         code.of_dots(weights.sum(channel) as f32, copies).and_then(|inner| inner.then(&outer))
     };
     let Some(maps) = (0..weights.scales.len()).map(map).collect::<Option<Vec<Affine>>>() else {
-        let reason = "the constants of its input's code are too many".to_owned();
+        let reason = "the constants of its input's code are too many, or its sums too large".to_owned();
         return real(rewriter, Node { reason: Some(reason), ..node });
     };
     let mut parts = Vec::new();

@@ -105,6 +105,11 @@ impl Planes {
                 None => return None,
             },
         };
+        let per_channel = self.planes[0].1.len() / self.units.len();
+        let worth: f32 = self.planes.iter().map(|(worth, _)| worth).sum();
+        if !is_exact(code, per_channel * (worth as usize + 1)) {
+            return None;
+        }
         let map = |channel: usize| {
             let inner = code.of_dots(self.sums[channel] as f32, 1)?;
             let bias = bias.as_ref().map_or(0.0, |b| b[channel]);
@@ -114,7 +119,6 @@ impl Planes {
         let shape = rewriter.graph.shape(node.output).to_vec();
         let axis = shape.len() - 1;
         let mut products = Vec::new();
-        let per_channel = self.planes[0].1.len() / self.units.len();
         // In as many channels as the others it is a part of the same chain, and if that is too many products, in one.
         let operand = code.operand();
         let in_one_channel = self.in_one_channel && (self.planes.len() + 1) * operand.len() > MOST_PLANES;
@@ -157,6 +161,12 @@ impl Planes {
         rewriter.change(Node { name, op, inputs: vec![all], output: node.output, parts, reason: None });
         Some(())
     }
+}
+
+/// Whether the sums of a layer's planes are whole numbers that floats hold, where its weights add up to so much at most.
+pub(super) fn is_exact(code: &Code, weights: usize) -> bool {
+    let input: f32 = code.operand().iter().map(|(worth, _)| worth.abs()).sum();
+    weights.saturating_mul(input as usize) <= 1 << f32::MANTISSA_DIGITS
 }
 
 /// The sum of results of layers of planes, each as many times as it is worth: a whole number.

@@ -4,6 +4,7 @@
 use super::codes::{Code, Codes};
 use crate::exact::Affine;
 use crate::ir::{Binary, Node, Op, Part, ValueId};
+use crate::passes::recognise_sign::MOST_PLANES;
 use crate::passes::rewrite::{NewNode, Rewriter, compose, is_identity, repeat};
 
 /// Rows beyond that would not stay at hand while they are counted.
@@ -56,6 +57,9 @@ pub(super) fn product(rewriter: &mut Rewriter<'_>, codes: &Codes, node: &Node) -
     };
     let zero_one = [left.zero_one, right.zero_one];
     let count = left.code.planes.len() * right.code.planes.len();
+    if count > MOST_PLANES {
+        return false;
+    }
     let scale = Affine::linear(1.0 / count as f32, 0.0).scaled(left.scale).scaled(right.scale);
     let (left, right) = (left.code.planes.clone(), right.code.planes.clone());
     let mut sum: Option<ValueId> = None;
