@@ -10,6 +10,7 @@ mod binary_conv;
 mod bit_join;
 mod bit_pool;
 mod bit_product;
+mod bit_words;
 mod copy;
 mod down;
 mod down_windows;
