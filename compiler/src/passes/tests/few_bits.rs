@@ -24,6 +24,17 @@ fn rounded(b: &mut Build, x: ValueId, scale: f32, low: f32, high: f32) -> ValueI
     constant(b, Mul, x, scale)
 }
 
+/// A sum of three signs, with a threshold of each step for each channel.
+fn thresholds(b: &mut Build, x: ValueId, of: fn(f32, usize) -> f32) -> ValueId {
+    let signs = [-0.5, 0.25, 1.0].map(|step| {
+        let steps: Vec<f32> = (0..6).map(|c| of(step, c)).collect();
+        let steps = b.constant(&[6, 1, 1], &steps);
+        let y = b.binary(Sub, x, steps);
+        b.like(Op::Sign(Zero::Plus), &[y])
+    });
+    signs.into_iter().reduce(|sum, sign| b.binary(Add, sum, sign)).expect("three")
+}
+
 const ACTIVATIONS: &[Activation] = &[
     ("sign", |b, x| b.like(Op::Sign(Zero::Plus), &[x])),
     ("DoReFa, 2 bits", |b, x| {
@@ -67,35 +78,14 @@ const ACTIVATIONS: &[Activation] = &[
         b.binary(Add, s, t)
     }),
     ("three thresholds for each channel, in a pool", |b, x| {
-        let mut sum = None;
-        for step in [-0.5, 0.25, 1.0] {
-            let steps: Vec<f32> = (0..6).map(|c| step + c as f32 / 8.0).collect();
-            let steps = b.constant(&[6, 1, 1], &steps);
-            let y = b.binary(Sub, x, steps);
-            let s = b.like(Op::Sign(Zero::Plus), &[y]);
-            sum = Some(match sum {
-                None => s,
-                Some(sum) => b.binary(Add, sum, s),
-            });
-        }
-        let y = constant(b, Add, sum.expect("three"), 3.0);
+        let sum = thresholds(b, x, |step, c| step + c as f32 / 8.0);
+        let y = constant(b, Add, sum, 3.0);
         let y = constant(b, Mul, y, 0.5);
         let window = crate::passes::testing::window([3, 3], 1);
         b.like(Op::MaxPool { window, layout: crate::ir::Layout::ChannelsFirst }, &[y])
     }),
     ("thresholds that pass each other, in two channels", |b, x| {
-        let mut sum = None;
-        for step in [-0.5, 0.25, 1.0] {
-            let steps: Vec<f32> = (0..6).map(|c| if c < 2 { -step } else { step }).collect();
-            let steps = b.constant(&[6, 1, 1], &steps);
-            let y = b.binary(Sub, x, steps);
-            let s = b.like(Op::Sign(Zero::Plus), &[y]);
-            sum = Some(match sum {
-                None => s,
-                Some(sum) => b.binary(Add, sum, s),
-            });
-        }
-        sum.expect("three")
+        thresholds(b, x, |step, c| if c < 2 { -step } else { step })
     }),
     ("three thresholds", |b, x| {
         let mut sum = None;
