@@ -74,9 +74,9 @@ pub const PASSES: &[Pass] = &[
     // Shown in tests/filetests/channels_last.
     ("channels_last", channels_last::run, &[promises::channels_are_last, promises::reductions_keep_their_axes]),
     // Convolutions and MatMuls on ±1 inputs whose weights are ±a per output channel become sums of bits, and so do MatMuls
-    // of two such inputs; a scale or
-    // code such as {0, 1} between a Sign and such a layer moves behind it. A Sign of what cannot be negative is such a
-    // code; zeros among the weights, and those of signs if the user so wishes, are a second plane of bits.
+    // of two such inputs; a scale or code such as {0, 1} between a Sign and such a layer moves behind it. A Sign of what cannot
+    // be negative is such a code; zeros among the weights, and those of signs if the user so wishes, are a second plane of bits.
+    // A sum of signs that are steps of one value is a few planes worth 1, 2, 4..., and so are weights of a few even numbers.
     // AFTER THIS POINT: an Op::Conv or Op::MatMul is real-valued, its padding is zero, and its node says why. A
     // Sign that may be 0 is so in numbers; one bit takes 0 for +1.
     // Shown in tests/filetests/binarize_weights.
